@@ -1,0 +1,240 @@
+//! The journal's contract: an intent before anything is forwarded, an outcome after.
+
+use crate::digest::Digest;
+use crate::id::{RequestId, ReviewId, SessionId};
+use crate::protocol::Shown;
+use crate::refusal::Refusal;
+use crate::review::{Ticket, Withdrawal};
+use crate::time::Timestamp;
+use crate::verdict::{Ground, Standing};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::future::Future;
+
+/// How safe a record must be before its request is forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Handed to the operating system: survives the end of this process, and is synced within
+    /// 10 ms. For requests that change nothing.
+    Written,
+    /// On stable storage: survives the end of the machine. For everything else.
+    Durable,
+}
+
+/// One record. Nothing in it is raw: texts have passed the content detectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// In which session, if in one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<SessionId>,
+    /// Which request, if one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<RequestId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "entries are written at once, not kept")]
+pub enum Event {
+    /// The gateway started (or recovered).
+    Started {
+        /// Its version.
+        version: String,
+        /// Digest of the policy in force.
+        policy: String,
+    },
+    /// A log-in was refused after the caller was known.
+    LoginRefused {
+        /// Who, as far as known.
+        principal: Option<String>,
+        /// Where from.
+        peer: String,
+        /// The connection asked for.
+        connection: String,
+        /// What the caller was told.
+        refusal: Refusal,
+    },
+    /// A session was admitted; nothing has been dialed yet.
+    SessionOpened {
+        /// Who and where.
+        standing: Standing,
+        /// The client's address.
+        peer: String,
+        /// Digest of the policy in force.
+        policy: String,
+        /// What the client says of itself (`application_name`): claimed, not verified.
+        claimed: String,
+    },
+    /// A session ended.
+    SessionClosed {
+        /// Why, in words.
+        reason: String,
+        /// Digest of its recording, if one was kept.
+        recording: Option<Digest>,
+    },
+    /// A request is about to be forwarded.
+    Intent {
+        /// What it will do.
+        operation: String,
+        /// Statements and parameters, redacted.
+        shown: Shown,
+        /// Digest of the exact bytes.
+        digest: Digest,
+        /// The rules that permit it.
+        rules: Vec<String>,
+        /// The review that approved it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        review: Option<ReviewId>,
+        /// How safe this record is before the request leaves.
+        durability: Durability,
+    },
+    /// A request was refused; nothing of it was forwarded.
+    Refused {
+        /// What it would have done.
+        operation: String,
+        /// Statements and parameters, redacted.
+        shown: Shown,
+        /// Digest of the exact bytes.
+        digest: Digest,
+        /// What the caller was told.
+        refusal: Refusal,
+    },
+    /// What became of a forwarded request.
+    Outcome {
+        /// How it ended.
+        status: Status,
+        /// Rows returned to the client.
+        rows: u64,
+        /// What the target says it did (command tags).
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        tags: Vec<String>,
+        /// The target's error code, if it failed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        error: Option<String>,
+        /// Values that were masked.
+        masked: u64,
+        /// Microseconds from forwarding to the end of the answer.
+        micros: u64,
+    },
+    /// A request is held.
+    Held {
+        /// The review.
+        ticket: Ticket,
+        /// What it would do.
+        operation: String,
+        /// Statements and parameters, redacted.
+        shown: Shown,
+        /// Why.
+        ground: Ground,
+    },
+    /// A held request was taken back.
+    Withdrawn {
+        /// The review.
+        review: ReviewId,
+        /// Why.
+        why: Withdrawal,
+    },
+    /// A reviewer decided.
+    Decided {
+        /// The review.
+        review: ReviewId,
+        /// What it binds.
+        digest: Digest,
+        /// The reviewer's subject.
+        by: String,
+        /// For which groups.
+        groups: BTreeSet<String>,
+        /// `approved` or `rejected`.
+        decision: String,
+        /// The reviewer's words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Somebody tried to decide a review and may not.
+    DecisionRefused {
+        /// The review.
+        review: ReviewId,
+        /// The principal's subject.
+        by: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// How a forwarded request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The target did it.
+    Done,
+    /// The target answered with an error.
+    Failed,
+    /// The answer could not be masked or passed on.
+    Withheld,
+    /// The caller or the target went away in the middle.
+    Broken,
+    /// The gateway ended between forwarding and the outcome; found on recovery.
+    Abandoned,
+}
+
+/// Proof that a record is as safe as was asked.
+///
+/// Only a journal makes one: [`Receipt::issued_by_journal_assertion`] is called in the ledger (and
+/// in test doubles), and a test lists the places.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt {
+    sequence: u64,
+}
+
+impl Receipt {
+    /// A receipt for the entry with this sequence number.
+    #[must_use]
+    pub const fn issued_by_journal_assertion(sequence: u64) -> Self {
+        Self { sequence }
+    }
+
+    /// The entry's number in the journal, from 0.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+/// The record cannot be kept, so nothing may run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// More is waiting to be written than may wait.
+    #[error("the journal is overloaded")]
+    Full,
+    /// Writing or syncing failed; the journal accepts nothing more until it is reopened.
+    #[error("the journal cannot be written: {0}")]
+    Broken(String),
+}
+
+/// An append-only, tamper-evident record.
+///
+/// Contract: when [`Journal::append`] returns `Ok`, the entry and every entry before it are at
+/// least as safe as the durability asked for, in an order all readers see. When it returns an
+/// error, the entry may or may not be in the journal; the caller must act as if it were not, and
+/// recovery closes it as abandoned. After a failed write or sync every later append fails too.
+pub trait Journal: Send + Sync {
+    /// Records an entry and waits until it is as safe as asked.
+    fn append(
+        &self,
+        entry: Entry,
+        durability: Durability,
+    ) -> impl Future<Output = Result<Receipt, JournalError>> + Send;
+
+    /// Records an entry without waiting. It will be durable within 10 ms.
+    ///
+    /// # Errors
+    /// [`JournalError`] where it cannot be taken; the session that reports it must end.
+    fn note(&self, entry: Entry) -> Result<(), JournalError>;
+}

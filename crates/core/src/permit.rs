@@ -1,0 +1,100 @@
+//! The proof that a request was judged and recorded, and what is left of it once it was sent.
+
+use crate::id::RequestId;
+use crate::journal::Receipt;
+use crate::mask::MaskFailure;
+use crate::masked::{Masked, Raw};
+use crate::protocol::{Masker as _, Protocol};
+use crate::verdict::Obligations;
+
+/// A judged, recorded request. A [`crate::link::Link`] accepts nothing else from a caller.
+///
+/// It is made in one place, the gate, in the `Ok` arm of the journal's append. It cannot be made
+/// elsewhere, cloned, or spent twice: sending takes it by value.
+#[must_use = "a permit that is not sent leaves a request recorded and never run"]
+pub struct Permit<P: Protocol> {
+    request: P::Request,
+    obligations: Obligations,
+    receipt: Receipt,
+    id: RequestId,
+}
+
+impl<P: Protocol> Permit<P> {
+    pub(crate) const fn issue(
+        request: P::Request,
+        obligations: Obligations,
+        receipt: Receipt,
+        id: RequestId,
+    ) -> Self {
+        Self { request, obligations, receipt, id }
+    }
+
+    /// The request's id in the journal.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// What was judged.
+    #[must_use]
+    pub const fn request(&self) -> &P::Request {
+        &self.request
+    }
+
+    /// The rules that permitted it.
+    #[must_use]
+    pub fn rules(&self) -> &[String] {
+        &self.obligations.rules
+    }
+
+    pub(crate) fn depart(self) -> (P::Request, InFlight<P>) {
+        let masker = P::masker(&self.request, &self.obligations);
+        (self.request, InFlight { masker, receipt: Some(self.receipt), id: Some(self.id) })
+    }
+}
+
+/// A request on its way: the only place where what a target answers is opened and masked.
+#[must_use = "answers to a request in flight must be masked and passed on"]
+pub struct InFlight<P: Protocol> {
+    pub(crate) masker: P::Masker,
+    receipt: Option<Receipt>,
+    id: Option<RequestId>,
+}
+
+impl<P: Protocol> InFlight<P> {
+    pub(crate) fn standing(obligations: &Obligations) -> Self {
+        Self { masker: P::standing_masker(obligations), receipt: None, id: None }
+    }
+
+    /// Masks what the target answered, under the obligations of the permit it was sent with.
+    ///
+    /// # Errors
+    /// A [`MaskFailure`] ends the session: nothing of this answer is passed on.
+    pub fn mask(&mut self, raw: Raw<P::Answer>) -> Result<Masked<P::Answer>, MaskFailure> {
+        self.masker.mask(raw.open()).map(Masked::from_masker)
+    }
+
+    /// The masker, for what it has seen of the answer (progress, counts, masked samples).
+    #[must_use]
+    pub const fn masker(&self) -> &P::Masker {
+        &self.masker
+    }
+
+    /// The masker, to take masked samples and state out of it.
+    #[must_use]
+    pub const fn masker_mut(&mut self) -> &mut P::Masker {
+        &mut self.masker
+    }
+
+    /// The request's id; `None` for what a target says unasked.
+    #[must_use]
+    pub const fn id(&self) -> Option<RequestId> {
+        self.id
+    }
+
+    /// Where its record is; `None` for what a target says unasked.
+    #[must_use]
+    pub const fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+}

@@ -1,0 +1,108 @@
+//! A refusal is a message, often to a language model: one record, rendered per protocol.
+
+use crate::id::{DecisionId, ReviewId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why something was refused, in kind. Each protocol maps it to its own error code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalClass {
+    /// A rule says no.
+    Policy,
+    /// A person would have to agree, and this is not a place where the caller can wait.
+    NeedsApproval,
+    /// A person said no.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+    /// The caller took the request back while it was held.
+    Withdrawn,
+    /// The request could not be read.
+    Unreadable,
+    /// Something named in the request could not be found in the target's catalog.
+    Unresolved,
+    /// Who is calling could not be established.
+    Identity,
+    /// A limit was reached.
+    Limit,
+    /// The gateway cannot do its duty (record, decide, mask), so nothing runs.
+    Unavailable,
+}
+
+/// Whether asking again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// Never, however it is phrased.
+    Never,
+    /// Once somebody has approved it.
+    AfterApproval,
+    /// When the request is changed as the message says.
+    AfterChange,
+    /// Later, unchanged.
+    Later,
+}
+
+impl Retry {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Never => "retrying or rephrasing will not help",
+            Self::AfterApproval => "it can run once it is approved",
+            Self::AfterChange => "it can run when changed as described",
+            Self::Later => "the same request may succeed later",
+        }
+    }
+}
+
+/// One refusal. It carries no data of the target and none of the caller's literals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What to quote when asking about it.
+    pub decision: DecisionId,
+    /// Its kind.
+    pub class: RefusalClass,
+    /// The rule that decided (`@id` of the policy), or a built-in rule's name.
+    pub rule: String,
+    /// What was refused, in words of effects (`DELETE on public.orders`).
+    pub what: String,
+    /// The rule author's reason.
+    pub why: String,
+    /// Whether asking again can help.
+    pub retry: Retry,
+    /// The legitimate next step, where there is one.
+    pub next: Option<String>,
+    /// The review that was filed, where one was.
+    pub review: Option<ReviewId>,
+}
+
+impl Refusal {
+    /// The one sentence that must be enough on its own: many drivers show nothing else.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let by = match self.class {
+            RefusalClass::Policy | RefusalClass::NeedsApproval | RefusalClass::Unresolved => {
+                format!("policy \"{}\" refused {}", self.rule, self.what)
+            }
+            RefusalClass::Rejected => format!("a reviewer rejected {}", self.what),
+            RefusalClass::Expired => format!("nobody approved {} in time", self.what),
+            RefusalClass::Withdrawn => format!("the held request was withdrawn: {}", self.what),
+            RefusalClass::Unreadable => {
+                format!("the gateway cannot read this request ({}), so it was refused", self.what)
+            }
+            RefusalClass::Identity => format!("log-in refused: {}", self.what),
+            RefusalClass::Limit => format!("limit \"{}\" refused {}", self.rule, self.what),
+            RefusalClass::Unavailable => {
+                format!("the gateway cannot do its duty, so it refused {}", self.what)
+            }
+        };
+        let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
+        format!("portcullis: {by}{why}; {} [{}]", self.retry.sentence(), self.decision)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())
+    }
+}

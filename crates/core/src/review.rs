@@ -1,0 +1,122 @@
+//! Holding for a human: what is asked, what comes back, and the contract of the desk between.
+
+use crate::digest::Digest;
+use crate::id::{RequestId, ReviewId, SessionId};
+use crate::protocol::Shown;
+use crate::time::Timestamp;
+use crate::verdict::{Approvals, Ground, Standing};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::future::Future;
+
+/// A question to people: may this exact request run?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The session it came from.
+    pub session: SessionId,
+    /// The request.
+    pub request: RequestId,
+    /// Who asks, and on which connection.
+    pub standing: Standing,
+    /// Digest over the request *and* its standing: what is approved is what runs.
+    pub digest: Digest,
+    /// The request as people read it, verbatim.
+    pub shown: Shown,
+    /// What the gateway read out of it.
+    pub operation: String,
+    /// The groups that must approve.
+    pub groups: BTreeSet<String>,
+    /// Why it is held.
+    pub ground: Ground,
+    /// When it was asked.
+    pub at: Timestamp,
+}
+
+/// The stub a caller holds while people decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The review.
+    pub review: ReviewId,
+    /// What it binds.
+    pub digest: Digest,
+    /// The groups asked.
+    pub groups: BTreeSet<String>,
+    /// When it lapses.
+    pub expires: Timestamp,
+}
+
+/// How a review ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// Every group asked has approved.
+    Approved,
+    /// A reviewer said no.
+    Rejected {
+        /// Who.
+        by: String,
+        /// Why, for the caller to read.
+        reason: String,
+    },
+    /// Nobody decided in time.
+    Expired,
+    /// It was taken back, or is gone.
+    Withdrawn,
+}
+
+/// Why a request was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withdrawal {
+    /// The caller hung up.
+    Disconnected,
+    /// The caller cancelled.
+    Cancelled,
+    /// The session ended for another reason.
+    SessionEnded,
+}
+
+/// The desk cannot do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeskError {
+    /// Its store is not available.
+    #[error("the review store is not available: {0}")]
+    Unavailable(String),
+    /// The approval was used, is for other bytes, has lapsed or was never given.
+    #[error("there is no approval for this exact request: {0}")]
+    NoApproval(String),
+    /// Too many reviews are waiting.
+    #[error("too many requests are waiting for review: {0}")]
+    Full(String),
+}
+
+/// Where reviews are filed, decided and used up. Reviews survive a restart.
+pub trait Desk: Send + Sync {
+    /// Files a review, or finds the open or approved one with the same digest (a repeat never asks
+    /// twice).
+    ///
+    /// # Errors
+    /// [`DeskError`]: the request is then refused.
+    fn file(&self, ask: Ask) -> impl Future<Output = Result<Ticket, DeskError>> + Send;
+
+    /// Waits for the end of a review. Cancel-safe.
+    fn decided(&self, ticket: &Ticket) -> impl Future<Output = Decision> + Send;
+
+    /// True where the review is approved and not used up yet.
+    fn consume_ready(&self, ticket: &Ticket) -> impl Future<Output = bool> + Send;
+
+    /// Uses up an approval: exactly once, for exactly this digest, before it expires.
+    ///
+    /// # Errors
+    /// [`DeskError::NoApproval`] on every other occasion.
+    fn consume(
+        &self,
+        ticket: &Ticket,
+        digest: Digest,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Approvals, DeskError>> + Send;
+
+    /// Takes a review back. Must not block; losing it is harmless, because an approval still needs
+    /// the same digest, the same principal and the same connection to be used.
+    fn withdraw(&self, ticket: &Ticket, why: Withdrawal);
+}

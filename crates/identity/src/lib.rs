@@ -1,0 +1,1 @@
+//! Who is calling: OIDC tokens to principals, and a development provider

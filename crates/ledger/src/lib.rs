@@ -1,0 +1,1 @@
+//! Journal, hash chain, signed heads, recordings, replay and the offline verifier

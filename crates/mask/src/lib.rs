@@ -1,0 +1,1 @@
+//! Mask plans, detectors and redactors

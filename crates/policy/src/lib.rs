@@ -1,0 +1,1 @@
+//! Cedar schema, packs and the judge

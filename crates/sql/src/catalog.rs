@@ -1,0 +1,1 @@
+//! The model of the target's catalog that names are resolved against.

@@ -1,0 +1,8 @@
+//! Statements to facts: what a statement would do, to what, and where its answer comes from.
+//!
+//! Stands between the codec (which knows where a statement's text starts and ends) and the gate
+//! (which judges effects). It reads no socket and no clock: the catalog it resolves names against
+//! is an argument.
+
+pub mod catalog;
+pub mod statement;

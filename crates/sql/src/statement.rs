@@ -1,0 +1,125 @@
+//! The facts of one SQL statement.
+
+use portcullis_core::effect::Effect;
+use portcullis_core::mask::{CopyFormat, Lineage};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A text taken apart: one or more statements, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Analysis {
+    /// The statements. Empty for an empty or comment-only text.
+    pub statements: Vec<Statement>,
+}
+
+/// The facts of one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its kind, lower case, as in the server's command tag (`select`, `create table`, `copy`).
+    pub kind: Box<str>,
+    /// What it would do when executed. For `PREPARE` and `DECLARE` that is preparing alone; the
+    /// inner statement is in `names`.
+    pub effects: SmallVec<[Effect; 2]>,
+    /// Where its answer comes from; `None` where it answers with no rows.
+    pub lineage: Option<Arc<Lineage>>,
+    /// What it does to the session's names.
+    pub names: NameChange,
+    /// What it does to the transaction.
+    pub transaction: TransactionChange,
+    /// What it copies, if it is a `COPY … STDIN/STDOUT`.
+    pub copy: Option<Copy>,
+}
+
+/// A `COPY` between server and client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Copy {
+    /// `COPY … FROM STDIN`.
+    In,
+    /// `COPY … TO STDOUT`, in this format. The columns are those of the lineage.
+    Out(CopyFormat),
+}
+
+/// What a statement does to prepared statements and cursors, which share nothing but their
+/// lifetime: the session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum NameChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// `PREPARE name AS statement`. SQL-level and protocol-level prepared statements share names.
+    Prepare {
+        /// The name, folded as the server folds it.
+        name: Box<str>,
+        /// What `EXECUTE name` will do.
+        inner: Arc<Statement>,
+    },
+    /// `EXECUTE name(…)`: the effects are those of the prepared statement, to be looked up.
+    Execute {
+        /// The name.
+        name: Box<str>,
+    },
+    /// `DEALLOCATE name`, or all of them.
+    Deallocate {
+        /// The name; `None` for `ALL`.
+        name: Option<Box<str>>,
+    },
+    /// `DECLARE name CURSOR FOR query`.
+    Declare {
+        /// The name.
+        name: Box<str>,
+        /// The query.
+        inner: Arc<Statement>,
+    },
+    /// `FETCH`/`MOVE … name`: answers with rows of the cursor (or portal) of that name.
+    Fetch {
+        /// The name.
+        name: Box<str>,
+    },
+    /// `CLOSE name`, or all of them.
+    CloseCursor {
+        /// The name; `None` for `ALL`.
+        name: Option<Box<str>>,
+    },
+    /// `DISCARD ALL`: every prepared statement and cursor is gone.
+    DiscardAll,
+}
+
+/// What a statement does to the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TransactionChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`, `PREPARE TRANSACTION`.
+    Commit,
+    /// `ROLLBACK`, `ABORT`.
+    Rollback,
+    /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`.
+    Savepoint,
+}
+
+/// The text cannot be read, so nothing in it may run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The server's own grammar refuses it.
+    #[error("syntax error: {message}")]
+    Syntax {
+        /// The parser's message; it may quote a token of the caller's text.
+        message: String,
+        /// Byte offset in the text, from 0, where known.
+        at: Option<usize>,
+    },
+    /// Over a limit.
+    #[error("{what} is over the limit of {limit}")]
+    TooLarge {
+        /// What is too large (`statement text`, `nesting depth`, `number of statements`).
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// Not UTF-8, or with a zero byte in it.
+    #[error("the statement text is not valid UTF-8")]
+    Encoding,
+}

@@ -1,0 +1,1 @@
+//! Target credentials, dialers and links

@@ -1,0 +1,1 @@
+//! Real servers, hostile peers and wire scripts for tests

@@ -1,0 +1,3 @@
+//! PostgreSQL frontend/backend protocol 3 (PostgreSQL manual, chapter "Frontend/Backend Protocol").
+
+pub mod script;

@@ -1,0 +1,1 @@
+//! The whole against real clients and real servers.
