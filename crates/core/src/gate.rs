@@ -87,8 +87,10 @@ pub struct Held<P: Protocol> {
 /// Withdraws the review where a held request is dropped without a decision.
 struct TicketGuard {
     ticket: Ticket,
-    withdraw: Option<Box<dyn FnOnce(&Ticket, Withdrawal) + Send>>,
+    withdraw: Option<Withdraw>,
 }
+
+type Withdraw = Box<dyn FnOnce(&Ticket, Withdrawal) + Send>;
 
 impl TicketGuard {
     fn new<D: Desk + Clone + 'static>(ticket: Ticket, desk: &D) -> Self {
@@ -133,7 +135,6 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     ///
     /// # Errors
     /// The [`Refusal`] to tell the caller.
-    #[expect(clippy::too_many_arguments, reason = "each is a different authority")]
     pub async fn admit<P: Protocol>(
         session: SessionId,
         standing: Arc<Standing>,

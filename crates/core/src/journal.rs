@@ -41,7 +41,6 @@ pub struct Entry {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "entries are written at once, not kept")]
 pub enum Event {
     /// The gateway started (or recovered).
     Started {
