@@ -1,0 +1,14 @@
+#![deny(unused_must_use, dead_code)]
+#[path = "../toy/mod.rs"] #[allow(dead_code, unused)] mod toy;
+// No link without an admission, and an admission is made by the gate alone.
+use portcullis_core::gate::Admission;
+use portcullis_core::link::{Link, Transport};
+use portcullis_core::verdict::Obligations;
+use std::marker::PhantomData;
+
+fn cheat<T: Transport>(transport: T, obligations: Obligations) -> Link<toy::Toy, T> {
+    let admission = Admission { obligations, protocol: PhantomData };
+    Link::new(&admission, transport)
+}
+
+fn main() {}

@@ -1,0 +1,390 @@
+//! `portcullis.toml`: read once at start, every key documented, every mistake named with its line.
+
+use jiff::SignedDuration;
+use portcullis_core::mask::Strategy;
+use portcullis_identity::{DevProviderSettings, ProviderSettings};
+use portcullis_targets::TargetSettings;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The whole configuration of a gateway.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where journal, recordings, reviews and generated keys are kept. Relative to this file.
+    #[serde(default = "defaults::data_dir")]
+    pub(crate) data_dir: PathBuf,
+    /// Where clients connect.
+    #[serde(default)]
+    pub(crate) listen: Listen,
+    /// Who vouches for callers.
+    #[serde(default)]
+    pub(crate) identity: Identity,
+    /// The built-in OpenID Connect provider, for development only: it listens on loopback or not
+    /// at all.
+    #[serde(default)]
+    pub(crate) dev_provider: Option<DevProviderSettings>,
+    /// What may run.
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// Holding for a human.
+    #[serde(default)]
+    pub(crate) review: Review,
+    /// The record of intents and outcomes.
+    #[serde(default)]
+    pub(crate) journal: Journal,
+    /// The record of answers.
+    #[serde(default)]
+    pub(crate) recording: Recording,
+    /// Bounds on everything a caller can make the gateway keep.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// The targets, by the name callers use as their database name.
+    #[serde(default)]
+    pub(crate) connections: BTreeMap<String, Connection>,
+}
+
+/// Where clients connect.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Listen {
+    /// PostgreSQL clients.
+    pub(crate) postgres: PostgresListener,
+    /// The API for reviews and health.
+    pub(crate) http: HttpListener,
+}
+
+/// The PostgreSQL listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PostgresListener {
+    /// Address and port. Off loopback, TLS is required of every client.
+    pub(crate) address: SocketAddr,
+    /// PEM file with the certificate chain. Without one, a self-signed certificate is generated
+    /// below `data_dir`, for development.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+impl Default for PostgresListener {
+    fn default() -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 6432));
+        Self { address, tls_certificate: None, tls_key: None }
+    }
+}
+
+/// The HTTP listener. It speaks plain HTTP, so it stays on loopback; put a TLS proxy before it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HttpListener {
+    /// Address and port, on loopback.
+    pub(crate) address: SocketAddr,
+}
+
+impl Default for HttpListener {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 6480)) }
+    }
+}
+
+/// Who vouches for callers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Identity {
+    /// OpenID Connect providers. The development provider, if there is one, is added to them.
+    pub(crate) providers: Vec<ProviderSettings>,
+}
+
+/// What may run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Policy {
+    /// Packs shipped in the binary: `agent-safe`, `read-only`, `allow-all`.
+    pub(crate) packs: Vec<String>,
+    /// Cedar files, or directories of `*.cedar` files. Relative to this file.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { packs: vec!["agent-safe".to_owned()], files: Vec::new() }
+    }
+}
+
+/// Holding for a human.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Review {
+    /// How long a review may wait, and an approval may be used (`"15m"`).
+    pub(crate) expires: Span,
+    /// Hold inside the caller's open transaction, locks and all, instead of refusing there.
+    pub(crate) hold_in_transaction: bool,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self { expires: Span(Duration::from_secs(15 * 60)), hold_in_transaction: false }
+    }
+}
+
+/// When the record of a request that changes nothing must be safe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reads {
+    /// Handed to the operating system before the request leaves, synced within 10 ms.
+    #[default]
+    Written,
+    /// Synced before the request leaves.
+    Durable,
+}
+
+/// The record of intents and outcomes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Journal {
+    /// How safe the record of a pure read must be. Everything else is always synced first.
+    pub(crate) reads: Reads,
+}
+
+/// The record of answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recording {
+    /// How many masked rows of each answer are kept; 0 keeps none.
+    pub(crate) sample_rows: usize,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { sample_rows: 5 }
+    }
+}
+
+/// Bounds on everything a caller can make the gateway keep.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Clients connected at once.
+    pub(crate) connections: usize,
+    /// Clients connected and not logged in yet.
+    pub(crate) unauthenticated: usize,
+    /// How long a log-in may take.
+    pub(crate) login: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 4096, unauthenticated: 512, login: Span(Duration::from_secs(10)) }
+    }
+}
+
+/// One target.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Connection {
+    /// The environment policies speak of (`production`, `staging`).
+    pub(crate) environment: String,
+    /// The groups whose members may connect. Empty: nobody.
+    pub(crate) groups: Vec<String>,
+    /// Where it is, and how the gateway logs in there.
+    pub(crate) target: TargetSettings,
+    /// The columns only some may see.
+    #[serde(default)]
+    pub(crate) sensitive: Vec<SensitiveColumn>,
+    /// Content detectors that look at every text that leaves; all of them by default.
+    #[serde(default)]
+    pub(crate) detectors: Option<Vec<String>>,
+}
+
+/// A column that only some may see.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensitiveColumn {
+    /// `schema.table.column`; `*` stands for any one name.
+    pub(crate) column: String,
+    /// What it holds, for policies (`email`, `card`).
+    #[serde(default)]
+    pub(crate) label: Option<String>,
+    /// How it is masked where the policy says `by-label`: `redact`, `partial`, `null` or `hash`.
+    #[serde(default = "defaults::mask")]
+    #[schemars(with = "String")]
+    pub(crate) mask: Strategy,
+    /// Do not refuse sessions where no such column exists.
+    #[serde(default)]
+    pub(crate) optional: bool,
+}
+
+mod defaults {
+    use portcullis_core::mask::Strategy;
+    use std::path::PathBuf;
+
+    pub(super) fn data_dir() -> PathBuf {
+        PathBuf::from("portcullis-data")
+    }
+
+    pub(super) const fn mask() -> Strategy {
+        Strategy::Redact
+    }
+}
+
+/// A span of time, written `"90s"`, `"15m"`, `"1h 30m"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let span: SignedDuration = text.parse().map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is no span of time (try \"15m\" or \"90s\")"))
+        })?;
+        let span = Duration::try_from(span)
+            .map_err(|_| serde::de::Error::custom(format!("`{text}` is negative")))?;
+        Ok(Self(span))
+    }
+}
+
+/// What is wrong with a configuration, with file and line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConfigError {
+    file: PathBuf,
+    line: Option<usize>,
+    message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks a configuration file; relative paths in it become relative to it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming file and line, and for a misspelt key the nearest known one.
+    pub(crate) fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|e| ConfigError {
+            file: file.to_owned(),
+            line: None,
+            message: format!("cannot be read: {e}"),
+        })?;
+        let mut config = Self::parse(&text, file)?;
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
+        for path in config.paths_mut() {
+            *path = base.join(&*path);
+        }
+        config.check(file)?;
+        Ok(config)
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError {
+            file: file.to_owned(),
+            line: error.span().map(|s| line_of(text, s.start)),
+            message: with_nearest(error.message()),
+        })
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![&mut self.data_dir];
+        paths.extend(self.policy.files.iter_mut());
+        paths.extend(self.listen.postgres.tls_certificate.iter_mut());
+        paths.extend(self.listen.postgres.tls_key.iter_mut());
+        paths
+    }
+
+    fn check(&self, file: &Path) -> Result<(), ConfigError> {
+        let wrong = |message: String| ConfigError { file: file.to_owned(), line: None, message };
+        if !self.listen.http.address.ip().is_loopback() {
+            return Err(wrong(format!(
+                "listen.http.address is {}, but the API speaks plain HTTP and stays on loopback",
+                self.listen.http.address
+            )));
+        }
+        if self.listen.postgres.tls_certificate.is_some() != self.listen.postgres.tls_key.is_some() {
+            return Err(wrong(
+                "listen.postgres needs both tls_certificate and tls_key, or neither".to_owned(),
+            ));
+        }
+        if self.identity.providers.is_empty() && self.dev_provider.is_none() {
+            return Err(wrong(
+                "nobody vouches for callers: add [[identity.providers]] or [dev_provider]".to_owned(),
+            ));
+        }
+        for (name, connection) in &self.connections {
+            for rule in &connection.sensitive {
+                if rule.column.split('.').count() != 3 || rule.column.split('.').any(str::is_empty) {
+                    return Err(wrong(format!(
+                        "connections.{name}.sensitive: `{}` is not schema.table.column",
+                        rule.column
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+/// Adds the nearest known key to serde's "unknown field `x`, expected one of `a`, `b`".
+fn with_nearest(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (Some(key), true) = (quoted.next(), message.starts_with("unknown")) else {
+        return message.to_owned();
+    };
+    let nearest = quoted
+        .map(|known| (strsim::damerau_levenshtein(key, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    match nearest {
+        Some((_, known)) => format!("{message}; did you mean `{known}`?"),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        match Config::parse(text, Path::new("portcullis.toml")) {
+            Ok(_) => panic!("accepted"),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_names_file_line_and_nearest_key() {
+        let message = error("data_dir = \"x\"\n[journal]\nread = \"durable\"\n");
+        assert!(message.starts_with("portcullis.toml:3: "), "{message}");
+        assert!(message.ends_with("did you mean `reads`?"), "{message}");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_line() {
+        let message = error("[review]\nexpires = \"soon\"\n");
+        assert!(message.starts_with("portcullis.toml:2: `soon` is no span"), "{message}");
+    }
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        let config: Review = toml::from_str("expires = \"1h 30m\"").unwrap();
+        assert_eq!(config.expires.0, Duration::from_secs(5400));
+    }
+}
