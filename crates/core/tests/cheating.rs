@@ -4,5 +4,5 @@
 fn no_way_of_cheating_compiles() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/fail/*.rs");
-    cases.pass("tests/honest.rs");
+    cases.pass("tests/pass/honest.rs");
 }

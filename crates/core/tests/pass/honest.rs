@@ -1,5 +1,5 @@
 // The honest way compiles: else every failure above could be a typing error of the test's own.
-#[path = "toy/mod.rs"]
+#[path = "../toy/mod.rs"]
 #[allow(dead_code, unused)]
 mod toy;
 
@@ -7,12 +7,9 @@ use portcullis_core::link::{Link, Transport};
 use portcullis_core::permit::Permit;
 
 async fn honest<T: Transport>(link: &mut Link<toy::Toy, T>, permit: Permit<toy::Toy>) {
-    if let Ok(mut flight) = link.send(permit).await {
-        if let Ok(raw) = link.receive().await {
-            let masked = flight.mask(raw);
-            println!("{:?}", masked.map(|m| m.get().len()));
-        }
-    }
+    let Ok(mut flight) = link.send(permit).await else { return };
+    let Ok(raw) = link.receive().await else { return };
+    println!("{:?}", flight.mask(raw).map(|m| m.get().len()));
 }
 
 fn main() {
