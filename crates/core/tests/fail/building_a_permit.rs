@@ -1,4 +1,5 @@
-#![deny(unused_must_use, dead_code)]
+#![deny(unused_must_use)]
+#![allow(dead_code)]
 #[path = "../toy/mod.rs"] #[allow(dead_code, unused)] mod toy;
 // A permit cannot be put together outside the gate: its parts are private.
 use portcullis_core::id::RequestId;

@@ -1,4 +1,5 @@
-#![deny(unused_must_use, dead_code)]
+#![deny(unused_must_use)]
+#![allow(dead_code)]
 #[path = "../toy/mod.rs"] #[allow(dead_code, unused)] mod toy;
 // No link without an admission, and an admission is made by the gate alone.
 use portcullis_core::gate::Admission;

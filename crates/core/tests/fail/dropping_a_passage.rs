@@ -1,4 +1,5 @@
-#![deny(unused_must_use, dead_code)]
+#![deny(unused_must_use)]
+#![allow(dead_code)]
 #[path = "../toy/mod.rs"] #[allow(dead_code, unused)] mod toy;
 // What the gate says cannot be ignored.
 use portcullis_core::gate::Passage;

@@ -1,4 +1,5 @@
-#![deny(unused_must_use, dead_code)]
+#![deny(unused_must_use)]
+#![allow(dead_code)]
 #[path = "../toy/mod.rs"] #[allow(dead_code, unused)] mod toy;
 // A permit that is dropped silently is a request recorded and never run.
 use portcullis_core::permit::Permit;

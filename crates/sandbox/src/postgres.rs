@@ -1,0 +1,205 @@
+//! A real PostgreSQL server in a temporary directory.
+
+use crate::process::{Running, User, free_port};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What kept a server from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The programs are not installed.
+    #[error(
+        "no PostgreSQL server found (looked for initdb and postgres on PATH and in \
+         /usr/lib/postgresql/*/bin); install it, for instance: apt-get install postgresql"
+    )]
+    NotInstalled,
+    /// A step failed.
+    #[error("{step}: {message}")]
+    Failed {
+        /// What was tried.
+        step: &'static str,
+        /// What came of it.
+        message: String,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How a server is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Lines for `postgresql.conf`.
+    pub settings: Vec<String>,
+    /// Lines for `pg_hba.conf`; by default every role logs in by SCRAM-SHA-256.
+    pub hba: Vec<String>,
+}
+
+/// A running server, ended when dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    running: Running,
+    programs: PathBuf,
+    port: u16,
+    directory: PathBuf,
+    password: String,
+}
+
+impl Postgres {
+    /// Finds the directory with `initdb` and `postgres`, the newest version first.
+    #[must_use]
+    pub fn programs() -> Option<PathBuf> {
+        let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path().join("bin"))
+            .collect();
+        found.sort();
+        found.reverse();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        found.extend(std::env::split_paths(&path));
+        found.into_iter().find(|d| d.join("initdb").exists() && d.join("postgres").exists())
+    }
+
+    /// Creates a cluster below `directory` (which must exist) and starts it on a free loopback
+    /// port. The superuser is `postgres`, with `password`.
+    ///
+    /// # Errors
+    /// [`ServerError`] naming the step and what the program said.
+    pub fn start(directory: &Path, password: &str, options: &Options) -> Result<Self, ServerError> {
+        let programs = Self::programs().ok_or(ServerError::NotInstalled)?;
+        let user = User::unprivileged()?;
+        let directory = directory.join("postgres");
+        fs::create_dir_all(&directory)?;
+        User::own(user, &directory)?;
+        initialise(&programs, user, &directory, password)?;
+        configure(&directory, options)?;
+        let port = free_port()?;
+        let log = File::create(directory.join("server.log"))?;
+        let mut command = User::command(user, &programs.join("postgres"));
+        command
+            .arg("-D")
+            .arg(directory.join("data"))
+            .args(["-c", &format!("port={port}"), "-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", &format!("unix_socket_directories={}", directory.display())])
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .current_dir(&directory);
+        let running = Running::start(&mut command, "INT")?;
+        let password = password.to_owned();
+        let mut server = Self { running, programs, port, directory, password };
+        server.await_ready()?;
+        Ok(server)
+    }
+
+    fn await_ready(&mut self) -> Result<(), ServerError> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let ready = Command::new(self.programs.join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .status()?;
+            if ready.success() {
+                return Ok(());
+            }
+            if !self.running.is_running() || Instant::now() > deadline {
+                let log = fs::read_to_string(self.directory.join("server.log"))?;
+                return Err(ServerError::Failed { step: "start of PostgreSQL", message: log });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The loopback port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's process.
+    pub const fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// The directory with `psql`, `pgbench` and the rest.
+    #[must_use]
+    pub fn program_directory(&self) -> &Path {
+        &self.programs
+    }
+
+    /// The directory of the cluster, its socket and its log.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Runs SQL as the superuser, and gives what `psql` printed (unaligned, tuples only).
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] with what `psql` said.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<String, ServerError> {
+        let mut child = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database, "-f", "-"])
+            .env("PGPASSWORD", &self.password)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            io::Write::write_all(&mut stdin, sql.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(ServerError::Failed { step: "psql", message });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn initialise(
+    programs: &Path,
+    user: Option<User>,
+    directory: &Path,
+    password: &str,
+) -> Result<(), ServerError> {
+    let password_file = directory.join("password");
+    fs::write(&password_file, password)?;
+    User::own(user, &password_file)?;
+    let output = User::command(user, &programs.join("initdb"))
+        .arg("-D")
+        .arg(directory.join("data"))
+        .args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"])
+        .arg("--no-sync")
+        .arg(format!("--pwfile={}", password_file.display()))
+        .current_dir(directory)
+        .output()?;
+    fs::remove_file(&password_file)?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(ServerError::Failed { step: "initdb", message });
+    }
+    Ok(())
+}
+
+fn configure(directory: &Path, options: &Options) -> Result<(), ServerError> {
+    let data = directory.join("data");
+    if !options.settings.is_empty() {
+        let file = data.join("postgresql.conf");
+        let mut text = fs::read_to_string(&file)?;
+        for line in &options.settings {
+            text.push('\n');
+            text.push_str(line);
+        }
+        text.push('\n');
+        fs::write(&file, text)?;
+    }
+    if !options.hba.is_empty() {
+        fs::write(data.join("pg_hba.conf"), options.hba.join("\n") + "\n")?;
+    }
+    Ok(())
+}
