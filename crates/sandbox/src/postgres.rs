@@ -3,6 +3,7 @@
 use crate::process::{Running, User, free_port};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -73,6 +74,10 @@ impl Postgres {
     pub fn start(directory: &Path, password: &str, options: &Options) -> Result<Self, ServerError> {
         let programs = Self::programs().ok_or(ServerError::NotInstalled)?;
         let user = User::unprivileged()?;
+        if user.is_some() {
+            // The other user must be able to pass through, not to look around.
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
+        }
         let directory = directory.join("postgres");
         fs::create_dir_all(&directory)?;
         User::own(user, &directory)?;
