@@ -1,2 +1,19 @@
-//! The portcullis binary: wiring, session driver, approvals, HTTP API and command line
-fn main() {}
+//! The `portcullis` binary: wiring, session driver, approvals, HTTP API and command line.
+
+mod api;
+mod catalog;
+mod cli;
+mod config;
+mod demo;
+mod judge;
+mod login;
+mod moment;
+mod session;
+mod services;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,229 @@
+//! The HTTP API: health, and the reviews people decide.
+//!
+//! Every call but the health checks carries a token, verified like any other. Decisions are made
+//! by [`Reviewer`]s alone, a type an agent's token cannot become.
+
+use crate::moment::now;
+use crate::services::Services;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use portcullis_core::id::ReviewId;
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::principal::{Principal, Reviewer};
+use portcullis_store::{DecideError, Filter, ReviewRow};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The API's routes.
+pub(crate) fn router(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/api/v1/reviews", get(list))
+        .route("/api/v1/reviews/{id}", get(show))
+        .route("/api/v1/reviews/{id}/approve", post(approve))
+        .route("/api/v1/reviews/{id}/reject", post(reject))
+        .layer(middleware::from_fn(no_foreign_host))
+        .with_state(services)
+}
+
+/// A page of another site must not reach the API under a name that resolves to loopback.
+async fn no_foreign_host(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("");
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
+        return next.run(request).await;
+    }
+    Problem::new(StatusCode::FORBIDDEN, "this API answers on loopback names only").into_response()
+}
+
+/// An answer that is no success (RFC 9457).
+struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("refused");
+        let body = json!({ "title": title, "status": self.status.as_u16(), "detail": self.detail });
+        let mut response = (self.status, Json(body)).into_response();
+        let kind = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+async fn principal(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
+    let unauthorized = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, detail);
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| unauthorized("send your token as `Authorization: Bearer …`"))?;
+    services
+        .verifier
+        .verify(token, now())
+        .await
+        .map_err(|error| unauthorized(&error.public()))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ListQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// What a principal may see: reviewers of a group asked, and whoever asked.
+fn may_see(principal: &Principal, review: &ReviewRow) -> bool {
+    let asker = &review.ask.standing.principal;
+    let is_asker = asker.issuer == principal.issuer
+        && (asker.subject == principal.subject
+            || asker.acting_for.as_deref() == Some(&principal.subject));
+    is_asker || review.ask.groups.iter().any(|group| principal.groups.contains(group))
+}
+
+async fn list(
+    State(services): State<Arc<Services>>,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<ReviewRow>>, Problem> {
+    let principal = principal(&services, &headers).await?;
+    let filter = if query.all { Filter::All } else { Filter::Pending };
+    let mut rows = services.desk.list(filter, now()).await.map_err(unavailable)?;
+    rows.retain(|row| may_see(&principal, row));
+    Ok(Json(rows))
+}
+
+async fn show(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<ReviewRow>, Problem> {
+    let principal = principal(&services, &headers).await?;
+    visible_review(&services, &principal, &id).await.map(Json)
+}
+
+async fn visible_review(
+    services: &Services,
+    principal: &Principal,
+    id: &str,
+) -> Result<ReviewRow, Problem> {
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such review for you");
+    let id: ReviewId = id.parse().map_err(|_| unknown())?;
+    let row = services.desk.get(id, now()).await.map_err(unavailable)?.ok_or_else(unknown)?;
+    if may_see(principal, &row) { Ok(row) } else { Err(unknown()) }
+}
+
+async fn approve(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<ReviewRow>, Problem> {
+    decide(&services, &id, &headers, None).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rejection {
+    reason: String,
+}
+
+async fn reject(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(rejection): Json<Rejection>,
+) -> Result<Json<ReviewRow>, Problem> {
+    if rejection.reason.trim().is_empty() || rejection.reason.len() > 1000 {
+        let detail = "say why in 1 to 1000 bytes: the caller reads it";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    decide(&services, &id, &headers, Some(rejection.reason)).await
+}
+
+/// Decides a review: rejected where a reason is given, else approved. The record comes first.
+async fn decide(
+    services: &Services,
+    id: &str,
+    headers: &HeaderMap,
+    reason: Option<String>,
+) -> Result<Json<ReviewRow>, Problem> {
+    let principal = principal(services, headers).await?;
+    let row = visible_review(services, &principal, id).await?;
+    let by = principal.subject.clone();
+    let reviewer = match Reviewer::new(principal) {
+        Ok(reviewer) => reviewer,
+        Err(error) => {
+            let why = error.to_string();
+            record_refused(services, &row, by, &why).await;
+            return Err(Problem::new(StatusCode::FORBIDDEN, why));
+        }
+    };
+    if let Err(error) = services.desk.may_decide(row.id, &reviewer, now()).await {
+        record_refused(services, &row, by, &error.to_string()).await;
+        return Err(refused(&error));
+    }
+    let groups: BTreeSet<String> =
+        row.ask.groups.intersection(&reviewer.principal().groups).cloned().collect();
+    let event = Event::Decided {
+        review: row.id,
+        digest: row.digest,
+        by,
+        groups,
+        decision: if reason.is_some() { "rejected" } else { "approved" }.to_owned(),
+        reason: reason.clone(),
+    };
+    let entry = entry(&row, event);
+    services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
+    let decided = match reason {
+        Some(reason) => services.desk.reject(row.id, &reviewer, reason, now()).await,
+        None => services.desk.approve(row.id, &reviewer, now()).await,
+    };
+    if let Err(error) = decided {
+        let subject = reviewer.principal().subject.clone();
+        record_refused(services, &row, subject, &error.to_string()).await;
+        return Err(refused(&error));
+    }
+    visible_review(services, reviewer.principal(), id).await.map(Json)
+}
+
+async fn record_refused(services: &Services, row: &ReviewRow, by: String, why: &str) {
+    let event = Event::DecisionRefused { review: row.id, by, why: why.to_owned() };
+    // The refusal stands whether or not it could be recorded.
+    let _ = services.ledger.append(entry(row, event), Durability::Durable).await;
+}
+
+fn entry(row: &ReviewRow, event: Event) -> Entry {
+    Entry { at: now(), session: Some(row.ask.session), request: Some(row.ask.request), event }
+}
+
+fn refused(error: &DecideError) -> Problem {
+    let status = match error {
+        DecideError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        DecideError::NotFound => StatusCode::NOT_FOUND,
+        DecideError::Requester | DecideError::NotAsked => StatusCode::FORBIDDEN,
+        _ => StatusCode::CONFLICT,
+    };
+    Problem::new(status, error.to_string())
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}

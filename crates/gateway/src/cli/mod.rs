@@ -1,0 +1,126 @@
+//! The command line.
+
+mod audit;
+mod review;
+mod session;
+
+use crate::config::Config;
+use crate::demo;
+use crate::services;
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The stack of every thread that reads SQL: the grammar recurses on nested statements.
+const STACK: usize = portcullis_sql::parse::REQUIRED_STACK;
+
+/// Portcullis: a Layer 7 access gateway for autonomous agents and the people beside them.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, env = "PORTCULLIS_CONFIG", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Print JSON for machines.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve,
+    /// Check or describe the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a token of the development provider, for scripts.
+    Token {
+        /// Whose: a person, agent or workload of `[dev_provider]`.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+    },
+    /// Decide held requests.
+    Review(review::Review),
+    /// Look at recorded sessions.
+    #[command(subcommand)]
+    Session(session::Session),
+    /// Check the record.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Show it working: gateway, sample database and development provider in a temporary directory.
+    Demo(demo::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration and everything it names, and say what is wrong.
+    Check,
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+}
+
+/// Exit codes are stable: 0 done, 1 refused or found wanting, 2 wrong usage or broken input.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("portcullis: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { config, json, command } = arguments;
+    match command {
+        Command::Serve => {
+            let config = Config::load(&config)?;
+            services::start_logging();
+            runtime()?.block_on(services::serve(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Check) => {
+            let loaded = Config::load(&config)?;
+            let warnings = services::check(&loaded)?;
+            for warning in &warnings {
+                eprintln!("{}: warning: {warning}", config.display());
+            }
+            println!(
+                "{}: good ({} connections, {} warnings)",
+                config.display(),
+                loaded.connections.len(),
+                warnings.len()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Schema) => {
+            println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token { name } => {
+            let config = Config::load(&config)?;
+            println!("{}", runtime()?.block_on(services::development_token(&config, &name))?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Review(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(review::run(command, &config, json))
+        }
+        Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
+        Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),
+        Command::Demo(options) => demo::run(&options, runtime()?),
+    }
+}
+
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .thread_name("portcullis")
+        .build()
+        .context("the runtime cannot be started")
+}

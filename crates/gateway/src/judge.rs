@@ -1,0 +1,268 @@
+//! The judge of one session: policy over effects, and which columns its principal may see.
+
+use crate::config::SensitiveColumn;
+use portcullis_core::effect::Operation;
+use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
+use portcullis_core::refusal::{RefusalClass, Retry};
+use portcullis_core::verdict::{
+    Approvals, Circumstances, Ground, Judge, Obligations, Verdict,
+};
+use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
+use portcullis_policy::{Decision, SessionPolicy, Shown};
+use portcullis_sql::catalog::{Catalog, Relation};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How deep views are followed to the columns behind them.
+const VIEW_DEPTH: usize = 16;
+
+/// Decides for one principal on one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionJudge {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    policy: SessionPolicy,
+    reveal: Arc<SessionReveal>,
+    detectors: Arc<Detectors>,
+    key: Arc<PseudonymKey>,
+}
+
+impl SessionJudge {
+    /// A judge from the session's slice of the policy and what masking needs.
+    pub(crate) fn new(
+        policy: SessionPolicy,
+        sensitive: &Arc<[SensitiveColumn]>,
+        detectors: Arc<Detectors>,
+        key: Arc<PseudonymKey>,
+    ) -> Self {
+        let policy_for_reveal = policy.clone();
+        let reveal = Arc::new(SessionReveal {
+            policy: policy_for_reveal,
+            sensitive: sensitive.clone(),
+            known: Mutex::default(),
+        });
+        Self { parts: Arc::new(Parts { policy, reveal, detectors, key }) }
+    }
+
+    /// The columns are those of this catalog from now on.
+    pub(crate) fn use_catalog(&self, catalog: Arc<Catalog>) {
+        self.parts.reveal.use_catalog(catalog);
+    }
+
+    /// The redactor for the answers to parts with these lineages.
+    pub(crate) fn redactor(&self, lineages: &[Arc<Lineage>]) -> StatementRedactor {
+        let parts = &self.parts;
+        let reveal: Arc<dyn Reveal> = parts.reveal.clone();
+        StatementRedactor::new(lineages, reveal, parts.detectors.clone(), parts.key.clone())
+    }
+
+    /// True where a value the principal may not see would reach a place other than the answer.
+    fn launders(&self, operation: &Operation) -> bool {
+        let reveal = &self.parts.reveal;
+        operation.lineages.iter().any(|lineage| {
+            lineage.sinks.iter().any(|origin| match origin {
+                Origin::Columns(columns) => columns.iter().any(|c| reveal.hides(*c)),
+                Origin::Untraced => {
+                    lineage.unresolved && reveal.hides_anything()
+                        || lineage.relations.iter().any(|r| reveal.relation_hides(*r))
+                }
+            })
+        })
+    }
+}
+
+impl Judge for SessionJudge {
+    fn judge(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Verdict {
+        let rules = match self.parts.policy.decide(operation, circumstances, approvals) {
+            Decision::Allow { rules } => rules,
+            Decision::Hold { groups, ground } => return Verdict::Hold { groups, ground },
+            Decision::Refuse { class, retry, ground } => {
+                return Verdict::Refuse { class, retry, ground };
+            }
+        };
+        if self.launders(operation) {
+            return Verdict::Refuse {
+                class: RefusalClass::Policy,
+                retry: Retry::AfterChange,
+                ground: Ground {
+                    rule: "masked-stays-masked".to_owned(),
+                    reason: "it would copy values of masked columns to where they are not masked"
+                        .to_owned(),
+                    hint: Some("leave the masked columns out of what is written".to_owned()),
+                    what: operation.to_string(),
+                },
+            };
+        }
+        let redactor = Arc::new(self.redactor(&operation.lineages));
+        Verdict::Permit(Obligations { redactor, rules })
+    }
+
+    fn policy_version(&self) -> &str {
+        self.parts.policy.version()
+    }
+}
+
+/// Which columns the session's principal may see, asked of the policy once per relation.
+#[derive(Debug)]
+struct SessionReveal {
+    policy: SessionPolicy,
+    sensitive: Arc<[SensitiveColumn]>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    catalog: Option<Arc<Catalog>>,
+    relations: HashMap<u32, Arc<HiddenColumns>>,
+    anything: Option<bool>,
+}
+
+/// The hidden columns of one relation, by attribute number.
+#[derive(Debug, Default)]
+struct HiddenColumns {
+    columns: HashMap<i16, Option<Strategy>>,
+    any: bool,
+}
+
+impl SessionReveal {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing in here is left half written by a panic: it is a cache.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn use_catalog(&self, catalog: Arc<Catalog>) {
+        let mut known = self.known();
+        if known.catalog.as_ref().is_some_and(|c| Arc::ptr_eq(c, &catalog)) {
+            return;
+        }
+        *known = Known { catalog: Some(catalog), ..Known::default() };
+    }
+
+    fn hides(&self, column: ColumnRef) -> bool {
+        match column.column {
+            0 => self.relation_hides(column.relation),
+            _ => self.hidden(column).is_some(),
+        }
+    }
+
+    /// The hidden columns of a relation; `None` where it is unknown.
+    fn of_relation(&self, relation: u32, depth: usize) -> Option<Arc<HiddenColumns>> {
+        let catalog = {
+            let known = self.known();
+            if let Some(hidden) = known.relations.get(&relation) {
+                return Some(hidden.clone());
+            }
+            known.catalog.clone()?
+        };
+        let found = catalog.relation(relation)?;
+        let hidden = Arc::new(self.ask_columns(&catalog, found, depth));
+        self.known().relations.insert(relation, hidden.clone());
+        Some(hidden)
+    }
+
+    fn ask_columns(&self, catalog: &Catalog, relation: &Relation, depth: usize) -> HiddenColumns {
+        let mut hidden = HiddenColumns::default();
+        let behind = catalog.view_origins(relation.oid);
+        for (i, column) in relation.columns.iter().enumerate() {
+            let own = self.ask(catalog, relation, &column.name);
+            let inherited = behind
+                .as_ref()
+                .and_then(|origins| self.behind_view(relation, origins.get(i), depth));
+            let strategy = own.or(inherited);
+            hidden.any |= strategy.is_some();
+            hidden.columns.insert(column.number, strategy);
+        }
+        hidden
+    }
+
+    /// What stands behind a view's column: hidden where any column behind it is.
+    fn behind_view(
+        &self,
+        view: &Relation,
+        origin: Option<&Origin>,
+        depth: usize,
+    ) -> Option<Strategy> {
+        let Some(Origin::Columns(columns)) = origin else { return Some(Strategy::Redact) };
+        if depth >= VIEW_DEPTH {
+            return Some(Strategy::Redact);
+        }
+        let others = columns.iter().filter(|c| c.relation != view.oid);
+        let mut strategies = others.filter_map(|c| match self.of_relation(c.relation, depth + 1) {
+            None => Some(Strategy::Redact),
+            Some(hidden) if c.column == 0 => hidden.any.then_some(Strategy::Redact),
+            Some(hidden) => hidden.columns.get(&c.column).copied().unwrap_or(Some(Strategy::Redact)),
+        });
+        let first = strategies.next()?;
+        Some(if strategies.all(|s| s == first) { first } else { Strategy::Redact })
+    }
+
+    fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
+        let rules: Vec<&SensitiveColumn> = self
+            .sensitive
+            .iter()
+            .filter(|rule| names_column(&rule.column, &relation.schema, &relation.name, column))
+            .collect();
+        let labels: BTreeSet<String> = rules.iter().filter_map(|r| r.label.clone()).collect();
+        let strategy = rules.first().map(|r| r.mask);
+        let path = [catalog.database(), &relation.schema, &relation.name, column];
+        match self.policy.reveal(path, !rules.is_empty(), &labels, strategy) {
+            Shown::Show => None,
+            Shown::Mask { strategy, .. } => Some(strategy),
+        }
+    }
+}
+
+/// True where `schema.table.column` (with `*` for any one name) names this column.
+pub(crate) fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
+    let mut parts = rule.split('.');
+    [schema, relation, column]
+        .into_iter()
+        .all(|name| parts.next().is_some_and(|part| part == "*" || part == name))
+        && parts.next().is_none()
+}
+
+impl Reveal for SessionReveal {
+    fn hidden(&self, column: ColumnRef) -> Option<Strategy> {
+        match self.of_relation(column.relation, 0) {
+            None => Some(Strategy::Redact),
+            Some(hidden) => {
+                hidden.columns.get(&column.column).copied().unwrap_or(Some(Strategy::Redact))
+            }
+        }
+    }
+
+    fn relation_hides(&self, relation: u32) -> bool {
+        self.of_relation(relation, 0).is_none_or(|hidden| hidden.any)
+    }
+
+    fn hides_anything(&self) -> bool {
+        if let Some(anything) = self.known().anything {
+            return anything;
+        }
+        let Some(catalog) = self.known().catalog.clone() else { return true };
+        let anything = catalog.user_relations().any(|r| self.relation_hides(r.oid));
+        self.known().anything = Some(anything);
+        anything
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_whole_names() {
+        assert!(names_column("public.customers.email", "public", "customers", "email"));
+        assert!(names_column("*.*.email", "sales", "leads", "email"));
+        assert!(!names_column("public.customers.email", "public", "customers", "email2"));
+        assert!(!names_column("public.customers", "public", "customers", "email"));
+    }
+}
