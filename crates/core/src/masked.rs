@@ -50,6 +50,11 @@ impl<T> Masked<T> {
         &self.0
     }
 
+    /// Another form of the same masked value.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Masked<U> {
+        Masked(form(self.0))
+    }
+
     /// The value, by move.
     #[must_use]
     pub fn into_inner(self) -> T {

@@ -4,7 +4,7 @@ use crate::id::RequestId;
 use crate::journal::Receipt;
 use crate::mask::MaskFailure;
 use crate::masked::{Masked, Raw};
-use crate::protocol::{Masker as _, Protocol};
+use crate::protocol::{Masker, Protocol};
 use crate::verdict::Obligations;
 
 /// A judged, recorded request. A [`crate::link::Link`] accepts nothing else from a caller.
@@ -84,6 +84,11 @@ impl<P: Protocol> InFlight<P> {
     #[must_use]
     pub const fn masker_mut(&mut self) -> &mut P::Masker {
         &mut self.masker
+    }
+
+    /// What was kept of the answer for the recording.
+    pub fn take_sample(&mut self) -> Masked<<P::Masker as Masker>::Sample> {
+        Masked::from_masker(self.masker.take_sample())
     }
 
     /// The request's id; `None` for what a target says unasked.

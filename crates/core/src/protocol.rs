@@ -86,12 +86,17 @@ pub struct Shown {
 pub trait Masker: Send {
     /// What a link reads.
     type Answer;
+    /// What is kept of the answer for the recording: masked values only.
+    type Sample;
 
     /// Masks one answer, or a burst of them.
     ///
     /// # Errors
     /// A [`MaskFailure`] ends the session: nothing of this answer is passed on.
     fn mask(&mut self, answer: Self::Answer) -> Result<Self::Answer, MaskFailure>;
+
+    /// Takes what was kept for the recording. It holds nothing that was not masked before.
+    fn take_sample(&mut self) -> Self::Sample;
 }
 
 /// Something the gateway itself asks of a target: a closed set of fixed messages, with not one
