@@ -1,0 +1,407 @@
+//! Wiring: everything the sessions of one gateway share, and its start and stop.
+
+use crate::api;
+use crate::catalog::SharedCatalog;
+use crate::config::{Config, Connection, Reads, SensitiveColumn};
+use crate::login;
+use crate::moment::now;
+use anyhow::{Context as _, bail};
+use portcullis_core::gate::GateSettings;
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_frontends::{Listener, ListenerSettings};
+use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
+use portcullis_ledger::{Ledger, LedgerSettings};
+use portcullis_mask::{Detectors, PseudonymKey};
+use portcullis_policy::{Policies, pack};
+use portcullis_store::{ReviewDesk, Store};
+use portcullis_targets::{CancelHandle, Dialer};
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+/// How long sessions may take to end when the gateway stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// The file that lets whoever runs the gateway mint development tokens.
+const DEV_SECRET: &str = "dev-provider.secret";
+/// The name of the development provider among the providers.
+const DEV_PROVIDER: &str = "development";
+
+/// What the sessions of a gateway share.
+pub(crate) struct Services {
+    pub(crate) verifier: Verifier,
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) ledger: Ledger,
+    pub(crate) desk: ReviewDesk,
+    pub(crate) dialer: Dialer,
+    pub(crate) connections: HashMap<String, Arc<ConnectionServices>>,
+    pub(crate) cancels: Cancels,
+    pub(crate) gate: GateSettings,
+    pub(crate) sample_rows: usize,
+    /// Turns true when the gateway stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// What the sessions of one connection share.
+pub(crate) struct ConnectionServices {
+    pub(crate) settings: Connection,
+    pub(crate) sensitive: Arc<[SensitiveColumn]>,
+    pub(crate) catalog: Arc<SharedCatalog>,
+    pub(crate) detectors: Arc<Detectors>,
+    pub(crate) key: Arc<PseudonymKey>,
+}
+
+/// Sessions by the key their clients cancel with.
+#[derive(Default)]
+pub(crate) struct Cancels {
+    sessions: Mutex<HashMap<(u32, Vec<u8>), Cancel>>,
+}
+
+/// How one session is cancelled: at the desk where it is held, at the target where it runs.
+#[derive(Clone)]
+pub(crate) struct Cancel {
+    pub(crate) held: Arc<Notify>,
+    pub(crate) target: CancelHandle,
+}
+
+impl Cancels {
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, Vec<u8>), Cancel>> {
+        // The map is whole after every operation on it.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a session under its key; false where the key is taken.
+    pub(crate) fn enter(&self, process: u32, key: &[u8], cancel: Cancel) -> bool {
+        use std::collections::hash_map::Entry;
+        match self.sessions().entry((process, key.to_vec())) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(cancel);
+                true
+            }
+        }
+    }
+
+    /// Forgets a session.
+    pub(crate) fn leave(&self, process: u32, key: &[u8]) {
+        self.sessions().remove(&(process, key.to_vec()));
+    }
+
+    /// Cancels what the session with this key is doing. A wrong key does nothing and says nothing,
+    /// as with the server itself.
+    pub(crate) async fn cancel(&self, process: u32, key: &[u8]) {
+        let found = self.sessions().get(&(process, key.to_vec())).cloned();
+        let Some(cancel) = found else { return };
+        cancel.held.notify_waiters();
+        if let Err(error) = cancel.target.cancel().await {
+            warn!(%error, "a CancelRequest could not be passed on");
+        }
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) postgres_address: SocketAddr,
+    pub(crate) http_address: SocketAddr,
+    pub(crate) dev_address: Option<SocketAddr>,
+    services: Arc<Services>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Starts everything a configuration names, and returns once clients can connect.
+    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+        private_directory(&config.data_dir)?;
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let mut providers = config.identity.providers.clone();
+        let dev_address = match &config.dev_provider {
+            Some(settings) => {
+                let (provider, address) =
+                    start_development(settings, &config, &mut tasks, stopping.clone()).await?;
+                providers.push(provider);
+                Some(address)
+            }
+            None => None,
+        };
+        let services = Arc::new(build(&config, providers, stopping.clone()).await?);
+        let listener = Listener::bind(listener_settings(&config)).await?;
+        let postgres_address = listener.local_addr()?;
+        tasks.spawn(login::accept(listener, services.clone()));
+        let http = TcpListener::bind(config.listen.http.address)
+            .await
+            .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
+        let http_address = http.local_addr()?;
+        let router = api::router(services.clone());
+        tasks.spawn(async move {
+            let served = axum::serve(http, router).with_graceful_shutdown(stopped(stopping)).await;
+            if let Err(error) = served {
+                warn!(%error, "the API has stopped");
+            }
+        });
+        info!(%postgres_address, %http_address, "ready");
+        Ok(Self { postgres_address, http_address, dev_address, services, stop, tasks })
+    }
+
+    /// Ends sessions and closes the record.
+    pub(crate) async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        if let Err(error) = self.services.ledger.close() {
+            warn!(%error, "the journal was not closed cleanly");
+        }
+    }
+}
+
+/// Resolves when the gateway stops.
+pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means the sender is gone, which is a stop as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// `portcullis serve`: until SIGINT or SIGTERM.
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    let gateway = Gateway::start(config).await?;
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    info!("stopping");
+    gateway.stop().await;
+    Ok(())
+}
+
+/// Logging to standard error, at the level of `PORTCULLIS_LOG` (default `info`).
+pub(crate) fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PORTCULLIS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second call (tests, demo) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Checks everything a configuration names short of listening and dialing.
+pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
+    let policies = load_policies(config)?;
+    let mut warnings: Vec<String> = policies.warnings().iter().map(ToString::to_string).collect();
+    warnings.extend(dialer(config)?.warnings().iter().map(ToString::to_string));
+    for (name, connection) in &config.connections {
+        detectors(name, connection)?;
+    }
+    Verifier::new(config.identity.providers.clone(), http_client)?;
+    Ok(warnings)
+}
+
+/// A token of the development provider, by the secret only whoever runs the gateway can read.
+pub(crate) async fn development_token(config: &Config, name: &str) -> anyhow::Result<String> {
+    let Some(provider) = &config.dev_provider else {
+        bail!("there is no [dev_provider] in the configuration: take a token from your own provider");
+    };
+    let file = config.data_dir.join(DEV_SECRET);
+    let secret = fs::read_to_string(&file)
+        .with_context(|| format!("{}: is the gateway running?", file.display()))?;
+    let url = format!("http://{}/token", provider.listen);
+    let form = [
+        ("grant_type", "urn:portcullis:params:oauth:grant-type:dev"),
+        ("name", name),
+        ("dev_secret", secret.trim()),
+    ];
+    let response = http_client().build()?.post(&url).form(&form).send().await?;
+    let success = response.status().is_success();
+    let body: serde_json::Value = response.json().await?;
+    let text = |key: &str| body.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+    match text("access_token") {
+        Some(token) if success => Ok(token),
+        _ => bail!(
+            "the development provider refused: {}",
+            text("error_description").or_else(|| text("error")).unwrap_or_default()
+        ),
+    }
+}
+
+async fn start_development(
+    settings: &portcullis_identity::DevProviderSettings,
+    config: &Config,
+    tasks: &mut JoinSet<()>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<(Provider, SocketAddr)> {
+    let secret = DevSecret::generate()?;
+    secret.write_to(&config.data_dir.join(DEV_SECRET))?;
+    let provider = DevProvider::bind(settings.clone(), secret).await?;
+    let address = provider.local_addr()?;
+    let trusted = provider.issuer().as_provider(DEV_PROVIDER);
+    warn!(%address, "the development provider vouches for callers: not for production");
+    tasks.spawn(async move {
+        if let Err(error) = provider.serve(now, stopped(stopping)).await {
+            warn!(%error, "the development provider has stopped");
+        }
+    });
+    Ok((trusted, address))
+}
+
+async fn build(
+    config: &Config,
+    providers: Vec<Provider>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Services> {
+    let policies = Arc::new(load_policies(config)?);
+    for warning in policies.warnings() {
+        warn!(%warning, "policy");
+    }
+    let dialer = dialer(config)?;
+    for warning in dialer.warnings() {
+        warn!(%warning, "target");
+    }
+    let directory = config.data_dir.clone();
+    let ledger =
+        tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
+            .await??;
+    let started = Entry {
+        at: now(),
+        session: None,
+        request: None,
+        event: Event::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: policies.version().to_owned(),
+        },
+    };
+    ledger.append(started, Durability::Durable).await?;
+    let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
+    let desk = ReviewDesk::new(store, config.review.expires.0, now);
+    let key = Arc::new(pseudonym_key(&config.data_dir)?);
+    let connections = config
+        .connections
+        .iter()
+        .map(|(name, settings)| {
+            let services = ConnectionServices {
+                settings: settings.clone(),
+                sensitive: settings.sensitive.clone().into(),
+                catalog: Arc::default(),
+                detectors: Arc::new(detectors(name, settings)?),
+                key: key.clone(),
+            };
+            Ok((name.clone(), Arc::new(services)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Services {
+        verifier: Verifier::new(providers, http_client)?,
+        policies,
+        ledger,
+        desk,
+        dialer,
+        connections,
+        cancels: Cancels::default(),
+        gate: GateSettings {
+            strict_reads: config.journal.reads == Reads::Durable,
+            hold_in_transaction: config.review.hold_in_transaction,
+        },
+        sample_rows: config.recording.sample_rows,
+        stopping,
+    })
+}
+
+fn listener_settings(config: &Config) -> ListenerSettings {
+    let listen = &config.listen.postgres;
+    ListenerSettings {
+        address: listen.address,
+        certificate: listen.tls_certificate.clone().zip(listen.tls_key.clone()),
+        generated: config.data_dir.join("tls"),
+        max_connections: config.limits.connections,
+        max_unauthenticated: config.limits.unauthenticated,
+        login: config.limits.login.0,
+    }
+}
+
+fn dialer(config: &Config) -> anyhow::Result<Dialer> {
+    let targets = config.connections.iter().map(|(name, c)| (name.clone(), c.target.clone()));
+    Ok(Dialer::new(targets.collect())?)
+}
+
+fn detectors(name: &str, connection: &Connection) -> anyhow::Result<Detectors> {
+    match &connection.detectors {
+        None => Ok(Detectors::all()),
+        Some(names) => Detectors::named(names.iter().map(String::as_str))
+            .with_context(|| format!("connections.{name}.detectors")),
+    }
+}
+
+fn load_policies(config: &Config) -> anyhow::Result<Policies> {
+    let mut files = Vec::new();
+    for name in &config.policy.packs {
+        let text = pack(name).with_context(|| {
+            format!("policy.packs: there is no pack `{name}` (there are: {})", known_packs())
+        })?;
+        files.push((format!("pack {name}"), text.to_owned()));
+    }
+    for path in &config.policy.files {
+        for file in cedar_files(path)? {
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("policy.files: {}", file.display()))?;
+            files.push((file.display().to_string(), text));
+        }
+    }
+    if files.is_empty() {
+        bail!("policy: no packs and no files, so nothing could ever run");
+    }
+    Ok(Policies::load(&files)?)
+}
+
+fn known_packs() -> String {
+    portcullis_policy::PACKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// A file itself, or the `*.cedar` files of a directory in order of their names.
+fn cedar_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(path)
+        .with_context(|| format!("policy.files: {}", path.display()))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|e| e == "cedar"));
+    files.sort();
+    if files.is_empty() {
+        bail!("policy.files: {} holds no *.cedar file", path.display());
+    }
+    Ok(files)
+}
+
+fn private_directory(path: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("data_dir {}", path.display()))
+}
+
+/// The key of pseudonyms: the same value gets the same pseudonym for as long as it is kept.
+fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
+    let file = directory.join("keys").join("pseudonym");
+    let context = || format!("{}", file.display());
+    if let Ok(bytes) = fs::read(&file) {
+        let bytes: [u8; 32] = bytes
+            .try_into()
+            .map_err(|_| anyhow::anyhow!("is not 32 bytes long"))
+            .with_context(context)?;
+        return Ok(PseudonymKey::new(&bytes));
+    }
+    let bytes = crate::moment::random::<32>();
+    let mut options = fs::OpenOptions::new();
+    let mut out = options.write(true).create_new(true).mode(0o600).open(&file).with_context(context)?;
+    out.write_all(&bytes).and_then(|()| out.sync_all()).with_context(context)?;
+    Ok(PseudonymKey::new(&bytes))
+}
