@@ -1,0 +1,260 @@
+//! A gateway process in front of a real PostgreSQL server with the shop in it.
+
+use anyhow::{Context as _, bail};
+use portcullis_sandbox::postgres::{Options, Postgres};
+use portcullis_sandbox::process::{Running, free_port};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The superuser's password at the server.
+pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-arena";
+/// The password of the role the gateway uses.
+pub const APP_PASSWORD: &str = "app-secret-of-the-arena";
+const SHOP: &str = include_str!("../../gateway/src/demo/shop.sql");
+
+/// A server and a gateway.
+pub struct Arena {
+    directory: TempDir,
+    /// The server.
+    pub server: Postgres,
+    gateway: Option<Running>,
+    /// Where PostgreSQL clients connect to the gateway.
+    pub postgres: SocketAddr,
+    /// The gateway's API.
+    pub http: SocketAddr,
+}
+
+/// What differs between arenas.
+pub struct Setup {
+    /// `[policy]` and whatever else stands on top level.
+    pub policy: String,
+    /// Lines of `[connections.shop]`, the sensitive columns for instance.
+    pub connection: String,
+    /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
+    pub role: &'static str,
+}
+
+impl Setup {
+    /// Everything allowed and nothing masked: the gateway must not be noticed.
+    #[must_use]
+    pub fn allow_all() -> Self {
+        Self {
+            policy: "[policy]\npacks = [\"allow-all\"]\n".to_owned(),
+            connection: "detectors = []\n".to_owned(),
+            role: "owner",
+        }
+    }
+
+    /// The default pack, with the shop's sensitive columns.
+    #[must_use]
+    pub fn agent_safe() -> Self {
+        Self {
+            policy: "[policy]\npacks = [\"agent-safe\"]\n".to_owned(),
+            connection: r#"sensitive = [
+  { column = "public.customers.email", label = "email", mask = "partial" },
+  { column = "public.customers.card_number", label = "card", mask = "partial" },
+  { column = "public.payments.iban", label = "iban", mask = "redact" },
+]
+"#
+            .to_owned(),
+            role: "owner",
+        }
+    }
+}
+
+/// The gateway's binary, built beside the test.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("portcullis")
+}
+
+impl Arena {
+    /// Starts server and gateway.
+    pub fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("portcullis-arena-").tempdir()?;
+        let options = Options {
+            settings: vec!["log_statement = all".to_owned(), "max_connections = 200".to_owned()],
+            hba: vec![
+                "host all raw all trust".to_owned(),
+                "host all all all scram-sha-256".to_owned(),
+            ],
+        };
+        let server = Postgres::start(directory.path(), SUPERUSER_PASSWORD, &options)?;
+        server.sql("postgres", "CREATE DATABASE shop")?;
+        server.sql("shop", &format!("\\set app_password {APP_PASSWORD}\n{SHOP}"))?;
+        server.sql(
+            "shop",
+            &format!(
+                "CREATE ROLE owner SUPERUSER LOGIN PASSWORD '{APP_PASSWORD}';
+                 CREATE ROLE raw SUPERUSER LOGIN;"
+            ),
+        )?;
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (postgres, http) = (local(free_port()?), local(free_port()?));
+        let provider = local(free_port()?);
+        fs::write(directory.path().join("app.password"), APP_PASSWORD)?;
+        let config = format!(
+            r#"data_dir = "data"
+{policy}
+[listen.postgres]
+address = "{postgres}"
+[listen.http]
+address = "{http}"
+[dev_provider]
+listen = "{provider}"
+people = [
+  {{ name = "ana", groups = ["developers"] }},
+  {{ name = "bo", groups = ["developers", "dba"] }},
+]
+agents = [{{ name = "claude", acting_for = "ana", groups = ["agents"] }}]
+[connections.shop]
+environment = "test"
+groups = ["agents", "developers"]
+{connection}
+[connections.shop.target]
+host = "127.0.0.1"
+port = {port}
+database = "shop"
+user = "{role}"
+password_file = "app.password"
+"#,
+            policy = setup.policy,
+            connection = setup.connection,
+            role = setup.role,
+            port = server.port(),
+        );
+        fs::write(directory.path().join("portcullis.toml"), config)?;
+        let mut arena = Self { directory, server, gateway: None, postgres, http };
+        arena.start_gateway()?;
+        Ok(arena)
+    }
+
+    /// Starts the gateway (again).
+    pub fn start_gateway(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.config()).arg("serve");
+        command
+            .env("PORTCULLIS_LOG", "trace,h2=info,hyper=info")
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let mut gateway = Running::start(&mut command, "TERM")
+            .with_context(|| format!("{}: build it first", binary().display()))?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(self.postgres).is_err() {
+            if !gateway.is_running() || Instant::now() > deadline {
+                bail!("the gateway did not start:\n{}", fs::read_to_string(self.log_file())?);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.gateway = Some(gateway);
+        Ok(())
+    }
+
+    /// Kills the gateway without a warning.
+    pub fn kill_gateway(&mut self) -> anyhow::Result<()> {
+        if let Some(mut gateway) = self.gateway.take() {
+            gateway.child().kill()?;
+            gateway.child().wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the gateway to stop, and waits for it.
+    pub fn stop_gateway(&mut self) {
+        self.gateway = None;
+    }
+
+    /// The gateway's process.
+    pub const fn gateway(&mut self) -> Option<&mut Running> {
+        self.gateway.as_mut()
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("portcullis.toml")
+    }
+
+    /// The gateway's log, at trace level.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.directory.path().join("gateway.log")
+    }
+
+    /// Journal, recordings and reviews.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The temporary directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs the `portcullis` command line on this arena's configuration.
+    pub fn portcullis(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(Command::new(binary()).arg("--config").arg(self.config()).args(arguments).output()?)
+    }
+
+    /// A token of the development provider.
+    pub fn token(&self, name: &str) -> anyhow::Result<String> {
+        let output = self.portcullis(&["token", "--as", name])?;
+        if !output.status.success() {
+            bail!("no token: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// libpq's environment for a connection to the server itself.
+    #[must_use]
+    pub fn direct(&self) -> Vec<(&'static str, String)> {
+        environment("127.0.0.1", self.server.port(), "owner", APP_PASSWORD, "prefer")
+    }
+
+    /// libpq's environment for a connection through the gateway, over TLS.
+    pub fn through(&self, name: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+        Ok(environment("127.0.0.1", self.postgres.port(), name, &self.token(name)?, "require"))
+    }
+
+    /// `psql` with one command, through the gateway.
+    pub fn psql(&self, name: &str, sql: &str) -> anyhow::Result<Output> {
+        let mut command = Command::new(self.server.program_directory().join("psql"));
+        command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        Ok(command.envs(self.through(name)?).output()?)
+    }
+
+    /// What is true at the server, asked past the gateway.
+    pub fn truth(&self, sql: &str) -> anyhow::Result<String> {
+        Ok(self.server.sql("shop", sql)?.trim().to_owned())
+    }
+}
+
+fn environment(
+    host: &str,
+    port: u16,
+    user: &str,
+    password: &str,
+    sslmode: &str,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("PGHOST", host.to_owned()),
+        ("PGPORT", port.to_string()),
+        ("PGUSER", user.to_owned()),
+        ("PGPASSWORD", password.to_owned()),
+        ("PGDATABASE", "shop".to_owned()),
+        ("PGSSLMODE", sslmode.to_owned()),
+        ("PGCLIENTENCODING", "UTF8".to_owned()),
+    ]
+}

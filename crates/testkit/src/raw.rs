@@ -1,0 +1,204 @@
+//! A PostgreSQL client with no manners: it sends what it is told, in pieces of any size, and shows
+//! every message that comes back.
+
+use anyhow::{Context as _, bail, ensure};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// One message of the server: its tag and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The first byte.
+    pub tag: u8,
+    /// What follows the length.
+    pub body: Vec<u8>,
+}
+
+/// A raw connection.
+#[derive(Debug)]
+pub struct RawClient {
+    socket: TcpStream,
+    /// The largest piece written at once; 0 for all.
+    pub piece: usize,
+    /// What BackendKeyData said: process id and key.
+    pub cancel_key: Option<(u32, Vec<u8>)>,
+}
+
+/// One frontend message.
+#[must_use]
+pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(body);
+    out
+}
+
+/// A start-up message of protocol 3.`minor`.
+#[must_use]
+pub fn startup(minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = (3u32 << 16 | u32::from(minor)).to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        for text in [name, value] {
+            body.extend_from_slice(text.as_bytes());
+            body.push(0);
+        }
+    }
+    body.push(0);
+    let mut out = (body.len() as u32 + 4).to_be_bytes().to_vec();
+    out.extend_from_slice(&body);
+    out
+}
+
+impl RawClient {
+    /// Connects, and waits at most ten seconds for anything.
+    pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        socket.set_nodelay(true)?;
+        Ok(Self { socket, piece: 0, cancel_key: None })
+    }
+
+    /// Connects and logs in with a cleartext password where one is asked for.
+    pub fn log_in(
+        address: SocketAddr,
+        user: &str,
+        database: &str,
+        password: &str,
+    ) -> anyhow::Result<Self> {
+        let mut client = Self::connect(address)?;
+        client.send(&startup(0, &[("user", user), ("database", database)]))?;
+        loop {
+            let message = client.receive()?.context("closed during log-in")?;
+            match (message.tag, message.body.as_slice()) {
+                (b'R', [0, 0, 0, 3]) => {
+                    client.send(&self::message(b'p', &[password.as_bytes(), b"\0"].concat()))?;
+                }
+                (b'K', [a, b, c, d, key @ ..]) => {
+                    let process = u32::from_be_bytes([*a, *b, *c, *d]);
+                    client.cancel_key = Some((process, key.to_vec()));
+                }
+                (b'Z', _) => return Ok(client),
+                (b'E', body) => bail!("log-in refused: {}", fields(body)),
+                (b'R', [0, 0, 0, 0]) | (b'S' | b'N', _) => {}
+                (tag, _) => bail!("unexpected message {} during log-in", char::from(tag)),
+            }
+        }
+    }
+
+    /// Sends bytes, in pieces of `piece`.
+    pub fn send(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if self.piece == 0 {
+            return Ok(self.socket.write_all(bytes)?);
+        }
+        for piece in bytes.chunks(self.piece) {
+            self.socket.write_all(piece)?;
+        }
+        Ok(())
+    }
+
+    /// The next message; `None` at the end of the stream.
+    pub fn receive(&mut self) -> anyhow::Result<Option<Message>> {
+        let mut header = [0; 5];
+        match self.socket.read(&mut header[..1])? {
+            0 => return Ok(None),
+            _ => self.socket.read_exact(&mut header[1..])?,
+        }
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+        ensure!((4..1 << 28).contains(&length), "a message of {length} bytes");
+        let mut body = vec![0; length as usize - 4];
+        self.socket.read_exact(&mut body)?;
+        Ok(Some(Message { tag: header[0], body }))
+    }
+
+    /// Messages up to and including the first with this tag, or the end of the stream.
+    pub fn until(&mut self, tag: u8) -> anyhow::Result<Vec<Message>> {
+        let mut seen = Vec::new();
+        while let Some(message) = self.receive()? {
+            let last = message.tag == tag;
+            seen.push(message);
+            if last {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// A simple query, and what comes back up to ReadyForQuery.
+    pub fn query(&mut self, sql: &str) -> anyhow::Result<Vec<Message>> {
+        self.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat()))?;
+        self.until(b'Z')
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub const fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+}
+
+/// The fields of an error or notice that a transcript keeps, readable: not the file, line and
+/// routine of the server's source.
+#[must_use]
+pub fn fields(body: &[u8]) -> String {
+    body.split(|b| *b == 0)
+        .filter(|field| !field.is_empty() && !b"FLRV".contains(&field[0]))
+        .map(|field| format!("{}={}", char::from(field[0]), String::from_utf8_lossy(&field[1..])))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+impl Message {
+    /// One line of a transcript.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let text = match self.tag {
+            b'E' | b'N' => fields(&self.body),
+            b'Z' => String::from_utf8_lossy(&self.body).into_owned(),
+            b'D' => row(&self.body),
+            b'T' => description(&self.body),
+            _ => self.body.escape_ascii().to_string(),
+        };
+        format!("{} {text}", char::from(self.tag)).trim_end().to_owned()
+    }
+}
+
+/// The column values of a DataRow.
+#[must_use]
+pub fn values(body: &[u8]) -> Vec<Option<Vec<u8>>> {
+    let mut rest = body.get(2..).unwrap_or_default();
+    let mut values = Vec::new();
+    while rest.len() >= 4 {
+        let length = i32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]);
+        rest = &rest[4..];
+        let Ok(length) = usize::try_from(length) else {
+            values.push(None);
+            continue;
+        };
+        values.push(Some(rest[..length].to_vec()));
+        rest = &rest[length..];
+    }
+    values
+}
+
+fn row(body: &[u8]) -> String {
+    let shown = values(body).into_iter().map(|value| match value {
+        None => "NULL".to_owned(),
+        Some(value) => format!("\"{}\"", value.escape_ascii()),
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// Names, types and formats of a RowDescription; table numbers differ between databases.
+fn description(body: &[u8]) -> String {
+    let mut rest = body.get(2..).unwrap_or_default();
+    let mut shown = Vec::new();
+    while let Some(end) = rest.iter().position(|b| *b == 0) {
+        let name = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let fixed = &rest[end + 1..end + 19];
+        let kind = u32::from_be_bytes([fixed[6], fixed[7], fixed[8], fixed[9]]);
+        shown.push(format!("{name}:{kind}:{}", fixed[17]));
+        rest = &rest[end + 19..];
+    }
+    shown.join(" ")
+}

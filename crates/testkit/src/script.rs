@@ -1,0 +1,138 @@
+//! Wire scripts: what to send, message by message, and where to read on. Running one gives a
+//! transcript; the same script against the server and through the gateway must give the same one.
+//!
+//! ```text
+//! # a comment
+//! Query "SELECT 1"
+//! until Z
+//! Parse "s" "SELECT $1::int" 23
+//! Bind "" "s" "7" NULL
+//! Describe P ""
+//! Execute "" 0
+//! Sync
+//! until Z
+//! ```
+
+use crate::raw::{RawClient, message};
+use anyhow::{Context as _, bail};
+
+/// Runs a script and gives its transcript: one line per message of the server.
+pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
+    let mut transcript = String::new();
+    let mut batch = Vec::new();
+    for (n, line) in script.lines().enumerate() {
+        let words = words(line).with_context(|| format!("line {}", n + 1))?;
+        let Some((verb, arguments)) = words.split_first() else { continue };
+        if let Word::Bare(verb) = verb
+            && verb == "until"
+        {
+            client.send(&batch)?;
+            batch.clear();
+            let tag = arguments.first().map_or(b'Z', |w| w.text().as_bytes()[0]);
+            for message in client.until(tag)? {
+                transcript.push_str(&message.shown());
+                transcript.push('\n');
+            }
+            continue;
+        }
+        let bytes = encode(verb.text(), arguments).with_context(|| format!("line {}", n + 1))?;
+        batch.extend_from_slice(&bytes);
+    }
+    client.send(&batch)?;
+    Ok(transcript)
+}
+
+#[derive(Debug)]
+enum Word {
+    Bare(String),
+    Quoted(String),
+}
+
+impl Word {
+    fn text(&self) -> &str {
+        match self {
+            Self::Bare(text) | Self::Quoted(text) => text,
+        }
+    }
+}
+
+fn words(line: &str) -> anyhow::Result<Vec<Word>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() && !rest.starts_with('#') {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut text = String::new();
+            let mut chars = quoted.char_indices();
+            let end = loop {
+                match chars.next().context("an open quote")? {
+                    (i, '"') => break i,
+                    (_, '\\') => match chars.next().context("an open escape")?.1 {
+                        'n' => text.push('\n'),
+                        't' => text.push('\t'),
+                        other => text.push(other),
+                    },
+                    (_, c) => text.push(c),
+                }
+            };
+            words.push(Word::Quoted(text));
+            rest = quoted[end + 1..].trim_start();
+        } else {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            words.push(Word::Bare(rest[..end].to_owned()));
+            rest = rest[end..].trim_start();
+        }
+    }
+    Ok(words)
+}
+
+fn encode(verb: &str, arguments: &[Word]) -> anyhow::Result<Vec<u8>> {
+    let text = |n: usize| arguments.get(n).map(Word::text).context("too few arguments");
+    let string = |n: usize| Ok::<_, anyhow::Error>([text(n)?.as_bytes(), b"\0"].concat());
+    Ok(match verb {
+        "Query" => message(b'Q', &string(0)?),
+        "Parse" => {
+            let types: Vec<u32> =
+                arguments.iter().skip(2).map(|w| w.text().parse()).collect::<Result<_, _>>()?;
+            let mut body = [string(0)?, string(1)?].concat();
+            body.extend_from_slice(&(types.len() as u16).to_be_bytes());
+            types.iter().for_each(|t| body.extend_from_slice(&t.to_be_bytes()));
+            message(b'P', &body)
+        }
+        "Bind" | "BindBinary" => {
+            let mut body = [string(0)?, string(1)?].concat();
+            body.extend_from_slice(&0u16.to_be_bytes());
+            let values = arguments.get(2..).unwrap_or_default();
+            body.extend_from_slice(&(values.len() as u16).to_be_bytes());
+            for value in values {
+                match value {
+                    Word::Bare(null) if null == "NULL" => {
+                        body.extend_from_slice(&(-1i32).to_be_bytes());
+                    }
+                    value => {
+                        body.extend_from_slice(&(value.text().len() as u32).to_be_bytes());
+                        body.extend_from_slice(value.text().as_bytes());
+                    }
+                }
+            }
+            let formats: &[u8] = if verb == "Bind" { &[0, 0] } else { &[0, 1, 0, 1] };
+            body.extend_from_slice(formats);
+            message(b'B', &body)
+        }
+        "Describe" | "Close" => {
+            let tag = if verb == "Describe" { b'D' } else { b'C' };
+            message(tag, &[text(0)?.as_bytes(), &string(1)?].concat())
+        }
+        "Execute" => {
+            let limit: u32 = text(1)?.parse()?;
+            message(b'E', &[&string(0)?[..], &limit.to_be_bytes()].concat())
+        }
+        "Sync" => message(b'S', b""),
+        "Flush" => message(b'H', b""),
+        "CopyData" => message(b'd', text(0)?.as_bytes()),
+        "CopyDone" => message(b'c', b""),
+        "CopyFail" => message(b'f', &string(0)?),
+        "FunctionCall" => message(b'F', &[0; 10]),
+        "Terminate" => message(b'X', b""),
+        other => bail!("no such message: {other}"),
+    })
+}
