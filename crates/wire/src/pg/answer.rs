@@ -93,7 +93,8 @@ impl AnswerMasker {
 
     /// True where a second ReadyForQuery may follow the one that ended the unit, because a copy-in
     /// failed and it cannot be told whether it had swallowed the unit's own `Sync`. The driver
-    /// runs [`super::chore::Chore::synchronize`] before the next request.
+    /// runs [`super::chore::Chore::synchronize`] before the next request. Where it comes while this
+    /// masker is still in place, it is left out.
     #[must_use]
     pub const fn stray_ready_possible(&self) -> bool {
         self.track.stray_ready_possible()
@@ -235,6 +236,11 @@ impl AnswerMasker {
             Act::Notification => self.notification(frame, out),
             Act::Parameter => self.parameter(frame),
             Act::Ready => self.ready(frame),
+            Act::StrayReady => {
+                self.told.status = Some(read_ready(frame.body)?);
+                out.leave_out(frame);
+                Ok(())
+            }
         }
     }
 

@@ -505,6 +505,7 @@ fn a_cheating_target_is_refused() {
     check_refused(q, one, &[complete("A"), ready(b'I'), complete("B")]);
     check_refused(q, one, &[complete("A"), ready(b'I'), ready(b'I')]);
     check_refused(q, one, &[ready(b'I')]);
+    check_refused(&[query(0)], one, &[complete("A")]);
     check_refused(&usual(false), one, &[bare(b'2')]);
     // Bodies that lie.
     let mut cut = described(PLAIN);
@@ -811,6 +812,16 @@ fn a_failed_extended_copy_in() {
     assert!(!m.takes_feed(FeedKind::Data));
     through(&mut m, &ready(b'I'), 64).unwrap();
     assert!(m.finished() && m.stray_ready_possible());
+
+    // Both are answered, as a real server does where a trigger fails before the first row is read.
+    let mut m = extended_copy();
+    m.feed_sent(FeedKind::Done);
+    m.feed_sent(FeedKind::Sync);
+    let came = [error("trigger"), ready(b'I'), ready(b'I')].concat();
+    let out = through(&mut m, &came, 64).unwrap();
+    assert_eq!(out, [error("trigger"), ready(b'I')].concat());
+    assert!(m.finished() && !m.stray_ready_possible());
+    assert!(through(&mut m, &ready(b'I'), 64).is_err());
 
     // It had not: its own Sync is answered before the client says anything.
     let mut m = extended_copy();

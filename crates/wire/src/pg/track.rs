@@ -48,6 +48,8 @@ pub(super) enum Act {
     Parameter,
     /// ReadyForQuery.
     Ready,
+    /// The second ReadyForQuery of a failed copy-in, which the client did not count on either.
+    StrayReady,
 }
 
 /// A [`Step`] without its texts.
@@ -366,6 +368,10 @@ impl Track {
                 self.failing = false;
                 self.phase = Phase::Start;
                 Ok(Act::Ready)
+            }
+            (None, Phase::Start) if self.stray => {
+                self.stray = false;
+                Ok(Act::StrayReady)
             }
             _ => Err(self.unexpected(b'Z')),
         }
