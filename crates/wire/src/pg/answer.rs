@@ -187,9 +187,14 @@ impl AnswerMasker {
 
     fn mask_all(&mut self, frames: &Frames) -> Result<Frames, MaskFailure> {
         let mut out = Rewrite::new(frames.bytes().clone());
+        let mut end = 0;
         for frame in frames {
             let act = self.track.accept(frame.tag, frame.body.is_empty())?;
             self.act(act, &frame, &mut out)?;
+            end = frame.end();
+        }
+        if end != frames.bytes().len() {
+            return Err(malformed("a burst that ends in the middle of a message"));
         }
         Ok(out.finish())
     }

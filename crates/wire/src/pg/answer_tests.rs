@@ -860,6 +860,13 @@ fn the_sample_is_bounded() {
 }
 
 #[test]
+fn a_message_that_is_not_whole_does_not_slip_through() {
+    let mut masker = masker(&[query(1)], &[part()]);
+    let cut = [complete("A"), b"D\0\0\0\x10\0\x01".to_vec()].concat();
+    assert!(masker.mask(Frames::from(BytesMut::from(&cut[..]))).is_err());
+}
+
+#[test]
 fn debug_tells_no_data() {
     let mut masker = masker(&[query(1)], &[part()]);
     let frames = Frames::from(BytesMut::from(&described(&[("sekrit", 25, 0)])[..]));
