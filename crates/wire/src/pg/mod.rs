@@ -1,3 +1,20 @@
 //! PostgreSQL frontend/backend protocol 3 (PostgreSQL manual, chapter "Frontend/Backend Protocol").
 
+pub mod answer;
+#[cfg(test)]
+mod answer_tests;
+pub mod backend;
+mod body;
+pub mod chore;
+pub mod conversation;
+mod copy_out;
+pub mod frames;
+pub mod protocol;
+mod report;
+mod rewrite;
+mod rows;
+pub mod sample;
 pub mod script;
+pub mod server;
+mod track;
+pub mod unit;

@@ -1,0 +1,459 @@
+//! What the gateway itself asks of a target, between a caller's requests: a closed set of fixed
+//! messages.
+//!
+//! *Architecture invariant:* a chore carries `'static` texts alone, so that not one byte of a
+//! caller can be in it.
+
+use super::answer::{read_parameter, read_ready};
+use super::backend::{ErrorFields, error_fields};
+use super::body::{Body, malformed};
+use super::frames::{Frame, Frames};
+use super::rewrite::put_message;
+use super::rows::{read_description, read_value};
+use bytes::BytesMut;
+use portcullis_core::mask::MaskFailure;
+use portcullis_core::masked::Raw;
+use portcullis_core::protocol;
+
+/// Most rows a catalog may have, over all queries.
+pub const MAX_CATALOG_ROWS: usize = 1_000_000;
+
+/// Most bytes of values a catalog may have: 256 MiB.
+pub const MAX_CATALOG_BYTES: usize = 256 * 1024 * 1024;
+
+/// Most bytes of unasked messages kept for the client while a chore runs.
+const MAX_UNASKED: usize = 1024 * 1024;
+
+/// A portal that does not exist. Should a caller have made one of this name, the chores are still
+/// harmless: they describe and close it, and never execute it; and its description is no answer
+/// they take.
+const NO_PORTAL: &[u8] = b"\x7fportcullis: no such portal\0";
+
+/// One of the gateway's own requests.
+#[derive(Debug)]
+pub enum Chore {
+    /// Makes the target fail whatever transaction or pipeline is open.
+    FailTransaction(Settling),
+    /// Makes the target and the gateway agree that nothing is under way.
+    Synchronize(Settling),
+    /// Reads the catalog.
+    ReadCatalog(Reading),
+}
+
+/// What comes of a chore.
+#[derive(Debug)]
+pub enum ChoreOutcome {
+    /// It was done.
+    Settled {
+        /// The transaction status afterwards (`I`, `T` or `E`).
+        status: u8,
+        /// What the target said unasked meanwhile, for the standing masker.
+        unasked: Option<Raw<Frames>>,
+    },
+    /// The rows of every query, in order.
+    Catalog {
+        /// The rows.
+        rows: CatalogRows,
+        /// As above.
+        unasked: Option<Raw<Frames>>,
+    },
+    /// The target refused.
+    Failed {
+        /// The transaction status afterwards.
+        status: u8,
+        /// Its error; the text is the target's, and not for a client.
+        error: ErrorFields,
+        /// As above.
+        unasked: Option<Raw<Frames>>,
+    },
+}
+
+/// The rows of each query: values as text, `None` for NULL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CatalogRows {
+    /// By query, in order.
+    pub queries: Vec<Vec<Vec<Option<String>>>>,
+}
+
+/// The state of a chore that brings a target to rest.
+#[derive(Debug, Default)]
+pub struct Settling {
+    stage: Stage,
+    unasked: BytesMut,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Before the first ReadyForQuery.
+    #[default]
+    Start,
+    /// After it: the marker is still to come, and ReadyForQuery that were not counted on before it.
+    Marker,
+    /// After the marker: one ReadyForQuery is left.
+    Last,
+    Done,
+}
+
+/// The state of reading the catalog.
+#[derive(Debug)]
+pub struct Reading {
+    queries: &'static [&'static str],
+    rows: CatalogRows,
+    current: Option<Current>,
+    /// Queries answered to their ReadyForQuery.
+    answered: usize,
+    left_rows: usize,
+    left_bytes: usize,
+    error: Option<ErrorFields>,
+    unasked: BytesMut,
+}
+
+#[derive(Debug)]
+struct Current {
+    columns: usize,
+    rows: Vec<Vec<Option<String>>>,
+    complete: bool,
+}
+
+impl Chore {
+    /// Describes a portal that does not exist, which fails an open transaction (or an open
+    /// pipeline's) as any failing statement of the caller would; and synchronizes.
+    #[must_use]
+    pub fn fail_transaction() -> Self {
+        Self::FailTransaction(Settling::default())
+    }
+
+    /// Sends `Sync`, then closes a portal that does not exist, which is no error and marks the
+    /// place: ReadyForQuery before it, however many, are of what was under way.
+    #[must_use]
+    pub fn synchronize() -> Self {
+        Self::Synchronize(Settling::default())
+    }
+
+    /// Runs each of `queries`, one statement each, and gives their rows.
+    #[must_use]
+    pub fn read_catalog(queries: &'static [&'static str]) -> Self {
+        Self::ReadCatalog(Reading {
+            queries,
+            rows: CatalogRows::default(),
+            current: None,
+            answered: 0,
+            left_rows: MAX_CATALOG_ROWS,
+            left_bytes: MAX_CATALOG_BYTES,
+            error: None,
+            unasked: BytesMut::new(),
+        })
+    }
+}
+
+impl protocol::Chore for Chore {
+    type Answer = Frames;
+    type Outcome = ChoreOutcome;
+
+    fn wire_bytes(&self) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        let mut put = |tag, parts: &[&[u8]]| {
+            // Fixed texts are far below the limit; a message left out would be missed at once.
+            put_message(&mut out, tag, &parts.concat()).unwrap_or_default();
+        };
+        match self {
+            Self::FailTransaction(_) | Self::Synchronize(_) => {
+                if matches!(self, Self::FailTransaction(_)) {
+                    put(b'D', &[b"P", NO_PORTAL]);
+                }
+                put(b'S', &[]);
+                put(b'C', &[b"P", NO_PORTAL]);
+                put(b'S', &[]);
+            }
+            Self::ReadCatalog(reading) if reading.queries.is_empty() => put(b'S', &[]),
+            Self::ReadCatalog(reading) => {
+                for query in reading.queries {
+                    put(b'Q', &[query.as_bytes(), &[0]]);
+                }
+            }
+        }
+        out.to_vec()
+    }
+
+    fn absorb(&mut self, answer: Frames) -> Result<Option<ChoreOutcome>, MaskFailure> {
+        let mut outcome = None;
+        for frame in &answer {
+            let unasked = match self {
+                Self::FailTransaction(s) | Self::Synchronize(s) => &mut s.unasked,
+                Self::ReadCatalog(r) => &mut r.unasked,
+            };
+            if keep_unasked(&frame, unasked)? {
+                continue;
+            }
+            if outcome.is_some() {
+                return Err(unexpected(&frame));
+            }
+            outcome = match self {
+                Self::FailTransaction(s) | Self::Synchronize(s) => s.take(&frame)?,
+                Self::ReadCatalog(reading) => reading.take(&frame)?,
+            };
+        }
+        // What was said unasked behind the end of the chore goes with the rest.
+        let unasked = match self {
+            Self::FailTransaction(s) | Self::Synchronize(s) => &mut s.unasked,
+            Self::ReadCatalog(r) => &mut r.unasked,
+        };
+        if let Some(
+            ChoreOutcome::Settled { unasked: kept, .. }
+            | ChoreOutcome::Catalog { unasked: kept, .. }
+            | ChoreOutcome::Failed { unasked: kept, .. },
+        ) = &mut outcome
+        {
+            let said = std::mem::take(unasked);
+            *kept = (!said.is_empty()).then(|| Raw::new(Frames::from(said)));
+        }
+        Ok(outcome)
+    }
+}
+
+fn unexpected(frame: &Frame<'_>) -> MaskFailure {
+    malformed(format!("a message of type 0x{:02x} in answer to a chore", frame.tag))
+}
+
+/// Keeps notifications and changes of settings for the client, and drops notices, which are about
+/// a chore the client knows nothing of. False for what answers the chore.
+fn keep_unasked(frame: &Frame<'_>, unasked: &mut BytesMut) -> Result<bool, MaskFailure> {
+    match frame.tag {
+        b'S' => {
+            read_parameter(frame.body)?;
+        }
+        b'A' => {}
+        b'N' => return Ok(true),
+        _ => return Ok(false),
+    }
+    if unasked.len() + frame.body.len() > MAX_UNASKED {
+        return Err(MaskFailure::TooLarge("unasked messages during a chore".to_owned()));
+    }
+    put_message(unasked, frame.tag, frame.body)?;
+    Ok(true)
+}
+
+impl Settling {
+    fn take(&mut self, frame: &Frame<'_>) -> Result<Option<ChoreOutcome>, MaskFailure> {
+        match (frame.tag, self.stage) {
+            // The failure that was asked for, or one at the end of a pipeline's transaction.
+            (b'E', Stage::Start | Stage::Marker) => Ok(None),
+            (b'Z', Stage::Start | Stage::Marker) => {
+                read_ready(frame.body)?;
+                self.stage = Stage::Marker;
+                Ok(None)
+            }
+            (b'3', Stage::Marker) => {
+                self.stage = Stage::Last;
+                Ok(None)
+            }
+            (b'Z', Stage::Last) => {
+                let status = read_ready(frame.body)?;
+                self.stage = Stage::Done;
+                Ok(Some(ChoreOutcome::Settled { status, unasked: None }))
+            }
+            _ => Err(unexpected(frame)),
+        }
+    }
+}
+
+impl Reading {
+    fn take(&mut self, frame: &Frame<'_>) -> Result<Option<ChoreOutcome>, MaskFailure> {
+        match (frame.tag, &mut self.current) {
+            (b'T', None) => {
+                let columns = read_description(frame.body)?.len();
+                self.current = Some(Current { columns, rows: Vec::new(), complete: false });
+            }
+            (b'D', Some(current)) if !current.complete => {
+                let columns = current.columns;
+                let row = self.row(columns, frame.body)?;
+                if let Some(current) = &mut self.current {
+                    current.rows.push(row);
+                }
+            }
+            (b'C', Some(current)) if !current.complete => current.complete = true,
+            (b'E', _) => {
+                self.error.get_or_insert_with(|| error_fields(frame.body));
+                self.current = None;
+            }
+            (b'Z', _) => return self.ready(read_ready(frame.body)?),
+            _ => return Err(unexpected(frame)),
+        }
+        Ok(None)
+    }
+
+    fn row(&mut self, columns: usize, body: &[u8]) -> Result<Vec<Option<String>>, MaskFailure> {
+        let exceeded = || MaskFailure::TooLarge("the target's catalog".to_owned());
+        self.left_rows = self.left_rows.checked_sub(1).ok_or_else(exceeded)?;
+        let size = body.len() + columns * std::mem::size_of::<Option<String>>();
+        self.left_bytes = self.left_bytes.checked_sub(size).ok_or_else(exceeded)?;
+        let mut body = Body::new("DataRow", body);
+        if body.count()? != columns {
+            return Err(malformed("a catalog row of another number of columns"));
+        }
+        let mut row = Vec::with_capacity(columns);
+        for _ in 0..columns {
+            let value = read_value(&mut body)?.map(|value| {
+                std::str::from_utf8(value)
+                    .map(str::to_owned)
+                    .map_err(|_| malformed("a catalog value that is not UTF-8"))
+            });
+            row.push(value.transpose()?);
+        }
+        body.end()?;
+        Ok(row)
+    }
+
+    fn ready(&mut self, status: u8) -> Result<Option<ChoreOutcome>, MaskFailure> {
+        match self.current.take() {
+            Some(Current { rows, complete: true, .. }) => self.rows.queries.push(rows),
+            None if self.error.is_some() || self.queries.is_empty() => {}
+            _ => return Err(malformed("a catalog query was not answered")),
+        }
+        self.answered += 1;
+        if self.answered < self.queries.len() {
+            return Ok(None);
+        }
+        Ok(Some(match self.error.take() {
+            Some(error) => ChoreOutcome::Failed { status, error, unasked: None },
+            None => {
+                let rows = std::mem::take(&mut self.rows);
+                ChoreOutcome::Catalog { rows, unasked: None }
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_core::protocol::Chore as _;
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        put_message(&mut out, tag, body).unwrap();
+        out.to_vec()
+    }
+
+    fn error() -> Vec<u8> {
+        message(b'E', b"SERROR\0VERROR\0C34000\0Mno portal\0\0")
+    }
+
+    fn described() -> Vec<u8> {
+        message(b'T', b"\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0")
+    }
+
+    /// The outcome, and that how the answer is cut changes nothing about it.
+    fn absorb(chore: fn() -> Chore, came: &[Vec<u8>]) -> Result<Option<ChoreOutcome>, MaskFailure> {
+        let mut one = chore();
+        let mut outcome = None;
+        for message in came {
+            let frames = Frames::from(BytesMut::from(&message[..]));
+            match one.absorb(frames) {
+                Ok(done) => outcome = outcome.or(done),
+                Err(failure) => {
+                    outcome = None;
+                    let whole = Frames::from(BytesMut::from(&came.concat()[..]));
+                    assert_eq!(chore().absorb(whole).err(), Some(failure));
+                    break;
+                }
+            }
+        }
+        let whole = chore().absorb(Frames::from(BytesMut::from(&came.concat()[..])));
+        assert_eq!(whole.as_ref().is_ok_and(Option::is_some), outcome.is_some());
+        whole
+    }
+
+    #[test]
+    fn the_messages_are_fixed_and_execute_nothing() {
+        let tags = |chore: Chore| {
+            let bytes = BytesMut::from(&chore.wire_bytes()[..]);
+            Frames::from(bytes).iter().map(|f| char::from(f.tag)).collect::<String>()
+        };
+        assert_eq!(tags(Chore::fail_transaction()), "DSCS");
+        assert_eq!(tags(Chore::synchronize()), "SCS");
+        assert_eq!(tags(Chore::read_catalog(&["select 1", "select 2"])), "QQ");
+        assert_eq!(tags(Chore::read_catalog(&[])), "S");
+    }
+
+    #[test]
+    fn settling_reads_up_to_the_marker() {
+        let (z, marker) = (|s| message(b'Z', &[s]), || message(b'3', b""));
+        let status = |came: &[Vec<u8>]| match absorb(Chore::fail_transaction, came) {
+            Ok(Some(ChoreOutcome::Settled { status, unasked: None })) => Some(status),
+            _ => None,
+        };
+        assert_eq!(status(&[error(), z(b'E'), marker(), z(b'E')]), Some(b'E'));
+        // The server was discarding up to a Sync: no error of its own.
+        assert_eq!(status(&[z(b'I'), marker(), z(b'I')]), Some(b'I'));
+        // ReadyForQuery of what was under way.
+        assert_eq!(status(&[z(b'I'), error(), z(b'I'), marker(), z(b'T')]), Some(b'T'));
+        assert_eq!(status(&[error(), z(b'E'), marker()]), None);
+        let described = message(b'T', &[0, 0]);
+        for came in [
+            vec![marker()],
+            vec![described],
+            vec![z(b'I'), marker(), error()],
+            vec![z(b'I'), marker(), z(b'I'), z(b'I')],
+            vec![message(b'C', b"SELECT 1\0")],
+        ] {
+            assert!(absorb(Chore::fail_transaction, &came).is_err(), "{came:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_unasked_is_kept_for_the_client() {
+        let came = [
+            message(b'N', b"SNOTICE\0C00000\0Mx\0\0"),
+            message(b'A', b"\0\0\0\x01ch\0hello\0"),
+            message(b'Z', b"I"),
+            message(b'3', b""),
+            message(b'Z', b"I"),
+        ];
+        let outcome = absorb(Chore::synchronize, &came).unwrap();
+        assert!(matches!(outcome, Some(ChoreOutcome::Settled { unasked: Some(_), .. })));
+        let flips = [message(b'S', b"client_encoding\0LATIN1\0")];
+        assert!(absorb(Chore::synchronize, &flips).is_err());
+    }
+
+    fn two() -> Chore {
+        Chore::read_catalog(&["select a", "select b"])
+    }
+
+    #[test]
+    fn a_catalog_is_the_rows_of_each_query() {
+        let row =
+            |v: &[u8]| message(b'D', &[b"\0\x01", &(v.len() as u32).to_be_bytes()[..], v].concat());
+        let null = message(b'D', b"\0\x01\xff\xff\xff\xff");
+        let (done, z) = (message(b'C', b"SELECT 1\0"), message(b'Z', b"I"));
+        let came = [
+            vec![described(), row(b"x"), null, done.clone(), z.clone()],
+            vec![described(), done.clone(), z.clone()],
+        ]
+        .concat();
+        let Ok(Some(ChoreOutcome::Catalog { rows, .. })) = absorb(two, &came) else { panic!() };
+        assert_eq!(rows.queries, [vec![vec![Some("x".to_owned())], vec![None]], vec![]]);
+
+        let failed = [vec![error(), z.clone()], came[5..].to_vec()].concat();
+        let Ok(Some(ChoreOutcome::Failed { status: b'I', error, .. })) = absorb(two, &failed)
+        else {
+            panic!()
+        };
+        assert_eq!((&*error.code, &*error.message), ("34000", "no portal"));
+        for came in [
+            vec![z.clone()],
+            vec![row(b"x")],
+            vec![described(), described()],
+            vec![described(), z.clone()],
+            vec![described(), message(b'D', b"\0\x02\xff\xff\xff\xff\xff\xff\xff\xff")],
+            vec![described(), row(b"\xff")],
+            vec![described(), done.clone(), done],
+        ] {
+            assert!(absorb(two, &came).is_err(), "{came:?}");
+        }
+        assert!(matches!(
+            absorb(|| Chore::read_catalog(&[]), &[z]),
+            Ok(Some(ChoreOutcome::Catalog { .. }))
+        ));
+    }
+}

@@ -1,0 +1,497 @@
+//! Rows copied out (`COPY … TO STDOUT`), which carry no description: taken apart by the text or
+//! CSV rules the statement itself asked for (manual, "COPY", File Formats), masked field by field,
+//! and written again by the same rules.
+//!
+//! The server sends one row per CopyData, but the protocol does not promise it: a row is put
+//! together over messages before any of it goes out.
+
+use super::body::{Body, malformed};
+use super::frames::{Frame, MAX_MESSAGE};
+use super::rewrite::{Rewrite, put_message};
+use super::rows::format_from;
+use super::sample::Sample;
+use portcullis_core::mask::{CopyFormat, Format, MaskFailure, Plan, Redacted, Redactor, Treatment};
+
+/// Type OID of `text`: copied fields are texts, whatever their column's type.
+const TEXT: u32 = 25;
+
+/// The columns of a copy: their number, and whether it is binary as a whole.
+pub(super) fn read_response(body: &[u8]) -> Result<(usize, Format), MaskFailure> {
+    let mut body = Body::new("CopyResponse", body);
+    let overall = format_from(i16::from(body.u8()?))?;
+    let columns = body.count()?;
+    for _ in 0..columns {
+        if format_from(body.i16()?)? == Format::Binary && overall == Format::Text {
+            return Err(malformed("a binary column in a textual copy"));
+        }
+    }
+    body.end()?;
+    Ok((columns, overall))
+}
+
+/// A copy under way.
+#[derive(Debug)]
+pub(super) struct CopyOut {
+    part: usize,
+    plan: Plan,
+    lines: Option<Lines>,
+    scratch: Scratch,
+}
+
+/// Rows put together over messages.
+#[derive(Debug)]
+struct Lines {
+    format: LineFormat,
+    /// The start of a row whose end has not come yet.
+    pending: Vec<u8>,
+    /// The state of reading after `pending`.
+    state: State,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    value: Vec<u8>,
+    made: Vec<u8>,
+    line: Vec<u8>,
+}
+
+impl CopyOut {
+    /// Asks the redactor, once, when the copy starts.
+    pub(super) fn ask(
+        redactor: &dyn Redactor,
+        part: usize,
+        format: CopyFormat,
+        (columns, overall): (usize, Format),
+    ) -> Result<Self, MaskFailure> {
+        let lines = match format {
+            CopyFormat::Text { delimiter } => Some(LineFormat::Text { delimiter }),
+            CopyFormat::Csv { delimiter, quote, escape } => {
+                Some(LineFormat::Csv { delimiter, quote, escape })
+            }
+            CopyFormat::Binary => None,
+        };
+        if lines.is_some() && overall == Format::Binary {
+            return Err(malformed("a binary copy where a textual one was asked for"));
+        }
+        let plan = redactor.plan_copy(part, columns, format)?;
+        if plan.columns.len() != columns {
+            return Err(MaskFailure::Untraceable(format!(
+                "{columns} columns are copied where {} were planned",
+                plan.columns.len()
+            )));
+        }
+        let lines = match lines {
+            _ if plan.passes_all() => None,
+            Some(format) => Some(Lines { format, pending: Vec::new(), state: State::default() }),
+            None => {
+                return Err(MaskFailure::Untraceable(
+                    "a binary copy cannot be rewritten; copy as text or csv".to_owned(),
+                ));
+            }
+        };
+        Ok(Self { part, plan, lines, scratch: Scratch::default() })
+    }
+
+    /// Masks one CopyData. Gives how many rows it ended and how many values were masked.
+    pub(super) fn data(
+        &mut self,
+        redactor: &dyn Redactor,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+        sample: &mut Sample,
+    ) -> Result<(u64, u64), MaskFailure> {
+        let Some(lines) = &mut self.lines else {
+            sample.line(self.part, frame.body);
+            return Ok((1, 0));
+        };
+        let mut masker = LineMasker { redactor, plan: &self.plan, scratch: &mut self.scratch };
+        let (mut rest, mut rows, mut masked) = (frame.body, 0, 0);
+        if lines.pending.is_empty() && lines.end_of_row(rest) == Some(rest.len()) {
+            // One whole row in its own message, as every server sends it.
+            lines.state = State::default();
+            let n = masker.mask(lines.format, rest)?;
+            if n > 0 {
+                out.replace(frame, &masker.scratch.line)?;
+            }
+            sample.line(self.part, if n > 0 { &masker.scratch.line } else { rest });
+            return Ok((1, n));
+        }
+        if lines.pending.is_empty() {
+            lines.state = State::default();
+        }
+        out.leave_out(frame);
+        while let Some(end) = lines.end_of_row(rest) {
+            let (row, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            masked += lines.finish_row(row, &mut masker)?;
+            put_message(out.written(), b'd', &masker.scratch.line)?;
+            sample.line(self.part, &masker.scratch.line);
+            rows += 1;
+            rest = after;
+        }
+        if lines.pending.len() + rest.len() > MAX_MESSAGE {
+            return Err(MaskFailure::TooLarge(format!("a copied row over {MAX_MESSAGE} bytes")));
+        }
+        lines.pending.extend_from_slice(rest);
+        Ok((rows, masked))
+    }
+
+    /// The copy's end (CopyDone): what is left is a last row without its newline.
+    pub(super) fn done(
+        &mut self,
+        redactor: &dyn Redactor,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+        sample: &mut Sample,
+    ) -> Result<(u64, u64), MaskFailure> {
+        let Some(lines) = self.lines.as_mut().filter(|l| !l.pending.is_empty()) else {
+            return Ok((0, 0));
+        };
+        let mut masker = LineMasker { redactor, plan: &self.plan, scratch: &mut self.scratch };
+        let masked = lines.finish_row(&[], &mut masker)?;
+        sample.line(self.part, &masker.scratch.line);
+        let written = out.leave_out(frame);
+        put_message(written, b'd', &masker.scratch.line)?;
+        put_message(written, frame.tag, frame.body)?;
+        Ok((1, masked))
+    }
+}
+
+impl Lines {
+    /// Where the row that `bytes` continues ends, newline included; `None` where it goes on.
+    fn end_of_row(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (i, byte) in bytes.iter().enumerate() {
+            if self.format.step(&mut self.state, *byte) == Mark::Newline {
+                return Some(i + 1);
+            }
+        }
+        None
+    }
+
+    /// Masks `pending` and `row` together into the scratch line.
+    fn finish_row(&mut self, row: &[u8], masker: &mut LineMasker<'_>) -> Result<u64, MaskFailure> {
+        self.state = State::default();
+        let mut whole = std::mem::take(&mut self.pending);
+        whole.extend_from_slice(row);
+        let masked = masker.mask(self.format, &whole)?;
+        if masked == 0 {
+            masker.scratch.line.clear();
+            masker.scratch.line.extend_from_slice(&whole);
+        }
+        whole.clear();
+        self.pending = whole;
+        Ok(masked)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum LineFormat {
+    Text { delimiter: u8 },
+    Csv { delimiter: u8, quote: u8, escape: u8 },
+}
+
+/// Where reading stands within a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Plain,
+    /// After a backslash (text), or an escape inside quotes (CSV).
+    Escaped,
+    /// Inside quotes (CSV).
+    Quoted,
+}
+
+/// What a byte is to the structure of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Data,
+    Delimiter,
+    Newline,
+}
+
+impl LineFormat {
+    /// Reads one byte as the server's own reader does.
+    fn step(self, state: &mut State, byte: u8) -> Mark {
+        let (next, mark) = match self {
+            Self::Text { delimiter } => match *state {
+                State::Plain if byte == b'\\' => (State::Escaped, Mark::Data),
+                State::Plain if byte == b'\n' => (State::Plain, Mark::Newline),
+                State::Plain if byte == delimiter => (State::Plain, Mark::Delimiter),
+                _ => (State::Plain, Mark::Data),
+            },
+            Self::Csv { delimiter, quote, escape } => match *state {
+                State::Plain if byte == quote => (State::Quoted, Mark::Data),
+                State::Plain if byte == b'\n' => (State::Plain, Mark::Newline),
+                State::Plain if byte == delimiter => (State::Plain, Mark::Delimiter),
+                State::Plain => (State::Plain, Mark::Data),
+                State::Quoted if byte == escape && escape != quote => (State::Escaped, Mark::Data),
+                State::Quoted if byte == quote => (State::Plain, Mark::Data),
+                State::Quoted | State::Escaped => (State::Quoted, Mark::Data),
+            },
+        };
+        *state = next;
+        mark
+    }
+
+    /// The value of a field, unescaped into `value`; `None` for NULL.
+    fn read<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        match self {
+            Self::Text { .. } if raw == b"\\N" => None,
+            Self::Text { .. } if !raw.contains(&b'\\') => Some(raw),
+            Self::Text { .. } => {
+                value.clear();
+                unescape(raw, value);
+                Some(value)
+            }
+            Self::Csv { .. } if raw.is_empty() => None,
+            Self::Csv { quote, .. } if !raw.contains(&quote) => Some(raw),
+            Self::Csv { quote, escape, .. } => {
+                value.clear();
+                unquote(raw, quote, escape, value);
+                Some(value)
+            }
+        }
+    }
+
+    /// Appends a field that reads as `value` (`None`: NULL).
+    fn write(self, value: Option<&[u8]>, out: &mut Vec<u8>) {
+        match (self, value) {
+            (Self::Text { .. }, None) => out.extend_from_slice(b"\\N"),
+            (Self::Csv { .. }, None) => {}
+            (Self::Text { delimiter }, Some(value)) => {
+                for byte in value {
+                    let letter = match *byte {
+                        8 => b'b',
+                        9 => b't',
+                        10 => b'n',
+                        11 => b'v',
+                        12 => b'f',
+                        13 => b'r',
+                        b'\\' => b'\\',
+                        other if other == delimiter => other,
+                        other => {
+                            out.push(other);
+                            continue;
+                        }
+                    };
+                    out.extend_from_slice(&[b'\\', letter]);
+                }
+            }
+            (Self::Csv { quote, escape, .. }, Some(value)) => {
+                out.push(quote);
+                for byte in value {
+                    if *byte == quote || *byte == escape {
+                        out.push(escape);
+                    }
+                    out.push(*byte);
+                }
+                out.push(quote);
+            }
+        }
+    }
+}
+
+/// Backslash sequences of the text format: letters, up to three octal or two hexadecimal digits,
+/// and any other character for itself.
+fn unescape(raw: &[u8], value: &mut Vec<u8>) {
+    let mut rest = raw;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            value.push(*first);
+            continue;
+        }
+        let Some((escaped, after)) = rest.split_first() else {
+            value.push(b'\\');
+            break;
+        };
+        let number = match escaped {
+            b'0'..=b'7' => digits(rest, 8, 3),
+            b'x' => digits(after, 16, 2),
+            _ => None,
+        };
+        if let Some((byte, left)) = number {
+            value.push(byte);
+            rest = left;
+            continue;
+        }
+        rest = after;
+        value.push(match escaped {
+            b'b' => 8,
+            b't' => 9,
+            b'n' => 10,
+            b'v' => 11,
+            b'f' => 12,
+            b'r' => 13,
+            other => *other,
+        });
+    }
+}
+
+/// Up to `most` digits of a number, of which the low eight bits count; and what follows.
+fn digits(bytes: &[u8], radix: u32, most: usize) -> Option<(u8, &[u8])> {
+    let count = bytes.iter().take(most).take_while(|b| char::from(**b).is_digit(radix)).count();
+    let (number, rest) = bytes.split_at_checked(count).filter(|(n, _)| !n.is_empty())?;
+    let value = number
+        .iter()
+        .filter_map(|b| char::from(*b).to_digit(radix))
+        .fold(0, |v, d| (v * radix + d) & 0xff);
+    Some((u8::try_from(value).ok()?, rest))
+}
+
+/// Quotes and escapes of CSV. Quotes may start in the middle of a field.
+fn unquote(raw: &[u8], quote: u8, escape: u8, value: &mut Vec<u8>) {
+    let mut bytes = raw.iter().copied().peekable();
+    let mut quoted = false;
+    while let Some(byte) = bytes.next() {
+        if quoted
+            && byte == escape
+            && let Some(literal) = bytes.next_if(|b| *b == quote || *b == escape)
+        {
+            value.push(literal);
+            continue;
+        }
+        if byte == quote {
+            quoted = !quoted;
+        } else {
+            value.push(byte);
+        }
+    }
+}
+
+struct LineMasker<'a> {
+    redactor: &'a dyn Redactor,
+    plan: &'a Plan,
+    scratch: &'a mut Scratch,
+}
+
+impl LineMasker<'_> {
+    /// Masks a whole row (with or without its newline) into the scratch line; 0 where nothing
+    /// changes, and then the scratch line means nothing.
+    fn mask(&mut self, format: LineFormat, line: &[u8]) -> Result<u64, MaskFailure> {
+        let Scratch { value, made, line: out } = &mut *self.scratch;
+        out.clear();
+        let (mut copied, mut masked) = (0, 0);
+        let mut fields = LineFields { format, line, at: Some(0) };
+        for treatment in &self.plan.columns {
+            let Some((start, end)) = fields.next() else {
+                return Err(malformed("a copied row has too few columns"));
+            };
+            if *treatment == Treatment::Pass {
+                continue;
+            }
+            let raw = line.get(start..end).unwrap_or_default();
+            let Some(text) = format.read(raw, value) else { continue };
+            made.clear();
+            let new = match self.redactor.redact(treatment, (TEXT, Format::Text), text, made) {
+                Redacted::Unchanged => continue,
+                Redacted::Replaced => Some(made.as_slice()),
+                Redacted::Removed => None,
+            };
+            out.extend_from_slice(line.get(copied..start).unwrap_or_default());
+            format.write(new, out);
+            copied = end;
+            masked += 1;
+        }
+        if fields.next().is_some() {
+            return Err(malformed("a copied row has too many columns"));
+        }
+        if masked > 0 {
+            out.extend_from_slice(line.get(copied..).unwrap_or_default());
+        }
+        Ok(masked)
+    }
+}
+
+/// Where the fields of a row stand in it.
+struct LineFields<'a> {
+    format: LineFormat,
+    line: &'a [u8],
+    /// Where the next field starts; `None` after the last.
+    at: Option<usize>,
+}
+
+impl Iterator for LineFields<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let start = self.at?;
+        let mut state = State::default();
+        for (i, byte) in self.line.iter().enumerate().skip(start) {
+            match self.format.step(&mut state, *byte) {
+                Mark::Data => {}
+                Mark::Delimiter => {
+                    self.at = Some(i + 1);
+                    return Some((start, i));
+                }
+                Mark::Newline => {
+                    self.at = None;
+                    return Some((start, i));
+                }
+            }
+        }
+        self.at = None;
+        Some((start, self.line.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT_FORMAT: LineFormat = LineFormat::Text { delimiter: b'\t' };
+    const CSV: LineFormat = LineFormat::Csv { delimiter: b',', quote: b'"', escape: b'"' };
+    const ODD_CSV: LineFormat = LineFormat::Csv { delimiter: b';', quote: b'\'', escape: b'\\' };
+
+    fn check_read(format: LineFormat, raw: &str, expect: Option<&[u8]>) {
+        assert_eq!(format.read(raw.as_bytes(), &mut Vec::new()), expect, "{raw}");
+    }
+
+    #[test]
+    fn fields_read_as_the_server_reads_them() {
+        check_read(TEXT_FORMAT, r"\N", None);
+        check_read(TEXT_FORMAT, "", Some(b""));
+        check_read(TEXT_FORMAT, r"a\tb\\N\q", Some(b"a\tb\\Nq"));
+        check_read(TEXT_FORMAT, r"\101\x42\x\7z", Some(b"ABx\x07z"));
+        check_read(TEXT_FORMAT, "end\\", Some(b"end\\"));
+        check_read(CSV, "", None);
+        check_read(CSV, r#""""#, Some(b""));
+        check_read(CSV, r#""a""b""#, Some(b"a\"b"));
+        check_read(CSV, r#"a"b,"c"#, Some(b"ab,c"));
+        check_read(ODD_CSV, r"'a\'b\\c\d'", Some(br"a'b\c\d"));
+    }
+
+    fn formats() -> impl Strategy<Value = LineFormat> {
+        prop::sample::select(vec![TEXT_FORMAT, LineFormat::Text { delimiter: b'|' }, CSV, ODD_CSV])
+    }
+
+    proptest! {
+        /// What is written reads back as the same fields, whatever is in them.
+        #[test]
+        fn written_fields_read_back(
+            format in formats(),
+            values in prop::collection::vec(
+                prop::option::of(prop::collection::vec(prop::sample::select(b"ab\t|,;\"'\\\n\rN0.".to_vec()), 0..8)),
+                1..6,
+            ),
+        ) {
+            let delimiter = match format {
+                LineFormat::Text { delimiter } | LineFormat::Csv { delimiter, .. } => delimiter,
+            };
+            let mut line = Vec::new();
+            for (i, value) in values.iter().enumerate() {
+                if i > 0 {
+                    line.push(delimiter);
+                }
+                format.write(value.as_deref(), &mut line);
+            }
+            line.push(b'\n');
+            let fields: Vec<_> = LineFields { format, line: &line, at: Some(0) }
+                .map(|(a, b)| format.read(&line[a..b], &mut Vec::new()).map(<[u8]>::to_vec))
+                .collect();
+            prop_assert_eq!(fields, values);
+            let mut lines = Lines { format, pending: Vec::new(), state: State::default() };
+            prop_assert_eq!(lines.end_of_row(&line), Some(line.len()));
+        }
+    }
+}
