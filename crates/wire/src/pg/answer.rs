@@ -180,11 +180,6 @@ impl AnswerMasker {
         &self.sample
     }
 
-    /// The first rows of each part, by move.
-    pub fn take_sample(&mut self) -> Sample {
-        std::mem::take(&mut self.sample)
-    }
-
     fn mask_all(&mut self, frames: &Frames) -> Result<Frames, MaskFailure> {
         let mut out = Rewrite::new(frames.bytes().clone());
         let mut end = 0;
@@ -424,6 +419,12 @@ pub(super) fn read_parameter(body: &[u8]) -> Result<(&str, &str), MaskFailure> {
 
 impl Masker for AnswerMasker {
     type Answer = Frames;
+
+    type Sample = Sample;
+
+    fn take_sample(&mut self) -> Sample {
+        std::mem::take(&mut self.sample)
+    }
 
     fn mask(&mut self, answer: Frames) -> Result<Frames, MaskFailure> {
         if let Some(failure) = &self.broken {
