@@ -1,1 +1,424 @@
-//! The model of the target's catalog that names are resolved against.
+//! The model of the target's catalog that names are resolved against: an immutable snapshot, read
+//! through the link before the first statement is analysed and shared between sessions.
+
+mod load;
+
+pub use load::QUERIES;
+
+use portcullis_core::digest::Digest;
+use portcullis_core::mask::Origin;
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The first object number that a running server hands out; everything below was made by `initdb`
+/// (`FirstNormalObjectId`, PostgreSQL `src/include/access/transam.h`).
+pub const FIRST_USER_OID: u32 = 16_384;
+
+/// What a relation is (`pg_class.relkind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RelationKind {
+    /// A table (`r`).
+    Table,
+    /// A partitioned table (`p`).
+    Partitioned,
+    /// A view (`v`).
+    View,
+    /// A materialised view (`m`).
+    MaterializedView,
+    /// A foreign table (`f`).
+    Foreign,
+    /// A sequence (`S`).
+    Sequence,
+    /// A composite type (`c`).
+    Composite,
+    /// Anything else.
+    Other,
+}
+
+impl RelationKind {
+    fn from_relkind(kind: &str) -> Self {
+        match kind {
+            "r" => Self::Table,
+            "p" => Self::Partitioned,
+            "v" => Self::View,
+            "m" => Self::MaterializedView,
+            "f" => Self::Foreign,
+            "S" => Self::Sequence,
+            "c" => Self::Composite,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its number, from 1.
+    pub number: i16,
+    /// Its name.
+    pub name: Box<str>,
+    /// The number of its type.
+    pub type_oid: u32,
+    /// True where it is generated (`COPY … TO` leaves it out).
+    pub generated: bool,
+}
+
+/// A user's trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: Box<str>,
+    /// When it fires: the bits of `pg_trigger.tgtype`.
+    pub events: u16,
+    /// The schema and name of its function.
+    pub function: (Box<str>, Box<str>),
+}
+
+/// `pg_trigger.tgtype` (PostgreSQL `src/include/catalog/pg_trigger.h`).
+pub mod trigger_event {
+    /// Fires on `INSERT`.
+    pub const INSERT: u16 = 1 << 2;
+    /// Fires on `DELETE`.
+    pub const DELETE: u16 = 1 << 3;
+    /// Fires on `UPDATE`.
+    pub const UPDATE: u16 = 1 << 4;
+    /// Fires on `TRUNCATE`.
+    pub const TRUNCATE: u16 = 1 << 5;
+}
+
+/// A foreign key seen from the table it points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that has the foreign key.
+    pub child: u32,
+    /// The columns of this table it points to.
+    pub key: SmallVec<[i16; 2]>,
+    /// `ON DELETE` (`pg_constraint.confdeltype`): `c` cascade, `n` set null, `d` set default.
+    pub on_delete: char,
+    /// `ON UPDATE`, likewise.
+    pub on_update: char,
+}
+
+/// Code of users that runs when a relation is read or written, without being named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiddenCode {
+    /// True where reading runs it (a view's definition, a row-security policy).
+    pub on_read: bool,
+    /// The schema and name of the function.
+    pub function: (Box<str>, Box<str>),
+}
+
+/// What a view is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewBody {
+    /// `pg_get_viewdef`.
+    pub text: Box<str>,
+    /// The columns (relation, attribute; 0 for the whole row) it depends on, by `pg_depend`.
+    pub depends: Vec<(u32, i16)>,
+    /// True where it calls functions or operators of users.
+    pub user_code: bool,
+}
+
+/// A relation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relation {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Estimated rows (`reltuples`); negative where never estimated.
+    pub rows: i64,
+    /// Its columns, by number; dropped ones are left out.
+    pub columns: Vec<Column>,
+    /// True where it has rules other than a view's own.
+    pub rules: bool,
+    /// User triggers that are not disabled.
+    pub triggers: Vec<Trigger>,
+    /// Partitions and inheriting tables.
+    pub children: Vec<u32>,
+    /// What it is a partition of or inherits from.
+    pub parents: Vec<u32>,
+    /// Foreign keys that point here.
+    pub references: Vec<Reference>,
+    /// Code of users that runs unnamed.
+    pub code: Vec<HiddenCode>,
+    /// For a view: what it is made of.
+    pub view: Option<ViewBody>,
+}
+
+impl Relation {
+    /// True for what `initdb` made.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.oid < FIRST_USER_OID && is_system_schema(&self.schema)
+    }
+}
+
+/// A function, procedure or aggregate of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Numbers of its argument types.
+    pub arguments: SmallVec<[u32; 4]>,
+    /// Its language (`sql`, `plpgsql`, `c`…).
+    pub language: Box<str>,
+    /// `i` immutable, `s` stable, `v` volatile.
+    pub volatility: char,
+    /// True for `SECURITY DEFINER`.
+    pub security_definer: bool,
+    /// `f` function, `p` procedure, `a` aggregate, `w` window function.
+    pub kind: char,
+    /// True where it returns a set.
+    pub returns_set: bool,
+    /// True where it is part of an extension.
+    pub extension: bool,
+}
+
+impl Function {
+    /// True where it may stand beside a built-in of the same name without making every use of that
+    /// name suspect: a part of an installed extension that claims to have no side effects (such as
+    /// the overloads that `citext` brings for `max` or `=`).
+    #[must_use]
+    pub fn is_tame_overload(&self) -> bool {
+        self.extension && self.volatility != 'v'
+    }
+}
+
+/// All functions of one name that `initdb` made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builtin {
+    /// True where any of them is volatile.
+    pub volatile: bool,
+    /// True where any of them is an aggregate.
+    pub aggregate: bool,
+    /// True where each returns one value of a type without columns.
+    pub scalar: bool,
+    /// The names of the output columns, where all agree on them.
+    pub outputs: Option<Vec<Box<str>>>,
+}
+
+/// A data type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Type {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// True where making or converting a value of it runs code of users.
+    pub user_code: bool,
+}
+
+/// An operator of a user, by the function behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Its schema.
+    pub schema: Box<str>,
+    /// The schema and name of its function.
+    pub function: (Box<str>, Box<str>),
+    /// True where it is part of an extension and its function is not volatile.
+    pub tame: bool,
+}
+
+/// The rows are not what [`QUERIES`] answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// Not one list of rows per query.
+    #[error("the catalog has {got} results instead of {}", QUERIES.len())]
+    Results {
+        /// How many there were.
+        got: usize,
+    },
+    /// A row that does not fit its query.
+    #[error("result {result} of the catalog has a row that cannot be read (field {field})")]
+    Row {
+        /// Which query, from 0.
+        result: usize,
+        /// Which field, from 0.
+        field: usize,
+    },
+    /// Over a limit.
+    #[error("result {result} of the catalog has more than {limit} rows")]
+    TooLarge {
+        /// Which query, from 0.
+        result: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What a view's columns come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViewFacts {
+    /// One origin per column, in column order.
+    pub(crate) columns: Vec<Origin>,
+    /// Every relation behind it.
+    pub(crate) relations: Vec<u32>,
+}
+
+type Names = HashMap<Box<str>, SmallVec<[u32; 1]>>;
+
+/// A snapshot of one database's catalog.
+#[derive(Debug)]
+pub struct Catalog {
+    database: Box<str>,
+    server_version: u32,
+    search_path: Box<str>,
+    version: Digest,
+    schemas: HashSet<Box<str>>,
+    relations: HashMap<u32, Relation>,
+    relation_names: Names,
+    functions: HashMap<u32, Function>,
+    function_names: Names,
+    builtins: HashMap<Box<str>, Builtin>,
+    operators: HashMap<Box<str>, Vec<Operator>>,
+    types: BTreeMap<Box<str>, Vec<Type>>,
+    /// Types whose values are converted by code of users without being asked to.
+    implicit_cast_types: HashSet<u32>,
+    views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
+}
+
+impl Catalog {
+    /// Builds the snapshot from the answers to [`QUERIES`], in order, as text values.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what the queries answer: the catalog is then not
+    /// used, and nothing can be resolved.
+    pub fn from_rows(
+        database: &str,
+        rows: &[Vec<Vec<Option<String>>>],
+    ) -> Result<Self, CatalogError> {
+        load::load(database, rows)
+    }
+
+    /// A catalog in which no name resolves.
+    #[must_use]
+    pub fn empty(database: &str) -> Self {
+        load::empty(database)
+    }
+
+    /// The database it describes.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// `server_version_num` (150_004 for 15.4); 0 where unknown.
+    #[must_use]
+    pub const fn server_version(&self) -> u32 {
+        self.server_version
+    }
+
+    /// The role's `search_path` when the snapshot was taken.
+    #[must_use]
+    pub fn search_path(&self) -> &str {
+        &self.search_path
+    }
+
+    /// A digest of its content, row estimates left out: the key under which facts may be kept.
+    #[must_use]
+    pub const fn version(&self) -> Digest {
+        self.version
+    }
+
+    /// True where the schema exists.
+    #[must_use]
+    pub fn has_schema(&self, name: &str) -> bool {
+        self.schemas.contains(name)
+    }
+
+    /// The relation with this number.
+    #[must_use]
+    pub fn relation(&self, oid: u32) -> Option<&Relation> {
+        self.relations.get(&oid)
+    }
+
+    /// Every relation, in no order.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    /// Every relation that a name may mean, whatever the session's `search_path` is.
+    ///
+    /// Views of `information_schema` are meant by an unqualified name only where nothing else is:
+    /// it stands on no search path unless put there.
+    #[must_use]
+    pub fn relations_named(&self, schema: Option<&str>, name: &str) -> SmallVec<[&Relation; 2]> {
+        let all = self.relation_names.get(name).into_iter().flatten();
+        let found: SmallVec<[&Relation; 2]> = all
+            .filter_map(|oid| self.relations.get(oid))
+            .filter(|r| schema.is_none_or(|s| same_schema(s, &r.schema)))
+            .collect();
+        if schema.is_some() || found.iter().all(|r| &*r.schema == "information_schema") {
+            return found;
+        }
+        found.into_iter().filter(|r| &*r.schema != "information_schema").collect()
+    }
+
+    /// The user's function with this number.
+    #[must_use]
+    pub fn function(&self, oid: u32) -> Option<&Function> {
+        self.functions.get(&oid)
+    }
+
+    /// The functions of users that a name may mean.
+    #[must_use]
+    pub fn functions_named(&self, schema: Option<&str>, name: &str) -> SmallVec<[&Function; 2]> {
+        let all = self.function_names.get(name).into_iter().flatten();
+        all.filter_map(|oid| self.functions.get(oid))
+            .filter(|f| schema.is_none_or(|s| same_schema(s, &f.schema)))
+            .collect()
+    }
+
+    /// The functions of this name that `initdb` made, in `pg_catalog` or `information_schema`.
+    #[must_use]
+    pub fn builtin(&self, name: &str) -> Option<&Builtin> {
+        self.builtins.get(name)
+    }
+
+    /// The operators of users with this name.
+    #[must_use]
+    pub fn operators_named(&self, name: &str) -> &[Operator] {
+        self.operators.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The types of this name (arrays left out).
+    #[must_use]
+    pub fn types_named(&self, name: &str) -> &[Type] {
+        self.types.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// True where values of the type may be converted by code of users without being asked to.
+    #[must_use]
+    pub fn casts_implicitly(&self, type_oid: u32) -> bool {
+        self.implicit_cast_types.contains(&type_oid)
+    }
+
+    pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).get(&oid).cloned()
+    }
+
+    pub(crate) fn keep_view_facts(&self, oid: u32, facts: Arc<ViewFacts>) {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(oid, facts);
+    }
+}
+
+/// True for the schemas that `initdb` fills.
+#[must_use]
+pub fn is_system_schema(name: &str) -> bool {
+    matches!(name, "pg_catalog" | "information_schema")
+}
+
+/// `pg_temp` stands for the session's own numbered schema.
+fn same_schema(asked: &str, actual: &str) -> bool {
+    asked == actual || asked == "pg_temp" && actual.starts_with("pg_temp_")
+}

@@ -2,7 +2,12 @@
 //!
 //! Stands between the codec (which knows where a statement's text starts and ends) and the gate
 //! (which judges effects). It reads no socket and no clock: the catalog it resolves names against
-//! is an argument.
+//! is an argument. Call it on threads with [`parse::REQUIRED_STACK`].
 
 pub mod catalog;
+pub mod facts;
+pub mod parse;
 pub mod statement;
+
+pub use facts::analyse;
+pub use parse::{Limits, REQUIRED_STACK, fingerprint, parse};

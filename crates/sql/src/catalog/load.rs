@@ -1,0 +1,408 @@
+//! Reading the catalog: the queries the gateway runs over the link, and their answers as a
+//! [`Catalog`].
+
+use super::{
+    Builtin, Catalog, CatalogError, Column, Function, HiddenCode, Operator, Reference, Relation,
+    RelationKind, Trigger, Type, ViewBody,
+};
+use portcullis_core::digest::Digester;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
+
+/// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
+pub const QUERIES: &[&str] = &[
+    // 0: the server
+    "SELECT pg_catalog.current_setting('server_version_num'), \
+            pg_catalog.current_setting('search_path')",
+    // 1: schemas
+    "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_toast' ORDER BY oid",
+    // 2: relations
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
+            EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
+                    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
+       AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
+    // 3: columns
+    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated <> '' \
+     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+     WHERE c.relkind IN ('r','v','m','f','p','c') AND a.attnum > 0 AND NOT a.attisdropped \
+     ORDER BY a.attrelid, a.attnum",
+    // 4: definitions of views
+    "SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) \
+     FROM pg_catalog.pg_class c \
+     WHERE c.relkind IN ('v','m') AND c.oid >= 16384 ORDER BY c.oid",
+    // 5: what views depend on: relations and columns (r), functions (f), operators (o)
+    "SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid, \
+            CASE d.refclassid WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN 'r' \
+                 WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 'f' ELSE 'o' END \
+     FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid \
+     WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.rulename = '_RETURN' \
+       AND r.ev_class >= 16384 AND NOT (d.refobjid = r.ev_class AND d.deptype = 'i') \
+       AND (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+            AND NOT (d.refobjid = r.ev_class) \
+            OR d.refobjid >= 16384 \
+               AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
+                                    'pg_catalog.pg_operator'::pg_catalog.regclass)) \
+     ORDER BY 1, 4, 2, 3",
+    // 6: functions of users
+    "SELECT p.oid, n.nspname, p.proname, p.proargtypes, l.lanname, p.provolatile, p.prosecdef, \
+            p.prokind, p.proretset, \
+            EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid \
+                    AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                    AND d.deptype = 'e') \
+     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+     WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
+     ORDER BY p.oid",
+    // 7: functions of the server, by name
+    "SELECT f.proname, pg_catalog.bool_or(f.vol), pg_catalog.bool_or(f.agg), \
+            pg_catalog.bool_and(f.outs IS NULL AND f.typtype IN ('b','d','e','r','m')), \
+            CASE WHEN pg_catalog.count(*) = pg_catalog.count(f.outs) \
+                  AND pg_catalog.min(f.outs) = pg_catalog.max(f.outs) \
+                 THEN pg_catalog.min(f.outs) END \
+     FROM (SELECT p.proname, p.provolatile = 'v' AS vol, p.prokind = 'a' AS agg, t.typtype, \
+                  (SELECT pg_catalog.string_agg(COALESCE(a.name, ''), ',' ORDER BY a.ord) \
+                   FROM ROWS FROM (pg_catalog.unnest(p.proargnames), \
+                                   pg_catalog.unnest(p.proargmodes)) \
+                        WITH ORDINALITY AS a(name, mode, ord) \
+                   WHERE a.mode IN ('o','b','t')) AS outs \
+           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.prorettype \
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+           WHERE p.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema')) f \
+     GROUP BY f.proname ORDER BY f.proname",
+    // 8: operators of users
+    "SELECT o.oid, o.oprname, n.nspname, pn.nspname, p.proname, \
+            p.provolatile <> 'v' AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
+                WHERE d.objid = o.oid AND d.deptype = 'e' \
+                  AND d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass) \
+     FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+     JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
+     JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
+     WHERE o.oid >= 16384 ORDER BY o.oid",
+    // 9: types without arrays and row types; code of users in their input, checks and casts
+    "SELECT t.oid, n.nspname, t.typname, \
+            t.oid >= 16384 AND ( \
+              t.typtype = 'b' AND EXISTS (SELECT FROM pg_catalog.pg_proc p \
+                WHERE p.oid = t.typinput AND p.oid >= 16384 AND NOT EXISTS ( \
+                  SELECT FROM pg_catalog.pg_depend e WHERE e.objid = t.oid AND e.deptype = 'e' \
+                    AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)) \
+              OR EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+                JOIN pg_catalog.pg_depend d ON d.objid = k.oid \
+                 AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
+                 AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
+                                      'pg_catalog.pg_operator'::pg_catalog.regclass) \
+                 AND d.refobjid >= 16384 \
+                WHERE k.contypid = t.oid)) \
+     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+     WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' ORDER BY t.oid",
+    // 10: casts by functions of users
+    "SELECT k.castsource, k.casttarget, k.castcontext <> 'e' \
+     FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+     WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+        SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
+          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY k.oid",
+    // 11: partitions and inheritance
+    "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2",
+    // 12: foreign keys that act on their child
+    "SELECT DISTINCT confrelid, conrelid, confdeltype, confupdtype, \
+            pg_catalog.array_to_string(confkey, ' ') \
+     FROM pg_catalog.pg_constraint WHERE contype = 'f' \
+       AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d')) ORDER BY 1, 2",
+    // 13: triggers of users
+    "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname \
+     FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     WHERE t.tgenabled <> 'D' AND p.oid >= 16384 ORDER BY t.oid",
+    // 14: functions of users in defaults, generated columns, checks, indexes, policies
+    "SELECT DISTINCT x.relation, x.on_read, n.nspname, p.proname \
+     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid, \
+                  adrelid AS relation, false AS on_read FROM pg_catalog.pg_attrdef \
+           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, conrelid, false \
+             FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
+           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, indrelid, \
+             false FROM pg_catalog.pg_index \
+           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid, true \
+             FROM pg_catalog.pg_policy) x \
+     JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.oid \
+      AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >= 16384 \
+     JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",
+];
+
+/// More rows than this in one answer and the catalog is refused.
+const MAX_ROWS: usize = 2_000_000;
+
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    result: usize,
+    fields: &'a [Option<String>],
+}
+
+impl<'a> Row<'a> {
+    const fn bad(self, field: usize) -> CatalogError {
+        CatalogError::Row { result: self.result, field }
+    }
+
+    fn optional(self, field: usize) -> Result<Option<&'a str>, CatalogError> {
+        self.fields.get(field).map(Option::as_deref).ok_or_else(|| self.bad(field))
+    }
+
+    fn text(self, field: usize) -> Result<&'a str, CatalogError> {
+        self.optional(field)?.ok_or_else(|| self.bad(field))
+    }
+
+    fn number<T: std::str::FromStr>(self, field: usize) -> Result<T, CatalogError> {
+        self.text(field)?.parse().map_err(|_| self.bad(field))
+    }
+
+    fn flag(self, field: usize) -> Result<bool, CatalogError> {
+        match self.text(field)? {
+            "t" => Ok(true),
+            "f" => Ok(false),
+            _ => Err(self.bad(field)),
+        }
+    }
+
+    fn letter(self, field: usize) -> Result<char, CatalogError> {
+        self.text(field)?.chars().next().ok_or_else(|| self.bad(field))
+    }
+
+    fn routine(self, field: usize) -> Result<(Box<str>, Box<str>), CatalogError> {
+        Ok((self.text(field)?.into(), self.text(field + 1)?.into()))
+    }
+}
+
+type Results<'a> = &'a [Vec<Vec<Option<String>>>];
+
+fn rows<'a>(all: Results<'a>, result: usize) -> impl Iterator<Item = Row<'a>> {
+    all.get(result).into_iter().flatten().map(move |fields| Row { result, fields })
+}
+
+pub(super) fn empty(database: &str) -> Catalog {
+    Catalog {
+        database: database.into(),
+        server_version: 0,
+        search_path: Box::default(),
+        version: Digester::new("portcullis.catalog").part(database.as_bytes()).finish(),
+        schemas: HashSet::new(),
+        relations: HashMap::new(),
+        relation_names: HashMap::new(),
+        functions: HashMap::new(),
+        function_names: HashMap::new(),
+        builtins: HashMap::new(),
+        operators: HashMap::new(),
+        types: BTreeMap::new(),
+        implicit_cast_types: HashSet::new(),
+        views: Mutex::default(),
+    }
+}
+
+pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogError> {
+    if all.len() != QUERIES.len() {
+        return Err(CatalogError::Results { got: all.len() });
+    }
+    if let Some(result) = all.iter().position(|r| r.len() > MAX_ROWS) {
+        return Err(CatalogError::TooLarge { result, limit: MAX_ROWS });
+    }
+    let mut catalog = empty(database);
+    catalog.version = digest(database, all);
+    let server = rows(all, 0).next().ok_or(CatalogError::Row { result: 0, field: 0 })?;
+    catalog.server_version = server.number(0)?;
+    catalog.search_path = server.text(1)?.into();
+    for row in rows(all, 1) {
+        catalog.schemas.insert(row.text(0)?.into());
+    }
+    load_relations(&mut catalog, all)?;
+    load_views(&mut catalog, all)?;
+    load_functions(&mut catalog, all)?;
+    load_types(&mut catalog, all)?;
+    load_attachments(&mut catalog, all)?;
+    Ok(catalog)
+}
+
+/// Over every field but the row estimates, which change all the time and mean nothing.
+fn digest(database: &str, all: Results<'_>) -> portcullis_core::digest::Digest {
+    let mut digester = Digester::new("portcullis.catalog").part(database.as_bytes());
+    for (result, rows) in all.iter().enumerate() {
+        digester.add(&(rows.len() as u64).to_be_bytes());
+        for (field, value) in rows.iter().flat_map(|row| row.iter().enumerate()) {
+            match value {
+                _ if (result, field) == (2, 4) => {}
+                Some(text) => digester.add(text.as_bytes()),
+                None => digester.add(b"\0null"),
+            }
+        }
+    }
+    digester.finish()
+}
+
+fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    for row in rows(all, 2) {
+        let relation = Relation {
+            oid: row.number(0)?,
+            schema: row.text(1)?.into(),
+            name: row.text(2)?.into(),
+            kind: RelationKind::from_relkind(row.text(3)?),
+            rows: row.number(4)?,
+            columns: Vec::new(),
+            rules: row.flag(5)?,
+            triggers: Vec::new(),
+            children: Vec::new(),
+            parents: Vec::new(),
+            references: Vec::new(),
+            code: Vec::new(),
+            view: None,
+        };
+        catalog.relation_names.entry(relation.name.clone()).or_default().push(relation.oid);
+        catalog.relations.insert(relation.oid, relation);
+    }
+    for row in rows(all, 3) {
+        let column = Column {
+            number: row.number(1)?,
+            name: row.text(2)?.into(),
+            type_oid: row.number(3)?,
+            generated: row.flag(4)?,
+        };
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.columns.push(column);
+        }
+    }
+    Ok(())
+}
+
+fn load_views(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    for row in rows(all, 4) {
+        let text = row.optional(1)?.unwrap_or_default().into();
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.view = Some(ViewBody { text, ..ViewBody::default() });
+        }
+    }
+    Ok(())
+}
+
+fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    for row in rows(all, 6) {
+        let arguments = row.text(3)?.split_ascii_whitespace().map(str::parse);
+        let function = Function {
+            oid: row.number(0)?,
+            schema: row.text(1)?.into(),
+            name: row.text(2)?.into(),
+            arguments: arguments.collect::<Result<_, _>>().map_err(|_| row.bad(3))?,
+            language: row.text(4)?.into(),
+            volatility: row.letter(5)?,
+            security_definer: row.flag(6)?,
+            kind: row.letter(7)?,
+            returns_set: row.flag(8)?,
+            extension: row.flag(9)?,
+        };
+        catalog.function_names.entry(function.name.clone()).or_default().push(function.oid);
+        catalog.functions.insert(function.oid, function);
+    }
+    for row in rows(all, 7) {
+        let outputs = row.optional(4)?.map(|names| names.split(',').map(Box::from).collect());
+        let builtin = Builtin {
+            volatile: row.flag(1)?,
+            aggregate: row.flag(2)?,
+            scalar: row.flag(3)?,
+            outputs,
+        };
+        catalog.builtins.insert(row.text(0)?.into(), builtin);
+    }
+    Ok(())
+}
+
+fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    for row in rows(all, 8) {
+        let operator = Operator {
+            schema: row.text(2)?.into(),
+            function: row.routine(3)?,
+            tame: row.flag(5)?,
+        };
+        catalog.operators.entry(row.text(1)?.into()).or_default().push(operator);
+    }
+    let mut by_cast: HashSet<u32> = HashSet::new();
+    for row in rows(all, 10) {
+        let ends: [u32; 2] = [row.number(0)?, row.number(1)?];
+        by_cast.extend(ends);
+        if row.flag(2)? {
+            catalog.implicit_cast_types.extend(ends);
+        }
+    }
+    for row in rows(all, 9) {
+        let oid = row.number(0)?;
+        let found = Type {
+            oid,
+            schema: row.text(1)?.into(),
+            user_code: row.flag(3)? || by_cast.contains(&oid),
+        };
+        catalog.types.entry(row.text(2)?.into()).or_default().push(found);
+    }
+    Ok(())
+}
+
+/// What hangs on relations: children, foreign keys, triggers, unnamed code, view dependencies.
+fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    for row in rows(all, 11) {
+        let (parent, child) = (row.number(0)?, row.number(1)?);
+        if let Some(relation) = catalog.relations.get_mut(&parent) {
+            relation.children.push(child);
+        }
+        if let Some(relation) = catalog.relations.get_mut(&child) {
+            relation.parents.push(parent);
+        }
+    }
+    for row in rows(all, 12) {
+        let key = row.text(4)?.split_ascii_whitespace().map(str::parse);
+        let reference = Reference {
+            child: row.number(1)?,
+            key: key.collect::<Result<_, _>>().map_err(|_| row.bad(4))?,
+            on_delete: row.letter(2)?,
+            on_update: row.letter(3)?,
+        };
+        if let Some(parent) = catalog.relations.get_mut(&row.number(0)?) {
+            parent.references.push(reference);
+        }
+    }
+    for row in rows(all, 13) {
+        // `tgtype` is a signed 16-bit number of bits.
+        let events = row.number::<i16>(2)?.cast_unsigned();
+        let trigger = Trigger { name: row.text(1)?.into(), events, function: row.routine(3)? };
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.triggers.push(trigger);
+        }
+    }
+    for row in rows(all, 14) {
+        let code = HiddenCode { on_read: row.flag(1)?, function: row.routine(2)? };
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.code.push(code);
+        }
+    }
+    load_view_dependencies(catalog, all)
+}
+
+fn load_view_dependencies(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+    let mut operators: HashMap<u32, (Box<str>, Box<str>)> = HashMap::new();
+    for row in rows(all, 8) {
+        operators.insert(row.number(0)?, row.routine(3)?);
+    }
+    for row in rows(all, 5) {
+        let target: u32 = row.number(1)?;
+        let function = match row.text(3)? {
+            "r" => None,
+            "f" => catalog.functions.get(&target).map(|f| (f.schema.clone(), f.name.clone())),
+            _ => operators.get(&target).cloned(),
+        };
+        let Some(relation) = catalog.relations.get_mut(&row.number(0)?) else { continue };
+        if row.text(3)? == "r" {
+            let column = row.number(2)?;
+            relation.view.get_or_insert_default().depends.push((target, column));
+            continue;
+        }
+        relation.view.get_or_insert_default().user_code = true;
+        // An operator or function that could not be named is still code of users.
+        let function = function.unwrap_or_else(|| ("?".into(), "?".into()));
+        relation.code.push(HiddenCode { on_read: true, function });
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! From a text to the facts of its statements: the entry point of the analysis and what all its
+//! parts share. Stands between the codec, which holds the text, and the gate, which judges.
+//!
+//! Closed by construction: every node kind that is not expressly handled gives
+//! [`Effect::unreadable`] and [`Origin::Untraced`], every name that does not resolve is assumed to
+//! be code or unknown data.
+
+mod ddl;
+mod ddl_names;
+mod dml;
+mod expr;
+mod from;
+mod functions;
+mod hidden;
+mod json;
+mod names;
+mod query;
+mod resolve;
+mod scope;
+mod session;
+mod utility;
+mod views;
+
+use crate::catalog::Catalog;
+use crate::parse::{Limits, parse};
+use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable};
+use pg_query::protobuf::Node;
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::{Lineage, Origin};
+use scope::{Cte, Frame, Shape};
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// More effects than this in one statement and it is not read.
+const MAX_EFFECTS: usize = 4_000;
+
+/// The facts of every statement of a text. Call it on a thread with
+/// [`REQUIRED_STACK`](crate::parse::REQUIRED_STACK).
+///
+/// The catalog must describe the database as it is when the first statement runs; a statement that
+/// follows one which may change definitions is resolved with less certainty.
+///
+/// # Errors
+/// [`Unreadable`]: nothing in the text may run.
+pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysis> {
+    let tree = parse(text, limits)?;
+    let mut statements = Vec::with_capacity(tree.stmts.len());
+    let mut work = limits.work;
+    let mut stale = false;
+    for raw in &tree.stmts {
+        let mut analyzer = Analyzer::new(catalog, limits, work);
+        analyzer.stale = stale;
+        let statement = match raw.stmt.as_deref() {
+            Some(node) => analyzer.statement(node)?,
+            None => analyzer.unreadable_statement(),
+        };
+        work = analyzer.work;
+        stale = stale || may_change_definitions(&statement);
+        statements.push(statement);
+    }
+    Ok(Analysis { statements })
+}
+
+/// True where what comes after may not mean what the catalog says.
+fn may_change_definitions(statement: &Statement) -> bool {
+    let by_name = matches!(statement.names, NameChange::Execute { .. });
+    by_name
+        || statement.effects.iter().any(|e| {
+            matches!(
+                e.verb,
+                Verb::Create | Verb::Alter | Verb::Drop | Verb::Execute | Verb::Unknown
+            )
+        })
+}
+
+type Result<T> = std::result::Result<T, Unreadable>;
+
+/// Collects the facts of one statement.
+struct Analyzer<'c> {
+    catalog: &'c Catalog,
+    limits: Limits,
+    depth: usize,
+    work: usize,
+    effects: Vec<Effect>,
+    seen: HashSet<Effect>,
+    relations: BTreeSet<u32>,
+    sinks: Vec<Origin>,
+    user_code: bool,
+    unresolved: bool,
+    /// An earlier statement of the text may have changed definitions.
+    stale: bool,
+    /// The queries around the current place, outermost first.
+    frames: Vec<Frame>,
+    /// The `WITH` names in scope, innermost last.
+    ctes: Vec<Cte>,
+    /// The views being looked through.
+    views: Vec<u32>,
+    names: NameChange,
+    transaction: TransactionChange,
+    copy: Option<Copy>,
+}
+
+impl<'c> Analyzer<'c> {
+    fn new(catalog: &'c Catalog, limits: &Limits, work: usize) -> Self {
+        Self {
+            catalog,
+            limits: *limits,
+            depth: 0,
+            work,
+            effects: Vec::new(),
+            seen: HashSet::new(),
+            relations: BTreeSet::new(),
+            sinks: Vec::new(),
+            user_code: false,
+            unresolved: false,
+            stale: false,
+            frames: Vec::new(),
+            ctes: Vec::new(),
+            views: Vec::new(),
+            names: NameChange::None,
+            transaction: TransactionChange::None,
+            copy: None,
+        }
+    }
+
+    /// One level deeper: every recursion of the analysis goes through here.
+    fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= self.limits.depth {
+            return Err(Unreadable::TooLarge { what: "nesting depth", limit: self.limits.depth });
+        }
+        self.charge(1)?;
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Accounts for work, so that a small text cannot ask for a large analysis.
+    fn charge(&mut self, units: usize) -> Result<()> {
+        let limit = self.limits.work;
+        self.work = self
+            .work
+            .checked_sub(units)
+            .ok_or(Unreadable::TooLarge { what: "analysis work", limit })?;
+        Ok(())
+    }
+
+    fn effect(&mut self, verb: Verb, object: Object, extent: Extent, certainty: Certainty) {
+        self.push(Effect { verb, object, extent, certainty });
+    }
+
+    fn push(&mut self, effect: Effect) {
+        if self.effects.len() < MAX_EFFECTS {
+            if self.seen.insert(effect.clone()) {
+                self.effects.push(effect);
+            }
+        } else if self.seen.insert(Effect::unreadable()) {
+            self.effects.push(Effect::unreadable());
+        }
+    }
+
+    /// Steers this session and nothing else.
+    fn control_session(&mut self) {
+        self.push(Effect::resolved(
+            Verb::Control,
+            Object::new(ObjectKind::Session, []),
+            Extent::One,
+        ));
+    }
+
+    /// Something in the statement could not be read: the statement as a whole is not.
+    fn unreadable(&mut self) -> Origin {
+        self.push(Effect::unreadable());
+        self.unresolved = true;
+        self.user_code = true;
+        Origin::Untraced
+    }
+
+    /// Runs code of users or code whose reach is not known.
+    fn execute(&mut self, object: Object) {
+        self.user_code = true;
+        self.effect(Verb::Execute, object, Extent::Unknown, Certainty::Assumed);
+    }
+
+    fn object<'a>(&self, kind: ObjectKind, path: impl IntoIterator<Item = &'a str>) -> Object {
+        let database = self.catalog.database();
+        Object {
+            kind,
+            path: std::iter::once(Box::from(database))
+                .chain(path.into_iter().map(Box::from))
+                .collect(),
+        }
+    }
+
+    /// What depends on columns flows to a place other than the answer.
+    fn sink(&mut self, origin: Origin) {
+        let constant = matches!(&origin, Origin::Columns(columns) if columns.is_empty());
+        if !constant && !self.sinks.contains(&origin) {
+            // Past this many, what exactly flows makes no difference any more.
+            if self.sinks.len() < 256 { self.sinks.push(origin) } else { self.sinks.push(Origin::Untraced) }
+            self.sinks.truncate(257);
+        }
+    }
+
+    fn sink_shape(&mut self, shape: &Shape) {
+        match &shape.columns {
+            Some(columns) => columns.iter().for_each(|c| self.sink(c.origin.clone())),
+            None => self.sink(Origin::Untraced),
+        }
+    }
+
+    fn statement(&mut self, node: &Node) -> Result<Statement> {
+        let (kind, shape) = self.dispatch(node)?;
+        Ok(self.finish(kind, shape))
+    }
+
+    /// Hands over what was collected, and is empty again.
+    fn finish(&mut self, kind: &str, shape: Option<Shape>) -> Statement {
+        if self.effects.is_empty() {
+            self.control_session();
+        }
+        if self.stale {
+            self.unresolved = true;
+        }
+        let sinks = std::mem::take(&mut self.sinks);
+        let lineage = (shape.is_some() || !sinks.is_empty()).then(|| {
+            let outputs = match shape {
+                Some(shape) => shape.columns.map(|c| c.into_iter().map(|c| c.origin).collect()),
+                None => Some(Vec::new()),
+            };
+            Arc::new(Lineage {
+                outputs: self.trusted(outputs),
+                relations: std::mem::take(&mut self.relations).into_iter().collect(),
+                sinks,
+                user_code: self.user_code,
+                unresolved: self.unresolved,
+            })
+        });
+        self.seen.clear();
+        Statement {
+            kind: kind.into(),
+            effects: SmallVec::from_vec(std::mem::take(&mut self.effects)),
+            lineage,
+            names: std::mem::take(&mut self.names),
+            transaction: std::mem::take(&mut self.transaction),
+            copy: self.copy.take(),
+        }
+    }
+
+    /// What came before may have renamed columns or replaced views under our feet.
+    fn trusted(&self, outputs: Option<Vec<Origin>>) -> Option<Vec<Origin>> {
+        if !self.stale {
+            return outputs;
+        }
+        outputs.map(|all| all.iter().map(|_| Origin::Untraced).collect())
+    }
+
+    fn unreadable_statement(&mut self) -> Statement {
+        self.unreadable();
+        self.finish("unreadable", Some(Shape::unknown()))
+    }
+
+    /// The facts of a statement inside this one (`PREPARE`, `DECLARE`), kept apart from its own.
+    fn inner(&mut self, node: &Node) -> Result<Statement> {
+        let mut inner = Analyzer::new(self.catalog, &self.limits, self.work);
+        inner.depth = self.depth;
+        inner.stale = self.stale;
+        let statement = inner.nested(|a| a.statement(node));
+        self.work = inner.work;
+        statement
+    }
+}
+
+#[cfg(test)]
+mod tests;

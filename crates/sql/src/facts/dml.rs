@@ -1,0 +1,471 @@
+//! `INSERT`, `UPDATE`, `DELETE` and `MERGE`: what is written, what flows into it, and what
+//! `RETURNING` shows.
+
+use super::names::string;
+use super::resolve::Candidates;
+use super::scope::{Frame, Item, OutCol, Shape, Table, add, nothing};
+use super::{Analyzer, Result};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    BoolExprType, CmdType, DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, Node,
+    OnConflictAction, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, a_const,
+};
+use portcullis_core::effect::{Extent, Verb};
+use portcullis_core::mask::Origin;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What flows into the columns of the written table.
+#[derive(Default)]
+struct Assigned {
+    columns: HashMap<Rc<str>, Origin>,
+    /// What may flow into any of them.
+    any: Option<Origin>,
+}
+
+impl Assigned {
+    fn to(&mut self, column: Option<&str>, origin: &Origin) {
+        match column {
+            Some(name) => add(self.columns.entry(name.into()).or_insert_with(nothing), origin),
+            None => add(self.any.get_or_insert_with(nothing), origin),
+        }
+    }
+}
+
+impl<'c> Analyzer<'c> {
+    /// The target under its alias, in a scope of its own; `None` where there is no target.
+    fn open_target(&mut self, name: Option<&RangeVar>) -> Result<Option<(Candidates<'c>, Table)>> {
+        self.frames.push(Frame::default());
+        let Some(name) = name else {
+            self.unreadable();
+            return Ok(None);
+        };
+        let candidates = self.candidates(name);
+        for relation in &candidates {
+            self.note_read(relation, name.inh)?;
+        }
+        let table = self.table(name, &candidates)?;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.item.append(Item::table(table.clone()));
+        }
+        Ok(Some((candidates, table)))
+    }
+
+    pub(super) fn insert(&mut self, insert: &InsertStmt) -> Result<Shape> {
+        let scope = self.ctes.len();
+        self.with(insert.with_clause.as_ref())?;
+        let source = match insert.select_stmt.as_deref() {
+            Some(query) => Some(self.query_node(query)?),
+            None => None,
+        };
+        let extent = insert_extent(insert);
+        let target = self.open_target(insert.relation.as_ref())?;
+        let mut shape = Shape::unknown();
+        if let (Some((candidates, table)), Some(name)) = (target, insert.relation.as_ref()) {
+            self.write(Verb::Insert, name, &candidates, extent, None)?;
+            let mut assigned = Assigned::default();
+            if let Some(source) = &source {
+                self.sink_shape(source);
+                let columns = self.insert_columns(insert, &table)?;
+                assign_source(&mut assigned, source, columns.as_deref());
+            }
+            if let Some(conflict) = insert.on_conflict_clause.as_deref() {
+                self.on_conflict(conflict, name, &candidates, source.as_ref(), &mut assigned)?;
+            }
+            shape = self.returning(
+                insert.returning_clause.as_ref(),
+                (name, &candidates),
+                &table,
+                &assigned,
+            )?;
+        }
+        self.frames.pop();
+        self.ctes.truncate(scope);
+        Ok(shape)
+    }
+
+    /// The target columns of an `INSERT`, in order; `None` where they cannot be told.
+    fn insert_columns(&mut self, insert: &InsertStmt, table: &Table) -> Result<Option<Vec<Rc<str>>>> {
+        if insert.cols.is_empty() {
+            let columns = table.shape.columns.as_ref();
+            return Ok(columns.map(|c| c.iter().filter_map(|c| c.name.clone()).collect()));
+        }
+        let mut names = Vec::with_capacity(insert.cols.len());
+        for node in &insert.cols {
+            let Some(NodeEnum::ResTarget(target)) = node.node.as_ref() else {
+                self.unreadable();
+                return Ok(None);
+            };
+            self.indices(&target.indirection)?;
+            names.push(target.name.as_str().into());
+        }
+        Ok(Some(names))
+    }
+
+    fn on_conflict(
+        &mut self,
+        conflict: &OnConflictClause,
+        name: &RangeVar,
+        candidates: &Candidates<'c>,
+        source: Option<&Shape>,
+        assigned: &mut Assigned,
+    ) -> Result<()> {
+        if let Some(infer) = conflict.infer.as_deref() {
+            for node in &infer.index_elems {
+                match node.node.as_ref() {
+                    Some(NodeEnum::IndexElem(e)) => {
+                        self.optional(e.expr.as_deref())?;
+                    }
+                    _ => {
+                        self.unreadable();
+                    }
+                }
+            }
+            self.optional(infer.where_clause.as_deref())?;
+        }
+        match OnConflictAction::try_from(conflict.action) {
+            Ok(OnConflictAction::OnconflictNothing) => return Ok(()),
+            Ok(OnConflictAction::OnconflictUpdate) => {}
+            _ => {
+                self.unreadable();
+            }
+        }
+        let rest = source.map_or_else(nothing, Shape::whole);
+        let shape = Shape { columns: None, rest: Some(rest.clone()), filter: nothing() };
+        let excluded = Table { name: "excluded".into(), shape: Rc::new(shape), row: Some(rest) };
+        if let Some(frame) = self.frames.last_mut() {
+            // Its columns are reached through its name alone.
+            frame.item.tables.push(excluded);
+        }
+        self.assignments(&conflict.target_list, assigned)?;
+        self.optional(conflict.where_clause.as_deref())?;
+        let columns = set_columns(&conflict.target_list);
+        self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())
+    }
+
+    pub(super) fn update(&mut self, update: &UpdateStmt) -> Result<Shape> {
+        let scope = self.ctes.len();
+        self.with(update.with_clause.as_ref())?;
+        let target = self.open_target(update.relation.as_ref())?;
+        self.from_clause(&update.from_clause, Extent::Some)?;
+        let mut assigned = Assigned::default();
+        self.assignments(&update.target_list, &mut assigned)?;
+        self.optional(update.where_clause.as_deref())?;
+        let mut shape = Shape::unknown();
+        if let (Some((candidates, table)), Some(name)) = (target, update.relation.as_ref()) {
+            let extent = extent_of(update.where_clause.as_deref());
+            let columns = set_columns(&update.target_list);
+            self.write(Verb::Update, name, &candidates, extent, columns.as_deref())?;
+            let returning = update.returning_clause.as_ref();
+            shape = self.returning(returning, (name, &candidates), &table, &assigned)?;
+        }
+        self.frames.pop();
+        self.ctes.truncate(scope);
+        Ok(shape)
+    }
+
+    pub(super) fn delete(&mut self, delete: &DeleteStmt) -> Result<Shape> {
+        let scope = self.ctes.len();
+        self.with(delete.with_clause.as_ref())?;
+        let target = self.open_target(delete.relation.as_ref())?;
+        self.from_clause(&delete.using_clause, Extent::Some)?;
+        self.optional(delete.where_clause.as_deref())?;
+        let mut shape = Shape::unknown();
+        if let (Some((candidates, table)), Some(name)) = (target, delete.relation.as_ref()) {
+            let extent = extent_of(delete.where_clause.as_deref());
+            self.write(Verb::Delete, name, &candidates, extent, None)?;
+            let returning = delete.returning_clause.as_ref();
+            let assigned = Assigned::default();
+            shape = self.returning(returning, (name, &candidates), &table, &assigned)?;
+        }
+        self.frames.pop();
+        self.ctes.truncate(scope);
+        Ok(shape)
+    }
+
+    pub(super) fn merge(&mut self, merge: &MergeStmt) -> Result<Shape> {
+        let scope = self.ctes.len();
+        self.with(merge.with_clause.as_ref())?;
+        let target = self.open_target(merge.relation.as_ref())?;
+        if let Some(source) = merge.source_relation.as_deref() {
+            let item = self.from_item(source, Extent::Some)?;
+            if let Some(frame) = self.frames.last_mut() {
+                frame.item.append(item);
+            }
+        }
+        self.optional(merge.join_condition.as_deref())?;
+        let mut shape = Shape::unknown();
+        if let (Some((candidates, table)), Some(name)) = (target, merge.relation.as_ref()) {
+            let mut assigned = Assigned::default();
+            for node in &merge.merge_when_clauses {
+                match node.node.as_ref() {
+                    Some(NodeEnum::MergeWhenClause(when)) => {
+                        self.merge_when(when, name, &candidates, &table, &mut assigned)?;
+                    }
+                    _ => {
+                        self.unreadable();
+                    }
+                }
+            }
+            let returning = merge.returning_clause.as_ref();
+            shape = self.returning(returning, (name, &candidates), &table, &assigned)?;
+            // `RETURNING *` of a MERGE shows the columns of its source too.
+            if returning.is_some() {
+                let origin = shape.whole();
+                shape = Shape { columns: None, rest: Some(origin), filter: nothing() };
+            }
+        }
+        self.frames.pop();
+        self.ctes.truncate(scope);
+        Ok(shape)
+    }
+
+    fn merge_when(
+        &mut self,
+        when: &MergeWhenClause,
+        name: &RangeVar,
+        candidates: &Candidates<'c>,
+        table: &Table,
+        assigned: &mut Assigned,
+    ) -> Result<()> {
+        self.optional(when.condition.as_deref())?;
+        let command = CmdType::try_from(when.command_type);
+        match command {
+            Ok(CmdType::CmdNothing) => {}
+            Ok(CmdType::CmdDelete) => {
+                self.write(Verb::Delete, name, candidates, Extent::Some, None)?;
+            }
+            Ok(CmdType::CmdUpdate) => {
+                let columns = set_columns(&when.target_list);
+                self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())?;
+                self.assignments(&when.target_list, assigned)?;
+            }
+            Ok(CmdType::CmdInsert) => {
+                self.write(Verb::Insert, name, candidates, Extent::Some, None)?;
+                self.expressions(&when.target_list)?;
+                let origin = self.all(&when.values)?;
+                self.sink(origin.clone());
+                assigned.to(None, &origin);
+                let _ = table;
+            }
+            _ => {
+                self.unreadable();
+            }
+        }
+        Ok(())
+    }
+
+    /// `SET` clauses: each value flows into the table.
+    fn assignments(&mut self, targets: &[Node], assigned: &mut Assigned) -> Result<()> {
+        for node in targets {
+            let Some(NodeEnum::ResTarget(target)) = node.node.as_ref() else {
+                self.unreadable();
+                continue;
+            };
+            self.indices(&target.indirection)?;
+            let origin = self.optional(target.val.as_deref())?;
+            self.sink(origin.clone());
+            assigned.to(Some(&target.name), &origin);
+        }
+        Ok(())
+    }
+
+    fn indices(&mut self, indirection: &[Node]) -> Result<()> {
+        for node in indirection {
+            if string(node).is_some() {
+                continue;
+            }
+            match node.node.as_ref() {
+                Some(NodeEnum::AIndices(i)) => {
+                    self.optional(i.lidx.as_deref())?;
+                    self.optional(i.uidx.as_deref())?;
+                }
+                _ => {
+                    self.unreadable();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `RETURNING`: the columns of the target show what was put into them.
+    fn returning(
+        &mut self,
+        clause: Option<&ReturningClause>,
+        target: (&RangeVar, &Candidates<'c>),
+        table: &Table,
+        assigned: &Assigned,
+    ) -> Result<Shape> {
+        let Some(clause) = clause else { return Ok(Shape::of(Vec::new())) };
+        self.effect_on(Verb::Read, target.0, target.1, Extent::Some);
+        let filled = fill(table, assigned);
+        let mut names: [Rc<str>; 2] = ["old".into(), "new".into()];
+        for node in &clause.options {
+            match node.node.as_ref() {
+                Some(NodeEnum::ReturningOption(option)) => {
+                    use pg_query::protobuf::ReturningOptionKind as Kind;
+                    let place = match Kind::try_from(option.option) {
+                        Ok(Kind::ReturningOptionOld) => names.first_mut(),
+                        Ok(Kind::ReturningOptionNew) => names.last_mut(),
+                        _ => None,
+                    };
+                    match place {
+                        Some(name) => *name = option.value.as_str().into(),
+                        None => {
+                            self.unreadable();
+                        }
+                    }
+                }
+                _ => {
+                    self.unreadable();
+                }
+            }
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            let item = std::mem::take(&mut frame.item);
+            let others = item.tables.into_iter().filter(|t| t.name != table.name);
+            let mut fresh = Item::table(filled.clone());
+            for other in others {
+                // The columns of `excluded` are not in sight here.
+                if &*other.name != "excluded" {
+                    fresh.append(Item::table(other));
+                }
+            }
+            fresh.tables.extend(names.into_iter().map(|name| Table { name, ..filled.clone() }));
+            frame.item = fresh;
+        }
+        self.targets(&clause.exprs)
+    }
+}
+
+/// The target as it is after the change.
+fn fill(table: &Table, assigned: &Assigned) -> Table {
+    let mut shape = (*table.shape).clone();
+    let mut row = table.whole();
+    for column in shape.columns.iter_mut().flatten() {
+        let own = column.name.as_ref().and_then(|name| assigned.columns.get(name));
+        own.into_iter().chain(&assigned.any).for_each(|o| add(&mut column.origin, o));
+    }
+    for origin in assigned.columns.values().chain(&assigned.any) {
+        add(&mut row, origin);
+        if let Some(rest) = &mut shape.rest {
+            add(rest, origin);
+        }
+    }
+    Table { name: Rc::clone(&table.name), shape: Rc::new(shape), row: Some(row) }
+}
+
+/// Each column of the source flows into the target column at its place.
+fn assign_source(assigned: &mut Assigned, source: &Shape, columns: Option<&[Rc<str>]>) {
+    match (&source.columns, columns) {
+        (Some(from), Some(to)) if from.len() <= to.len() => {
+            for (OutCol { origin, .. }, name) in from.iter().zip(to) {
+                assigned.to(Some(name), origin);
+            }
+        }
+        _ => assigned.to(None, &source.whole()),
+    }
+}
+
+/// The columns that a `SET` list names.
+fn set_columns(targets: &[Node]) -> Option<Vec<&str>> {
+    targets
+        .iter()
+        .map(|node| match node.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) => Some(target.name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn insert_extent(insert: &InsertStmt) -> Extent {
+    match insert.select_stmt.as_deref().and_then(|s| s.node.as_ref()) {
+        None => Extent::One,
+        Some(NodeEnum::SelectStmt(select)) if select.values_lists.len() == 1 => Extent::One,
+        Some(_) => Extent::Some,
+    }
+}
+
+/// How much a change with this condition touches: without one, or with one that does not look at
+/// the rows, everything.
+pub(super) fn extent_of(condition: Option<&Node>) -> Extent {
+    match condition {
+        Some(node) if is_current_of(node) => Extent::One,
+        Some(node) if !holds_always(node, 64) => Extent::Some,
+        _ => Extent::All,
+    }
+}
+
+fn is_current_of(node: &Node) -> bool {
+    matches!(node.node, Some(NodeEnum::CurrentOfExpr(_)))
+}
+
+/// True for a condition that holds for every row, as far as that can be seen without a server:
+/// one that looks at no column, compares a column with itself, or is so by `AND` and `OR`.
+fn holds_always(node: &Node, depth: usize) -> bool {
+    if depth == 0 {
+        return false;
+    }
+    match node.node.as_ref() {
+        Some(NodeEnum::AConst(c)) => match &c.val {
+            Some(a_const::Val::Boolval(b)) => b.boolval,
+            _ => !c.isnull,
+        },
+        Some(NodeEnum::BoolExpr(e)) => match BoolExprType::try_from(e.boolop) {
+            Ok(BoolExprType::AndExpr) => e.args.iter().all(|a| holds_always(a, depth - 1)),
+            Ok(BoolExprType::OrExpr) => e.args.iter().any(|a| holds_always(a, depth - 1)),
+            _ => e.args.iter().all(|a| is_constant(a, depth - 1)),
+        },
+        Some(NodeEnum::AExpr(e)) => {
+            let same = match (e.lexpr.as_deref(), e.rexpr.as_deref()) {
+                (Some(l), Some(r)) => same_column(l, r),
+                _ => false,
+            };
+            same && matches!(e.name.last().and_then(string), Some("=" | "<=" | ">="))
+                || is_constant(node, depth - 1)
+        }
+        Some(NodeEnum::NullTest(e)) => {
+            // A row's own fields are never asked: a key column is never null.
+            e.arg.as_deref().is_some_and(|a| is_constant(a, depth - 1))
+        }
+        _ => is_constant(node, depth - 1),
+    }
+}
+
+fn same_column(a: &Node, b: &Node) -> bool {
+    match (a.node.as_ref(), b.node.as_ref()) {
+        (Some(NodeEnum::ColumnRef(a)), Some(NodeEnum::ColumnRef(b))) => a.fields == b.fields,
+        _ => false,
+    }
+}
+
+/// True for an expression that looks at no column and asks no subquery.
+fn is_constant(node: &Node, depth: usize) -> bool {
+    if depth == 0 {
+        return false;
+    }
+    let all = |nodes: &[Node]| nodes.iter().all(|n| is_constant(n, depth - 1));
+    let one = |node: Option<&Node>| node.is_none_or(|n| is_constant(n, depth - 1));
+    match node.node.as_ref() {
+        None | Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::SqlvalueFunction(_)) => {
+            true
+        }
+        Some(NodeEnum::AExpr(e)) => one(e.lexpr.as_deref()) && one(e.rexpr.as_deref()),
+        Some(NodeEnum::BoolExpr(e)) => all(&e.args),
+        Some(NodeEnum::List(e)) => all(&e.items),
+        Some(NodeEnum::AArrayExpr(e)) => all(&e.elements),
+        Some(NodeEnum::RowExpr(e)) => all(&e.args),
+        Some(NodeEnum::CoalesceExpr(e)) => all(&e.args),
+        Some(NodeEnum::MinMaxExpr(e)) => all(&e.args),
+        Some(NodeEnum::TypeCast(e)) => one(e.arg.as_deref()),
+        Some(NodeEnum::CollateClause(e)) => one(e.arg.as_deref()),
+        Some(NodeEnum::NullTest(e)) => one(e.arg.as_deref()),
+        Some(NodeEnum::BooleanTest(e)) => one(e.arg.as_deref()),
+        Some(NodeEnum::FuncCall(e)) => all(&e.args),
+        Some(NodeEnum::CaseExpr(e)) => {
+            one(e.arg.as_deref()) && all(&e.args) && one(e.defresult.as_deref())
+        }
+        Some(NodeEnum::CaseWhen(e)) => one(e.expr.as_deref()) && one(e.result.as_deref()),
+        _ => false,
+    }
+}

@@ -1,0 +1,333 @@
+//! Expressions: which columns a value depends on, and what evaluating it does.
+
+use super::names::{split, string, strings, type_name};
+use super::scope::{Named, add, join, nothing};
+use super::{Analyzer, Result};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AExpr, AExprKind, AIndirection, CaseExpr, ColumnRef, Node, SubLink, SubLinkType, TypeName,
+    WindowDef,
+};
+use portcullis_core::effect::ObjectKind;
+use portcullis_core::mask::Origin;
+
+impl Analyzer<'_> {
+    pub(super) fn optional(&mut self, node: Option<&Node>) -> Result<Origin> {
+        node.map_or_else(|| Ok(nothing()), |node| self.expr(node))
+    }
+
+    /// What a list of expressions depends on together.
+    pub(super) fn all(&mut self, nodes: &[Node]) -> Result<Origin> {
+        let mut origin = nothing();
+        for node in nodes {
+            add(&mut origin, &self.expr(node)?);
+        }
+        Ok(origin)
+    }
+
+    /// Expressions that order or group: a bare name in them may be an output column's, which has
+    /// been looked at already.
+    pub(super) fn expressions(&mut self, nodes: &[Node]) -> Result<Origin> {
+        let mut origin = nothing();
+        for node in nodes {
+            let inner = match node.node.as_ref() {
+                Some(NodeEnum::SortBy(sort)) if sort.use_op.is_empty() => sort.node.as_deref(),
+                _ => Some(node),
+            };
+            let Some(inner) = inner else { continue };
+            match inner.node.as_ref() {
+                Some(NodeEnum::ColumnRef(c)) if is_bare_name(c) => {}
+                _ => add(&mut origin, &self.expr(inner)?),
+            }
+        }
+        Ok(origin)
+    }
+
+    pub(super) fn expr(&mut self, node: &Node) -> Result<Origin> {
+        self.nested(|a| a.expr_kind(node))
+    }
+
+    fn expr_kind(&mut self, node: &Node) -> Result<Origin> {
+        // `SELECT DISTINCT` without a list is a list of one empty node.
+        let Some(kind) = node.node.as_ref() else { return Ok(nothing()) };
+        match kind {
+            NodeEnum::AConst(_)
+            | NodeEnum::ParamRef(_)
+            | NodeEnum::SetToDefault(_)
+            | NodeEnum::CurrentOfExpr(_)
+            | NodeEnum::SqlvalueFunction(_) => Ok(nothing()),
+            NodeEnum::ColumnRef(column) => self.column_ref(column),
+            NodeEnum::AExpr(e) => self.operator_expr(e),
+            NodeEnum::BoolExpr(e) => self.all(&e.args),
+            NodeEnum::NullTest(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::BooleanTest(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::AArrayExpr(e) => self.all(&e.elements),
+            NodeEnum::RowExpr(e) => self.all(&e.args),
+            NodeEnum::List(e) => self.all(&e.items),
+            NodeEnum::CoalesceExpr(e) => self.all(&e.args),
+            NodeEnum::MinMaxExpr(e) => {
+                let compared = self.operator_use(None, "<");
+                Ok(join(self.all(&e.args)?, &compared))
+            }
+            NodeEnum::CaseExpr(e) => self.case(e),
+            NodeEnum::TypeCast(e) => {
+                let cast = self.type_use(e.type_name.as_ref());
+                Ok(join(self.optional(e.arg.as_deref())?, &cast))
+            }
+            NodeEnum::FuncCall(e) => self.call(e),
+            NodeEnum::SubLink(e) => self.sub_link(e),
+            NodeEnum::AIndirection(e) => self.indirection(e),
+            NodeEnum::NamedArgExpr(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::MultiAssignRef(e) => self.optional(e.source.as_deref()),
+            NodeEnum::ResTarget(e) => self.optional(e.val.as_deref()),
+            // Tells which grouping set a row is of, not what is in it.
+            NodeEnum::GroupingFunc(e) => self.all(&e.args).map(|_| nothing()),
+            NodeEnum::GroupingSet(e) => self.expressions(&e.content),
+            NodeEnum::SortBy(e) => {
+                let used = self.operator_names(&e.use_op);
+                Ok(join(self.optional(e.node.as_deref())?, &used))
+            }
+            NodeEnum::WindowDef(e) => self.window(e),
+            NodeEnum::XmlExpr(e) => {
+                let named = self.all(&e.named_args)?;
+                Ok(join(self.all(&e.args)?, &named))
+            }
+            NodeEnum::XmlSerialize(e) => {
+                let cast = self.type_use(e.type_name.as_ref());
+                Ok(join(self.optional(e.expr.as_deref())?, &cast))
+            }
+            _ => self.json_expr(kind),
+        }
+    }
+
+    fn column_ref(&mut self, column: &ColumnRef) -> Result<Origin> {
+        let Some((last, before)) = column.fields.split_last() else {
+            return Ok(self.unreadable());
+        };
+        let Some(before) = strings(before) else { return Ok(self.unreadable()) };
+        if matches!(last.node, Some(NodeEnum::AStar(_))) {
+            return Ok(self.row_of(before.last().copied()));
+        }
+        let Some(name) = string(last) else { return Ok(self.unreadable()) };
+        let Some(table) = before.last() else { return self.find_column(name) };
+        let named = self.find_qualified(table, name)?;
+        self.named(named, name)
+    }
+
+    /// `t.*` or `*` as one value.
+    fn row_of(&mut self, table: Option<&str>) -> Origin {
+        let mut all = nothing();
+        if let Some(table) = table {
+            let tables = self.find_tables(table);
+            tables.iter().for_each(|t| add(&mut all, &t.whole()));
+            return if tables.is_empty() { Origin::Untraced } else { all };
+        }
+        match self.frames.last() {
+            Some(frame) => frame.item.tables.iter().for_each(|t| add(&mut all, &t.whole())),
+            None => all = Origin::Untraced,
+        }
+        all
+    }
+
+    /// A column, or a function called by functional notation: `row.function`.
+    fn named(&mut self, named: Named, name: &str) -> Result<Origin> {
+        let row = match named {
+            Named::Value(origin) => return Ok(origin),
+            Named::CallOn(row) => row,
+        };
+        let exists = self.catalog.builtin(name).is_some()
+            || !self.catalog.functions_named(None, name).is_empty();
+        if exists {
+            return self.apply(&[name], &[], &row);
+        }
+        self.unresolved = true;
+        Ok(join(row, &Origin::Untraced))
+    }
+
+    /// `(expr).field`, `(expr)[1]`, `(expr).*`.
+    fn indirection(&mut self, e: &AIndirection) -> Result<Origin> {
+        let mut origin = self.optional(e.arg.as_deref())?;
+        let row_of_table = e.arg.as_deref().and_then(bare_name);
+        for (step, node) in e.indirection.iter().enumerate() {
+            match node.node.as_ref() {
+                Some(NodeEnum::AStar(_)) => {}
+                Some(NodeEnum::AIndices(i)) => {
+                    add(&mut origin, &self.optional(i.lidx.as_deref())?);
+                    add(&mut origin, &self.optional(i.uidx.as_deref())?);
+                }
+                Some(NodeEnum::String(field)) => {
+                    origin = match row_of_table {
+                        Some(table) if step == 0 && !self.find_tables(table).is_empty() => {
+                            self.field_of_row(table, &field.sval, &origin)?
+                        }
+                        _ => self.field(&field.sval, origin)?,
+                    };
+                }
+                _ => return Ok(self.unreadable()),
+            }
+        }
+        Ok(origin)
+    }
+
+    /// `(t).field`, where `t` may be a table's row or a column of that name.
+    fn field_of_row(&mut self, table: &str, field: &str, whole: &Origin) -> Result<Origin> {
+        let by_column = self
+            .frames
+            .iter()
+            .any(|f| f.item.columns.iter().any(|c| c.name.as_deref() == Some(table)));
+        if by_column {
+            return self.field(field, whole.clone());
+        }
+        let named = self.find_qualified(table, field)?;
+        self.named(named, field)
+    }
+
+    /// A field of a composite value, or a function called on it.
+    fn field(&mut self, name: &str, value: Origin) -> Result<Origin> {
+        let users = !self.catalog.functions_named(None, name).is_empty();
+        if users { self.apply(&[name], &[], &value) } else { Ok(value) }
+    }
+
+    fn case(&mut self, e: &CaseExpr) -> Result<Origin> {
+        let mut origin = self.optional(e.arg.as_deref())?;
+        if e.arg.is_some() {
+            add(&mut origin, &self.operator_use(None, "="));
+        }
+        for node in &e.args {
+            let Some(NodeEnum::CaseWhen(when)) = node.node.as_ref() else {
+                return Ok(self.unreadable());
+            };
+            add(&mut origin, &self.optional(when.expr.as_deref())?);
+            add(&mut origin, &self.optional(when.result.as_deref())?);
+        }
+        add(&mut origin, &self.optional(e.defresult.as_deref())?);
+        Ok(origin)
+    }
+
+    fn operator_expr(&mut self, e: &AExpr) -> Result<Origin> {
+        let mut origin = match AExprKind::try_from(e.kind) {
+            Ok(
+                AExprKind::AexprOp
+                | AExprKind::AexprOpAny
+                | AExprKind::AexprOpAll
+                | AExprKind::AexprDistinct
+                | AExprKind::AexprNotDistinct
+                | AExprKind::AexprNullif
+                | AExprKind::AexprIn
+                | AExprKind::AexprLike
+                | AExprKind::AexprIlike
+                | AExprKind::AexprSimilar,
+            ) => self.operator_names(&e.name),
+            Ok(
+                AExprKind::AexprBetween
+                | AExprKind::AexprNotBetween
+                | AExprKind::AexprBetweenSym
+                | AExprKind::AexprNotBetweenSym,
+            ) => {
+                let mut used = nothing();
+                for name in ["<", "<=", ">", ">="] {
+                    add(&mut used, &self.operator_use(None, name));
+                }
+                used
+            }
+            _ => self.unreadable(),
+        };
+        add(&mut origin, &self.optional(e.lexpr.as_deref())?);
+        add(&mut origin, &self.optional(e.rexpr.as_deref())?);
+        Ok(origin)
+    }
+
+    fn operator_names(&mut self, names: &[Node]) -> Origin {
+        if names.is_empty() {
+            return nothing();
+        }
+        match strings(names).as_deref().and_then(split) {
+            Some((schema, name)) => self.operator_use(schema, name),
+            None => self.unreadable(),
+        }
+    }
+
+    /// Uses an operator: an operator of users runs their function.
+    pub(super) fn operator_use(&mut self, schema: Option<&str>, name: &str) -> Origin {
+        let catalog = self.catalog;
+        let mut origin = nothing();
+        let fits = |own: &str| schema.is_none_or(|s| s == own);
+        let mut found = false;
+        for operator in catalog.operators_named(name).iter().filter(|o| fits(&o.schema)) {
+            found = true;
+            if !operator.tame {
+                let (schema, function) = &operator.function;
+                let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+                self.execute(object);
+                origin = Origin::Untraced;
+            }
+        }
+        match schema {
+            Some(schema) if schema != "pg_catalog" && !found => {
+                let object = self.object(ObjectKind::Routine, [schema, name]);
+                self.execute(object);
+                Origin::Untraced
+            }
+            _ => origin,
+        }
+    }
+
+    /// Uses a type: making or converting a value of it may run code of users.
+    pub(super) fn type_use(&mut self, name: Option<&TypeName>) -> Origin {
+        let Some(name) = name else { return nothing() };
+        let Some((schema, name)) = type_name(name) else { return self.unreadable() };
+        let catalog = self.catalog;
+        let mut types = catalog.types_named(name).iter();
+        let coded = types.find(|t| t.user_code && schema.is_none_or(|s| *t.schema == *s));
+        match coded {
+            Some(found) => {
+                let object = self.object(ObjectKind::Type, [&*found.schema, name]);
+                self.execute(object);
+                Origin::Untraced
+            }
+            None => nothing(),
+        }
+    }
+
+    fn sub_link(&mut self, e: &SubLink) -> Result<Origin> {
+        let mut origin = self.optional(e.testexpr.as_deref())?;
+        add(&mut origin, &self.operator_names(&e.oper_name));
+        let Some(query) = e.subselect.as_deref() else { return Ok(self.unreadable()) };
+        let shape = self.query_node(query)?;
+        match SubLinkType::try_from(e.sub_link_type) {
+            // Whether there is a row shows what the condition is about.
+            Ok(SubLinkType::ExistsSublink) => add(&mut origin, &shape.filter),
+            Ok(SubLinkType::AnySublink) => {
+                add(&mut origin, &self.operator_use(None, "="));
+                add(&mut origin, &shape.whole());
+            }
+            Ok(SubLinkType::AllSublink | SubLinkType::ExprSublink | SubLinkType::ArraySublink) => {
+                add(&mut origin, &shape.whole());
+            }
+            _ => return Ok(self.unreadable()),
+        }
+        Ok(origin)
+    }
+
+    /// A window: its partitions and order decide which rows a function sees, not what it shows.
+    pub(super) fn window(&mut self, window: &WindowDef) -> Result<Origin> {
+        self.expressions(&window.partition_clause)?;
+        self.expressions(&window.order_clause)?;
+        self.optional(window.start_offset.as_deref())?;
+        self.optional(window.end_offset.as_deref())?;
+        Ok(nothing())
+    }
+}
+
+fn is_bare_name(column: &ColumnRef) -> bool {
+    matches!(column.fields.as_slice(), [one] if string(one).is_some())
+}
+
+/// The name of an expression that is a name and nothing else.
+fn bare_name(node: &Node) -> Option<&str> {
+    match node.node.as_ref()? {
+        NodeEnum::ColumnRef(column) if is_bare_name(column) => string(column.fields.first()?),
+        _ => None,
+    }
+}

@@ -1,0 +1,386 @@
+//! Calls: which functions do more than compute a value from their arguments.
+//!
+//! A function of the server is a pure read only where the catalog says that it is not volatile, or
+//! it is on the list of harmless volatile ones, and it is not on the list of those that reach
+//! further. Everything else runs code.
+
+use super::names::{literal, split, strings};
+use super::scope::{add, join, nothing};
+use super::{Analyzer, Result};
+use pg_query::protobuf::{FuncCall, Node};
+use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::Origin;
+
+/// What a function of the server does beyond computing a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Does this to this kind of thing, named by its first argument.
+    Does(Verb, ObjectKind),
+    /// Likewise, and the answer shows what is there, which cannot be traced.
+    Shows(Verb, ObjectKind),
+    /// Takes the content of a file into a large object.
+    ImportFile,
+    /// Writes a large object to a file.
+    ExportFile,
+    /// Changes a setting.
+    Setting,
+    /// Runs a query made from its arguments, or reads relations that they name.
+    Dynamic,
+    /// Runs functions that its arguments choose.
+    Runs,
+    /// Reads nothing but shows what cannot be traced: other sessions' statements, statistics.
+    Untraced,
+    /// Shows every change to every table.
+    Changes,
+}
+
+/// The functions of the server that reach beyond their arguments. Chapter 9 of the PostgreSQL
+/// manual, sections "System Administration Functions", "Sequence Manipulation Functions",
+/// "Delay Execution", "XML Functions"; chapter 33 "Large Objects".
+fn reach(name: &str) -> Option<Reach> {
+    use ObjectKind::{Backend, Channel, Connection, File, LargeObject, Lock, Sequence};
+    use Verb::{Control, Create, Delete, Read, TransferIn, Update};
+    Some(match name {
+        "pg_read_file" | "pg_read_file_old" | "pg_read_file_all" | "pg_read_binary_file"
+        | "pg_read_file_off_len" | "pg_read_file_off_len_missing" | "pg_read_file_all_missing"
+        | "pg_read_binary_file_off_len" | "pg_read_binary_file_all" => {
+            Reach::Shows(TransferIn, File)
+        }
+        "pg_stat_file" | "pg_current_logfile" => Reach::Shows(Read, File),
+        _ if name.starts_with("pg_ls_") => Reach::Shows(Read, File),
+        "lo_import" => Reach::ImportFile,
+        "lo_export" => Reach::ExportFile,
+        "lo_get" | "loread" => Reach::Shows(Read, LargeObject),
+        // With the right mode it opens for writing too.
+        "lo_open" => Reach::Does(Update, LargeObject),
+        "lo_create" | "lo_creat" | "lo_from_bytea" => Reach::Does(Create, LargeObject),
+        "lo_put" | "lowrite" | "lo_truncate" | "lo_truncate64" => {
+            Reach::Does(Update, LargeObject)
+        }
+        "lo_unlink" => Reach::Does(Delete, LargeObject),
+        "nextval" | "setval" => Reach::Does(Update, Sequence),
+        "pg_terminate_backend" | "pg_cancel_backend" | "pg_log_backend_memory_contexts" => {
+            Reach::Does(Control, Backend)
+        }
+        "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Reach::Does(Control, Backend),
+        _ if name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_") => {
+            Reach::Does(Control, Lock)
+        }
+        "set_config" => Reach::Setting,
+        "pg_notify" => Reach::Does(Control, Channel),
+        "pg_logical_slot_get_changes" | "pg_logical_slot_get_binary_changes"
+        | "pg_logical_slot_peek_changes" | "pg_logical_slot_peek_binary_changes" => {
+            Reach::Changes
+        }
+        "pg_reload_conf" | "pg_rotate_logfile" | "pg_rotate_logfile_old" | "pg_switch_wal"
+        | "pg_create_restore_point" | "pg_start_backup" | "pg_stop_backup"
+        | "pg_backup_start" | "pg_backup_stop" | "pg_promote" | "pg_wal_replay_pause"
+        | "pg_wal_replay_resume" | "pg_create_physical_replication_slot"
+        | "pg_create_logical_replication_slot" | "pg_copy_physical_replication_slot"
+        | "pg_copy_logical_replication_slot" | "pg_drop_replication_slot"
+        | "pg_replication_slot_advance" | "pg_sync_replication_slots"
+        | "pg_logical_emit_message" | "pg_import_system_collations" | "pg_export_snapshot"
+        | "pg_log_standby_snapshot" | "pg_stat_force_next_flush" | "brin_summarize_new_values"
+        | "brin_summarize_range" | "brin_desummarize_range" | "gin_clean_pending_list"
+        | "pg_clear_relation_stats" | "pg_restore_relation_stats"
+        | "pg_clear_attribute_stats" | "pg_restore_attribute_stats" => {
+            Reach::Does(Control, Connection)
+        }
+        _ if name.starts_with("pg_replication_origin_")
+            || name.starts_with("pg_stat_reset")
+            || name.starts_with("binary_upgrade_") =>
+        {
+            Reach::Does(Control, Connection)
+        }
+        "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" | "table_to_xml"
+        | "table_to_xmlschema" | "table_to_xml_and_xmlschema" | "cursor_to_xml"
+        | "cursor_to_xmlschema" | "schema_to_xml" | "schema_to_xmlschema"
+        | "schema_to_xml_and_xmlschema" | "database_to_xml" | "database_to_xmlschema"
+        | "database_to_xml_and_xmlschema" | "ts_stat" => Reach::Dynamic,
+        "pg_input_is_valid" | "pg_input_error_info" | "domain_in" | "domain_recv" | "array_in"
+        | "array_recv" | "record_in" | "record_recv" | "range_in" | "range_recv"
+        | "multirange_in" | "multirange_recv" => Reach::Runs,
+        "pg_stat_get_activity" | "pg_stat_get_backend_activity" | "pg_mcv_list_items"
+        | "pg_prepared_statement" | "pg_cursor" | "pg_hba_file_rules"
+        | "pg_show_all_file_settings" | "pg_ident_file_mappings" | "pg_get_sequence_data" => {
+            Reach::Untraced
+        }
+        _ => return None,
+    })
+}
+
+/// Volatile functions of the server that only tell something.
+fn is_harmless(name: &str) -> bool {
+    name.starts_with("pg_stat_get_")
+        || name.starts_with("pg_control_")
+        || matches!(
+            name,
+            "random"
+                | "random_normal"
+                | "setseed"
+                | "clock_timestamp"
+                | "timeofday"
+                | "current_query"
+                | "gen_random_uuid"
+                | "uuidv4"
+                | "uuidv7"
+                | "array_shuffle"
+                | "array_sample"
+                | "pg_relation_size"
+                | "pg_table_size"
+                | "pg_indexes_size"
+                | "pg_total_relation_size"
+                | "pg_database_size"
+                | "pg_tablespace_size"
+                | "pg_current_wal_lsn"
+                | "pg_current_wal_insert_lsn"
+                | "pg_current_wal_flush_lsn"
+                | "pg_last_wal_receive_lsn"
+                | "pg_last_wal_replay_lsn"
+                | "pg_last_xact_replay_timestamp"
+                | "pg_is_in_recovery"
+                | "pg_is_wal_replay_paused"
+                | "pg_get_wal_replay_pause_state"
+                | "pg_is_in_backup"
+                | "pg_blocking_pids"
+                | "pg_safe_snapshot_blocking_pids"
+                | "pg_isolation_test_session_is_blocked"
+                | "pg_lock_status"
+                | "pg_prepared_xact"
+                | "pg_partition_tree"
+                | "pg_partition_ancestors"
+                | "pg_xact_commit_timestamp"
+                | "pg_xact_commit_timestamp_origin"
+                | "pg_last_committed_xact"
+                | "pg_xact_status"
+                | "txid_status"
+                | "currval"
+                | "lastval"
+                | "pg_sequence_last_value"
+                | "pg_stat_clear_snapshot"
+                | "pg_listening_channels"
+                | "pg_notification_queue_usage"
+                | "pg_timezone_names"
+                | "pg_get_multixact_members"
+                | "pg_collation_actual_version"
+                | "pg_database_collation_actual_version"
+                | "pg_show_replication_origin_status"
+                | "pg_get_shmem_allocations"
+                | "pg_get_backend_memory_contexts"
+                | "lo_close"
+                | "lo_lseek"
+                | "lo_lseek64"
+                | "lo_tell"
+                | "lo_tell64"
+        )
+}
+
+impl Analyzer<'_> {
+    pub(super) fn call(&mut self, call: &FuncCall) -> Result<Origin> {
+        let Some(names) = strings(&call.funcname) else { return Ok(self.unreadable()) };
+        let mut origin = self.all(&call.args)?;
+        let order = self.all(&call.agg_order)?;
+        let filter = self.optional(call.agg_filter.as_deref())?;
+        if let Some(window) = call.over.as_deref() {
+            self.window(window)?;
+        }
+        // How many there are shows nothing of what they hold; which of them are counted does.
+        if self.is_count(&names) {
+            origin = nothing();
+        }
+        add(&mut origin, &order);
+        add(&mut origin, &filter);
+        self.apply(&names, &call.args, &origin)
+    }
+
+    fn is_count(&self, names: &[&str]) -> bool {
+        let count = matches!(names, ["count"] | ["pg_catalog", "count"]);
+        count && (names.len() == 2 || self.catalog.functions_named(None, "count").is_empty())
+    }
+
+    /// Calls a function: `origin` is what its arguments depend on.
+    pub(super) fn apply(
+        &mut self,
+        names: &[&str],
+        args: &[Node],
+        origin: &Origin,
+    ) -> Result<Origin> {
+        self.charge(1)?;
+        let Some((schema, name)) = split(names) else { return Ok(self.unreadable()) };
+        let by_users = self.user_functions(schema, name);
+        if by_users {
+            self.sink(origin.clone());
+        }
+        let of_server = schema.is_none_or(crate::catalog::is_system_schema);
+        let builtin = if of_server { self.catalog.builtin(name) } else { None };
+        let result = match builtin {
+            Some(builtin) => {
+                let volatile = builtin.volatile;
+                self.builtin(name, volatile, args, origin)
+            }
+            None if by_users => Origin::Untraced,
+            None => self.unknown_function(schema, name, args, origin),
+        };
+        Ok(if by_users { Origin::Untraced } else { result })
+    }
+
+    /// Adds an effect for every function of users that the name may mean; true where there is one.
+    pub(super) fn user_functions(&mut self, schema: Option<&str>, name: &str) -> bool {
+        let catalog = self.catalog;
+        let builtin = schema.is_none() && catalog.builtin(name).is_some();
+        let mut any = false;
+        for function in catalog.functions_named(schema, name) {
+            if builtin && function.is_tame_overload() {
+                continue;
+            }
+            any = true;
+            let object = self.object(ObjectKind::Routine, [&*function.schema, name]);
+            self.execute(object);
+        }
+        any
+    }
+
+    /// A name that no function has: a type's name used as a function converts, anything else is
+    /// code that we cannot see.
+    fn unknown_function(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        args: &[Node],
+        origin: &Origin,
+    ) -> Origin {
+        let catalog = self.catalog;
+        let mut types = catalog.types_named(name).iter();
+        let converts = args.len() == 1
+            && types.any(|t| !t.user_code && schema.is_none_or(|s| *t.schema == *s));
+        if converts {
+            return origin.clone();
+        }
+        let object = self.object(ObjectKind::Routine, [schema.unwrap_or("?"), name]);
+        self.execute(object);
+        self.unresolved = true;
+        self.sink(origin.clone());
+        Origin::Untraced
+    }
+
+    fn builtin(&mut self, name: &str, volatile: bool, args: &[Node], origin: &Origin) -> Origin {
+        let Some(reach) = reach(name) else {
+            // The form with two arguments runs the query in its second.
+            if name == "ts_rewrite" && args.len() < 3 {
+                return self.dynamic(name, origin);
+            }
+            if !volatile || is_harmless(name) {
+                return origin.clone();
+            }
+            let object = self.object(ObjectKind::Routine, ["pg_catalog", name]);
+            self.execute(object);
+            self.sink(origin.clone());
+            return join(origin.clone(), &Origin::Untraced);
+        };
+        self.reach(reach, name, args, origin)
+    }
+
+    fn reach(&mut self, reach: Reach, name: &str, args: &[Node], origin: &Origin) -> Origin {
+        if !matches!(reach, Reach::Untraced) {
+            self.sink(origin.clone());
+        }
+        match reach {
+            Reach::Does(verb, kind) => {
+                self.reach_object(verb, kind, args);
+                origin.clone()
+            }
+            Reach::Shows(verb, kind) => {
+                self.reach_object(verb, kind, args);
+                // A file or a large object may hold what any relation holds.
+                self.unresolved = true;
+                Origin::Untraced
+            }
+            Reach::ImportFile => {
+                self.reach_object(Verb::TransferIn, ObjectKind::File, args);
+                self.reach_object(Verb::Create, ObjectKind::LargeObject, &[]);
+                nothing()
+            }
+            Reach::ExportFile => {
+                self.reach_object(Verb::TransferOut, ObjectKind::File, args.get(1..).unwrap_or(&[]));
+                self.reach_object(Verb::Read, ObjectKind::LargeObject, args);
+                nothing()
+            }
+            Reach::Setting => {
+                let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
+                self.control_setting(name.as_deref());
+                origin.clone()
+            }
+            Reach::Dynamic => self.dynamic(name, origin),
+            Reach::Runs => {
+                let object = self.object(ObjectKind::Routine, ["pg_catalog", name]);
+                self.execute(object);
+                Origin::Untraced
+            }
+            Reach::Untraced => {
+                self.unresolved = true;
+                Origin::Untraced
+            }
+            Reach::Changes => {
+                let slot = args.first().and_then(literal).unwrap_or("?");
+                let object = Object::new(ObjectKind::Connection, [slot]);
+                self.effect(Verb::TransferOut, object, Extent::All, Certainty::Assumed);
+                self.unreadable()
+            }
+        }
+    }
+
+    /// Runs a text as a query, or reads relations named by values: cannot be read.
+    fn dynamic(&mut self, name: &str, origin: &Origin) -> Origin {
+        let object = self.object(ObjectKind::Routine, ["pg_catalog", name]);
+        self.execute(object);
+        self.sink(origin.clone());
+        self.unreadable()
+    }
+
+    fn reach_object(&mut self, verb: Verb, kind: ObjectKind, args: &[Node]) {
+        let named = args.first().and_then(literal);
+        let object = match (kind, named) {
+            (ObjectKind::Connection, _) => self.object(kind, []),
+            (ObjectKind::Sequence, Some(name)) => self.sequence(name),
+            (ObjectKind::File | ObjectKind::Channel, name) => {
+                Object::new(kind, [name.unwrap_or("?")])
+            }
+            (_, name) => self.object(kind, [name.unwrap_or("?")]),
+        };
+        let sure = named.is_some() || kind == ObjectKind::Connection;
+        let certainty = if sure { Certainty::Resolved } else { Certainty::Assumed };
+        self.effect(verb, object, Extent::One, certainty);
+    }
+
+    /// A sequence named by a text such as `public.orders_id_seq` or `"Orders_id_seq"`.
+    fn sequence(&self, text: &str) -> Object {
+        let parts = match text.split_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, text),
+        };
+        let plain = |part: &str| part.trim_matches('"').to_owned();
+        let (schema, name) = (parts.0.map(plain), plain(parts.1));
+        let found = self.catalog.relations_named(schema.as_deref(), &name);
+        match (found.first(), schema) {
+            (Some(one), _) if found.len() == 1 => self.relation_object(one),
+            (_, schema) => {
+                let schema = schema.unwrap_or_else(|| "?".to_owned());
+                self.object(ObjectKind::Sequence, [schema.as_str(), name.as_str()])
+            }
+        }
+    }
+
+    /// Changes a setting of the session, by its lower-case name.
+    pub(super) fn control_setting(&mut self, name: Option<&str>) {
+        let certainty = if name.is_some() { Certainty::Resolved } else { Certainty::Assumed };
+        if !matches!(name, Some("role" | "session_authorization")) {
+            let object = Object::new(ObjectKind::Setting, [name.unwrap_or("?")]);
+            self.effect(Verb::Control, object, Extent::One, certainty);
+        }
+        // A name that is not known may be that of the current role.
+        if matches!(name, None | Some("role" | "session_authorization")) {
+            let object = Object::new(ObjectKind::Role, ["?"]);
+            self.effect(Verb::Control, object, Extent::One, certainty);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a write does beyond its target: triggers, rules, cascades, partitions, and the tables
+//! behind a view.
+
+use super::resolve::Candidates;
+use super::{Analyzer, Result};
+use crate::catalog::{Reference, Relation, RelationKind, trigger_event};
+use pg_query::protobuf::RangeVar;
+use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
+use smallvec::SmallVec;
+use std::collections::HashSet;
+
+/// A write that is being followed.
+struct Trail {
+    /// What has been looked at, so that a cycle of foreign keys ends.
+    seen: HashSet<(u32, Verb)>,
+}
+
+impl<'c> Analyzer<'c> {
+    /// A write of whatever the name may mean, and everything that follows from it. `columns`: those
+    /// that an `UPDATE` sets, where that is known.
+    pub(super) fn write(
+        &mut self,
+        verb: Verb,
+        name: &RangeVar,
+        candidates: &Candidates<'c>,
+        extent: Extent,
+        columns: Option<&[&str]>,
+    ) -> Result<()> {
+        self.effect_on(verb, name, candidates, extent);
+        let mut trail = Trail { seen: HashSet::new() };
+        for relation in candidates {
+            self.follow(verb, relation, name.inh, columns, &mut trail)?;
+        }
+        Ok(())
+    }
+
+    fn follow(
+        &mut self,
+        verb: Verb,
+        relation: &'c Relation,
+        inherit: bool,
+        columns: Option<&[&str]>,
+        trail: &mut Trail,
+    ) -> Result<()> {
+        if !trail.seen.insert((relation.oid, verb)) {
+            return Ok(());
+        }
+        self.charge(1)?;
+        self.code_of(verb, relation);
+        if relation.view.is_some() || relation.kind == RelationKind::View {
+            self.follow_view(verb, relation, trail)?;
+        }
+        if inherit {
+            let mut children: SmallVec<[&Relation; 4]> = SmallVec::new();
+            self.descendants(relation, &mut children);
+            for child in children {
+                let object = self.relation_object(child);
+                self.effect(verb, object, Extent::Some, Certainty::Assumed);
+                self.nested(|a| a.follow(verb, child, false, columns, trail))?;
+            }
+        }
+        for reference in &relation.references {
+            self.follow_reference(verb, relation, reference, columns, trail)?;
+        }
+        Ok(())
+    }
+
+    /// Triggers, rules, and functions of users in defaults, checks and indexes.
+    fn code_of(&mut self, verb: Verb, relation: &'c Relation) {
+        let events = match verb {
+            Verb::Insert => trigger_event::INSERT,
+            Verb::Delete => trigger_event::DELETE,
+            Verb::Truncate => trigger_event::TRUNCATE,
+            // A row that no longer belongs moves: it is deleted here and inserted there.
+            Verb::Update if !relation.parents.is_empty() => {
+                trigger_event::UPDATE | trigger_event::DELETE | trigger_event::INSERT
+            }
+            _ => trigger_event::UPDATE,
+        };
+        let fires = relation.triggers.iter().filter(|t| t.events & events != 0);
+        let mut code: Vec<&(Box<str>, Box<str>)> = fires.map(|t| &t.function).collect();
+        let unnamed = relation.code.iter().filter(|c| c.on_read || verb != Verb::Delete);
+        code.extend(unnamed.map(|c| &c.function));
+        for (schema, function) in code {
+            let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+            self.execute(object);
+        }
+        if relation.rules {
+            let object = self.object(
+                ObjectKind::Routine,
+                [&*relation.schema, &*relation.name, "rules"],
+            );
+            self.execute(object);
+        }
+    }
+
+    /// A write of a view writes what is behind it.
+    fn follow_view(&mut self, verb: Verb, view: &'c Relation, trail: &mut Trail) -> Result<()> {
+        let depends = view.view.iter().flat_map(|body| &body.depends);
+        for (oid, _) in depends {
+            let Some(behind) = self.catalog.relation(*oid) else {
+                self.unresolved = true;
+                continue;
+            };
+            let object = self.relation_object(behind);
+            self.effect(verb, object, Extent::Some, Certainty::Assumed);
+            // Columns may have other names behind the view.
+            self.nested(|a| a.follow(verb, behind, true, None, trail))?;
+        }
+        Ok(())
+    }
+
+    fn follow_reference(
+        &mut self,
+        verb: Verb,
+        relation: &'c Relation,
+        reference: &Reference,
+        columns: Option<&[&str]>,
+        trail: &mut Trail,
+    ) -> Result<()> {
+        let action = match verb {
+            Verb::Delete => reference.on_delete,
+            Verb::Update if sets_key(relation, reference, columns) => reference.on_update,
+            _ => return Ok(()),
+        };
+        let verb = match (verb, action) {
+            (Verb::Delete, 'c') => Verb::Delete,
+            (_, 'c' | 'n' | 'd') => Verb::Update,
+            _ => return Ok(()),
+        };
+        let Some(child) = self.catalog.relation(reference.child) else {
+            self.unresolved = true;
+            return Ok(());
+        };
+        let object = self.relation_object(child);
+        self.effect(verb, object, Extent::Some, Certainty::Assumed);
+        self.nested(|a| a.follow(verb, child, true, None, trail))
+    }
+
+    /// `TRUNCATE … CASCADE`: every table with a foreign key to this one, whatever its actions.
+    pub(super) fn truncate(
+        &mut self,
+        name: &RangeVar,
+        candidates: &Candidates<'c>,
+        cascade: bool,
+    ) -> Result<()> {
+        self.write(Verb::Truncate, name, candidates, Extent::All, None)?;
+        if cascade {
+            // Which tables follow is not all in the catalog: those without an action are not.
+            let object = self.object(ObjectKind::Database, []);
+            self.effect(Verb::Truncate, object, Extent::Unknown, Certainty::Assumed);
+        }
+        Ok(())
+    }
+}
+
+/// True where the `UPDATE` may change the columns that the foreign key points to.
+fn sets_key(relation: &Relation, reference: &Reference, columns: Option<&[&str]>) -> bool {
+    let Some(columns) = columns else { return true };
+    let mut key = relation.columns.iter().filter(|c| reference.key.contains(&c.number));
+    reference.key.is_empty() || key.any(|c| columns.contains(&&*c.name))
+}

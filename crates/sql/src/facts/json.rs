@@ -1,0 +1,187 @@
+//! SQL/JSON expressions and `JSON_TABLE`.
+//!
+//! Servers before PostgreSQL 16 and 17 know most of these words as ordinary names: there
+//! `json_query(…)` is a call of whatever function has that name.
+
+use super::from::unknown_item;
+use super::resolve::rename;
+use super::scope::{Item, OutCol, Shape, Table, add, join, nothing};
+use super::{Analyzer, Result};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    JsonAggConstructor, JsonBehavior, JsonFuncExpr, JsonOutput, JsonTable, JsonTableColumn,
+    JsonTableColumnType, JsonValueExpr, Node,
+};
+use portcullis_core::mask::Origin;
+use std::rc::Rc;
+
+impl Analyzer<'_> {
+    pub(super) fn json_expr(&mut self, kind: &NodeEnum) -> Result<Origin> {
+        match kind {
+            NodeEnum::JsonValueExpr(e) => self.json_value(Some(e)),
+            NodeEnum::JsonArgument(e) => self.json_value(e.val.as_deref()),
+            NodeEnum::JsonIsPredicate(e) => self.optional(e.expr.as_deref()),
+            NodeEnum::JsonKeyValue(e) => {
+                let key = self.optional(e.key.as_deref())?;
+                Ok(join(self.json_value(e.value.as_deref())?, &key))
+            }
+            NodeEnum::JsonParseExpr(e) => {
+                let value = self.json_value(e.expr.as_deref())?;
+                Ok(self.json_word("json", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonScalarExpr(e) => {
+                let value = self.optional(e.expr.as_deref())?;
+                Ok(self.json_word("json_scalar", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonSerializeExpr(e) => {
+                let value = self.json_value(e.expr.as_deref())?;
+                Ok(self.json_word("json_serialize", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonObjectConstructor(e) => {
+                let value = self.all(&e.exprs)?;
+                Ok(self.json_word("json_object", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonArrayConstructor(e) => {
+                let value = self.all(&e.exprs)?;
+                Ok(self.json_word("json_array", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonArrayQueryConstructor(e) => {
+                let value = match e.query.as_deref() {
+                    Some(query) => self.query_node(query)?.whole(),
+                    None => self.unreadable(),
+                };
+                Ok(self.json_word("json_array", value, e.output.as_ref()))
+            }
+            NodeEnum::JsonObjectAgg(e) => {
+                let mut value = nothing();
+                if let Some(pair) = e.arg.as_deref() {
+                    add(&mut value, &self.optional(pair.key.as_deref())?);
+                    add(&mut value, &self.json_value(pair.value.as_deref())?);
+                }
+                self.json_aggregate("json_objectagg", value, e.constructor.as_deref())
+            }
+            NodeEnum::JsonArrayAgg(e) => {
+                let value = self.json_value(e.arg.as_deref())?;
+                self.json_aggregate("json_arrayagg", value, e.constructor.as_deref())
+            }
+            NodeEnum::JsonFuncExpr(e) => self.json_function(e),
+            NodeEnum::MergeSupportFunc(_) => Ok(self.json_word("merge_action", nothing(), None)),
+            _ => Ok(self.unreadable()),
+        }
+    }
+
+    /// A word of the newer grammar, which may be a function's name on the target.
+    fn json_word(&mut self, name: &str, value: Origin, output: Option<&JsonOutput>) -> Origin {
+        let cast = self.type_use(output.and_then(|o| o.type_name.as_ref()));
+        let mut value = join(value, &cast);
+        if self.user_functions(None, name) {
+            self.sink(value.clone());
+            value = Origin::Untraced;
+        }
+        value
+    }
+
+    fn json_value(&mut self, value: Option<&JsonValueExpr>) -> Result<Origin> {
+        let Some(value) = value else { return Ok(nothing()) };
+        let raw = self.optional(value.raw_expr.as_deref())?;
+        Ok(join(self.optional(value.formatted_expr.as_deref())?, &raw))
+    }
+
+    fn json_aggregate(
+        &mut self,
+        name: &str,
+        mut value: Origin,
+        constructor: Option<&JsonAggConstructor>,
+    ) -> Result<Origin> {
+        let Some(constructor) = constructor else { return Ok(self.unreadable()) };
+        add(&mut value, &self.optional(constructor.agg_filter.as_deref())?);
+        add(&mut value, &self.all(&constructor.agg_order)?);
+        if let Some(window) = constructor.over.as_deref() {
+            self.window(window)?;
+        }
+        Ok(self.json_word(name, value, constructor.output.as_ref()))
+    }
+
+    fn json_function(&mut self, e: &JsonFuncExpr) -> Result<Origin> {
+        let mut value = self.json_value(e.context_item.as_deref())?;
+        add(&mut value, &self.optional(e.pathspec.as_deref())?);
+        add(&mut value, &self.all(&e.passing)?);
+        add(&mut value, &self.json_behavior(e.on_empty.as_deref())?);
+        add(&mut value, &self.json_behavior(e.on_error.as_deref())?);
+        for name in ["json_exists", "json_query", "json_value"] {
+            value = self.json_word(name, value, e.output.as_ref());
+        }
+        Ok(value)
+    }
+
+    fn json_behavior(&mut self, behavior: Option<&JsonBehavior>) -> Result<Origin> {
+        self.optional(behavior.and_then(|b| b.expr.as_deref()))
+    }
+
+    /// `JSON_TABLE`.
+    pub(super) fn json_table(&mut self, table: &JsonTable) -> Result<Item> {
+        let mut value = self.json_value(table.context_item.as_deref())?;
+        add(&mut value, &self.all(&table.passing)?);
+        if let Some(path) = table.pathspec.as_deref() {
+            add(&mut value, &self.optional(path.string.as_deref())?);
+        }
+        add(&mut value, &self.json_behavior(table.on_error.as_deref())?);
+        let value = self.json_word("json_table", value, None);
+        let mut columns = Vec::new();
+        if !self.json_columns(&table.columns, &value, &mut columns)? {
+            return Ok(unknown_item());
+        }
+        let shape = Rc::new(Shape::of(columns));
+        let named = Table { name: "json_table".into(), shape, row: None };
+        Ok(Item::table(rename(named, table.alias.as_ref())))
+    }
+
+    fn json_columns(
+        &mut self,
+        nodes: &[Node],
+        value: &Origin,
+        into: &mut Vec<OutCol>,
+    ) -> Result<bool> {
+        for node in nodes {
+            let Some(NodeEnum::JsonTableColumn(column)) = node.node.as_ref() else {
+                self.unreadable();
+                return Ok(false);
+            };
+            if !self.nested(|a| a.json_column(column, value, into))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn json_column(
+        &mut self,
+        column: &JsonTableColumn,
+        value: &Origin,
+        into: &mut Vec<OutCol>,
+    ) -> Result<bool> {
+        let mut origin = join(self.type_use(column.type_name.as_ref()), value);
+        if let Some(path) = column.pathspec.as_deref() {
+            add(&mut origin, &self.optional(path.string.as_deref())?);
+        }
+        add(&mut origin, &self.json_behavior(column.on_empty.as_deref())?);
+        add(&mut origin, &self.json_behavior(column.on_error.as_deref())?);
+        match JsonTableColumnType::try_from(column.coltype) {
+            Ok(JsonTableColumnType::JtcNested) => {
+                return self.json_columns(&column.columns, &origin, into);
+            }
+            Ok(JsonTableColumnType::JtcForOrdinality) => origin = nothing(),
+            Ok(
+                JsonTableColumnType::JtcRegular
+                | JsonTableColumnType::JtcExists
+                | JsonTableColumnType::JtcFormatted,
+            ) => {}
+            _ => {
+                self.unreadable();
+                return Ok(false);
+            }
+        }
+        into.push(OutCol { name: Some(column.name.as_str().into()), origin });
+        Ok(true)
+    }
+}

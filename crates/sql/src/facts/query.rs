@@ -1,0 +1,403 @@
+//! Queries: `SELECT`, `VALUES`, set operations and `WITH`, by where each column of the answer
+//! comes from.
+
+use super::names::{string, strings};
+use super::resolve::rename_columns;
+use super::scope::{Cte, Frame, MAX_COLUMNS, OutCol, Shape, Table, add, join, nothing};
+use super::{Analyzer, Result};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt, SetOperation, WithClause,
+};
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::Origin;
+use std::rc::Rc;
+
+/// Rounds after which a recursive query that still gains columns is given up.
+const MAX_ROUNDS: usize = 8;
+
+impl Analyzer<'_> {
+    /// A query in any place where one may stand: `SELECT`, or a change with `RETURNING`.
+    pub(super) fn query_node(&mut self, node: &Node) -> Result<Shape> {
+        self.nested(|a| match node.node.as_ref() {
+            Some(NodeEnum::SelectStmt(select)) => a.select(select),
+            Some(NodeEnum::InsertStmt(insert)) => a.insert(insert),
+            Some(NodeEnum::UpdateStmt(update)) => a.update(update),
+            Some(NodeEnum::DeleteStmt(delete)) => a.delete(delete),
+            Some(NodeEnum::MergeStmt(merge)) => a.merge(merge),
+            _ => {
+                a.unreadable();
+                Ok(Shape::unknown())
+            }
+        })
+    }
+
+    pub(super) fn select(&mut self, select: &SelectStmt) -> Result<Shape> {
+        self.nested(|a| {
+            let scope = a.ctes.len();
+            a.with(select.with_clause.as_ref())?;
+            a.frames.push(Frame::default());
+            let shape = match SetOperation::try_from(select.op) {
+                Ok(SetOperation::SetopNone) => a.plain_select(select),
+                Ok(
+                    SetOperation::SetopUnion
+                    | SetOperation::SetopIntersect
+                    | SetOperation::SetopExcept,
+                ) => a.set_operation(select),
+                _ => {
+                    a.unreadable();
+                    Ok(Shape::unknown())
+                }
+            };
+            a.frames.pop();
+            a.ctes.truncate(scope);
+            shape
+        })
+    }
+
+    fn set_operation(&mut self, select: &SelectStmt) -> Result<Shape> {
+        let (Some(left), Some(right)) = (select.larg.as_deref(), select.rarg.as_deref()) else {
+            self.unreadable();
+            return Ok(Shape::unknown());
+        };
+        // The sides see the queries around this one, not this one.
+        let frame = self.frames.pop();
+        let sides = self.select(left).and_then(|l| Ok((l, self.select(right)?)));
+        self.frames.extend(frame);
+        let (left, right) = sides?;
+        self.tail_clauses(select)?;
+        Ok(united(left, &right))
+    }
+
+    fn plain_select(&mut self, select: &SelectStmt) -> Result<Shape> {
+        let limited = !matches!(
+            LimitOption::try_from(select.limit_option),
+            Ok(LimitOption::Undefined | LimitOption::Default)
+        );
+        let extent =
+            if select.where_clause.is_some() || limited { Extent::Some } else { Extent::All };
+        self.from_clause(&select.from_clause, extent)?;
+        if !select.values_lists.is_empty() {
+            let shape = self.values(&select.values_lists)?;
+            self.tail_clauses(select)?;
+            return Ok(shape);
+        }
+        let filter = self.optional(select.where_clause.as_deref())?;
+        let mut shape = self.targets(&select.target_list)?;
+        shape.filter = filter;
+        let having = self.optional(select.having_clause.as_deref())?;
+        add(&mut shape.filter, &having);
+        self.expressions(&select.group_clause)?;
+        self.tail_clauses(select)?;
+        if let Some(into) = select.into_clause.as_deref() {
+            self.into_clause(into, &shape)?;
+        }
+        Ok(shape)
+    }
+
+    /// The clauses that only order, cut or lock the answer.
+    fn tail_clauses(&mut self, select: &SelectStmt) -> Result<()> {
+        self.expressions(&select.distinct_clause)?;
+        self.expressions(&select.sort_clause)?;
+        self.expressions(&select.window_clause)?;
+        self.optional(select.limit_offset.as_deref())?;
+        self.optional(select.limit_count.as_deref())?;
+        if !select.locking_clause.is_empty() {
+            self.lock_rows();
+        }
+        Ok(())
+    }
+
+    /// `FOR UPDATE`, `FOR SHARE`…: locks rows of every relation the query reads.
+    fn lock_rows(&mut self) {
+        let read: Vec<Object> = self
+            .effects
+            .iter()
+            .filter(|e| e.verb == Verb::Read && e.object.kind == ObjectKind::Relation)
+            .map(|e| Object { kind: ObjectKind::Lock, path: e.object.path.clone() })
+            .collect();
+        for object in read {
+            self.effect(Verb::Control, object, Extent::Some, Certainty::Resolved);
+        }
+        self.push(Effect::resolved(
+            Verb::Control,
+            self.object(ObjectKind::Lock, []),
+            Extent::Some,
+        ));
+    }
+
+    /// `VALUES`: each column comes from its place in every row.
+    fn values(&mut self, rows: &[Node]) -> Result<Shape> {
+        let mut united_rows: Option<Shape> = None;
+        for row in rows {
+            let Some(NodeEnum::List(list)) = row.node.as_ref() else {
+                self.unreadable();
+                return Ok(Shape::unknown());
+            };
+            let mut shape = Shape::of(Vec::with_capacity(list.items.len()));
+            for (place, item) in list.items.iter().enumerate() {
+                let name = Some(Rc::from(format!("column{}", place + 1)));
+                self.target(item, name, &mut shape)?;
+            }
+            united_rows = Some(match united_rows {
+                None => shape,
+                Some(all) => united(all, &shape),
+            });
+        }
+        Ok(united_rows.unwrap_or_else(Shape::unknown))
+    }
+
+    /// A list of output expressions, `*` expanded.
+    pub(super) fn targets(&mut self, targets: &[Node]) -> Result<Shape> {
+        let mut shape = Shape::of(Vec::with_capacity(targets.len()));
+        for target in targets {
+            let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() else {
+                self.unreadable();
+                return Ok(Shape::unknown());
+            };
+            let Some(value) = target.val.as_deref() else {
+                self.unreadable();
+                return Ok(Shape::unknown());
+            };
+            let name = output_name(target, value);
+            self.target(value, name, &mut shape)?;
+        }
+        Ok(shape)
+    }
+
+    /// One output expression: one column, or as many as its `*` stands for.
+    fn target(&mut self, value: &Node, name: Option<Rc<str>>, shape: &mut Shape) -> Result<()> {
+        let star = self.star(value)?;
+        let Some(star) = star else {
+            let origin = self.expr(value)?;
+            if let Some(columns) = &mut shape.columns {
+                columns.push(OutCol { name, origin });
+            } else {
+                add(shape.rest.get_or_insert_with(nothing), &origin);
+            }
+            return Ok(());
+        };
+        self.charge(star.columns.as_ref().map_or(1, Vec::len))?;
+        let grown = match (&mut shape.columns, star.columns) {
+            (Some(columns), Some(more)) if columns.len() + more.len() <= MAX_COLUMNS => {
+                columns.extend(more);
+                return Ok(());
+            }
+            (_, more) => Shape { columns: more, rest: star.rest, filter: nothing() },
+        };
+        let whole = join(shape.whole(), &grown.whole());
+        *shape = Shape { columns: None, rest: Some(whole), filter: nothing() };
+        Ok(())
+    }
+
+    /// The columns that `*`, `t.*` or `(expr).*` stand for; `None` where it is no such thing.
+    fn star(&mut self, value: &Node) -> Result<Option<Shape>> {
+        match value.node.as_ref() {
+            Some(NodeEnum::ColumnRef(column)) => {
+                let Some((last, before)) = column.fields.split_last() else { return Ok(None) };
+                if !matches!(last.node, Some(NodeEnum::AStar(_))) {
+                    return Ok(None);
+                }
+                let Some(names) = strings(before) else {
+                    self.unreadable();
+                    return Ok(Some(Shape::unknown()));
+                };
+                Ok(Some(self.expand(names.last().copied())))
+            }
+            Some(NodeEnum::AIndirection(field)) => {
+                let star = field.indirection.last().and_then(|n| n.node.as_ref());
+                if !matches!(star, Some(NodeEnum::AStar(_))) {
+                    return Ok(None);
+                }
+                // As many columns as the row's type has, all of them from the row.
+                let origin = self.expr(value)?;
+                Ok(Some(Shape { columns: None, rest: Some(origin), filter: nothing() }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The columns of everything in this query's `FROM`, or of the table of that name.
+    fn expand(&mut self, table: Option<&str>) -> Shape {
+        let Some(table) = table else {
+            let Some(frame) = self.frames.last() else { return Shape::unknown() };
+            let item = &frame.item;
+            let columns = (!item.more).then(|| item.columns.clone());
+            let mut rest = item.rest.clone();
+            if item.more {
+                let rest = rest.get_or_insert(Origin::Untraced);
+                item.columns.iter().for_each(|c| add(rest, &c.origin));
+            }
+            return Shape { columns, rest: if item.more { rest } else { None }, filter: nothing() };
+        };
+        let tables = self.find_tables(table);
+        match tables.as_slice() {
+            [one] => {
+                let mut shape = (*one.shape).clone();
+                if shape.columns.is_some() {
+                    shape.rest = None;
+                }
+                shape
+            }
+            [] => {
+                self.unresolved = true;
+                Shape::unknown()
+            }
+            several => {
+                let mut all = nothing();
+                several.iter().for_each(|t| add(&mut all, &t.shape.whole()));
+                Shape { columns: None, rest: Some(all), filter: nothing() }
+            }
+        }
+    }
+
+    /// Puts the names of a `WITH` clause in scope.
+    pub(super) fn with(&mut self, with: Option<&WithClause>) -> Result<()> {
+        let Some(with) = with else { return Ok(()) };
+        if with.recursive {
+            // Any of them may mention any other: until it is known, it may be anything.
+            for node in &with.ctes {
+                if let Some(NodeEnum::CommonTableExpr(cte)) = node.node.as_ref() {
+                    self.put_cte(&cte.ctename, Shape::unknown());
+                }
+            }
+        }
+        for node in &with.ctes {
+            let Some(NodeEnum::CommonTableExpr(cte)) = node.node.as_ref() else {
+                self.unreadable();
+                continue;
+            };
+            let Some(query) = cte.ctequery.as_deref() else {
+                self.unreadable();
+                continue;
+            };
+            let mut shape = match recursive_parts(query, with.recursive) {
+                Some((base, step)) => self.recursive(cte, query, base, step)?,
+                None => self.query_node(query)?,
+            };
+            self.finish_cte(cte, &mut shape)?;
+            self.put_cte(&cte.ctename, shape);
+        }
+        Ok(())
+    }
+
+    fn put_cte(&mut self, name: &str, shape: Shape) {
+        self.ctes.push(Cte { name: name.into(), shape: Rc::new(shape) });
+    }
+
+    /// A `WITH` query that may mention itself: the base first, then the step until nothing new
+    /// comes in.
+    fn recursive(
+        &mut self,
+        cte: &CommonTableExpr,
+        query: &Node,
+        base: &SelectStmt,
+        step: &SelectStmt,
+    ) -> Result<Shape> {
+        let scope = self.ctes.len();
+        // `WITH` of the union itself, and its ordering, are read once as a whole with the name
+        // unknown, for their effects; an inner `WITH` then makes the parts unreadable on their own.
+        let blind = self.query_node(query)?;
+        if let Some(NodeEnum::SelectStmt(select)) = query.node.as_ref()
+            && select.with_clause.is_some()
+        {
+            return Ok(blind);
+        }
+        let mut known = self.select(base)?;
+        rename_columns(&mut known, &cte.aliascolnames);
+        for _ in 0..MAX_ROUNDS {
+            self.put_cte(&cte.ctename, known.clone());
+            let next = self.select(step);
+            self.ctes.truncate(scope);
+            let next = united(known.clone(), &next?);
+            if next == known {
+                return Ok(known);
+            }
+            known = next;
+        }
+        Ok(blind)
+    }
+
+    /// The names and extra columns of a `WITH` query.
+    fn finish_cte(&mut self, cte: &CommonTableExpr, shape: &mut Shape) -> Result<()> {
+        rename_columns(shape, &cte.aliascolnames);
+        let whole = shape.whole();
+        let mut extra: Vec<(&str, Origin)> = Vec::new();
+        if let Some(search) = &cte.search_clause {
+            extra.push((&search.search_seq_column, whole.clone()));
+        }
+        if let Some(cycle) = cte.cycle_clause.as_deref() {
+            let mut mark = self.optional(cycle.cycle_mark_value.as_deref())?;
+            add(&mut mark, &self.optional(cycle.cycle_mark_default.as_deref())?);
+            extra.push((&cycle.cycle_mark_column, mark));
+            extra.push((&cycle.cycle_path_column, whole));
+        }
+        for (name, origin) in extra {
+            if let Some(columns) = &mut shape.columns {
+                columns.push(OutCol { name: Some(name.into()), origin });
+            }
+        }
+        Ok(())
+    }
+
+    /// The `WITH` query an unqualified name stands for, if any.
+    pub(super) fn find_cte(&self, name: &str) -> Option<Table> {
+        let cte = self.ctes.iter().rev().find(|c| *c.name == *name)?;
+        Some(Table { name: Rc::clone(&cte.name), shape: Rc::clone(&cte.shape), row: None })
+    }
+}
+
+/// Base and step of a recursive query.
+fn recursive_parts(query: &Node, recursive: bool) -> Option<(&SelectStmt, &SelectStmt)> {
+    match query.node.as_ref()? {
+        NodeEnum::SelectStmt(select)
+            if recursive && select.op == SetOperation::SetopUnion as i32 =>
+        {
+            Some((select.larg.as_deref()?, select.rarg.as_deref()?))
+        }
+        _ => None,
+    }
+}
+
+/// The answer of a set operation.
+fn united(mut left: Shape, right: &Shape) -> Shape {
+    add(&mut left.filter, &right.filter);
+    match (&mut left.columns, &right.columns) {
+        (Some(mine), Some(other)) if mine.len() == other.len() => {
+            for (mine, other) in mine.iter_mut().zip(other) {
+                add(&mut mine.origin, &other.origin);
+            }
+            if let Some(rest) = &right.rest {
+                add(left.rest.get_or_insert_with(nothing), rest);
+            }
+            left
+        }
+        _ => {
+            let whole = join(left.whole(), &right.whole());
+            Shape { columns: None, rest: Some(whole), filter: left.filter }
+        }
+    }
+}
+
+/// The name the server gives an output column (`FigureColname`, PostgreSQL
+/// `src/backend/parser/parse_target.c`); `None` where that is not worked out.
+fn output_name(target: &ResTarget, value: &Node) -> Option<Rc<str>> {
+    if !target.name.is_empty() {
+        return Some(target.name.as_str().into());
+    }
+    match value.node.as_ref()? {
+        NodeEnum::ColumnRef(column) => string(column.fields.last()?).map(Rc::from),
+        NodeEnum::FuncCall(call) => string(call.funcname.last()?).map(Rc::from),
+        NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::BoolExpr(_) => {
+            Some("?column?".into())
+        }
+        NodeEnum::TypeCast(cast) => match cast.arg.as_deref()?.node.as_ref()? {
+            NodeEnum::ColumnRef(_) | NodeEnum::FuncCall(_) => {
+                output_name(target, cast.arg.as_deref()?)
+            }
+            _ => None,
+        },
+        NodeEnum::AIndirection(field) => string(field.indirection.last()?).map(Rc::from),
+        _ => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! Names of relations to what they may mean, and what reading one takes in: the relations behind
+//! it, partitions and parents, and the code of users that runs on the way.
+
+use super::scope::{OutCol, Shape, Table, add, nothing, of_column};
+use super::{Analyzer, Result};
+use crate::catalog::{Relation, RelationKind};
+use pg_query::protobuf::{Alias, RangeVar};
+use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::Origin;
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// More partitions than this are not named one by one: the parent stands for them.
+pub(super) const MAX_CHILDREN: usize = 64;
+
+/// What a name may mean.
+pub(super) type Candidates<'c> = SmallVec<[&'c Relation; 2]>;
+
+/// The schema as written.
+pub(super) fn written_schema(name: &RangeVar) -> Option<&str> {
+    if !name.schemaname.is_empty() {
+        Some(&name.schemaname)
+    } else if name.relpersistence == "t" {
+        Some("pg_temp")
+    } else {
+        None
+    }
+}
+
+impl<'c> Analyzer<'c> {
+    pub(super) fn candidates(&self, name: &RangeVar) -> Candidates<'c> {
+        if !name.catalogname.is_empty() && name.catalogname != self.catalog.database() {
+            return SmallVec::new();
+        }
+        let schema = (!name.schemaname.is_empty()).then_some(name.schemaname.as_str());
+        self.catalog.relations_named(schema, &name.relname)
+    }
+
+    pub(super) fn relation_object(&self, relation: &Relation) -> Object {
+        let kind = match relation.kind {
+            RelationKind::Sequence => ObjectKind::Sequence,
+            _ => ObjectKind::Relation,
+        };
+        self.object(kind, [&*relation.schema, &*relation.name])
+    }
+
+    /// The object for a name that did not resolve.
+    pub(super) fn unknown_relation(&self, name: &RangeVar) -> Object {
+        let schema = written_schema(name).unwrap_or("?");
+        self.object(ObjectKind::Relation, [schema, name.relname.as_str()])
+    }
+
+    /// An effect on whatever the name may mean.
+    pub(super) fn effect_on(
+        &mut self,
+        verb: Verb,
+        name: &RangeVar,
+        candidates: &Candidates<'c>,
+        extent: Extent,
+    ) {
+        let certainty =
+            if candidates.len() == 1 { Certainty::Resolved } else { Certainty::Assumed };
+        for relation in candidates {
+            self.effect(verb, self.relation_object(relation), extent, certainty);
+        }
+        if candidates.is_empty() {
+            self.unresolved = true;
+            self.effect(verb, self.unknown_relation(name), extent, Certainty::Assumed);
+        }
+    }
+
+    /// Reads a relation by name and puts it in scope.
+    pub(super) fn read_relation(&mut self, name: &RangeVar, extent: Extent) -> Result<Table> {
+        let candidates = self.candidates(name);
+        self.effect_on(Verb::Read, name, &candidates, extent);
+        for relation in &candidates {
+            self.note_read(relation, name.inh)?;
+        }
+        self.table(name, &candidates)
+    }
+
+    /// A relation in scope under its alias, without an effect.
+    pub(super) fn table(&mut self, name: &RangeVar, all: &Candidates<'c>) -> Result<Table> {
+        let mut shape: Option<Shape> = None;
+        let mut row = nothing();
+        for relation in all {
+            let one = self.relation_shape(relation, name.inh)?;
+            add(&mut row, &of_column(relation.oid, 0));
+            if relation.kind != RelationKind::Table || !relation.parents.is_empty() {
+                add(&mut row, &one.whole());
+            }
+            shape = Some(match shape {
+                None => one,
+                Some(other) => either(other, &one),
+            });
+        }
+        let shape = shape.unwrap_or_else(|| {
+            row = Origin::Untraced;
+            Shape::unknown()
+        });
+        let table =
+            Table { name: name.relname.as_str().into(), shape: Rc::new(shape), row: Some(row) };
+        Ok(rename(table, name.alias.as_ref()))
+    }
+
+    /// Notes that a relation, and everything behind it, is read.
+    pub(super) fn note_read(&mut self, relation: &'c Relation, inherit: bool) -> Result<()> {
+        if !self.relations.insert(relation.oid) {
+            return Ok(());
+        }
+        self.charge(1)?;
+        for code in relation.code.iter().filter(|c| c.on_read) {
+            self.user_code = true;
+            if relation.view.is_some() {
+                let (schema, function) = &code.function;
+                let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+                self.execute(object);
+            }
+        }
+        if relation.columns.iter().any(|c| self.catalog.casts_implicitly(c.type_oid)) {
+            self.user_code = true;
+        }
+        if relation.view.is_some() {
+            let facts = self.view_facts(relation)?;
+            for oid in &facts.relations {
+                if let Some(behind) = self.catalog.relation(*oid) {
+                    self.nested(|a| a.note_read(behind, true))?;
+                }
+            }
+        }
+        let children = if inherit { relation.children.as_slice() } else { &[] };
+        for oid in children.iter().chain(&relation.parents) {
+            let Some(other) = self.catalog.relation(*oid) else {
+                self.unresolved = true;
+                continue;
+            };
+            self.nested(|a| a.note_read(other, inherit))?;
+        }
+        Ok(())
+    }
+
+    /// The columns of a relation and where they come from.
+    pub(super) fn relation_shape(&mut self, relation: &'c Relation, inh: bool) -> Result<Shape> {
+        let count = relation.columns.len();
+        self.charge(count)?;
+        let facts = match relation.view {
+            Some(_) => Some(self.view_facts(relation)?),
+            None => None,
+        };
+        let mut relatives: SmallVec<[&Relation; 4]> = SmallVec::new();
+        if inh {
+            self.descendants(relation, &mut relatives);
+        }
+        self.ancestors(relation, &mut relatives);
+        self.charge(relatives.len() * count)?;
+        let mut columns = Vec::with_capacity(count);
+        for (place, column) in relation.columns.iter().enumerate() {
+            let mut origin = of_column(relation.oid, column.number);
+            if let Some(facts) = &facts {
+                add(&mut origin, facts.columns.get(place).unwrap_or(&Origin::Untraced));
+            }
+            for relative in &relatives {
+                if let Some(same) = relative.columns.iter().find(|c| c.name == column.name) {
+                    add(&mut origin, &of_column(relative.oid, same.number));
+                }
+            }
+            if leaks_elsewhere(relation, &column.name) {
+                origin = Origin::Untraced;
+            }
+            columns.push(OutCol { name: Some((&*column.name).into()), origin });
+        }
+        Ok(Shape::of(columns))
+    }
+
+    /// Partitions and inheriting tables, all levels, up to [`MAX_CHILDREN`].
+    pub(super) fn descendants(
+        &self,
+        relation: &'c Relation,
+        into: &mut SmallVec<[&'c Relation; 4]>,
+    ) {
+        let mut open: Vec<&Relation> = vec![relation];
+        while let Some(next) = open.pop() {
+            for child in next.children.iter().filter_map(|oid| self.catalog.relation(*oid)) {
+                if into.len() >= MAX_CHILDREN {
+                    return;
+                }
+                if child.oid != relation.oid && !into.iter().any(|r| r.oid == child.oid) {
+                    into.push(child);
+                    open.push(child);
+                }
+            }
+        }
+    }
+
+    /// What a partition belongs to: its rows are the parent's rows.
+    fn ancestors(&self, relation: &'c Relation, into: &mut SmallVec<[&'c Relation; 4]>) {
+        let mut open: Vec<&Relation> = vec![relation];
+        let limit = into.len() + MAX_CHILDREN;
+        while let Some(next) = open.pop() {
+            for parent in next.parents.iter().filter_map(|oid| self.catalog.relation(*oid)) {
+                if into.len() >= limit {
+                    return;
+                }
+                if parent.oid != relation.oid && !into.iter().any(|r| r.oid == parent.oid) {
+                    into.push(parent);
+                    open.push(parent);
+                }
+            }
+        }
+    }
+}
+
+/// A table under its alias.
+pub(super) fn rename(table: Table, alias: Option<&Alias>) -> Table {
+    let Some(alias) = alias else { return table };
+    let name: Rc<str> = alias.aliasname.as_str().into();
+    if alias.colnames.is_empty() {
+        return Table { name, ..table };
+    }
+    let mut shape = (*table.shape).clone();
+    rename_columns(&mut shape, &alias.colnames);
+    Table { name, shape: Rc::new(shape), row: table.row }
+}
+
+/// Gives the first columns new names.
+pub(super) fn rename_columns(shape: &mut Shape, names: &[pg_query::protobuf::Node]) {
+    let Some(columns) = &mut shape.columns else { return };
+    for (column, name) in columns.iter_mut().zip(names) {
+        column.name = super::names::string(name).map(Rc::from);
+    }
+}
+
+/// Columns of the server's own relations that show what is in other relations, in other sessions'
+/// statements, or credentials: where they come from cannot be told.
+fn leaks_elsewhere(relation: &Relation, column: &str) -> bool {
+    if &*relation.schema != "pg_catalog" {
+        return false;
+    }
+    match &*relation.name {
+        "pg_stats" | "pg_stats_ext" | "pg_stats_ext_exprs" | "pg_statistic"
+        | "pg_statistic_ext_data" => {
+            !matches!(column, "schemaname" | "tablename" | "attname" | "starelid" | "staattnum")
+        }
+        "pg_largeobject" => column == "data",
+        "pg_stat_activity" => column == "query",
+        "pg_prepared_statements" | "pg_cursors" => column == "statement",
+        "pg_authid" => column == "rolpassword",
+        "pg_shadow" => column == "passwd",
+        "pg_user_mapping" | "pg_user_mappings" => column == "umoptions",
+        "pg_subscription" => column == "subconninfo",
+        _ => false,
+    }
+}
+
+/// What a column is where a name may mean either of two relations.
+fn either(a: Shape, b: &Shape) -> Shape {
+    let names = |shape: &Shape| -> Option<Vec<Option<Rc<str>>>> {
+        Some(shape.columns.as_ref()?.iter().map(|c| c.name.clone()).collect())
+    };
+    let whole = super::scope::join(a.whole(), &b.whole());
+    if names(&a) != names(b) {
+        return Shape { columns: None, rest: Some(whole), filter: nothing() };
+    }
+    let mut a = a;
+    for (mine, other) in a.columns.iter_mut().flatten().zip(b.columns.iter().flatten()) {
+        add(&mut mine.origin, &other.origin);
+    }
+    a
+}

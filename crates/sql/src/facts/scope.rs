@@ -1,0 +1,312 @@
+//! What names mean inside a query: tables and columns in scope, and where each comes from.
+
+use super::Analyzer;
+use super::Result;
+use portcullis_core::mask::{ColumnRef, Origin};
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// Most columns that an answer of the server can have (`MaxTupleAttributeNumber`).
+pub(super) const MAX_COLUMNS: usize = 1_664;
+
+/// An origin that depends on nothing.
+pub(super) fn nothing() -> Origin {
+    Origin::Columns(SmallVec::new())
+}
+
+/// The origin that depends on one column.
+pub(super) fn of_column(relation: u32, column: i16) -> Origin {
+    Origin::Columns(SmallVec::from_iter([ColumnRef { relation, column }]))
+}
+
+/// Adds what `more` depends on.
+pub(super) fn add(origin: &mut Origin, more: &Origin) {
+    match (&mut *origin, more) {
+        (Origin::Untraced, _) => {}
+        (_, Origin::Untraced) => *origin = Origin::Untraced,
+        (Origin::Columns(all), Origin::Columns(new)) => {
+            for column in new {
+                if let Err(place) = all.binary_search(column) {
+                    all.insert(place, *column);
+                }
+            }
+            // So many that what exactly makes no difference any more.
+            if all.len() > 4 * MAX_COLUMNS {
+                *origin = Origin::Untraced;
+            }
+        }
+    }
+}
+
+/// Two origins as one.
+pub(super) fn join(mut a: Origin, b: &Origin) -> Origin {
+    add(&mut a, b);
+    a
+}
+
+/// A column in scope or of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OutCol {
+    /// Its name; `None` where the server's choice of a name was not worked out.
+    pub(super) name: Option<Rc<str>>,
+    pub(super) origin: Origin,
+}
+
+/// The columns of a query's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// `None` where even their number is unknown.
+    pub(super) columns: Option<Vec<OutCol>>,
+    /// What a column that is not listed comes from, where there may be such.
+    pub(super) rest: Option<Origin>,
+    /// What decides whether there are rows at all.
+    pub(super) filter: Origin,
+}
+
+impl Shape {
+    /// An answer of which nothing is known.
+    pub(super) fn unknown() -> Self {
+        Self { columns: None, rest: Some(Origin::Untraced), filter: Origin::Untraced }
+    }
+
+    pub(super) fn of(columns: Vec<OutCol>) -> Self {
+        Self { columns: Some(columns), rest: None, filter: nothing() }
+    }
+
+    /// `count` columns, each of the same origin, with unknown names.
+    pub(super) fn uniform(count: usize, origin: &Origin) -> Self {
+        Self::of(vec![OutCol { name: None, origin: origin.clone() }; count])
+    }
+
+    /// What the answer as a whole depends on.
+    pub(super) fn whole(&self) -> Origin {
+        let mut all = self.rest.clone().unwrap_or_else(nothing);
+        match &self.columns {
+            Some(columns) => columns.iter().for_each(|c| add(&mut all, &c.origin)),
+            None if self.rest.is_none() => all = Origin::Untraced,
+            None => {}
+        }
+        all
+    }
+}
+
+/// A `WITH` name in scope.
+pub(super) struct Cte {
+    pub(super) name: Rc<str>,
+    pub(super) shape: Rc<Shape>,
+}
+
+/// A table in scope, by the name its columns can be qualified with.
+#[derive(Clone)]
+pub(super) struct Table {
+    pub(super) name: Rc<str>,
+    pub(super) shape: Rc<Shape>,
+    /// What the whole row comes from, where that is more than its columns.
+    pub(super) row: Option<Origin>,
+}
+
+impl Table {
+    pub(super) fn whole(&self) -> Origin {
+        match &self.row {
+            Some(row) => row.clone(),
+            None => self.shape.whole(),
+        }
+    }
+}
+
+/// One item of a `FROM` clause, or several joined.
+#[derive(Clone, Default)]
+pub(super) struct Item {
+    /// What columns can be qualified with.
+    pub(super) tables: Vec<Table>,
+    /// The columns in the order of `*`.
+    pub(super) columns: Vec<OutCol>,
+    /// What a column that is not listed comes from, where there may be such.
+    pub(super) rest: Option<Origin>,
+    /// True where `*` has columns that are not listed.
+    pub(super) more: bool,
+}
+
+impl Item {
+    pub(super) fn table(table: Table) -> Self {
+        let shape = &table.shape;
+        Self {
+            columns: shape.columns.clone().unwrap_or_default(),
+            rest: shape.rest.clone(),
+            more: shape.columns.is_none(),
+            tables: vec![table],
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.tables.extend(other.tables);
+        self.columns.extend(other.columns);
+        self.add_rest(other.rest.as_ref());
+        self.more |= other.more;
+    }
+
+    pub(super) fn add_rest(&mut self, rest: Option<&Origin>) {
+        match (&mut self.rest, rest) {
+            (Some(mine), Some(more)) => add(mine, more),
+            (mine @ None, Some(more)) => *mine = Some(more.clone()),
+            (_, None) => {}
+        }
+    }
+}
+
+/// One query around the current place.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub(super) item: Item,
+}
+
+/// Columns that every table has (PostgreSQL manual, "System Columns"): they hold no data of users.
+fn is_system_column(name: &str) -> bool {
+    matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+}
+
+/// What looking a name up among columns gave.
+enum Found {
+    /// It is there.
+    Yes(Origin),
+    /// It may be there, or further out.
+    Maybe(Origin),
+    No,
+}
+
+fn find(columns: &[OutCol], rest: Option<&Origin>, name: &str) -> Found {
+    let mut found: Option<Origin> = None;
+    let mut unnamed: Option<Origin> = rest.cloned();
+    for column in columns {
+        match &column.name {
+            Some(own) if **own == *name => match &mut found {
+                Some(origin) => add(origin, &column.origin),
+                None => found = Some(column.origin.clone()),
+            },
+            Some(_) => {}
+            None => match &mut unnamed {
+                Some(origin) => add(origin, &column.origin),
+                None => unnamed = Some(column.origin.clone()),
+            },
+        }
+    }
+    match (found, unnamed) {
+        (Some(origin), _) => Found::Yes(origin),
+        (None, Some(origin)) => Found::Maybe(origin),
+        (None, None) => Found::No,
+    }
+}
+
+/// What a qualified or unqualified column name turned out to be.
+pub(super) enum Named {
+    /// A column or a row.
+    Value(Origin),
+    /// A row, and a name that is none of its columns: a call in functional notation
+    /// (`row.function`).
+    CallOn(Origin),
+}
+
+impl Analyzer<'_> {
+    /// An unqualified name in an expression: a column, or a table's row.
+    pub(super) fn find_column(&mut self, name: &str) -> Result<Origin> {
+        let mut maybe: Option<Origin> = None;
+        let mut scanned = 0;
+        let mut result = None;
+        for frame in self.frames.iter().rev() {
+            let item = &frame.item;
+            scanned += item.columns.len();
+            match find(&item.columns, item.rest.as_ref(), name) {
+                Found::Yes(origin) => {
+                    result = Some(origin);
+                    break;
+                }
+                Found::Maybe(origin) => match &mut maybe {
+                    Some(all) => add(all, &origin),
+                    None => maybe = Some(origin),
+                },
+                Found::No => {}
+            }
+        }
+        // A name of a table stands for its row, but only where no column has it.
+        if result.is_none() {
+            result = self.find_row(name);
+        }
+        self.charge(scanned / 16)?;
+        Ok(match (result, maybe) {
+            (Some(origin), Some(maybe)) => join(origin, &maybe),
+            (Some(origin), None) | (None, Some(origin)) => origin,
+            (None, None) if is_system_column(name) => nothing(),
+            (None, None) => {
+                self.unresolved = true;
+                Origin::Untraced
+            }
+        })
+    }
+
+    /// The row of the nearest table of that name.
+    fn find_row(&self, name: &str) -> Option<Origin> {
+        for frame in self.frames.iter().rev() {
+            let mut found: Option<Origin> = None;
+            for table in frame.item.tables.iter().filter(|t| *t.name == *name) {
+                let whole = table.whole();
+                match &mut found {
+                    Some(all) => add(all, &whole),
+                    None => found = Some(whole),
+                }
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// The nearest tables of that name (two of different schemas may share it).
+    pub(super) fn find_tables(&self, name: &str) -> SmallVec<[Table; 1]> {
+        for frame in self.frames.iter().rev() {
+            let found: SmallVec<[Table; 1]> =
+                frame.item.tables.iter().filter(|t| *t.name == *name).cloned().collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        SmallVec::new()
+    }
+
+    /// `table.column`.
+    pub(super) fn find_qualified(&mut self, table: &str, column: &str) -> Result<Named> {
+        let tables = self.find_tables(table);
+        if tables.is_empty() {
+            self.unresolved = true;
+            return Ok(Named::Value(Origin::Untraced));
+        }
+        let mut all: Option<Origin> = None;
+        let mut row = nothing();
+        let mut open = false;
+        for table in &tables {
+            let columns = table.shape.columns.as_deref().unwrap_or_default();
+            self.charge(columns.len() / 16)?;
+            let origin = match find(columns, table.shape.rest.as_ref(), column) {
+                Found::Yes(origin) => origin,
+                Found::Maybe(origin) => {
+                    open = true;
+                    origin
+                }
+                Found::No => {
+                    add(&mut row, &table.whole());
+                    continue;
+                }
+            };
+            match &mut all {
+                Some(all) => add(all, &origin),
+                None => all = Some(origin),
+            }
+        }
+        Ok(match all {
+            Some(origin) if open => Named::CallOn(origin),
+            Some(origin) => Named::Value(origin),
+            None if is_system_column(column) => Named::Value(nothing()),
+            None => Named::CallOn(row),
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! Statements about the session itself: settings, transactions, prepared statements, cursors,
+//! channels.
+
+use super::names::literal_text;
+use super::scope::{Shape, nothing};
+use super::{Analyzer, Result};
+use crate::statement::{NameChange, TransactionChange};
+use pg_query::protobuf::{
+    DeclareCursorStmt, DiscardMode, DiscardStmt, ExecuteStmt, FetchStmt, PrepareStmt,
+    TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
+};
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use std::sync::Arc;
+
+/// `CURSOR_OPT_HOLD` (PostgreSQL `src/include/nodes/parsenodes.h`).
+const CURSOR_HOLD: i32 = 0x0020;
+
+type Facts = (&'static str, Option<Shape>);
+
+impl Analyzer<'_> {
+    pub(super) fn transaction_statement(&mut self, s: &TransactionStmt) -> Facts {
+        use TransactionStmtKind as Kind;
+        let control = |a: &mut Self, change, kind| {
+            let object = Object::new(ObjectKind::Transaction, []);
+            a.push(Effect::resolved(Verb::Control, object, Extent::One));
+            a.transaction = change;
+            (kind, None)
+        };
+        match TransactionStmtKind::try_from(s.kind) {
+            Ok(Kind::TransStmtBegin) => control(self, TransactionChange::Begin, "begin"),
+            Ok(Kind::TransStmtStart) => control(self, TransactionChange::Begin, "start transaction"),
+            Ok(Kind::TransStmtCommit) => control(self, TransactionChange::Commit, "commit"),
+            Ok(Kind::TransStmtRollback) => control(self, TransactionChange::Rollback, "rollback"),
+            Ok(Kind::TransStmtSavepoint) => {
+                control(self, TransactionChange::Savepoint, "savepoint")
+            }
+            Ok(Kind::TransStmtRelease) => control(self, TransactionChange::Savepoint, "release"),
+            Ok(Kind::TransStmtRollbackTo) => {
+                control(self, TransactionChange::Savepoint, "rollback")
+            }
+            Ok(Kind::TransStmtPrepare) => {
+                self.two_phase(&s.gid);
+                control(self, TransactionChange::Commit, "prepare transaction")
+            }
+            // These end a transaction of any session: what it does was decided elsewhere.
+            Ok(Kind::TransStmtCommitPrepared) => {
+                self.two_phase(&s.gid);
+                ("commit prepared", None)
+            }
+            Ok(Kind::TransStmtRollbackPrepared) => {
+                self.two_phase(&s.gid);
+                ("rollback prepared", None)
+            }
+            _ => {
+                self.unreadable();
+                ("unreadable", None)
+            }
+        }
+    }
+
+    fn two_phase(&mut self, gid: &str) {
+        let object = Object::new(ObjectKind::Transaction, ["prepared", gid]);
+        self.effect(Verb::Control, object, Extent::One, Certainty::Assumed);
+    }
+
+    /// `SET` and `RESET`.
+    pub(super) fn set(&mut self, s: &VariableSetStmt) -> Facts {
+        let name = s.name.to_ascii_lowercase();
+        match VariableSetKind::try_from(s.kind) {
+            Ok(VariableSetKind::VarSetMulti) => self.set_multi(&name),
+            Ok(VariableSetKind::VarResetAll) => {
+                let object = Object::new(ObjectKind::Setting, []);
+                self.effect(Verb::Control, object, Extent::All, Certainty::Resolved);
+                ("reset", None)
+            }
+            Ok(kind) => {
+                if matches!(name.as_str(), "role" | "session_authorization") {
+                    let role = s.args.first().and_then(literal_text);
+                    let object = Object::new(ObjectKind::Role, [role.as_deref().unwrap_or("?")]);
+                    self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
+                } else {
+                    self.control_setting(Some(&name));
+                }
+                (if kind == VariableSetKind::VarReset { "reset" } else { "set" }, None)
+            }
+            Err(_) => {
+                self.unreadable();
+                ("unreadable", None)
+            }
+        }
+    }
+
+    /// `SET TRANSACTION …`, `SET SESSION CHARACTERISTICS …`, `SET TRANSACTION SNAPSHOT …`.
+    fn set_multi(&mut self, name: &str) -> Facts {
+        if matches!(name, "transaction" | "transaction snapshot") {
+            let object = Object::new(ObjectKind::Transaction, []);
+            self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
+        } else {
+            self.control_setting(Some(name));
+        }
+        ("set", None)
+    }
+
+    pub(super) fn show(&mut self, name: &str) -> Facts {
+        let name = name.to_ascii_lowercase();
+        let all = name == "all";
+        let object = Object::new(ObjectKind::Setting, (!all).then_some(name.as_str()));
+        let extent = if all { Extent::All } else { Extent::One };
+        self.effect(Verb::Read, object, extent, Certainty::Resolved);
+        ("show", Some(Shape::uniform(if all { 3 } else { 1 }, &nothing())))
+    }
+
+    pub(super) fn prepare(&mut self, s: &PrepareStmt) -> Result<Facts> {
+        for node in &s.argtypes {
+            match node.node.as_ref() {
+                Some(pg_query::NodeEnum::TypeName(name)) => {
+                    self.type_use(Some(name));
+                }
+                _ => {
+                    self.unreadable();
+                }
+            }
+        }
+        let Some(query) = s.query.as_deref() else {
+            self.unreadable();
+            return Ok(("prepare", None));
+        };
+        let inner = Arc::new(self.inner(query)?);
+        self.names = NameChange::Prepare { name: s.name.as_str().into(), inner };
+        self.control_session();
+        Ok(("prepare", None))
+    }
+
+    /// `EXECUTE`: what the name stands for is known to the session, not to the text.
+    pub(super) fn execute_prepared(&mut self, s: &ExecuteStmt) -> Result<Facts> {
+        let arguments = self.all(&s.params)?;
+        self.names = NameChange::Execute { name: s.name.as_str().into() };
+        self.control_session();
+        self.unresolved = true;
+        // The arguments reach wherever the prepared statement puts its parameters.
+        self.sink(arguments);
+        Ok(("execute", Some(Shape::unknown())))
+    }
+
+    pub(super) fn declare(&mut self, s: &DeclareCursorStmt) -> Result<Facts> {
+        let Some(query) = s.query.as_deref() else {
+            self.unreadable();
+            return Ok(("declare cursor", None));
+        };
+        let inner = Arc::new(self.inner(query)?);
+        self.control_session();
+        if s.options & CURSOR_HOLD != 0 {
+            // It runs to its end at COMMIT, fetched from or not.
+            inner.effects.iter().for_each(|e| self.push(e.clone()));
+        }
+        self.names = NameChange::Declare { name: s.portalname.as_str().into(), inner };
+        Ok(("declare cursor", None))
+    }
+
+    pub(super) fn fetch(&mut self, s: &FetchStmt) -> Facts {
+        self.names = NameChange::Fetch { name: s.portalname.as_str().into() };
+        self.control_session();
+        self.unresolved = true;
+        if s.ismove { ("move", None) } else { ("fetch", Some(Shape::unknown())) }
+    }
+
+    pub(super) fn discard(&mut self, s: &DiscardStmt) -> Facts {
+        match DiscardMode::try_from(s.target) {
+            Ok(DiscardMode::DiscardAll) => {
+                self.names = NameChange::DiscardAll;
+                // It resets every setting, the role included, and drops temporary tables.
+                let object = Object::new(ObjectKind::Setting, []);
+                self.effect(Verb::Control, object, Extent::All, Certainty::Resolved);
+                self.control_session();
+                ("discard all", None)
+            }
+            Ok(DiscardMode::DiscardTemp) => {
+                let object = self.object(ObjectKind::Schema, ["pg_temp"]);
+                self.effect(Verb::Drop, object, Extent::All, Certainty::Resolved);
+                ("discard temp", None)
+            }
+            Ok(DiscardMode::DiscardPlans | DiscardMode::DiscardSequences) => {
+                self.control_session();
+                ("discard", None)
+            }
+            _ => {
+                self.unreadable();
+                ("unreadable", None)
+            }
+        }
+    }
+}

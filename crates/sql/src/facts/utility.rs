@@ -1,0 +1,476 @@
+//! Every kind of statement, and those that are neither queries, nor about the session, nor
+//! definitions: `COPY`, `EXPLAIN`, `DO`, `CALL`, maintenance.
+
+use super::names::{option, option_text, string};
+use super::scope::Shape;
+use super::{Analyzer, Result};
+use crate::statement::{Copy, NameChange, Statement};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, LockStmt, Node,
+    RangeVar, ReindexObjectType, ReindexStmt, SelectStmt, VacuumStmt,
+};
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::{CopyFormat, Origin};
+
+/// The kind of a statement, and the shape of its answer if it has one.
+pub(super) type Facts = (&'static str, Option<Shape>);
+
+impl Analyzer<'_> {
+    pub(super) fn dispatch(&mut self, node: &Node) -> Result<Facts> {
+        self.nested(|a| match node.node.as_ref() {
+            Some(NodeEnum::SelectStmt(s)) => a.select_statement(s),
+            Some(NodeEnum::InsertStmt(s)) => {
+                let shape = a.insert(s)?;
+                Ok(("insert", s.returning_clause.is_some().then_some(shape)))
+            }
+            Some(NodeEnum::UpdateStmt(s)) => {
+                let shape = a.update(s)?;
+                Ok(("update", s.returning_clause.is_some().then_some(shape)))
+            }
+            Some(NodeEnum::DeleteStmt(s)) => {
+                let shape = a.delete(s)?;
+                Ok(("delete", s.returning_clause.is_some().then_some(shape)))
+            }
+            Some(NodeEnum::MergeStmt(s)) => {
+                let shape = a.merge(s)?;
+                Ok(("merge", s.returning_clause.is_some().then_some(shape)))
+            }
+            Some(NodeEnum::ExplainStmt(s)) => a.explain(s),
+            Some(NodeEnum::CopyStmt(s)) => a.copy_statement(s),
+            Some(NodeEnum::CreateTableAsStmt(s)) => a.create_table_as(s),
+            Some(NodeEnum::PrepareStmt(s)) => a.prepare(s),
+            Some(NodeEnum::ExecuteStmt(s)) => a.execute_prepared(s),
+            Some(NodeEnum::DeclareCursorStmt(s)) => a.declare(s),
+            Some(NodeEnum::CallStmt(s)) => a.call_statement(s),
+            Some(kind) => a.session_statement(kind),
+            None => {
+                a.unreadable();
+                Ok(("unreadable", None))
+            }
+        })
+    }
+
+    fn select_statement(&mut self, select: &SelectStmt) -> Result<Facts> {
+        let into = has_into(select);
+        let shape = self.select(select)?;
+        Ok(if into { ("select into", None) } else { ("select", Some(shape)) })
+    }
+
+    fn session_statement(&mut self, kind: &NodeEnum) -> Result<Facts> {
+        Ok(match kind {
+            NodeEnum::TransactionStmt(s) => self.transaction_statement(s),
+            NodeEnum::VariableSetStmt(s) => self.set(s),
+            NodeEnum::VariableShowStmt(s) => self.show(&s.name),
+            NodeEnum::FetchStmt(s) => self.fetch(s),
+            NodeEnum::ClosePortalStmt(s) => {
+                let name = (!s.portalname.is_empty()).then(|| s.portalname.as_str().into());
+                self.names = NameChange::CloseCursor { name };
+                ("close cursor", None)
+            }
+            NodeEnum::DeallocateStmt(s) => {
+                let name = (!s.isall && !s.name.is_empty()).then(|| s.name.as_str().into());
+                self.names = NameChange::Deallocate { name };
+                ("deallocate", None)
+            }
+            NodeEnum::DiscardStmt(s) => self.discard(s),
+            NodeEnum::ListenStmt(s) => self.channel("listen", &s.conditionname),
+            NodeEnum::UnlistenStmt(s) => self.channel("unlisten", &s.conditionname),
+            NodeEnum::NotifyStmt(s) => self.channel("notify", &s.conditionname),
+            NodeEnum::LockStmt(s) => self.lock(s),
+            NodeEnum::ConstraintsSetStmt(_) => {
+                let object = Object::new(ObjectKind::Transaction, []);
+                self.push(Effect::resolved(Verb::Control, object, Extent::One));
+                ("set constraints", None)
+            }
+            NodeEnum::DoStmt(_) => {
+                let object = self.object(ObjectKind::Routine, ["?", "do"]);
+                self.execute(object);
+                self.unresolved = true;
+                ("do", Some(Shape::of(Vec::new())))
+            }
+            other => return self.maintenance(other),
+        })
+    }
+
+    fn maintenance(&mut self, kind: &NodeEnum) -> Result<Facts> {
+        Ok(match kind {
+            NodeEnum::VacuumStmt(s) => self.vacuum(s),
+            NodeEnum::ClusterStmt(s) => self.maintain("cluster", s.relation.as_ref()),
+            NodeEnum::ReindexStmt(s) => self.reindex(s),
+            NodeEnum::CheckPointStmt(_) => {
+                let object = self.object(ObjectKind::Connection, ["checkpoint"]);
+                self.push(Effect::resolved(Verb::Control, object, Extent::All));
+                ("checkpoint", None)
+            }
+            NodeEnum::RefreshMatViewStmt(s) => self.refresh(s.relation.as_ref())?,
+            NodeEnum::LoadStmt(s) => {
+                let file = Object::new(ObjectKind::File, [s.filename.as_str()]);
+                self.push(Effect::resolved(Verb::TransferIn, file.clone(), Extent::One));
+                self.execute(file);
+                ("load", None)
+            }
+            NodeEnum::TruncateStmt(s) => {
+                let cascade =
+                    s.behavior == pg_query::protobuf::DropBehavior::DropCascade as i32;
+                for node in &s.relations {
+                    match node.node.as_ref() {
+                        Some(NodeEnum::RangeVar(name)) => {
+                            let candidates = self.candidates(name);
+                            self.truncate(name, &candidates, cascade)?;
+                        }
+                        _ => {
+                            self.unreadable();
+                        }
+                    }
+                }
+                ("truncate table", None)
+            }
+            other => return self.definition(other),
+        })
+    }
+
+    fn channel(&mut self, kind: &'static str, name: &str) -> Facts {
+        let path = (!name.is_empty()).then_some(name);
+        let object = Object::new(ObjectKind::Channel, path);
+        self.push(Effect::resolved(Verb::Control, object, Extent::One));
+        (kind, None)
+    }
+
+    fn lock(&mut self, s: &LockStmt) -> Facts {
+        for node in &s.relations {
+            match node.node.as_ref() {
+                Some(NodeEnum::RangeVar(name)) => {
+                    let candidates = self.candidates(name);
+                    for relation in &candidates {
+                        let mut object = self.relation_object(relation);
+                        object.kind = ObjectKind::Lock;
+                        self.push(Effect::resolved(Verb::Control, object, Extent::All));
+                    }
+                    if candidates.is_empty() {
+                        let mut object = self.unknown_relation(name);
+                        object.kind = ObjectKind::Lock;
+                        self.effect(Verb::Control, object, Extent::All, Certainty::Assumed);
+                    }
+                }
+                _ => {
+                    self.unreadable();
+                }
+            }
+        }
+        ("lock table", None)
+    }
+
+    fn maintain(&mut self, kind: &'static str, name: Option<&RangeVar>) -> Facts {
+        match name {
+            Some(name) => {
+                let candidates = self.candidates(name);
+                self.effect_on(Verb::Alter, name, &candidates, Extent::All);
+                self.user_code |= candidates.iter().any(|r| !r.code.is_empty());
+            }
+            None => {
+                let object = self.object(ObjectKind::Database, []);
+                self.push(Effect::resolved(Verb::Alter, object, Extent::All));
+            }
+        }
+        // Functions in index expressions run.
+        self.user_code = true;
+        (kind, None)
+    }
+
+    fn vacuum(&mut self, s: &VacuumStmt) -> Facts {
+        let kind = if s.is_vacuumcmd { "vacuum" } else { "analyze" };
+        if s.rels.is_empty() {
+            return self.maintain(kind, None);
+        }
+        for node in &s.rels {
+            match node.node.as_ref() {
+                Some(NodeEnum::VacuumRelation(r)) => {
+                    self.maintain(kind, r.relation.as_ref());
+                }
+                _ => {
+                    self.unreadable();
+                }
+            }
+        }
+        (kind, None)
+    }
+
+    fn reindex(&mut self, s: &ReindexStmt) -> Facts {
+        let named = match ReindexObjectType::try_from(s.kind) {
+            Ok(ReindexObjectType::ReindexObjectTable | ReindexObjectType::ReindexObjectIndex) => {
+                s.relation.as_ref()
+            }
+            Ok(ReindexObjectType::ReindexObjectSchema) => {
+                let object = self.object(ObjectKind::Schema, [s.name.as_str()]);
+                self.push(Effect::resolved(Verb::Alter, object, Extent::All));
+                return ("reindex", None);
+            }
+            _ => None,
+        };
+        self.maintain("reindex", named)
+    }
+
+    fn refresh(&mut self, name: Option<&RangeVar>) -> Result<Facts> {
+        let Some(name) = name else {
+            self.unreadable();
+            return Ok(("refresh materialized view", None));
+        };
+        let candidates = self.candidates(name);
+        self.effect_on(Verb::Update, name, &candidates, Extent::All);
+        for relation in &candidates {
+            self.note_read(relation, true)?;
+        }
+        Ok(("refresh materialized view", None))
+    }
+
+    fn call_statement(&mut self, s: &CallStmt) -> Result<Facts> {
+        let Some(call) = s.funccall.as_deref() else {
+            self.unreadable();
+            return Ok(("call", None));
+        };
+        self.call(call)?;
+        // A procedure answers with its output parameters.
+        let object = self.object(ObjectKind::Routine, ["?", "call"]);
+        if !self.effects.iter().any(|e| e.verb == Verb::Execute) {
+            self.execute(object);
+        }
+        self.unresolved = true;
+        Ok(("call", Some(Shape::unknown())))
+    }
+
+    fn explain(&mut self, s: &ExplainStmt) -> Result<Facts> {
+        let Some(query) = s.query.as_deref() else {
+            self.unreadable();
+            return Ok(("explain", None));
+        };
+        let runs = s.options.iter().any(|node| match option(node) {
+            Some(option) => option.defname == "analyze" && is_on(option),
+            None => true,
+        });
+        let inner = match query.node.as_ref() {
+            Some(NodeEnum::DeclareCursorStmt(d)) => match d.query.as_deref() {
+                Some(query) => self.inner(query)?,
+                None => self.unreadable_statement(),
+            },
+            _ => self.inner(query)?,
+        };
+        self.explained(&inner, runs);
+        self.names = inner.names;
+        Ok(("explain", Some(Shape::uniform(1, &Origin::Untraced))))
+    }
+
+    /// The plan shows constants and statistics of whatever the statement would read; planning runs
+    /// functions that claim to be immutable or stable. `runs`: with `ANALYZE`.
+    fn explained(&mut self, inner: &Statement, runs: bool) {
+        for effect in &inner.effects {
+            let mut effect = effect.clone();
+            let stored =
+                matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Sequence);
+            let writes = matches!(
+                effect.verb,
+                Verb::Insert | Verb::Update | Verb::Delete | Verb::Truncate | Verb::Create
+            );
+            if !runs && stored && writes {
+                effect.verb = Verb::Read;
+            }
+            self.push(effect);
+        }
+        match inner.lineage.as_deref() {
+            Some(lineage) => {
+                self.relations.extend(&lineage.relations);
+                self.user_code |= lineage.user_code;
+                self.unresolved |= lineage.unresolved;
+                if runs {
+                    lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
+                }
+            }
+            // What a statement without rows reads was not kept.
+            None => self.unresolved = true,
+        }
+    }
+
+    /// `CREATE TABLE AS`, `CREATE MATERIALIZED VIEW`.
+    fn create_table_as(&mut self, s: &CreateTableAsStmt) -> Result<Facts> {
+        let (Some(into), Some(query)) = (s.into.as_deref(), s.query.as_deref()) else {
+            self.unreadable();
+            return Ok(("create table as", None));
+        };
+        let shape = match query.node.as_ref() {
+            Some(NodeEnum::ExecuteStmt(e)) => match self.execute_prepared(e)?.1 {
+                Some(shape) => shape,
+                None => Shape::unknown(),
+            },
+            _ => self.query_node(query)?,
+        };
+        self.into_clause(into, &shape)?;
+        let view = s.objtype == pg_query::protobuf::ObjectType::ObjectMatview as i32;
+        Ok((if view { "create materialized view" } else { "create table as" }, None))
+    }
+
+    /// The new table of `SELECT INTO` and `CREATE TABLE AS`.
+    pub(super) fn into_clause(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
+        let Some(name) = into.rel.as_ref() else {
+            self.unreadable();
+            return Ok(());
+        };
+        let object = self.new_relation(name);
+        self.push(Effect::resolved(Verb::Create, object.clone(), Extent::One));
+        self.push(Effect::resolved(Verb::Insert, object, Extent::Some));
+        self.sink_shape(shape);
+        Ok(())
+    }
+
+    fn copy_statement(&mut self, s: &CopyStmt) -> Result<Facts> {
+        let to_file = !s.filename.is_empty();
+        if to_file {
+            self.copy_file(s);
+        }
+        if s.is_from {
+            return self.copy_from(s, to_file);
+        }
+        let shape = match (s.query.as_deref(), s.relation.as_ref()) {
+            (Some(query), _) => self.query_node(query)?,
+            (None, Some(name)) => self.copy_relation(name, &s.attlist)?,
+            (None, None) => {
+                self.unreadable();
+                Shape::unknown()
+            }
+        };
+        self.optional(s.where_clause.as_deref())?;
+        if to_file {
+            self.sink_shape(&shape);
+            return Ok(("copy", None));
+        }
+        self.copy = Some(Copy::Out(copy_format(&s.options)));
+        Ok(("copy", Some(shape)))
+    }
+
+    fn copy_file(&mut self, s: &CopyStmt) {
+        let verb = if s.is_from { Verb::TransferIn } else { Verb::TransferOut };
+        let kind = if s.is_program { ObjectKind::Program } else { ObjectKind::File };
+        let object = Object::new(kind, [s.filename.as_str()]);
+        if s.is_program {
+            self.effect(Verb::Execute, object.clone(), Extent::One, Certainty::Assumed);
+        }
+        self.push(Effect::resolved(verb, object, Extent::All));
+    }
+
+    fn copy_from(&mut self, s: &CopyStmt, from_file: bool) -> Result<Facts> {
+        let Some(name) = s.relation.as_ref() else {
+            self.unreadable();
+            return Ok(("copy", None));
+        };
+        let candidates = self.candidates(name);
+        self.write(Verb::Insert, name, &candidates, Extent::Some, None)?;
+        let table = self.table(name, &candidates)?;
+        self.frames.push(super::scope::Frame { item: super::scope::Item::table(table) });
+        self.optional(s.where_clause.as_deref())?;
+        self.frames.pop();
+        for relation in &candidates {
+            self.relations.insert(relation.oid);
+        }
+        if !from_file {
+            self.copy = Some(Copy::In);
+        }
+        Ok(("copy", None))
+    }
+
+    /// `COPY table TO`: the columns asked for, or all but the generated ones. Rows of partitions
+    /// and inheriting tables are counted in, although they are left out by most versions.
+    fn copy_relation(&mut self, name: &RangeVar, columns: &[Node]) -> Result<Shape> {
+        let table = self.read_relation(name, Extent::All)?;
+        if columns.is_empty() {
+            let mut shape = (*table.shape).clone();
+            let candidates = self.candidates(name);
+            let [one] = candidates.as_slice() else { return Ok(Shape::unknown()) };
+            let mut generated = one.columns.iter().map(|c| c.generated);
+            if let Some(columns) = &mut shape.columns {
+                columns.retain(|_| !generated.next().unwrap_or(false));
+            }
+            return Ok(shape);
+        }
+        self.frames.push(super::scope::Frame { item: super::scope::Item::table(table) });
+        let mut shape = Shape::of(Vec::with_capacity(columns.len()));
+        for node in columns {
+            let origin = match string(node) {
+                Some(name) => self.find_column(name)?,
+                None => self.unreadable(),
+            };
+            let name = string(node).map(Into::into);
+            if let Some(columns) = &mut shape.columns {
+                columns.push(super::scope::OutCol { name, origin });
+            }
+        }
+        self.frames.pop();
+        Ok(shape)
+    }
+}
+
+/// True where the option is switched on, or might be.
+fn is_on(option: &DefElem) -> bool {
+    if option.arg.is_none() {
+        return true;
+    }
+    let value = option_text(option).map(|v| v.to_ascii_lowercase());
+    !matches!(value.as_deref(), Some("false" | "off" | "0"))
+}
+
+/// `SELECT INTO` may stand in the leftmost arm of a set operation.
+fn has_into(select: &SelectStmt) -> bool {
+    let mut leftmost = select;
+    while let Some(left) = leftmost.larg.as_deref() {
+        leftmost = left;
+    }
+    leftmost.into_clause.is_some()
+}
+
+/// The format of rows copied out; binary where it cannot be told, because then nothing is taken
+/// for a separator.
+fn copy_format(options: &[Node]) -> CopyFormat {
+    let (mut csv, mut delimiter, mut quote, mut escape) = (false, None, None, None);
+    for node in options {
+        let Some(option) = option(node) else { return CopyFormat::Binary };
+        let text = option_text(option);
+        let single = || match text.as_deref().map(str::as_bytes) {
+            Some([one]) => Some(*one),
+            _ => None,
+        };
+        match option.defname.as_str() {
+            "format" => match text.as_deref() {
+                Some("csv") => csv = true,
+                Some("text") => {}
+                _ => return CopyFormat::Binary,
+            },
+            "delimiter" => match single() {
+                Some(one) => delimiter = Some(one),
+                None => return CopyFormat::Binary,
+            },
+            "quote" => match single() {
+                Some(one) => quote = Some(one),
+                None => return CopyFormat::Binary,
+            },
+            "escape" => match single() {
+                Some(one) => escape = Some(one),
+                None => return CopyFormat::Binary,
+            },
+            "encoding" => {
+                let utf8 = text.map(|t| t.to_ascii_lowercase().replace(['-', '_'], ""));
+                if !matches!(utf8.as_deref(), Some("utf8" | "unicode")) {
+                    return CopyFormat::Binary;
+                }
+            }
+            "header" | "null" | "force_quote" | "freeze" => {}
+            _ => return CopyFormat::Binary,
+        }
+    }
+    if csv {
+        let quote = quote.unwrap_or(b'"');
+        return CopyFormat::Csv {
+            delimiter: delimiter.unwrap_or(b','),
+            quote,
+            escape: escape.unwrap_or(quote),
+        };
+    }
+    CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t') }
+}

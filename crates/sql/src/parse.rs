@@ -1,0 +1,91 @@
+//! The one parser entry point: a statement text becomes the server's own syntax tree, or is
+//! refused. Stands before everything else that looks at a text.
+
+use crate::statement::Unreadable;
+use pg_query::protobuf::ParseResult;
+
+/// Stack in bytes that a thread needs to call into this crate.
+///
+/// The server's grammar, the decoding of its tree and dropping it again are recursive, with guards
+/// of their own that count on this much; on less, a deep but legal text ends the process.
+pub const REQUIRED_STACK: usize = 16 << 20;
+
+/// How large a text may be and still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of text.
+    pub text: usize,
+    /// Statements in one text.
+    pub statements: usize,
+    /// Levels of nesting in one statement.
+    pub depth: usize,
+    /// Nodes visited and columns carried while one text is analysed.
+    pub work: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { text: 256 << 10, statements: 256, depth: 1_000, work: 1_000_000 }
+    }
+}
+
+/// Parses a text into trees. Call it on a thread with [`REQUIRED_STACK`].
+///
+/// # Errors
+/// [`Unreadable`]: nothing in the text may run.
+pub fn parse(text: &str, limits: &Limits) -> Result<ParseResult, Unreadable> {
+    check_text(text, limits)?;
+    let syntax = |message: String| Unreadable::Syntax { message, at: None };
+    // The crate's own post-processing of the tree may panic on shapes it does not expect: such a
+    // text is one we cannot read.
+    let parsed = std::panic::catch_unwind(|| pg_query::parse(text, 0))
+        .map_err(|_| syntax("the parser failed on this text".into()))?
+        .map_err(|error| match error {
+            pg_query::Error::Parse(message) => syntax(message),
+            other => syntax(other.to_string()),
+        })?
+        .protobuf;
+    if parsed.stmts.len() > limits.statements {
+        return Err(Unreadable::TooLarge {
+            what: "number of statements",
+            limit: limits.statements,
+        });
+    }
+    Ok(parsed)
+}
+
+/// Text from bytes off the wire.
+///
+/// # Errors
+/// [`Unreadable::Encoding`] where the bytes are not UTF-8 or hold a zero byte.
+pub fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Encoding)?;
+    if text.contains('\0') { Err(Unreadable::Encoding) } else { Ok(text) }
+}
+
+fn check_text(text: &str, limits: &Limits) -> Result<(), Unreadable> {
+    if text.len() > limits.text {
+        return Err(Unreadable::TooLarge { what: "statement text", limit: limits.text });
+    }
+    if text.contains('\0') {
+        return Err(Unreadable::Encoding);
+    }
+    Ok(())
+}
+
+/// A number that texts of one shape share: literals and parameters do not count.
+///
+/// # Errors
+/// [`Unreadable`] where the text does not parse.
+pub fn fingerprint(text: &str, limits: &Limits) -> Result<u64, Unreadable> {
+    check_text(text, limits)?;
+    // By default aliases stand in for relations, schemas are left out, and digits in names do not
+    // count: too loose for a shape that a person approves.
+    let exact = pg_query::FingerprintOptions::RANGEVAR_IGNORE_ALIASES
+        | pg_query::FingerprintOptions::RANGEVAR_INCLUDE_SCHEMA
+        | pg_query::FingerprintOptions::FULL_RELNAME;
+    match pg_query::fingerprint(text, 0, exact) {
+        Ok(fingerprint) => Ok(fingerprint.value),
+        Err(error) => Err(Unreadable::Syntax { message: error.to_string(), at: None }),
+    }
+}

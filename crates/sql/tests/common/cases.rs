@@ -1,0 +1,4 @@
+//! Statements and their facts.
+
+/// `(statement, facts)`.
+pub(crate) const CASES: &[(&str, &str)] = &[];
