@@ -76,3 +76,59 @@ impl VerdictCache {
         self.entries.lock().unwrap().len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_core::effect::{Extent, Object, ObjectKind, Verb};
+
+    fn operation(name: &str, effects: usize) -> Operation {
+        let object = Object::new(ObjectKind::Relation, ["d", "s", name]);
+        let effect = Effect::resolved(Verb::Read, object, Extent::Some);
+        Operation {
+            kinds: [Box::from("select")].into_iter().collect(),
+            effects: std::iter::repeat_n(effect, effects).collect(),
+            lineages: [].into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn only_the_very_same_facts_are_answered() {
+        let cache = VerdictCache::default();
+        let given = Decision::Allow { rules: [].into() };
+        let (o, c, a) = (operation("t", 1), Circumstances::default(), Approvals::new());
+        cache.put(&o, &c, &a, &given);
+        assert_eq!(cache.get(&o, &c, &a), Some(given));
+        assert_eq!(cache.get(&operation("u", 1), &c, &a), None);
+        assert_eq!(cache.get(&o, &Circumstances { in_transaction: true }, &a), None);
+        assert_eq!(cache.get(&o, &c, &Approvals::from(["dba".to_owned()])), None);
+        let other_kind = Operation { kinds: [Box::from("call")].into_iter().collect(), ..o };
+        assert_eq!(cache.get(&other_kind, &c, &a), None);
+    }
+
+    #[test]
+    fn equal_hashes_are_not_taken_for_equal_facts() {
+        let cache = VerdictCache::default();
+        let (c, a) = (Circumstances::default(), Approvals::new());
+        let (mine, other) = (operation("mine", 1), operation("other", 1));
+        cache.put(&mine, &c, &a, &Decision::Allow { rules: [].into() });
+        let mut entries = cache.entries.lock().unwrap();
+        let entry = entries.remove(&cache.key(&mine, &c, &a)).unwrap();
+        entries.insert(cache.key(&other, &c, &a), entry);
+        drop(entries);
+        assert_eq!(cache.get(&other, &c, &a), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let cache = VerdictCache::default();
+        let (c, a) = (Circumstances::default(), Approvals::new());
+        let given = Decision::Allow { rules: [].into() };
+        for i in 0..MAX_ENTRIES + 10 {
+            cache.put(&operation(&i.to_string(), 1), &c, &a, &given);
+        }
+        assert_eq!(cache.len(), 10);
+        cache.put(&operation("large", MAX_EFFECTS + 1), &c, &a, &given);
+        assert_eq!(cache.len(), 10);
+    }
+}

@@ -443,7 +443,7 @@ fn validate(
             message: format!("{message}{help}"),
         }
     };
-    let errors = result.validation_errors().map(|e| place(e.policy_id(), e.into()));
+    let errors = result.validation_errors().map(|e| (false, place(e.policy_id(), e.into())));
     let mut errors: Vec<_> = errors.collect();
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
@@ -452,17 +452,17 @@ fn validate(
             ValidationWarning::ImpossiblePolicy(_)
             | ValidationWarning::InvalidActionApplication(_)
             | ValidationWarning::BidiCharsInString(_)
-            | ValidationWarning::BidiCharsInIdentifier(_) => errors.push(problem),
+            | ValidationWarning::BidiCharsInIdentifier(_) => errors.push((true, problem)),
             _ => warnings.push(problem),
         }
     }
     // A policy is checked once for every kind of caller, action and object: one finding for each
-    // place in the text is enough.
-    let order = |p: &Problem| {
+    // place in the text is enough, and what follows from an error is not told beside it.
+    errors.sort_by_cached_key(|(follows, p)| {
         let file = files.iter().position(|(name, _)| *name == p.file);
-        (file, p.line, p.policy.clone(), p.message.clone())
-    };
-    errors.sort_by_cached_key(order);
-    errors.dedup_by(|a, b| (&a.file, a.line, &a.policy) == (&b.file, b.line, &b.policy));
-    if errors.is_empty() { Ok(warnings) } else { Err(PolicyError { problems: errors }) }
+        (file, p.line, p.policy.clone(), *follows, p.message.clone())
+    });
+    let mut problems: Vec<Problem> = errors.into_iter().map(|(_, problem)| problem).collect();
+    problems.dedup_by(|a, b| (&a.file, a.line, &a.policy) == (&b.file, b.line, &b.policy));
+    if problems.is_empty() { Ok(warnings) } else { Err(PolicyError { problems }) }
 }

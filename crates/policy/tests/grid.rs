@@ -3,6 +3,8 @@
 //! `PORTCULLIS_BLESS=1 cargo test -p portcullis-policy --test grid` writes the file anew; the diff
 //! is then what a reviewer reads.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! What a session's judge answers: holds, approvals, mixtures, failures, columns.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 mod common;
 
 use common::*;
