@@ -245,14 +245,15 @@ impl Place {
         ]);
     }
 
-    /// True where the path has the parts an object of its kind must have. Anything else is a name
-    /// that was not found: were it given the type it claims to have, rules on its schema would
-    /// silently not apply.
+    /// True where the path has the parts an object of its kind must have (`?` stands for a part
+    /// that is not known). Anything else is a name that was not found: were it given the type it
+    /// claims to have, rules on its schema would silently not apply.
     fn is_placed(&self, object: &Object) -> bool {
         let path = object.path.as_slice();
         let depth = match object.kind {
             ObjectKind::Connection => {
-                return matches!(path, []) || matches!(path, [name] if **name == *self.facts.name);
+                let here = [&*self.facts.name, &*self.facts.database];
+                return matches!(path, []) || matches!(path, [name] if here.contains(&&**name));
             }
             ObjectKind::Database => 1,
             ObjectKind::Schema => 2,
@@ -260,7 +261,7 @@ impl Place {
             ObjectKind::Column => 4,
             _ => return true,
         };
-        path.len() == depth && path.iter().all(|name| !name.is_empty())
+        path.len() == depth && path.iter().all(|name| !matches!(&**name, "" | "?"))
     }
 
     fn ancestors(
@@ -446,6 +447,8 @@ mod tests {
         check(ObjectKind::Relation, &["public", "orders"], true);
         check(ObjectKind::Relation, &["shop", "", "orders"], true);
         check(ObjectKind::Relation, &["orders"], true);
+        check(ObjectKind::Relation, &["shop", "?", "orders"], true);
+        check(ObjectKind::Connection, &["shop"], false);
         check(ObjectKind::Connection, &["a/b"], false);
         check(ObjectKind::Connection, &["another"], true);
         check(ObjectKind::Setting, &["role"], false);

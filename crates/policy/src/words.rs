@@ -1,7 +1,8 @@
 //! An effect in words a person, a model and a log can read: the `what` of a verdict.
 //!
 //! These words reach callers and records, so they hold names of the target's objects only: no file
-//! name, no command line, no host (those are literals of the request) and nothing invisible.
+//! name, no command line, no host, no number of a lock (those are literals of the request) and
+//! nothing invisible.
 
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use std::fmt::Write as _;
@@ -40,8 +41,11 @@ fn object_in_words(object: &Object, database: &str) -> String {
         ObjectKind::Host => return "another host".to_owned(),
         ObjectKind::Backend => return "another session".to_owned(),
         ObjectKind::Unknown => return "something that cannot be read".to_owned(),
+        ObjectKind::LargeObject => return "a large object".to_owned(),
+        ObjectKind::Channel => return "a notification channel".to_owned(),
+        ObjectKind::Lock if object.path.len() < 3 => return "an advisory lock".to_owned(),
+        ObjectKind::Lock => "",
         ObjectKind::Routine => "function ",
-        ObjectKind::LargeObject => "large object ",
         other => &format!("{} ", other.as_str()),
     };
     let mut names = object.path.as_slice();
@@ -53,7 +57,7 @@ fn object_in_words(object: &Object, database: &str) -> String {
     }
     if names.is_empty() {
         return match object.kind {
-            ObjectKind::Relation => "a relation".to_owned(),
+            ObjectKind::Relation | ObjectKind::Lock => "a relation".to_owned(),
             _ => format!("the {}", kind.trim_end()),
         };
     }

@@ -138,6 +138,7 @@ fn controls() -> Vec<(&'static str, Operation)> {
         one("notify", "notify", channel.clone()),
         one("pg_notify", "select", channel.clone()),
         ("listen and notify", operation(&["listen", "notify"], [channel])),
+        one("pg_reload_conf", "select", control(Kind::Connection, &["shop"])),
         one("pg_terminate_backend", "select", control(Kind::Backend, &["42"])),
     ]
 }
