@@ -1,1 +1,19 @@
-//! Cedar schema, packs and the judge
+//! Cedar schema, packs and the judge: may it run, may it run unreviewed, may it be seen.
+//!
+//! [`Policies`] are loaded once from files; each session gets its [`SessionPolicy`], which answers
+//! for every request with a [`Decision`] and for every column with a [`Reveal`].
+//!
+//! *Architecture invariant:* no I/O and no clock here, and no fact given to Cedar holds a literal
+//! of a request: policy decides on what a request does, never on the text it is written in.
+
+mod cache;
+mod facts;
+mod load;
+mod packs;
+mod session;
+mod words;
+
+pub use facts::SCHEMA;
+pub use load::{DEFAULT_DENY, POLICY_ERROR, Policies, PolicyError, Problem};
+pub use packs::{PACKS, pack};
+pub use session::{Decision, Reveal, SessionPolicy};

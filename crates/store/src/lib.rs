@@ -1,1 +1,16 @@
-//! Control-plane state over SQLite
+//! Control-plane state over SQLite: reviews, so far. Beside the life of a request, where it waits
+//! for people.
+//!
+//! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
+//! where the database gave none, and a database that is damaged, locked, read-only or newer than
+//! this program is not opened at all.
+
+mod decide;
+mod desk;
+mod open;
+mod rows;
+
+pub use decide::{DecideError, Outcome};
+pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
+pub use open::{Store, StoreError};
+pub use rows::{Filter, ReviewRow, Reviewed, Status};

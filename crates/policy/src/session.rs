@@ -1,0 +1,462 @@
+//! The judge of one session: policies sliced to its caller and connection, asked effect by effect.
+//! Stands between the codec, which says what a request would do, and the gate.
+
+use crate::cache::VerdictCache;
+use crate::facts::{self, Place, RequestFacts, Unspeakable};
+use crate::load::{ACTIONS, DEFAULT_DENY, MaskBy, POLICY_ERROR, Policies, REVEAL, Rule};
+use crate::words::effect_in_words;
+use cedar_policy::{
+    AuthorizationError, Authorizer, Context, Effect as Side, Entities, Entity, EntityUid,
+    PolicySet, PrincipalConstraint, Request, ResourceConstraint, Response,
+};
+use portcullis_core::effect::{Certainty, Effect, Operation};
+use portcullis_core::mask::Strategy;
+use portcullis_core::refusal::{RefusalClass, Retry};
+use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Most effects of one request: a decision on more would hold up everybody else.
+const MAX_EFFECTS: usize = 10_000;
+/// Most sliced policy sets kept for all sessions together.
+const MAX_SLICES: usize = 4_096;
+
+/// The answer to one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may run.
+    Allow {
+        /// The ids of the permits that matched, in policy order.
+        rules: Arc<[String]>,
+    },
+    /// It may run once each of these groups has approved this exact request.
+    Hold {
+        /// The groups still to be asked.
+        groups: BTreeSet<String>,
+        /// The first forbid an approval lifts.
+        ground: Ground,
+    },
+    /// It may not run.
+    Refuse {
+        /// The kind of refusal.
+        class: RefusalClass,
+        /// Whether asking again can help.
+        retry: Retry,
+        /// The deciding rule and its words.
+        ground: Ground,
+    },
+}
+
+/// The answer on one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reveal {
+    /// Its values may be seen.
+    Show,
+    /// Its values are masked.
+    Mask {
+        /// How.
+        strategy: Strategy,
+        /// By which rule.
+        rule: String,
+    },
+}
+
+/// The judge of one session.
+pub struct SessionPolicy {
+    policies: Arc<Policies>,
+    place: Place,
+    database: String,
+    principal: EntityUid,
+    /// `None` where the caller cannot be said in Cedar: then nothing is decided.
+    caller: Option<Entity>,
+    /// Rules whose scope can admit this caller and this connection.
+    rules: Vec<usize>,
+    slices: [OnceLock<Option<Slice>>; ACTIONS],
+    authorizer: Authorizer,
+    cache: VerdictCache,
+}
+
+/// What one action of one session is decided with.
+struct Slice {
+    set: Arc<PolicySet>,
+    entities: Entities,
+}
+
+impl fmt::Debug for SessionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionPolicy({}, {} rules)", self.principal, self.rules.len())
+    }
+}
+
+/// What Cedar says of one effect.
+enum Answer {
+    Allowed(Vec<usize>),
+    /// The forbids that matched, in policy order; empty where no permit did.
+    Refused(Vec<usize>),
+    Failed(String),
+}
+
+/// The answer on all effects under one set of approvals.
+enum Outcome {
+    Allow(BTreeSet<usize>),
+    Hold { groups: BTreeSet<String>, ground: Ground },
+    Refuse { class: RefusalClass, retry: Retry, ground: Ground },
+}
+
+impl Policies {
+    /// The judge for one caller on one connection. `admitted` are the groups that the
+    /// connection's configuration admits.
+    #[must_use]
+    pub fn for_session(
+        self: &Arc<Self>,
+        standing: &Standing,
+        admitted: &[String],
+    ) -> SessionPolicy {
+        let place = Place::new(&standing.connection, admitted);
+        let caller = facts::principal(&self.types, &standing.principal).ok();
+        let scope = Scope {
+            policies: self,
+            principal: self.types.principal(&standing.principal),
+            groups: standing.principal.groups.iter().map(|g| self.types.group(g)).collect(),
+            environment: self.types.environment(&standing.connection.environment),
+            connection: &place.id,
+        };
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| scope.admits(rule));
+        SessionPolicy {
+            rules: rules.map(|(i, _)| i).collect(),
+            principal: scope.principal.clone(),
+            policies: Arc::clone(self),
+            database: standing.connection.database.clone(),
+            place,
+            caller,
+            slices: [const { OnceLock::new() }; ACTIONS],
+            authorizer: Authorizer::new(),
+            cache: VerdictCache::default(),
+        }
+    }
+
+    /// The policy set of these rules, shared by all sessions that have the same.
+    fn slice(&self, rules: Vec<usize>) -> Option<Arc<PolicySet>> {
+        let mut slices = self.slices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(set) = slices.get(&rules) {
+            return Some(Arc::clone(set));
+        }
+        let members = rules.iter().filter_map(|i| self.rules.get(*i));
+        let set = PolicySet::from_policies(members.map(|rule| rule.policy.clone())).ok()?;
+        let set = Arc::new(set);
+        if slices.len() < MAX_SLICES {
+            slices.insert(rules, Arc::clone(&set));
+        }
+        Some(set)
+    }
+}
+
+/// What a session's requests have in common, as far as the scope of a policy can tell.
+struct Scope<'a> {
+    policies: &'a Policies,
+    principal: EntityUid,
+    groups: HashSet<EntityUid>,
+    environment: EntityUid,
+    connection: &'a str,
+}
+
+impl Scope<'_> {
+    /// False only where the policy can never match in this session: leaving it out changes nothing.
+    fn admits(&self, rule: &Rule) -> bool {
+        let among = |uid: &EntityUid| *uid == self.principal || self.groups.contains(uid);
+        let is = |name| self.principal.type_name() == name;
+        let principal = match &rule.policy.principal_constraint() {
+            PrincipalConstraint::Any => true,
+            PrincipalConstraint::In(uid) => among(uid),
+            PrincipalConstraint::Eq(uid) => *uid == self.principal,
+            PrincipalConstraint::Is(name) => is(name),
+            PrincipalConstraint::IsIn(name, uid) => is(name) && among(uid),
+        };
+        principal
+            && match &rule.policy.resource_constraint() {
+                ResourceConstraint::Any | ResourceConstraint::Is(_) => true,
+                ResourceConstraint::In(uid)
+                | ResourceConstraint::Eq(uid)
+                | ResourceConstraint::IsIn(_, uid) => self.holds(uid),
+            }
+    }
+
+    /// False only for an object outside this connection.
+    fn holds(&self, uid: &EntityUid) -> bool {
+        let types = &self.policies.types;
+        if types.is_environment(uid.type_name()) {
+            return *uid == self.environment;
+        }
+        let id: &str = uid.id().unescaped();
+        let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        !types.is_object(uid.type_name()) || id.strip_prefix(self.connection).is_some_and(below)
+    }
+}
+
+impl SessionPolicy {
+    /// Decides on an operation, given the groups that have approved this exact request.
+    ///
+    /// Every effect must be allowed; one that is refused refuses them all; where approvals alone
+    /// are missing, the request is held for every group that must still approve.
+    pub fn decide(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Decision {
+        // INVARIANT: a decision is a function of the effects, the kinds, the circumstances and
+        // the approvals, under a standing and a policy version that are fixed for the session.
+        // No fact that reaches Cedar holds a literal of the request, a time or a random number,
+        // so remembering it under those four is sound.
+        if let Some(known) = self.cache.get(operation, circumstances, approvals) {
+            return known;
+        }
+        let decision = self.decide_afresh(operation, circumstances, approvals);
+        self.cache.put(operation, circumstances, approvals, &decision);
+        decision
+    }
+
+    fn decide_afresh(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Decision {
+        if let Some(refusal) = self.undecidable(operation) {
+            return refusal;
+        }
+        let facts = |approvals| RequestFacts::new(&self.place, operation, circumstances, approvals);
+        match self.ask_all(operation, &facts(approvals)) {
+            Outcome::Allow(rules) => Decision::Allow { rules: self.names(&rules) },
+            Outcome::Refuse { class, retry, ground } => Decision::Refuse { class, retry, ground },
+            Outcome::Hold { groups, ground } => {
+                // Nobody is asked for an approval that would not let the request run.
+                let granted = approvals.union(&groups).cloned().collect();
+                match self.ask_all(operation, &facts(&granted)) {
+                    Outcome::Allow(_) => Decision::Hold { groups, ground },
+                    Outcome::Refuse { class, retry, ground } => {
+                        Decision::Refuse { class, retry, ground }
+                    }
+                    Outcome::Hold { mut ground, .. } => {
+                        ground.reason = "an approval would not lift this rule".to_owned();
+                        let (class, retry) = (RefusalClass::Policy, Retry::Never);
+                        Decision::Refuse { class, retry, ground }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refuses what is no question: nothing to decide on, or too much.
+    fn undecidable(&self, operation: &Operation) -> Option<Decision> {
+        let (class, rule, reason) = match operation.effects.len() {
+            0 => (RefusalClass::Unreadable, DEFAULT_DENY, "nothing is known of what it does"),
+            1..=MAX_EFFECTS => return None,
+            _ => {
+                (RefusalClass::Limit, "effects-per-request", "it touches too many objects at once")
+            }
+        };
+        let ground = Ground {
+            rule: rule.to_owned(),
+            reason: reason.to_owned(),
+            hint: None,
+            what: "the request".to_owned(),
+        };
+        Some(Decision::Refuse { class, retry: Retry::AfterChange, ground })
+    }
+
+    /// May this caller see this column? `default_strategy` is what the column's own mask rule says.
+    ///
+    /// Column path: database, schema, relation, column.
+    pub fn reveal(
+        &self,
+        column_path: [&str; 4],
+        sensitive: bool,
+        labels: &BTreeSet<String>,
+        default_strategy: Option<Strategy>,
+    ) -> Reveal {
+        let own = default_strategy.unwrap_or(Strategy::Redact);
+        let column = self.place.column(&self.policies.types, column_path, sensitive, labels);
+        let answer = column.and_then(|c| self.ask(REVEAL, c, Context::empty()));
+        let forbids = match answer {
+            Ok(Answer::Allowed(_)) => return Reveal::Show,
+            Ok(Answer::Refused(forbids)) => forbids,
+            Ok(Answer::Failed(_)) | Err(Unspeakable) => {
+                return Reveal::Mask { strategy: Strategy::Redact, rule: POLICY_ERROR.to_owned() };
+            }
+        };
+        let strategies = forbids.iter().filter_map(|i| self.policies.rules.get(*i)).map(|rule| {
+            let strategy = match rule.mask {
+                Some(MaskBy::Strategy(strategy)) => strategy,
+                Some(MaskBy::Label) | None => own,
+            };
+            (strategy, &rule.id)
+        });
+        // Of several rules the one that shows least decides; of equal ones the first.
+        match strategies.reduce(|a, b| if hides(b.0) > hides(a.0) { b } else { a }) {
+            Some((strategy, rule)) => Reveal::Mask { strategy, rule: rule.clone() },
+            None => Reveal::Mask { strategy: Strategy::Redact, rule: DEFAULT_DENY.to_owned() },
+        }
+    }
+
+    /// The version of the policies in force.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.policies.version()
+    }
+
+    fn names(&self, rules: &BTreeSet<usize>) -> Arc<[String]> {
+        rules.iter().filter_map(|i| self.policies.rules.get(*i)).map(|r| r.id.clone()).collect()
+    }
+
+    fn ask_all(&self, operation: &Operation, facts: &RequestFacts) -> Outcome {
+        let mut allowed = BTreeSet::new();
+        let mut held: Option<(BTreeSet<String>, Ground)> = None;
+        let mut seen = HashSet::with_capacity(operation.effects.len());
+        for effect in operation.effects.iter().filter(|effect| seen.insert(*effect)) {
+            match self.ask_effect(effect, facts) {
+                Outcome::Allow(rules) => allowed.extend(rules),
+                refuse @ Outcome::Refuse { .. } => return refuse,
+                Outcome::Hold { groups, ground } => match &mut held {
+                    Some((all, _)) => all.extend(groups),
+                    None => held = Some((groups, ground)),
+                },
+            }
+        }
+        match held {
+            Some((groups, ground)) => Outcome::Hold { groups, ground },
+            None => Outcome::Allow(allowed),
+        }
+    }
+
+    fn ask_effect(&self, effect: &Effect, facts: &RequestFacts) -> Outcome {
+        let ask = || {
+            let resource = self.place.resource(&self.policies.types, &effect.object)?;
+            let context = facts.context(effect)?;
+            let answer = self.ask(effect.verb as usize, resource.entity, context)?;
+            Ok::<_, Unspeakable>((answer, resource.unresolved))
+        };
+        let what = || effect_in_words(effect, &self.database);
+        let failed = |reason| Outcome::Refuse {
+            class: RefusalClass::Unavailable,
+            retry: Retry::Never,
+            ground: Ground { rule: POLICY_ERROR.to_owned(), reason, hint: None, what: what() },
+        };
+        let (answer, unresolved) = match ask() {
+            Ok(answered) => answered,
+            Err(Unspeakable) => return failed("the facts could not be put to policy".to_owned()),
+        };
+        let forbids: Vec<&Rule> = match answer {
+            Answer::Allowed(rules) => return Outcome::Allow(rules.into_iter().collect()),
+            Answer::Failed(reason) => return failed(reason),
+            Answer::Refused(rules) => {
+                rules.iter().filter_map(|i| self.policies.rules.get(*i)).collect()
+            }
+        };
+        if let Some(first) = forbids.first()
+            && forbids.iter().all(|rule| rule.review.is_some())
+        {
+            let groups = forbids.iter().filter_map(|rule| rule.review.clone()).collect();
+            return Outcome::Hold { groups, ground: ground(first, what()) };
+        }
+        let class = match effect.certainty {
+            Certainty::Unreadable => RefusalClass::Unreadable,
+            _ if unresolved => RefusalClass::Unresolved,
+            _ => RefusalClass::Policy,
+        };
+        match forbids.iter().find(|rule| rule.review.is_none()) {
+            Some(rule) => {
+                Outcome::Refuse { class, retry: rule.retry, ground: ground(rule, what()) }
+            }
+            None => Outcome::Refuse {
+                class,
+                retry: Retry::Never,
+                ground: Ground {
+                    rule: DEFAULT_DENY.to_owned(),
+                    reason: "no rule permits it".to_owned(),
+                    hint: None,
+                    what: what(),
+                },
+            },
+        }
+    }
+
+    /// Puts one question to Cedar.
+    fn ask(
+        &self,
+        action: usize,
+        resource: Entity,
+        context: Context,
+    ) -> Result<Answer, Unspeakable> {
+        let slice = self.slices.get(action).ok_or(Unspeakable)?;
+        let slice = slice.get_or_init(|| self.build_slice(action)).as_ref().ok_or(Unspeakable)?;
+        let (action, _) = self.policies.actions.get(action).ok_or(Unspeakable)?;
+        let request = Request::new(
+            self.principal.clone(),
+            action.clone(),
+            resource.uid(),
+            context,
+            Some(&self.policies.schema),
+        )
+        .map_err(|_| Unspeakable)?;
+        let entities = slice.entities.clone().add_entities([resource], None);
+        let entities = entities.map_err(|_| Unspeakable)?;
+        Ok(self.read(&self.authorizer.is_authorized(&request, &slice.set, &entities)))
+    }
+
+    fn read(&self, response: &Response) -> Answer {
+        // Cedar skips a policy that raises an error: a forbid among them would be no forbid.
+        let mut failed: Vec<_> = response
+            .diagnostics()
+            .errors()
+            .map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id().to_string())
+            .collect();
+        if !failed.is_empty() {
+            failed.sort();
+            return Answer::Failed(format!("rule {} cannot be evaluated", failed.join(", ")));
+        }
+        let known = |id| self.policies.by_id.get(id).copied();
+        let Some(mut rules) =
+            response.diagnostics().reason().map(known).collect::<Option<Vec<_>>>()
+        else {
+            return Answer::Failed("a rule that is not known decided".to_owned());
+        };
+        rules.sort_unstable();
+        match response.decision() {
+            cedar_policy::Decision::Allow => Answer::Allowed(rules),
+            cedar_policy::Decision::Deny => {
+                let forbids = |i: &usize| {
+                    self.policies.rules.get(*i).is_some_and(|r| r.policy.effect() == Side::Forbid)
+                };
+                rules.retain(forbids);
+                Answer::Refused(rules)
+            }
+        }
+    }
+
+    fn build_slice(&self, action: usize) -> Option<Slice> {
+        let rules = self.rules.iter().copied().filter(|i| {
+            self.policies.rules.get(*i).is_some_and(|rule| rule.actions & (1 << action) != 0)
+        });
+        let set = self.policies.slice(rules.collect())?;
+        let (_, entities) = self.policies.actions.get(action)?;
+        let caller = self.caller.clone()?;
+        let entities = entities.clone().add_entities([caller], None).ok()?;
+        Some(Slice { set, entities })
+    }
+}
+
+/// How much a strategy hides.
+const fn hides(strategy: Strategy) -> u8 {
+    match strategy {
+        Strategy::Partial => 0,
+        Strategy::Hash => 1,
+        Strategy::Redact => 2,
+        Strategy::Null => 3,
+    }
+}
+
+fn ground(rule: &Rule, what: String) -> Ground {
+    Ground { rule: rule.id.clone(), reason: rule.reason.clone(), hint: rule.hint.clone(), what }
+}

@@ -1,0 +1,120 @@
+//! What is refused at load, and how the message helps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod common;
+
+use common::load;
+use portcullis_policy::{PACKS, Policies, pack};
+
+fn check(text: &str, expect: &str) {
+    let files = [("a.cedar".to_owned(), text.to_owned())];
+    let error = Policies::load(&files).expect_err(text).to_string();
+    assert!(error.contains(expect), "{error}\n  should say: {expect}");
+}
+
+#[test]
+fn packs_load_without_a_warning() {
+    for (name, text) in PACKS {
+        let policies = load(&[text]);
+        assert_eq!(policies.warnings(), [], "{name}");
+        assert_eq!(pack(name), Some(*text));
+    }
+    assert_eq!(pack("no-such-pack"), None);
+}
+
+#[test]
+fn every_policy_has_an_id_of_its_own() {
+    check("\npermit (principal, action, resource);", "a.cedar:2: every policy needs an @id");
+    check("@id(\"\") permit (principal, action, resource);", "every policy needs an @id");
+    check("@id(\"a b\") permit (principal, action, resource);", "an @id has at most 64");
+    check("@id(\"default-deny\") permit (principal, action, resource);", "the gateway itself uses");
+    let two = "@id(\"a\") permit (principal, action, resource);\n// b\n@id(\"a\") forbid (principal, action, resource);";
+    check(two, "a.cedar:3: policy \"a\": this @id is taken by a.cedar:1");
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let one = "@id(\"a\") permit (principal, action, resource);";
+    let error = Policies::load(&[file("x.cedar", one), file("y.cedar", one)]).unwrap_err();
+    assert_eq!(error.to_string(), "y.cedar:1: policy \"a\": this @id is taken by x.cedar:1");
+    let other = "@id(\"b\") permit (principal, action, resource);";
+    let error = Policies::load(&[file("x.cedar", one), file("x.cedar", other)]).unwrap_err();
+    assert_eq!(error.to_string(), "x.cedar: two policy files go by this name");
+}
+
+#[test]
+fn annotations_are_known_and_stand_where_they_mean_something() {
+    let rest = "forbid (principal, action == Action::\"read\", resource);";
+    check(
+        &format!("@id(\"a\") @resaon(\"x\") {rest}"),
+        "no annotation @resaon; did you mean @reason?",
+    );
+    check(&format!("@id(\"a\") @severity(\"x\") {rest}"), "there are @id, @reason");
+    check(&format!("@id(\"a\") @retry(\"soon\") {rest}"), "@retry is one of");
+    check(&format!("@id(\"a\") @mask(\"null\") {rest}"), "@mask belongs on a forbid with action");
+    check(&format!("@id(\"a\") @reason(\"{}\") {rest}", "x".repeat(401)), "at most 400 bytes");
+    check(&format!("@id(\"a\") @review(\"dba\") {rest}"), "context.approvals.contains(\"dba\")");
+    let wrong = "forbid (principal, action == Action::\"read\", resource) unless { context.approvals.contains(\"sec\") };";
+    check(&format!("@id(\"a\") @review(\"dba\") {wrong}"), "context.approvals.contains(\"dba\")");
+    for annotation in ["@review(\"dba\")", "@mask(\"null\")", "@retry(\"never\")"] {
+        let text = format!("@id(\"a\") {annotation} permit (principal, action, resource);");
+        check(&text, "only a forbid has one");
+    }
+    let reveal = "forbid (principal, action == Action::\"reveal\", resource);";
+    check(&format!("@id(\"a\") @mask(\"blur\") {reveal}"), "@mask is one of");
+    check(&format!("@id(\"a\") @review(\"dba\") {reveal}"), "`reveal` is not one");
+    load(&[&format!("@id(\"a\") @mask(\"by-label\") {reveal}")]);
+}
+
+#[test]
+fn what_strict_validation_refuses_is_not_loaded() {
+    let policy = |when: &str| {
+        format!(
+            "@id(\"ok\") permit (principal, action, resource);\n\n@id(\"a\") forbid (principal, action in Action::\"run\", resource)\nwhen {{ {when} }};"
+        )
+    };
+    check(&policy("context.aproval"), "a.cedar:4: policy \"a\": attribute `aproval` in context");
+    check(&policy("resource.sensitive"), "a.cedar:4: policy \"a\"");
+    check(&policy("context.extent == 1"), "a.cedar:4: policy \"a\"");
+    check(&policy("principal in Group::\"a\" && resource is Tabel"), "Tabel");
+    check(&policy("resource is Relation && resource is Column"), "policy is impossible");
+    check("@id(\"a\") forbid (principal, action == Action::\"raed\", resource);", "raed");
+    check(
+        "@id(\"a\") forbid (principal, action == Action::\"reveal\", resource is Relation);",
+        "a.cedar:1",
+    );
+    check(
+        "@id(\"a\") forbid (principal, action == Action::\"read\", resource) when { context.kind == \"x\u{202e}\" };",
+        "BIDI control",
+    );
+}
+
+#[test]
+fn syntax_errors_name_their_line() {
+    check("@id(\"a\") permit (principal, action, resource);\n\nforbid principal;", "a.cedar:3: ");
+    check("@id(\"a\")\npermit (principal == ?principal, action, resource);", "template");
+    check(&format!("//{}", " ".repeat(2 << 20)), "over 1048576 bytes");
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    let text = "permit (principal, action, resource);\n@id(\"a\") @nope permit (principal, action, resource);";
+    let error = Policies::load(&[("a.cedar".to_owned(), text.to_owned())]).unwrap_err();
+    assert_eq!(error.problems.len(), 2, "{error}");
+}
+
+#[test]
+fn the_version_depends_on_names_and_texts() {
+    let version = |name: &str, text: &str| {
+        Policies::load(&[(name.to_owned(), text.to_owned())]).unwrap().version().to_owned()
+    };
+    let text = "@id(\"a\") permit (principal, action, resource);";
+    assert_eq!(version("a", text).len(), 12);
+    assert_eq!(version("a", text), version("a", text));
+    assert_ne!(version("a", text), version("b", text));
+    assert_ne!(version("a", text), version("a", &format!("{text} ")));
+}

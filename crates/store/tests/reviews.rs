@@ -1,0 +1,462 @@
+//! Reviews from filing to use: repeats, races, restart, expiry, withdrawal, four eyes, quorum.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use portcullis_core::digest::{Digest, Digester};
+use portcullis_core::id::{RequestId, ReviewId, SessionId};
+use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
+use portcullis_core::protocol::{ProtocolKind, Shown};
+use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use portcullis_core::time::Timestamp;
+use portcullis_core::verdict::{ConnectionFacts, Ground, Standing};
+use portcullis_store::{
+    DecideError, Filter, MAX_PENDING, Outcome, ReviewDesk, ReviewRow, ReviewSettings, Status, Store,
+};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const ISSUER: &str = "https://idp.example.com";
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+}
+
+fn later(by: Duration) -> Timestamp {
+    now().plus(by)
+}
+
+fn groups(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+fn caller(kind: PrincipalKind, subject: &str, of: &[&str]) -> Principal {
+    Principal {
+        kind,
+        subject: subject.to_owned(),
+        name: subject.to_uppercase(),
+        issuer: ISSUER.to_owned(),
+        acting_for: (kind == PrincipalKind::Agent).then(|| "alice".to_owned()),
+        groups: groups(of),
+        token_id: None,
+        expires: Timestamp::from_micros(i64::MAX),
+    }
+}
+
+fn person(subject: &str, of: &[&str]) -> Reviewer {
+    Reviewer::new(caller(PrincipalKind::Person, subject, of)).unwrap()
+}
+
+fn digest(text: &str) -> Digest {
+    Digester::new("test").part(text.as_bytes()).finish()
+}
+
+fn ask_of(principal: Principal, statement: &str, of: &[&str]) -> Ask {
+    let connection = ConnectionFacts {
+        name: "orders-db".to_owned(),
+        environment: "production".to_owned(),
+        protocol: ProtocolKind::Postgres,
+        database: "shop".to_owned(),
+        role: "app".to_owned(),
+    };
+    Ask {
+        session: SessionId::from_bits(1),
+        request: RequestId::from_bits(2),
+        standing: Standing { principal, connection },
+        digest: digest(statement),
+        shown: Shown { statements: vec![statement.to_owned()], parameters: vec![vec![None]] },
+        operation: "DELETE · delete shop.public.orders".to_owned(),
+        groups: groups(of),
+        ground: Ground {
+            rule: "writes-need-review".to_owned(),
+            reason: "changes are signed off".to_owned(),
+            hint: None,
+            what: "DELETE on public.orders".to_owned(),
+        },
+        at: now(),
+    }
+}
+
+fn ask(statement: &str, of: &[&str]) -> Ask {
+    ask_of(caller(PrincipalKind::Agent, "claude", &["agents"]), statement, of)
+}
+
+struct Fixture {
+    desk: ReviewDesk,
+    store: Store,
+    _dir: tempfile::TempDir,
+}
+
+async fn fixture(ttl: Duration) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, desk) = open(&dir.path().join("store.db"), ttl).await;
+    Fixture { desk, store, _dir: dir }
+}
+
+async fn open(path: &Path, ttl: Duration) -> (Store, ReviewDesk) {
+    let store = Store::open(path).await.unwrap();
+    (store.clone(), ReviewDesk::new(store, ReviewSettings { ttl }, now))
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn row(desk: &ReviewDesk, review: ReviewId) -> ReviewRow {
+    desk.get(review).await.unwrap().unwrap()
+}
+
+async fn status(desk: &ReviewDesk, ticket: &Ticket) -> Status {
+    row(desk, ticket.review).await.status
+}
+
+/// Waits until the background task has written a withdrawal down.
+async fn until(desk: &ReviewDesk, ticket: &Ticket, expect: Status) {
+    for _ in 0..200 {
+        if status(desk, ticket).await == expect {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(status(desk, ticket).await, expect);
+}
+
+#[tokio::test]
+async fn an_approval_is_used_once_for_the_same_bytes() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    assert!(!desk.consume_ready(&ticket).await);
+    let early = desk.consume(&ticket, ticket.digest, now()).await;
+    assert!(matches!(early, Err(DeskError::NoApproval(_))), "{early:?}");
+    let outcome = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    assert_eq!(outcome, Ok(Outcome::Approved));
+    assert_eq!(desk.decided(&ticket).await, Decision::Approved);
+    assert!(desk.consume_ready(&ticket).await);
+    let other = desk.consume(&ticket, digest("b"), now()).await;
+    assert!(matches!(other, Err(DeskError::NoApproval(_))), "{other:?}");
+    let forged = Ticket { digest: digest("b"), ..ticket.clone() };
+    let forged = desk.consume(&forged, digest("b"), now()).await;
+    assert!(matches!(forged, Err(DeskError::NoApproval(_))), "{forged:?}");
+    assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(groups(&["dba"])));
+    let again = desk.consume(&ticket, ticket.digest, now()).await;
+    assert!(matches!(again, Err(DeskError::NoApproval(_))), "{again:?}");
+    assert!(!desk.consume_ready(&ticket).await);
+    assert_eq!(status(desk, &ticket).await, Status::Used);
+    let next = desk.file(ask("a", &["dba"])).await.unwrap();
+    assert_ne!(next.review, ticket.review, "a used approval is not found again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_takers_one_wins() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    for round in 0..5 {
+        let ticket = desk.file(ask(&round.to_string(), &["dba"])).await.unwrap();
+        desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+        let takers: Vec<_> = (0..8)
+            .map(|_| {
+                let (desk, ticket) = (desk.clone(), ticket.clone());
+                tokio::spawn(async move { desk.consume(&ticket, ticket.digest, now()).await })
+            })
+            .collect();
+        let mut won = 0;
+        for taker in takers {
+            match taker.await.unwrap() {
+                Ok(approvals) => {
+                    assert_eq!(approvals, groups(&["dba"]));
+                    won += 1;
+                }
+                Err(error) => assert!(matches!(error, DeskError::NoApproval(_)), "{error}"),
+            }
+        }
+        assert_eq!(won, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_repeat_never_asks_twice() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let filers: Vec<_> = (0..8)
+        .map(|_| {
+            let desk = desk.clone();
+            tokio::spawn(async move { desk.file(ask("same", &["dba"])).await.unwrap() })
+        })
+        .collect();
+    let mut tickets = Vec::new();
+    for filer in filers {
+        tickets.push(filer.await.unwrap());
+    }
+    assert!(tickets.windows(2).all(|pair| pair[0] == pair[1]));
+    let found = desk.list(&Filter::default()).await.unwrap();
+    assert_eq!((found.len(), found[0].repeats), (1, 7));
+    desk.approve(tickets[0].review, &person("dora", &["dba"]), now()).await.unwrap();
+    let after = desk.file(ask("same", &["dba"])).await.unwrap();
+    assert_eq!(after.review, tickets[0].review, "an approval not yet used is found as well");
+    assert!(desk.consume_ready(&after).await);
+    // Policy now asks more than that review did.
+    let more = desk.file(ask("same", &["dba", "security"])).await.unwrap();
+    assert_ne!(more.review, after.review);
+    assert_eq!(status(desk, &after).await, Status::Withdrawn);
+}
+
+#[tokio::test]
+async fn who_waits_is_told_at_once() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let waiter = |ticket: &Ticket| {
+        let (desk, ticket) = (desk.clone(), ticket.clone());
+        tokio::spawn(async move { desk.decided(&ticket).await })
+    };
+    let soon = Duration::from_secs(5);
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let waiting = waiter(&ticket);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished());
+    desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+    let told = tokio::time::timeout(soon, waiting).await.unwrap().unwrap();
+    assert_eq!(told, Decision::Approved);
+
+    let ticket = desk.file(ask("b", &["dba"])).await.unwrap();
+    let waiting = waiter(&ticket);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    desk.reject(ticket.review, &person("dora", &["dba"]), "too\nbroad", now()).await.unwrap();
+    let told = tokio::time::timeout(soon, waiting).await.unwrap().unwrap();
+    let reason = "too broad".to_owned();
+    assert_eq!(told, Decision::Rejected { by: "DORA".to_owned(), reason });
+    assert_eq!(status(desk, &ticket).await, Status::Rejected);
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    assert_eq!(late, Err(DecideError::Ended(Status::Rejected)));
+}
+
+#[tokio::test]
+async fn what_nobody_decides_lapses() {
+    let Fixture { desk, .. } = &fixture(Duration::from_millis(300)).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(5), desk.decided(&ticket)).await;
+    assert_eq!(told.unwrap(), Decision::Expired);
+    assert_eq!(status(desk, &ticket).await, Status::Expired);
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    assert_eq!(late, Err(DecideError::Ended(Status::Expired)));
+    let next = desk.file(ask("a", &["dba"])).await.unwrap();
+    assert_ne!(next.review, ticket.review);
+}
+
+#[tokio::test]
+async fn an_approval_lapses_as_well() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let dora = person("dora", &["dba"]);
+    let late = desk.approve(ticket.review, &dora, later(2 * HOUR)).await;
+    assert_eq!(late, Err(DecideError::Ended(Status::Expired)));
+    desk.approve(ticket.review, &dora, now()).await.unwrap();
+    let late = desk.consume(&ticket, ticket.digest, ticket.expires).await;
+    assert!(matches!(late, Err(DeskError::NoApproval(_))), "{late:?}");
+    assert!(desk.consume(&ticket, ticket.digest, now()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_withdrawn_request_cannot_be_approved() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    desk.withdraw(&ticket, Withdrawal::Disconnected);
+    until(desk, &ticket, Status::Withdrawn).await;
+    let found = row(desk, ticket.review).await;
+    assert_eq!(found.withdrawal, Some(Withdrawal::Disconnected));
+    assert_eq!(desk.decided(&ticket).await, Decision::Withdrawn);
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    assert_eq!(late, Err(DecideError::Ended(Status::Withdrawn)));
+}
+
+#[tokio::test]
+async fn one_of_two_waiting_sessions_does_not_withdraw_for_both() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let first = desk.file(ask("a", &["dba"])).await.unwrap();
+    let second = desk.file(ask("a", &["dba"])).await.unwrap();
+    let marker = desk.file(ask("marker", &["dba"])).await.unwrap();
+    desk.withdraw(&first, Withdrawal::Cancelled);
+    desk.withdraw(&marker, Withdrawal::Cancelled);
+    until(desk, &marker, Status::Withdrawn).await;
+    assert_eq!(status(desk, &second).await, Status::Pending);
+    desk.withdraw(&second, Withdrawal::Cancelled);
+    until(desk, &second, Status::Withdrawn).await;
+}
+
+#[tokio::test]
+async fn four_eyes_by_person() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let own = |r: Result<Outcome, DecideError>| matches!(r, Err(DecideError::OwnRequest(_)));
+    let alice = person("alice", &["dba"]);
+    assert!(own(desk.approve(ticket.review, &alice, now()).await), "whom it acts for");
+    let mut elsewhere = caller(PrincipalKind::Person, "alice", &["dba"]);
+    elsewhere.issuer = "https://other.example.com".to_owned();
+    let elsewhere = Reviewer::new(elsewhere).unwrap();
+    assert!(own(desk.approve(ticket.review, &elsewhere, now()).await), "known by subject alone");
+    let no = desk.reject(ticket.review, &alice, "no", now()).await;
+    assert!(matches!(no, Err(DecideError::OwnRequest(_))), "{no:?}");
+
+    let of_dora = caller(PrincipalKind::Person, "dora", &["dba"]);
+    let ticket = desk.file(ask_of(of_dora.clone(), "b", &["dba"])).await.unwrap();
+    let dora = Reviewer::new(of_dora.clone()).unwrap();
+    assert!(own(desk.approve(ticket.review, &dora, now()).await), "who asks");
+    let mut namesake = of_dora;
+    namesake.issuer = "https://other.example.com".to_owned();
+    let namesake = Reviewer::new(namesake).unwrap();
+    assert_eq!(desk.approve(ticket.review, &namesake, now()).await, Ok(Outcome::Approved));
+}
+
+#[tokio::test]
+async fn only_the_groups_asked_decide() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let outsider = person("otto", &["security", "agents"]);
+    let result = desk.approve(ticket.review, &outsider, now()).await;
+    assert_eq!(result, Err(DecideError::NotAsked(groups(&["dba"]))));
+    let result = desk.reject(ticket.review, &outsider, "no", now()).await;
+    assert_eq!(result, Err(DecideError::NotAsked(groups(&["dba"]))));
+    let dora = person("dora", &["dba"]);
+    let result = desk.reject(ticket.review, &dora, " \n", now()).await;
+    assert_eq!(result, Err(DecideError::NoReason));
+    let nowhere = ReviewId::from_bits(7);
+    let result = desk.approve(nowhere, &dora, now()).await;
+    assert_eq!(result, Err(DecideError::Unknown(nowhere)));
+    assert_eq!(desk.get(nowhere).await, Ok(None));
+    assert_eq!(status(desk, &ticket).await, Status::Pending);
+}
+
+#[tokio::test]
+async fn two_groups_are_two_people() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba", "security"])).await.unwrap();
+    let both = person("bob", &["dba", "security"]);
+    let waiting = Ok(Outcome::Waiting { groups: groups(&["security"]) });
+    assert_eq!(desk.approve(ticket.review, &both, now()).await, waiting);
+    let again = desk.approve(ticket.review, &both, now()).await;
+    assert_eq!(again, Err(DecideError::AlreadyYours(groups(&["security"]))));
+    assert!(!desk.consume_ready(&ticket).await);
+    assert_eq!(row(desk, ticket.review).await.waiting_for, groups(&["security"]));
+    // Bob stands for security, since Dora can only stand for dba.
+    let dora = person("dora", &["dba"]);
+    assert_eq!(desk.approve(ticket.review, &dora, now()).await, Ok(Outcome::Approved));
+    let found = row(desk, ticket.review).await;
+    assert_eq!((found.decisions.len(), found.waiting_for), (2, groups(&[])));
+    let late = desk.approve(ticket.review, &person("dan", &["dba"]), now()).await;
+    assert_eq!(late, Err(DecideError::Ended(Status::Approved)));
+    assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(groups(&["dba", "security"])));
+
+    let ticket = desk.file(ask("b", &["dba", "security"])).await.unwrap();
+    desk.approve(ticket.review, &dora, now()).await.unwrap();
+    let more = desk.approve(ticket.review, &person("dan", &["dba"]), now()).await;
+    assert_eq!(more, Err(DecideError::NotNeeded(groups(&["security"]))));
+    desk.reject(ticket.review, &dora, "changed my mind", now()).await.unwrap();
+    assert_eq!(status(desk, &ticket).await, Status::Rejected);
+}
+
+#[tokio::test]
+async fn an_approval_can_be_taken_back_by_a_no_until_it_is_used() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+    desk.reject(ticket.review, &person("dan", &["dba"]), "wait", now()).await.unwrap();
+    let late = desk.consume(&ticket, ticket.digest, now()).await;
+    assert!(matches!(late, Err(DeskError::NoApproval(_))), "{late:?}");
+}
+
+#[tokio::test]
+async fn one_principal_cannot_fill_the_desk() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    for i in 0..MAX_PENDING {
+        desk.file(ask(&i.to_string(), &["dba"])).await.unwrap();
+    }
+    let over = desk.file(ask("over", &["dba"])).await;
+    assert!(matches!(over, Err(DeskError::Full(_))), "{over:?}");
+    assert!(desk.file(ask("0", &["dba"])).await.is_ok(), "a repeat is no new review");
+    let other = caller(PrincipalKind::Agent, "other", &["agents"]);
+    assert!(desk.file(ask_of(other, "x", &["dba"])).await.is_ok());
+    let large = ask(&"x".repeat(5 << 20), &["dba"]);
+    assert!(matches!(desk.file(large).await, Err(DeskError::Full(_))));
+}
+
+#[test]
+fn reviews_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let run = |f: &mut dyn FnMut(&tokio::runtime::Runtime, &ReviewDesk)| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (store, desk) = runtime.block_on(open(&path, HOUR));
+        f(&runtime, &desk);
+        drop(desk);
+        runtime.block_on(store.close());
+    };
+    let (mut pending, mut approved, mut used) = (None, None, None);
+    run(&mut |runtime, desk| {
+        runtime.block_on(async {
+            pending = Some(desk.file(ask("pending", &["dba"])).await.unwrap());
+            for (name, slot) in [("approved", &mut approved), ("used", &mut used)] {
+                let ticket = desk.file(ask(name, &["dba"])).await.unwrap();
+                desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+                *slot = Some(ticket);
+            }
+            let ticket = used.as_ref().unwrap();
+            desk.consume(ticket, ticket.digest, now()).await.unwrap();
+        });
+    });
+    let (pending, approved, used) = (pending.unwrap(), approved.unwrap(), used.unwrap());
+    run(&mut |runtime, desk| {
+        runtime.block_on(async {
+            let again = desk.file(ask("pending", &["dba"])).await.unwrap();
+            assert_eq!(again, pending);
+            desk.approve(pending.review, &person("dora", &["dba"]), now()).await.unwrap();
+            assert_eq!(desk.decided(&again).await, Decision::Approved);
+            assert!(desk.consume(&approved, approved.digest, now()).await.is_ok());
+            assert!(desk.consume(&used, used.digest, now()).await.is_err());
+            let found = row(desk, pending.review).await;
+            assert_eq!(found.ask.shown.statements, ["pending"]);
+            assert_eq!(found.decisions[0].name, "DORA");
+        });
+    });
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_survive_serialisation() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let first = desk.file(ask("a", &["dba"])).await.unwrap();
+    let second = desk.file(ask("b", &["dba", "security"])).await.unwrap();
+    desk.reject(first.review, &person("dora", &["dba"]), "no", now()).await.unwrap();
+    let check = |filter: Filter, expect: &[&Ticket]| {
+        let expect: Vec<_> = expect.iter().map(|t| t.review).collect();
+        async move {
+            let found = desk.list(&filter).await.unwrap();
+            let found: Vec<_> = found.iter().map(|row| row.id).collect();
+            assert_eq!(found, expect, "{filter:?}");
+        }
+    };
+    let any = Filter::default();
+    let of = |name: &str| Some(name.to_owned());
+    check(any.clone(), &[&second, &first]).await;
+    check(Filter { limit: 1, ..any.clone() }, &[&second]).await;
+    check(Filter { status: Some(Status::Rejected), ..any.clone() }, &[&first]).await;
+    check(Filter { group: of("security"), ..any.clone() }, &[&second]).await;
+    check(Filter { group: of("secur"), ..any.clone() }, &[]).await;
+    check(Filter { connection: of("orders-db"), ..any.clone() }, &[&second, &first]).await;
+    check(Filter { connection: of("hr-db"), ..any }, &[]).await;
+    let found = row(desk, first.review).await;
+    let text = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<ReviewRow>(&text).unwrap(), found);
+    assert_eq!(desk.forget_ended(later(HOUR)).await, Ok(1));
+    assert_eq!(desk.get(first.review).await, Ok(None));
+    assert!(desk.get(second.review).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_lost_store_means_no() {
+    let Fixture { desk, store, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let dora = person("dora", &["dba"]);
+    desk.approve(ticket.review, &dora, now()).await.unwrap();
+    store.clone().close().await;
+    let unavailable = |e: &DeskError| matches!(e, DeskError::Unavailable(_));
+    assert!(unavailable(&desk.file(ask("b", &["dba"])).await.unwrap_err()));
+    assert!(unavailable(&desk.consume(&ticket, ticket.digest, now()).await.unwrap_err()));
+    assert!(!desk.consume_ready(&ticket).await);
+    assert_eq!(desk.decided(&ticket).await, Decision::Withdrawn);
+    let lost = desk.approve(ticket.review, &dora, now()).await.unwrap_err();
+    assert!(matches!(lost, DecideError::Desk(DeskError::Unavailable(_))), "{lost}");
+}
