@@ -1,0 +1,241 @@
+use super::*;
+use proptest::prelude::*;
+
+fn found(text: &str) -> Vec<(Kind, &str)> {
+    let hits = Detectors::all().scan(text.as_bytes());
+    hits.into_iter().map(|hit| (hit.kind, text.get(hit.range).unwrap())).collect()
+}
+
+fn check(text: &str, expect: &[(Kind, &str)]) {
+    assert_eq!(found(text), expect, "{text}");
+}
+
+fn check_redacted(text: &str, expect: &str) {
+    let mut out = b"kept ".to_vec();
+    assert!(Detectors::all().redact(text.as_bytes(), &mut out), "{text}");
+    assert_eq!(String::from_utf8(out).unwrap(), format!("kept {expect}"));
+}
+
+#[test]
+fn every_kind_alone_compiles() {
+    for kind in Kind::ALL {
+        let alone = Detectors::of(&[*kind]);
+        assert!(alone.has(*kind) && !alone.is_empty());
+        assert_eq!(Kind::from_name(kind.name()), Some(*kind));
+        assert_eq!(kind.placeholder(), format!("[masked:{}]", kind.name()));
+        check(kind.placeholder(), &[]);
+    }
+    assert!(Detectors::none().is_empty());
+    assert_eq!(Detectors::none().scan(b"jane@example.com"), []);
+}
+
+#[test]
+fn kinds_are_chosen_by_name() {
+    let chosen = Detectors::named(["card", "jwt"]).unwrap();
+    assert!(chosen.has(Kind::Card) && chosen.has(Kind::Jwt) && !chosen.has(Kind::Email));
+    let text = b"jane@example.com 4242424242424242 123-45-6789 212-555-0123";
+    let kinds: Vec<_> = chosen.scan(text).into_iter().map(|hit| hit.kind).collect();
+    assert_eq!(kinds, [Kind::Card]);
+    let error = Detectors::named(["card", "emial"]).unwrap_err();
+    assert!(
+        error.to_string().starts_with("there is no detector \"emial\"; there are email, card,")
+    );
+}
+
+#[test]
+fn hits_come_in_order_and_do_not_overlap() {
+    check(
+        "4242424242424242 jane@example.com 123-45-6789",
+        &[
+            (Kind::Card, "4242424242424242"),
+            (Kind::Email, "jane@example.com"),
+            (Kind::UsSsn, "123-45-6789"),
+        ],
+    );
+    // A number that is part of an address goes with it.
+    check("4242424242424242@example.com", &[(Kind::Email, "4242424242424242@example.com")]);
+    check("x-4242424242424242@example.com", &[(Kind::Email, "x-4242424242424242@example.com")]);
+    // The password alone, and no address of what stands behind it.
+    check("postgres://u:pass@db.example.com/x", &[(Kind::UrlPassword, "pass")]);
+    check(
+        "postgres://u:pass@db.example.com/x?a=jane@example.com",
+        &[(Kind::UrlPassword, "pass"), (Kind::Email, "jane@example.com")],
+    );
+    // A secret stands behind other hits.
+    let secret = concat!("wJalrXUtnF", "EMIK7MDENGbPxRfiCYzEXAMPLEKEYa");
+    let text = format!("aws jane@example.com,{secret},joe@example.com");
+    check(
+        &text,
+        &[
+            (Kind::Email, "jane@example.com"),
+            (Kind::AwsSecretKey, secret),
+            (Kind::Email, "joe@example.com"),
+        ],
+    );
+}
+
+#[test]
+fn what_fails_does_not_hide_what_stands_in_it() {
+    check("12 4242424242424242", &[(Kind::Card, "4242424242424242")]);
+    check("4242 4242424242424242", &[(Kind::Card, "4242424242424242")]);
+    check("2024-01-02 4242 4242 4242 4242 12", &[(Kind::Card, "4242 4242 4242 4242")]);
+    check("+1 012 212-555-0123", &[(Kind::Phone, "212-555-0123")]);
+    check("a@b@jane@example.com", &[(Kind::Email, "jane@example.com")]);
+    check("DE00 DE89370400440532013000", &[(Kind::Iban, "DE89370400440532013000")]);
+    check(
+        "eyJhbGciOiJ.eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        &[(Kind::Jwt, "eyJhbGciOiJIUzI1NiJ9.e30.c2ln")],
+    );
+    check("http://postgres://u:pw@h", &[(Kind::UrlPassword, "pw")]);
+}
+
+#[test]
+fn placeholders_leave_the_rest_as_it_was() {
+    check_redacted("to <jane@example.com>;", "to <[masked:email]>;");
+    check_redacted(r#"{a@b.co,"4242-4242-4242-4242",x}"#, r#"{[masked:email],"[masked:card]",x}"#);
+    check_redacted("postgres://u:s3cret@h/db", "postgres://u:[masked:url-password]@h/db");
+    // A placeholder does not make its neighbour suspicious.
+    check_redacted("123-45-6789 536904399", "[masked:us-ssn] 536904399");
+    let mut out = Vec::new();
+    assert!(!Detectors::all().redact(b"nothing here 42", &mut out));
+    assert!(out.is_empty());
+}
+
+/// Texts made to be read again and again. A detector that goes back over what it has read takes
+/// minutes for these instead of a moment.
+#[test]
+fn time_is_linear() {
+    const SIZE: usize = 1 << 19;
+    for pattern in [
+        "@",
+        "a@",
+        "a%40",
+        "a.b@",
+        "1",
+        "12 ",
+        "1-",
+        "4242 ",
+        "+1",
+        "(212) ",
+        "eyJ",
+        "eyJhbGciOiJ",
+        "eyJhbGciOiJ-",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nMIIabcdMIIabcdMIIab\n",
+        "-----END ",
+        "AKIA",
+        "aws",
+        "secret ",
+        "sk-",
+        "ghp_abc",
+        "://",
+        "a://",
+        "a://b:",
+        "a://b:c@",
+        "DE89",
+        "DE89 ",
+        "\\",
+        "\\u0040a",
+        "a'",
+        "AKIAAAAAAAAAAAAAAAAA",
+        "123-45-6789-",
+        "ssn 123456789-",
+    ] {
+        let text = pattern.repeat(SIZE / pattern.len());
+        let hits = Detectors::all().scan(text.as_bytes());
+        assert!(hits.windows(2).all(|w| w[0].range.end <= w[1].range.start), "{pattern}");
+    }
+}
+
+/// Pieces that detectors react to, and what stands between.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,6}",
+        prop::sample::select(vec![
+            "jane@example.com",
+            "a@b.co",
+            "\\u0040",
+            "%40x.org",
+            "4242424242424242",
+            "4242 4242 4242 4242",
+            "378282246310005",
+            "DE89370400440532013000",
+            "GB29 NWBK 6016 1331 9268 19",
+            "123-45-6789",
+            "ssn ",
+            "536904399",
+            "+12125550123",
+            "(212) 555-0123",
+            "212 555 0123",
+            "+44 20 7946 0958",
+            "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----END PRIVATE KEY-----",
+            "MIIEvQIBADANBgkqhkiG9w0BAQEF",
+            "AKIAIOSFODNN7EXAMPLE",
+            "aws",
+            "secret=",
+            "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEYa",
+            "glpat-x1y2z3x1y2z3abcdefgh",
+            "postgres://u:",
+            "p@h",
+            "://",
+            "@",
+            ".",
+            "-",
+            " ",
+            "x",
+            "1",
+            "\n",
+            "ü",
+            "”",
+            "[masked:us-ssn]",
+        ])
+        .prop_map(String::from),
+    ]
+}
+
+fn assembled() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_redacted_has_no_hit_in_it(text in assembled()) {
+        let detectors = Detectors::all();
+        let mut out = Vec::new();
+        let changed = detectors.redact(text.as_bytes(), &mut out);
+        prop_assert_eq!(changed, !detectors.scan(text.as_bytes()).is_empty());
+        if changed {
+            prop_assert_eq!(detectors.scan(&out), [], "{}", String::from_utf8_lossy(&out));
+        }
+    }
+
+    #[test]
+    fn hits_are_in_order_and_inside(text in assembled()) {
+        let hits = Detectors::all().scan(text.as_bytes());
+        prop_assert!(hits.iter().all(|hit| hit.range.start < hit.range.end && text.get(hit.range.clone()).is_some()));
+        prop_assert!(hits.windows(2).all(|w| w[0].range.end <= w[1].range.start));
+    }
+
+    /// The test over the bytes never turns away a text in which something is found.
+    #[test]
+    fn the_prefilter_lets_every_hit_through(text in assembled()) {
+        let detectors = Detectors::all();
+        let engine = detectors.engine.as_ref().unwrap();
+        let mut hits = Vec::new();
+        Scan::new(detectors.kinds, text.as_bytes()).run(engine, &mut hits);
+        prop_assert_eq!(&hits, &detectors.scan(text.as_bytes()));
+        for hit in hits {
+            let alone = &text.as_bytes()[hit.range];
+            prop_assert!(matches!(hit.kind, Kind::UrlPassword | Kind::AwsSecretKey) || detectors.may_match(alone));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Detectors::all().redact(&bytes, &mut Vec::new());
+    }
+}

@@ -1,0 +1,363 @@
+//! Tokens and keys: JSON web tokens, PEM private keys, AWS keys and keys of other providers that
+//! carry a prefix of their own.
+
+use super::text::{
+    before, byte, distinct, find as find_bytes, in_placeholder, is_word,
+    left_clear_of_alphanumerics, run,
+};
+use std::ops::Range;
+
+const fn is_base64url(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+}
+
+const fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')
+}
+
+/// What is remembered between candidates of one text, so that no part of it is read again and
+/// again: a text of nothing but beginnings stays linear.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The run of base64url letters looked at last: its end, and how many headers it had.
+    run: (usize, u32),
+    end: Ahead,
+    body: Ahead,
+}
+
+/// A search that only moves forward.
+#[derive(Default)]
+struct Ahead {
+    searched: bool,
+    found: Option<(usize, usize)>,
+}
+
+impl Ahead {
+    fn from(
+        &mut self,
+        at: usize,
+        search: impl FnOnce(usize) -> Option<(usize, usize)>,
+    ) -> Option<(usize, usize)> {
+        let stale = self.found.is_some_and(|(start, _)| start < at);
+        if !self.searched || stale {
+            self.found = search(at);
+            self.searched = true;
+        }
+        self.found
+    }
+}
+
+/// The longest header that is decoded, in base64url characters.
+const MAX_HEADER: usize = 8192;
+/// How many candidates of one run are decoded: headers do not stand inside one another.
+const MAX_HEADERS_PER_RUN: u32 = 4;
+
+/// The JSON web token (RFC 7515 §7.1, RFC 7516 §7.1) that starts at `start`: three to five parts,
+/// the first a JSON object with an `alg`.
+pub(super) fn find_jwt(
+    text: &[u8],
+    start: usize,
+    floor: usize,
+    memory: &mut Memory,
+) -> Option<Range<usize>> {
+    if !left_clear_of_alphanumerics(text, start, floor) {
+        return None;
+    }
+    if start >= memory.run.0 {
+        memory.run = (start + run(text, start, is_base64url), 0);
+    }
+    let header_end = memory.run.0;
+    if byte(text, header_end) != Some(b'.') || memory.run.1 >= MAX_HEADERS_PER_RUN {
+        return None;
+    }
+    memory.run.1 += 1;
+    if header_end - start > MAX_HEADER || !is_jose_header(text.get(start..header_end)?) {
+        return None;
+    }
+    let payload = run(text, header_end + 1, is_base64url);
+    let payload_end = header_end + 1 + payload;
+    if byte(text, payload_end) != Some(b'.') {
+        return None;
+    }
+    let mut end = payload_end + 1 + run(text, payload_end + 1, is_base64url);
+    if payload == 0 && end == payload_end + 1 {
+        return None;
+    }
+    // An encrypted token has five parts.
+    for _ in 0..2 {
+        let more = run(text, end + 1, is_base64url);
+        if byte(text, end) != Some(b'.') || more == 0 {
+            break;
+        }
+        end += 1 + more;
+    }
+    Some(start..end)
+}
+
+/// True where base64url text decodes to what starts and ends as a JSON object and names `"alg"`.
+fn is_jose_header(encoded: &[u8]) -> bool {
+    const NAME: u64 = u64::from_be_bytes(*b"\0\0\0\"alg\"");
+    let (mut bits, mut count, mut window, mut named, mut last) = (0u32, 0, 0u64, false, 0);
+    for b in encoded {
+        let value = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'-' => 62,
+            _ => 63,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let decoded = (bits >> count & 0xff) as u8;
+            if decoded < b' ' && !matches!(decoded, b'\t' | b'\n' | b'\r') {
+                return false;
+            }
+            window = (window << 8 | u64::from(decoded)) & 0xff_ffff_ffff;
+            named |= window == NAME;
+            if !decoded.is_ascii_whitespace() {
+                last = decoded;
+            }
+        }
+    }
+    named && last == b'}'
+}
+
+/// How far behind the first line the key itself may start: headers such as `DEK-Info` stand
+/// between.
+const PEM_HEADERS: usize = 256;
+/// The shortest run of base64 that is key material and not prose.
+const PEM_BODY: usize = 24;
+
+/// The PEM private key (RFC 7468) whose first line is `start..line`: through its last line, or to
+/// the end of the text where that is missing. A mention of the first line alone is none.
+pub(super) fn find_private_key(
+    text: &[u8],
+    start: usize,
+    line: usize,
+    memory: &mut Memory,
+) -> Option<Range<usize>> {
+    let (body, _) = memory.body.from(line, |at| base64_run(text, at))?;
+    if body - line > PEM_HEADERS {
+        return None;
+    }
+    let end = memory.end.from(line, |at| last_line(text, at));
+    match end {
+        Some((last, _)) if last < body => None,
+        Some((_, end)) => Some(start..end),
+        None => Some(start..text.len()),
+    }
+}
+
+fn base64_run(text: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut at = from;
+    while at < text.len() {
+        let length = run(text, at, is_base64);
+        if length >= PEM_BODY {
+            return Some((at, at + length));
+        }
+        at += length + 1;
+    }
+    None
+}
+
+fn last_line(text: &[u8], from: usize) -> Option<(usize, usize)> {
+    const LAST: &[u8] = b"-----END ";
+    let mut from = from;
+    loop {
+        let at = find_bytes(text, from, LAST)?;
+        let label = at + LAST.len();
+        let length =
+            run(text, label, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ');
+        let name = text.get(label..label + length)?;
+        if find_bytes(name, 0, b"PRIVATE KEY").is_some() {
+            let end = label + length;
+            return Some((at, end + run(text, end, |b| b == b'-').min(5)));
+        }
+        from = label;
+    }
+}
+
+/// The AWS access key id at `start`: a kind of four letters and sixteen of base32
+/// (IAM identifiers, unique ID prefixes).
+pub(super) fn find_aws_id(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
+    let end = start + 20;
+    let clear = left_clear_of_alphanumerics(text, start, floor)
+        && !byte(text, end).is_some_and(|b| b.is_ascii_alphanumeric());
+    (clear && end <= text.len()).then_some(start..end)
+}
+
+/// How far behind a word (`secret`, `aws`) or a key id the secret key may start.
+const SECRET_REACH: usize = 64;
+const SECRET_LENGTH: usize = 40;
+
+/// The AWS secret access key near behind `from`: forty characters of base64 that look random.
+pub(super) fn find_aws_secret(text: &[u8], from: usize) -> Option<Range<usize>> {
+    if in_placeholder(text, from) {
+        return None;
+    }
+    let mut at = from;
+    while at <= from + SECRET_REACH && at < text.len() {
+        let length = run(text, at, is_base64);
+        let candidate = text.get(at..at + length)?;
+        if length == SECRET_LENGTH && is_random(candidate) && byte(text, at + length) != Some(b'=')
+        {
+            return Some(at..at + length);
+        }
+        at += length + 1;
+    }
+    None
+}
+
+/// Upper and lower case and digits, and many different ones: no path, no hexadecimal hash.
+fn is_random(candidate: &[u8]) -> bool {
+    candidate.iter().any(u8::is_ascii_uppercase)
+        && candidate.iter().any(u8::is_ascii_lowercase)
+        && candidate.iter().any(u8::is_ascii_digit)
+        && distinct(candidate) >= 18
+}
+
+/// What the characters behind a prefix may be.
+#[derive(Clone, Copy)]
+enum Body {
+    Hex,
+    Alphanumeric,
+    Base64Url,
+    Dotted,
+    Base64,
+}
+
+impl Body {
+    const fn holds(self, b: u8) -> bool {
+        match self {
+            Self::Hex => b.is_ascii_hexdigit(),
+            Self::Alphanumeric => b.is_ascii_alphanumeric(),
+            Self::Base64Url => is_base64url(b),
+            Self::Dotted => is_base64url(b) || b == b'.',
+            Self::Base64 => is_base64(b),
+        }
+    }
+}
+
+/// Prefixes of providers' keys, what follows, and at least how much of it. The first that fits
+/// counts. Providers publish these so that leaked keys can be found.
+const PROVIDERS: &[(&[u8], Body, usize)] = &[
+    (b"ghp_", Body::Alphanumeric, 36),
+    (b"gho_", Body::Alphanumeric, 36),
+    (b"ghu_", Body::Alphanumeric, 36),
+    (b"ghs_", Body::Alphanumeric, 36),
+    (b"ghr_", Body::Alphanumeric, 36),
+    (b"github_pat_", Body::Base64Url, 50),
+    (b"sk_live_", Body::Alphanumeric, 16),
+    (b"sk_test_", Body::Alphanumeric, 16),
+    (b"rk_live_", Body::Alphanumeric, 16),
+    (b"rk_test_", Body::Alphanumeric, 16),
+    (b"xoxb-", Body::Base64Url, 20),
+    (b"xoxp-", Body::Base64Url, 20),
+    (b"xoxa-", Body::Base64Url, 20),
+    (b"xoxr-", Body::Base64Url, 20),
+    (b"xoxs-", Body::Base64Url, 20),
+    (b"xoxe-", Body::Base64Url, 20),
+    (b"xapp-", Body::Base64Url, 20),
+    (b"AIza", Body::Base64Url, 35),
+    (b"sk-ant-", Body::Base64Url, 24),
+    (b"sk-proj-", Body::Base64Url, 24),
+    (b"sk-svcacct-", Body::Base64Url, 24),
+    (b"sk-or-v1-", Body::Alphanumeric, 32),
+    (b"sk-", Body::Alphanumeric, 40),
+    (b"glpat-", Body::Dotted, 20),
+    (b"npm_", Body::Alphanumeric, 36),
+    (b"pypi-AgE", Body::Base64Url, 50),
+    (b"SG.", Body::Dotted, 60),
+    (b"hf_", Body::Alphanumeric, 34),
+    (b"dop_v1_", Body::Hex, 64),
+    (b"shpat_", Body::Hex, 32),
+    (b"shpss_", Body::Hex, 32),
+    (b"shpca_", Body::Hex, 32),
+    (b"dckr_pat_", Body::Base64Url, 24),
+    (b"hvs.", Body::Base64Url, 24),
+    (b"ya29.", Body::Base64Url, 20),
+    (b"whsec_", Body::Base64, 24),
+    (b"gsk_", Body::Alphanumeric, 40),
+    (b"lin_api_", Body::Alphanumeric, 32),
+];
+
+/// The provider's key whose prefix stands at `start`.
+pub(super) fn find_provider_key(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
+    if !left_clear_of_alphanumerics(text, start, floor) {
+        return None;
+    }
+    let rest = text.get(start..)?;
+    PROVIDERS.iter().find_map(|(prefix, body, least)| {
+        let secret = rest.strip_prefix(*prefix)?;
+        let length = run(secret, 0, |b| body.holds(b));
+        let secret = secret.get(..length)?;
+        // A placeholder in a manual repeats itself or is words.
+        let mixed = secret.iter().any(u8::is_ascii_digit)
+            || secret.iter().any(u8::is_ascii_uppercase)
+                && secret.iter().any(u8::is_ascii_lowercase);
+        let end = start + prefix.len() + length;
+        (length >= *least && mixed && distinct(secret) >= 8).then_some(start..end)
+    })
+}
+
+/// The password in `scheme://user:password@host` (RFC 3986 §3.2.1), whose `://` is `mark`. Only
+/// the password is the hit: the rest is what makes the text useful.
+pub(super) fn find_url_password(
+    text: &[u8],
+    mark: Range<usize>,
+    floor: usize,
+) -> Option<Range<usize>> {
+    const REACH: usize = 512;
+    if !before(text, mark.start, floor).is_some_and(is_word) {
+        return None;
+    }
+    let authority = text.get(mark.end..text.len().min(mark.end + REACH))?;
+    let stops =
+        |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\');
+    let word = authority
+        .iter()
+        .position(stops)
+        .map_or(authority, |i| authority.get(..i).unwrap_or(authority));
+    let colon = word.iter().position(|b| matches!(b, b':' | b'@' | b'/' | b'?' | b'#' | b'['))?;
+    if word.get(colon) != Some(&b':') {
+        return None;
+    }
+    let rest = word.get(colon + 1..)?;
+    // A password with `/`, `?` or `#` in it should have been encoded; what is no port is taken
+    // for one that was not.
+    let port = run(rest, 0, |b| b.is_ascii_digit());
+    let path = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
+    let limit = match path {
+        Some(at) if at == port && port > 0 || rest.get(..at).is_some_and(|r| r.contains(&b'@')) => {
+            at
+        }
+        _ => rest.len(),
+    };
+    let rest = rest.get(..limit)?;
+    // Behind a comma stands the next host, or the next element of an array.
+    let comma = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
+    let at = |part: &[u8]| part.iter().rposition(|b| *b == b'@');
+    let length = rest.get(..comma).and_then(at).or_else(|| at(rest))?;
+    let password = rest.get(..length)?;
+    let start = mark.end + colon + 1;
+    (start >= floor && !is_stand_in(password)).then_some(start..start + length)
+}
+
+/// What stands where a password was taken out or will be put in.
+fn is_stand_in(password: &[u8]) -> bool {
+    let repeats = |b: u8| password.iter().all(|c| *c == b);
+    let wrapped = |open: &[u8], close: u8| {
+        password.starts_with(open)
+            && password.iter().position(|b| *b == close) == password.len().checked_sub(1)
+    };
+    password.is_empty()
+        || [b'*', b'x', b'X', b'.'].into_iter().any(repeats)
+        || wrapped(b"${", b'}')
+        || wrapped(b"{", b'}')
+        || wrapped(b"$(", b')')
+        || wrapped(b"[masked", b']')
+        || password == b"%s"
+        || password.eq_ignore_ascii_case(b"redacted")
+}

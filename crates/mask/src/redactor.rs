@@ -1,0 +1,263 @@
+//! The redactor of one request: what is done to each column, value, error and text of its answers.
+//!
+//! It is made by the judge with the permit, under the facts of the request, and asked by the
+//! codec while answers pass.
+//!
+//! A column is masked by the strictest of what is known of it: the catalog numbers the target
+//! gives, and the lineage read from the statement. What cannot be told apart from a hidden column
+//! is masked or refused.
+//!
+//! What is not held here: rows of a binary `COPY` of relations that hide nothing go out without
+//! content detectors having looked, because a field of it does not say its type. Inference by
+//! predicates, ordering and grouping is a question to policy, not to masks.
+
+use crate::detect::Detectors;
+use crate::pseudonym::PseudonymKey;
+use crate::{strategy, types};
+use portcullis_core::mask::{
+    ColumnRef, CopyFormat, ErrorPart, Field, Format, Lineage, MaskFailure, Origin, Plan, Redacted,
+    Redactor, Reveal, Source, Strategy, Treatment,
+};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Masks the answers to one request under what one principal may see.
+#[derive(Debug, Clone)]
+pub struct StatementRedactor {
+    lineages: SmallVec<[Arc<Lineage>; 1]>,
+    reveal: Arc<dyn Reveal>,
+    detectors: Arc<Detectors>,
+    key: Arc<PseudonymKey>,
+}
+
+/// Whether a column is hidden, and how its values are made if so.
+type Hidden = Option<Strategy>;
+
+impl StatementRedactor {
+    /// A redactor for a request whose parts answer with these lineages, in order.
+    #[must_use]
+    pub fn new(
+        lineages: &[Arc<Lineage>],
+        reveal: Arc<dyn Reveal>,
+        detectors: Arc<Detectors>,
+        key: Arc<PseudonymKey>,
+    ) -> Self {
+        Self { lineages: lineages.iter().cloned().collect(), reveal, detectors, key }
+    }
+
+    /// True where the part reads, or may read, a relation with a hidden column.
+    fn touches_hidden(&self, lineage: &Lineage) -> bool {
+        self.reveal.hides_anything()
+            && (lineage.unresolved
+                || lineage.relations.iter().any(|relation| self.reveal.relation_hides(*relation))
+                || lineage.outputs.iter().flatten().chain(&lineage.sinks).any(|origin| {
+                    matches!(origin, Origin::Columns(columns)
+                        if columns.iter().any(|column| self.hidden_column(*column).is_some()))
+                }))
+    }
+
+    fn hidden_column(&self, column: ColumnRef) -> Hidden {
+        if column.column == 0 {
+            return self.reveal.relation_hides(column.relation).then_some(Strategy::Redact);
+        }
+        self.reveal.hidden(column)
+    }
+
+    /// Hidden by what the statement says.
+    fn hidden_by_origin(&self, lineage: &Lineage, origin: &Origin) -> Hidden {
+        match origin {
+            Origin::Columns(columns) => columns
+                .iter()
+                .fold(None, |hidden, column| both(hidden, self.hidden_column(*column))),
+            Origin::Untraced => self.touches_hidden(lineage).then_some(Strategy::Redact),
+        }
+    }
+
+    /// Hidden by the strictest of what the target and the statement say.
+    fn hidden_field(
+        &self,
+        lineage: &Lineage,
+        origin: Option<&Origin>,
+        source: Source<'_>,
+    ) -> Hidden {
+        let column = numbered(source);
+        let by_source = column.and_then(|column| self.hidden_column(column));
+        let by_origin = match (origin, column) {
+            (Some(origin), _) => self.hidden_by_origin(lineage, origin),
+            // The columns of the answer are not those the statement seemed to have: the target's
+            // word counts for what it names.
+            (None, Some(_)) => None,
+            (None, None) => self.hidden_by_origin(lineage, &Origin::Untraced),
+        };
+        let hidden = both(by_source, by_origin)?;
+        // Only the plain column keeps a part or a pseudonym. An expression over it can be chosen
+        // by the caller: part of it would show what the caller wants to see, and pseudonyms of
+        // guesses would be a dictionary.
+        let plain = column.is_some_and(|column| {
+            by_source.is_some()
+                && match origin {
+                    Some(Origin::Columns(columns)) => columns.iter().all(|c| *c == column),
+                    Some(Origin::Untraced) => false,
+                    None => true,
+                }
+        });
+        Some(if plain || hidden == Strategy::Null { hidden } else { Strategy::Redact })
+    }
+
+    fn treatment(&self, hidden: Hidden, type_id: u32) -> Treatment {
+        match hidden {
+            Some(strategy) => Treatment::Mask(strategy),
+            None if !self.detectors.is_empty() && types::is_scannable(type_id) => Treatment::Scan,
+            None => Treatment::Pass,
+        }
+    }
+
+    fn replace(&self, text: &[u8], out: &mut Vec<u8>) -> Redacted {
+        if self.detectors.redact(text, out) { Redacted::Replaced } else { Redacted::Unchanged }
+    }
+}
+
+/// What hides a value that depends on two columns.
+fn both(one: Hidden, other: Hidden) -> Hidden {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Some(Strategy::Redact),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The column the target names. Names without numbers cannot be asked about.
+const fn numbered(source: Source<'_>) -> Option<ColumnRef> {
+    match source {
+        Source::Numbered { relation, column } if relation != 0 => {
+            Some(ColumnRef { relation, column })
+        }
+        _ => None,
+    }
+}
+
+fn unknown_part(part: usize) -> MaskFailure {
+    MaskFailure::Untraceable(format!("statement {} of the request was not analysed", part + 1))
+}
+
+impl Redactor for StatementRedactor {
+    fn plan(&self, part: usize, fields: &[Field<'_>]) -> Result<Plan, MaskFailure> {
+        let hides = self.reveal.hides_anything();
+        let lineage = match self.lineages.get(part) {
+            None if hides => return Err(unknown_part(part)),
+            lineage => lineage.filter(|_| hides),
+        };
+        let outputs = lineage
+            .and_then(|lineage| lineage.outputs.as_deref())
+            .filter(|outputs| outputs.len() == fields.len());
+        let columns = fields.iter().enumerate().map(|(i, field)| {
+            let hidden = lineage.and_then(|lineage| {
+                self.hidden_field(lineage, outputs.and_then(|o| o.get(i)), field.source)
+            });
+            self.treatment(hidden, field.type_id)
+        });
+        Ok(Plan { columns: columns.collect() })
+    }
+
+    fn plan_copy(
+        &self,
+        part: usize,
+        columns: usize,
+        format: CopyFormat,
+    ) -> Result<Plan, MaskFailure> {
+        let pass = |treatment| Plan { columns: std::iter::repeat_n(treatment, columns).collect() };
+        let shown = match format {
+            CopyFormat::Binary => Treatment::Pass,
+            CopyFormat::Text { .. } | CopyFormat::Csv { .. } => self.treatment(None, 0),
+        };
+        if !self.reveal.hides_anything() {
+            return Ok(pass(shown));
+        }
+        let lineage = self.lineages.get(part).ok_or_else(|| unknown_part(part))?;
+        if !self.touches_hidden(lineage) {
+            return Ok(pass(shown));
+        }
+        if format == CopyFormat::Binary {
+            let why = "rows copied out in binary cannot be masked; copy as text or csv";
+            return Err(MaskFailure::Untraceable(why.into()));
+        }
+        let outputs = lineage.outputs.as_deref().filter(|outputs| outputs.len() == columns);
+        let Some(outputs) = outputs else {
+            let why = "the columns copied out cannot be traced; name them in the statement";
+            return Err(MaskFailure::Untraceable(why.into()));
+        };
+        let columns = outputs.iter().map(|origin| match self.hidden_by_origin(lineage, origin) {
+            // Whether it is the plain column cannot be told here.
+            Some(Strategy::Null) => Treatment::Mask(Strategy::Null),
+            Some(_) => Treatment::Mask(Strategy::Redact),
+            None => shown.clone(),
+        });
+        Ok(Plan { columns: columns.collect() })
+    }
+
+    fn redact(
+        &self,
+        treatment: &Treatment,
+        field: (u32, Format),
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Redacted {
+        match treatment {
+            Treatment::Pass => Redacted::Unchanged,
+            Treatment::Scan => types::scan(&self.detectors, field, value, out),
+            Treatment::Mask(strategy) => strategy::mask(*strategy, field, value, &self.key, out),
+        }
+    }
+
+    fn redact_error(
+        &self,
+        part: Option<usize>,
+        code: &str,
+        kind: ErrorPart,
+        text: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Redacted {
+        let lineage = part.map(|part| self.lineages.get(part));
+        let (touches, user_code) = match lineage {
+            Some(Some(lineage)) => (self.touches_hidden(lineage), lineage.user_code),
+            // A part nobody analysed may run anything.
+            Some(None) => (self.reveal.hides_anything(), true),
+            None => (self.reveal.hides_anything(), false),
+        };
+        match kind {
+            // `RAISE … USING COLUMN = …` puts any text there.
+            ErrorPart::Name if touches && user_code => Redacted::Removed,
+            ErrorPart::Name => Redacted::Unchanged,
+            ErrorPart::Elaboration if touches => Redacted::Removed,
+            ErrorPart::Message if touches && (user_code || !quotes_no_data(code)) => {
+                out.extend_from_slice(withheld(code).as_bytes());
+                Redacted::Replaced
+            }
+            ErrorPart::Message | ErrorPart::Elaboration => self.replace(text, out),
+        }
+    }
+
+    fn redact_text(&self, text: &[u8], out: &mut Vec<u8>) -> Redacted {
+        self.replace(text, out)
+    }
+}
+
+/// Classes of SQLSTATE (PostgreSQL manual, appendix A) whose messages quote the caller's own text
+/// or the server's state, and no stored value: features, cursors, transactions, names, catalogs,
+/// resources, limits, operators. Classes 22 and 23 (data, constraints) quote values.
+fn quotes_no_data(code: &str) -> bool {
+    const CLASSES: [&str; 14] =
+        ["08", "0A", "25", "26", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
+    is_code(code) && code.get(..2).is_some_and(|class| CLASSES.contains(&class))
+}
+
+fn is_code(code: &str) -> bool {
+    code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+}
+
+fn withheld(code: &str) -> String {
+    let code = if is_code(code) { code } else { "unknown" };
+    format!("message withheld: the statement touches masked columns (SQLSTATE {code})")
+}
+
+#[cfg(test)]
+mod tests;

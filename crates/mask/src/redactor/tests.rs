@@ -1,0 +1,313 @@
+use super::*;
+use crate::reveal::ShowAll;
+use portcullis_core::mask::Redacted::{Removed, Replaced, Unchanged};
+use smallvec::smallvec;
+
+const CUSTOMERS: u32 = 17_000;
+const ORDERS: u32 = 17_001;
+const VIEW: u32 = 17_002;
+const NAME: ColumnRef = column(CUSTOMERS, 2);
+const EMAIL: ColumnRef = column(CUSTOMERS, 3);
+const CARD: ColumnRef = column(CUSTOMERS, 4);
+const NOTE: ColumnRef = column(CUSTOMERS, 5);
+
+const fn column(relation: u32, column: i16) -> ColumnRef {
+    ColumnRef { relation, column }
+}
+
+/// Of the customers, e-mail and card are hidden in part, and the note altogether; a relation that
+/// is not known is hidden.
+#[derive(Debug)]
+struct Rules;
+
+impl Reveal for Rules {
+    fn hidden(&self, column: ColumnRef) -> Option<Strategy> {
+        match column {
+            EMAIL => Some(Strategy::Partial),
+            CARD => Some(Strategy::Hash),
+            NOTE => Some(Strategy::Null),
+            ColumnRef { relation: CUSTOMERS | ORDERS, .. } => None,
+            _ => Some(Strategy::Redact),
+        }
+    }
+
+    fn relation_hides(&self, relation: u32) -> bool {
+        relation != ORDERS
+    }
+
+    fn hides_anything(&self) -> bool {
+        true
+    }
+}
+
+fn lineage(outputs: Option<Vec<Origin>>, relations: &[u32]) -> Lineage {
+    Lineage { outputs, relations: relations.into(), ..Lineage::default() }
+}
+
+fn from(columns: &[ColumnRef]) -> Origin {
+    Origin::Columns(columns.iter().copied().collect())
+}
+
+fn redactor_of(lineage: Lineage, detectors: Detectors) -> StatementRedactor {
+    let key = Arc::new(PseudonymKey::new(&[3; 32]));
+    StatementRedactor::new(&[Arc::new(lineage)], Arc::new(Rules), Arc::new(detectors), key)
+}
+
+fn redactor(lineage: Lineage) -> StatementRedactor {
+    redactor_of(lineage, Detectors::of(&[crate::Kind::Email]))
+}
+
+fn field(source: Option<ColumnRef>) -> Field<'static> {
+    let source = source
+        .map_or(Source::Unknown, |c| Source::Numbered { relation: c.relation, column: c.column });
+    Field { name: "x", source, type_id: 25, format: Format::Text }
+}
+
+/// What becomes of one column: `origin` by the statement, `source` by the target.
+fn check(origin: Option<Origin>, relations: &[u32], source: Option<ColumnRef>, expect: Treatment) {
+    let outputs = origin.clone().map(|origin| vec![origin]);
+    let plan = redactor(lineage(outputs, relations)).plan(0, &[field(source)]).unwrap();
+    assert_eq!(plan.columns.as_slice(), &[expect], "{origin:?} {relations:?} {source:?}");
+}
+
+const REDACT: Treatment = Treatment::Mask(Strategy::Redact);
+const SCAN: Treatment = Treatment::Scan;
+
+#[test]
+fn a_plain_column_is_masked_by_its_own_strategy() {
+    for (column, strategy) in
+        [(EMAIL, Strategy::Partial), (CARD, Strategy::Hash), (NOTE, Strategy::Null)]
+    {
+        check(Some(from(&[column])), &[CUSTOMERS], Some(column), Treatment::Mask(strategy));
+    }
+    check(Some(from(&[NAME])), &[CUSTOMERS], Some(NAME), SCAN);
+    // `SELECT *` of what the analysis did not count: the target's word.
+    check(None, &[CUSTOMERS], Some(EMAIL), Treatment::Mask(Strategy::Partial));
+    check(None, &[CUSTOMERS], Some(NAME), SCAN);
+}
+
+#[test]
+fn an_expression_over_a_hidden_column_is_redacted() {
+    check(Some(from(&[EMAIL])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[CARD])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[NAME, EMAIL])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[EMAIL, CARD])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[NOTE])), &[CUSTOMERS], None, Treatment::Mask(Strategy::Null));
+    check(Some(from(&[NOTE, EMAIL])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[NAME])), &[CUSTOMERS], None, SCAN);
+    check(Some(from(&[])), &[CUSTOMERS], None, SCAN);
+    // The whole row.
+    check(Some(from(&[column(CUSTOMERS, 0)])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[column(ORDERS, 0)])), &[ORDERS], None, SCAN);
+}
+
+#[test]
+fn the_strictest_of_target_and_statement_counts() {
+    // The target says it is the name, the statement that it depends on the e-mail.
+    check(Some(from(&[EMAIL])), &[CUSTOMERS], Some(NAME), REDACT);
+    check(Some(from(&[NAME])), &[CUSTOMERS], Some(EMAIL), REDACT);
+    check(Some(from(&[CARD])), &[CUSTOMERS], Some(EMAIL), REDACT);
+    check(Some(Origin::Untraced), &[CUSTOMERS], Some(NAME), REDACT);
+    check(Some(Origin::Untraced), &[CUSTOMERS], Some(EMAIL), REDACT);
+    // A view's column has numbers of its own.
+    check(Some(from(&[EMAIL])), &[VIEW, CUSTOMERS], Some(column(VIEW, 1)), REDACT);
+}
+
+#[test]
+fn what_cannot_be_traced_is_masked_where_anything_may_be_hidden() {
+    check(Some(Origin::Untraced), &[ORDERS], None, SCAN);
+    check(Some(Origin::Untraced), &[ORDERS, CUSTOMERS], None, REDACT);
+    check(Some(Origin::Untraced), &[], None, SCAN);
+    check(None, &[CUSTOMERS], None, REDACT);
+    check(None, &[ORDERS], None, SCAN);
+    let unresolved = Lineage { unresolved: true, ..lineage(Some(vec![Origin::Untraced]), &[]) };
+    let plan = redactor(unresolved).plan(0, &[field(None)]).unwrap();
+    assert_eq!(plan.columns.as_slice(), &[REDACT]);
+}
+
+#[test]
+fn more_or_fewer_columns_than_the_statement_seemed_to_have() {
+    let outputs = Some(vec![from(&[NAME]), from(&[NAME])]);
+    let redactor = redactor(lineage(outputs, &[CUSTOMERS]));
+    let fields = [field(Some(NAME)), field(None), field(Some(CARD))];
+    let plan = redactor.plan(0, &fields).unwrap();
+    let hash = Treatment::Mask(Strategy::Hash);
+    assert_eq!(plan.columns.as_slice(), &[SCAN, REDACT, hash]);
+}
+
+#[test]
+fn a_source_without_numbers_is_no_answer() {
+    let outputs = Some(vec![Origin::Untraced]);
+    let redactor = redactor(lineage(outputs, &[CUSTOMERS]));
+    for source in [
+        Source::Named { schema: "s", relation: "r", column: "c" },
+        Source::Numbered { relation: 0, column: 1 },
+    ] {
+        let fields = [Field { source, ..field(None) }];
+        assert_eq!(redactor.plan(0, &fields).unwrap().columns.as_slice(), &[REDACT]);
+    }
+}
+
+#[test]
+fn a_part_nobody_analysed_is_refused() {
+    let redactor = redactor(lineage(None, &[ORDERS]));
+    assert!(matches!(redactor.plan(1, &[field(None)]), Err(MaskFailure::Untraceable(_))));
+    let text = CopyFormat::Text { delimiter: b'\t' };
+    assert!(matches!(redactor.plan_copy(1, 1, text), Err(MaskFailure::Untraceable(_))));
+}
+
+#[test]
+fn with_nothing_hidden_and_no_detectors_everything_passes() {
+    let key = Arc::new(PseudonymKey::new(&[3; 32]));
+    let redactor = StatementRedactor::new(&[], Arc::new(ShowAll), Arc::new(Detectors::none()), key);
+    assert!(redactor.plan(7, &[field(None), field(Some(EMAIL))]).unwrap().passes_all());
+    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t' }] {
+        let plan = redactor.plan_copy(7, 3, format).unwrap();
+        assert!(plan.passes_all() && plan.columns.len() == 3);
+    }
+    let mut out = Vec::new();
+    for kind in [ErrorPart::Message, ErrorPart::Elaboration, ErrorPart::Name] {
+        let text = b"Key (email)=(jane@example.com) already exists.";
+        assert_eq!(redactor.redact_error(Some(7), "23505", kind, text, &mut out), Unchanged);
+    }
+    assert_eq!(redactor.redact_text(b"jane@example.com", &mut out), Unchanged);
+    assert!(out.is_empty());
+}
+
+#[test]
+fn types_without_text_pass() {
+    let lineage = lineage(Some(vec![from(&[NAME]), from(&[EMAIL])]), &[CUSTOMERS]);
+    let fields = [Field { type_id: 20, ..field(Some(NAME)) }, Field { type_id: 20, ..field(None) }];
+    let plan = redactor(lineage).plan(0, &fields).unwrap();
+    assert_eq!(plan.columns.as_slice(), &[Treatment::Pass, REDACT]);
+}
+
+#[test]
+fn copied_rows_are_masked_by_the_statement_alone() {
+    let text = CopyFormat::Text { delimiter: b'\t' };
+    let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"' };
+    let all = vec![from(&[NAME]), from(&[EMAIL]), from(&[CARD]), from(&[NOTE]), Origin::Untraced];
+    let redactor = |outputs| redactor(lineage(outputs, &[CUSTOMERS]));
+    for format in [text, csv] {
+        let plan = redactor(Some(all.clone())).plan_copy(0, 5, format).unwrap();
+        let expect: SmallVec<[Treatment; 16]> =
+            smallvec![SCAN, REDACT, REDACT, Treatment::Mask(Strategy::Null), REDACT];
+        assert_eq!(plan.columns, expect);
+        assert!(redactor(Some(all.clone())).plan_copy(0, 4, format).is_err());
+        assert!(redactor(None).plan_copy(0, 5, format).is_err());
+    }
+    assert!(redactor(Some(all)).plan_copy(0, 5, CopyFormat::Binary).is_err());
+    // Even where the columns copied are shown: a binary row cannot be told from another.
+    let shown = Some(vec![from(&[NAME])]);
+    assert!(redactor(shown).plan_copy(0, 1, CopyFormat::Binary).is_err());
+}
+
+#[test]
+fn copied_rows_of_relations_that_hide_nothing_pass() {
+    let redactor = redactor(lineage(None, &[ORDERS]));
+    let plan = redactor.plan_copy(0, 2, CopyFormat::Binary).unwrap();
+    assert!(plan.passes_all() && plan.columns.len() == 2);
+    let plan = redactor.plan_copy(0, 2, CopyFormat::Text { delimiter: b'|' }).unwrap();
+    assert_eq!(plan.columns.as_slice(), &[SCAN, SCAN]);
+}
+
+fn error(
+    redactor: &StatementRedactor,
+    part: Option<usize>,
+    code: &str,
+    kind: ErrorPart,
+    text: &str,
+) -> (Redacted, String) {
+    let mut out = Vec::new();
+    let done = redactor.redact_error(part, code, kind, text.as_bytes(), &mut out);
+    (done, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn errors_of_statements_over_hidden_columns_say_no_more_than_their_code() {
+    let redactor = redactor(lineage(None, &[CUSTOMERS]));
+    let message = |part, code| error(&redactor, part, code, ErrorPart::Message, "invalid: \"x\"");
+    for code in ["22P02", "22003", "23505", "23514", "P0001", "XX000", "00000", "01000", "21000"] {
+        let expect =
+            format!("message withheld: the statement touches masked columns (SQLSTATE {code})");
+        for part in [Some(0), None, Some(9)] {
+            assert_eq!(message(part, code), (Replaced, expect.clone()));
+        }
+    }
+    for code in [
+        "42P01", "42601", "0A000", "3D000", "3F000", "25P02", "26000", "34000", "54001", "57014",
+        "53300", "58030", "55P03", "40001", "08006",
+    ] {
+        assert_eq!(message(Some(0), code), (Unchanged, String::new()), "{code}");
+        assert_eq!(message(None, code), (Unchanged, String::new()), "{code}");
+        assert_eq!(message(Some(9), code).0, Replaced, "{code}");
+    }
+    // The code is the target's too.
+    for code in ["", "42", "42 jane", "42p01", "jane@", "42Ä1"] {
+        let (done, text) = message(Some(0), code);
+        assert!(done == Replaced && text.ends_with("(SQLSTATE unknown)"), "{code}: {text}");
+    }
+    for part in [Some(0), None, Some(9)] {
+        let (done, _) = error(&redactor, part, "42P01", ErrorPart::Elaboration, "x");
+        assert_eq!(done, Removed);
+    }
+    assert_eq!(error(&redactor, Some(0), "23505", ErrorPart::Name, "t_pkey").0, Unchanged);
+}
+
+#[test]
+fn code_of_the_target_may_say_anything_under_any_code() {
+    let lineage = Lineage { user_code: true, ..lineage(None, &[CUSTOMERS]) };
+    let redactor = redactor(lineage);
+    for (kind, expect) in [
+        (ErrorPart::Message, Replaced),
+        (ErrorPart::Elaboration, Removed),
+        (ErrorPart::Name, Removed),
+    ] {
+        assert_eq!(error(&redactor, Some(0), "42P01", kind, "x").0, expect);
+    }
+}
+
+#[test]
+fn errors_of_other_statements_are_looked_at_by_detectors() {
+    let plain = redactor(lineage(None, &[ORDERS]));
+    let text = "Key (email)=(jane@example.com) already exists.";
+    let masked = "Key (email)=([masked:email]) already exists.";
+    for kind in [ErrorPart::Message, ErrorPart::Elaboration] {
+        assert_eq!(error(&plain, Some(0), "23505", kind, text), (Replaced, masked.into()));
+        assert_eq!(error(&plain, Some(0), "23505", kind, "plain").0, Unchanged);
+    }
+    // Every way of touching a hidden column counts.
+    let sinks = Lineage { sinks: vec![from(&[EMAIL])], ..Lineage::default() };
+    let outputs = lineage(Some(vec![from(&[EMAIL])]), &[]);
+    let unresolved = Lineage { unresolved: true, ..Lineage::default() };
+    for lineage in [sinks, outputs, unresolved] {
+        let redactor = redactor(lineage);
+        assert_eq!(error(&redactor, Some(0), "23505", ErrorPart::Elaboration, "x").0, Removed);
+    }
+    let mut out = Vec::new();
+    assert_eq!(plain.redact_text(b"NOTIFY jane@example.com", &mut out), Replaced);
+    assert_eq!(out, b"NOTIFY [masked:email]");
+}
+
+#[test]
+fn values_are_treated_as_planned() {
+    let redactor = redactor(lineage(None, &[]));
+    let value = |treatment: Treatment| {
+        let mut out = Vec::new();
+        let done = redactor.redact(&treatment, (25, Format::Text), b"jane@example.com", &mut out);
+        (done, String::from_utf8(out).unwrap())
+    };
+    assert_eq!(value(Treatment::Pass), (Unchanged, String::new()));
+    assert_eq!(value(SCAN), (Replaced, "[masked:email]".into()));
+    assert_eq!(value(REDACT), (Replaced, "[masked]".into()));
+    assert_eq!(value(Treatment::Mask(Strategy::Partial)), (Replaced, "j***@e***.com".into()));
+    assert_eq!(value(Treatment::Mask(Strategy::Null)), (Removed, String::new()));
+    let (done, text) = value(Treatment::Mask(Strategy::Hash));
+    assert!(done == Replaced && text.starts_with("pcm_"));
+}
+
+#[test]
+fn nothing_secret_shows_in_debug() {
+    let shown = format!("{:?}", redactor(lineage(None, &[])));
+    assert!(shown.contains("PseudonymKey(…)") && !shown.contains('3'), "{shown}");
+}
