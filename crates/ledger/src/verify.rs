@@ -866,6 +866,3 @@ impl Facts {
         Ok(unproven)
     }
 }
-
-#[cfg(test)]
-mod tests;
