@@ -1,0 +1,355 @@
+//! The journal a gateway writes. On the life of a request: between the verdict and the permit, and
+//! again when the outcome is known.
+
+use crate::chain::Chain;
+use crate::error::LedgerError;
+use crate::head::Signer;
+use crate::layout::{self, Layout};
+use crate::queue::{Batch, LINGER, Limits, Queue, Waiting, with_json};
+use crate::recording::Recorder;
+use crate::recover::{self, Found};
+use crate::storage::{Files, Storage};
+use crate::sync::{Shared, Syncer};
+use crate::writer::Writer;
+use aws_lc_rs::digest;
+use portcullis_core::digest::Digest;
+use portcullis_core::id::SessionId;
+use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt, Status};
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Settings of a ledger.
+#[derive(Debug, Clone)]
+pub struct LedgerSettings {
+    /// The log's name in signed heads, best an address without a scheme. Fixed when the signing
+    /// key is made.
+    pub origin: String,
+    /// A segment is followed by another once it has this many bytes.
+    pub segment_bytes: u64,
+    /// Entries that may wait to be written.
+    pub queue_entries: usize,
+    /// Bytes of entries that may wait to be written.
+    pub queue_bytes: usize,
+    /// Recorded events that may wait to be written.
+    pub recording_queue_entries: usize,
+    /// Bytes of recorded events that may wait to be written.
+    pub recording_queue_bytes: usize,
+    /// How long anything written may stay unsynced.
+    pub sync_within: Duration,
+    /// How often a head is signed, at most.
+    pub head_every: Duration,
+    /// The largest recording of one session, in bytes.
+    pub recording_bytes: u64,
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self {
+            origin: "portcullis.invalid/journal".to_owned(),
+            segment_bytes: 64 * 1024 * 1024,
+            queue_entries: 65_536,
+            queue_bytes: 64 * 1024 * 1024,
+            recording_queue_entries: 65_536,
+            recording_queue_bytes: 64 * 1024 * 1024,
+            sync_within: Duration::from_millis(10),
+            head_every: Duration::from_secs(1),
+            recording_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// What opening a ledger found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Entries that were there.
+    pub entries: u64,
+    /// Files with bytes cut off as torn, which the first signed head names.
+    pub torn: Vec<PathBuf>,
+    /// Requests closed as abandoned.
+    pub abandoned: usize,
+    /// Sessions closed because the gateway had stopped.
+    pub closed_sessions: usize,
+}
+
+/// The journal and the recordings of one gateway. Clones share one writer; the last one dropped
+/// closes it.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<(JoinHandle<()>, JoinHandle<()>)>>,
+    recovery: Recovery,
+    vkey: String,
+    recording_bytes: u64,
+    /// Held for as long as the ledger is open.
+    _lock: File,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("key", &self.0.vkey).finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in `dir`, or makes one there. Reads the whole journal, closes what a crash
+    /// left open, and blocks meanwhile.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: in particular [`LedgerError::Damaged`] for anything but a torn last line.
+    pub fn open(dir: &Path, settings: LedgerSettings) -> Result<Self, LedgerError> {
+        Self::open_on(dir, settings, |files| Arc::new(files))
+    }
+
+    /// As [`Ledger::open`], writing through a storage of the caller's, which stands before the real
+    /// files: for tests that inject faults.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`].
+    pub fn open_on(
+        dir: &Path,
+        settings: LedgerSettings,
+        wrap: impl FnOnce(Files) -> Arc<dyn Storage>,
+    ) -> Result<Self, LedgerError> {
+        let layout = Layout::new(dir);
+        for dir in [dir, &layout.journal(), &layout.keys(), &layout.recordings()] {
+            layout::create_dir(dir).map_err(LedgerError::io("create", dir))?;
+        }
+        let lock = lock(&layout.lock())?;
+        let new = recover::is_new(&layout)?;
+        let signer = Signer::load(&layout, &settings.origin, new)?;
+        let vkey = signer.vkey().to_owned();
+        let mut found = recover::find(&layout, &signer)?;
+        let torn = found.repair(&layout)?;
+        let journal = layout.journal();
+        let files = Files::open(&layout, found.segment.0)
+            .map_err(LedgerError::io("open for appending", &journal))?;
+        let storage = wrap(files);
+        let recovery = Recovery {
+            entries: found.chain.size,
+            torn: torn.iter().map(|t| journal.join(&t.name)).collect(),
+            abandoned: found.orphans.len(),
+            closed_sessions: found.sessions.len(),
+        };
+        let closing = closing_entries(&layout, &found)?;
+        let (shared, mut writer, mut syncer) = engine(&settings, &found, storage, signer);
+        let changed = !closing.is_empty() || !torn.is_empty() || found.head != Some(found.chain);
+        if changed {
+            write_now(&mut writer, &syncer, closing)
+                .and_then(|chain| syncer.publish(chain, torn))
+                .map_err(LedgerError::Broken)?;
+        }
+        let threads = spawn(writer, syncer).map_err(LedgerError::io("start a thread for", dir))?;
+        let threads = Mutex::new(Some(threads));
+        let recording_bytes = settings.recording_bytes;
+        Ok(Self(Arc::new(Inner { shared, threads, recovery, vkey, recording_bytes, _lock: lock })))
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.0.recovery
+    }
+
+    /// The verifier key (C2SP signed-note) of the signed heads: keep it where the owner of this
+    /// storage cannot change it.
+    #[must_use]
+    pub fn verifier_key(&self) -> &str {
+        &self.0.vkey
+    }
+
+    /// Begins the recording of a session. The file appears with the first event.
+    pub fn recorder(&self, session: SessionId) -> Recorder {
+        Recorder::new(Arc::clone(&self.0.shared), session, self.0.recording_bytes)
+    }
+
+    /// Whether entries are taken.
+    ///
+    /// # Errors
+    /// [`JournalError::Broken`] once it is broken or closed.
+    pub fn health(&self) -> Result<(), JournalError> {
+        self.0.shared.queue.alive()
+    }
+
+    /// Writes and syncs what waits, signs the last head, and takes nothing more. Blocks. Can be
+    /// repeated.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`] where a write or a sync has failed since it was opened.
+    pub fn close(&self) -> Result<(), LedgerError> {
+        self.0.close()
+    }
+
+    /// Queues an entry, serialised in the calling task.
+    fn submit(
+        &self,
+        entry: &Entry,
+        durability: Durability,
+    ) -> Result<oneshot::Receiver<Result<u64, JournalError>>, JournalError> {
+        with_json(entry, |json| {
+            let (reply, receipt) = oneshot::channel();
+            self.0.shared.queue.push(json, Some((durability, reply)))?;
+            Ok(receipt)
+        })
+    }
+}
+
+impl Journal for Ledger {
+    fn append(
+        &self,
+        entry: Entry,
+        durability: Durability,
+    ) -> impl Future<Output = Result<Receipt, JournalError>> + Send {
+        let submitted = self.submit(&entry, durability);
+        async move {
+            match submitted?.await {
+                Ok(result) => result.map(Receipt::issued_by_journal_assertion),
+                Err(_) => Err(JournalError::Broken("the writer stopped".to_owned())),
+            }
+        }
+    }
+
+    fn note(&self, entry: Entry) -> Result<(), JournalError> {
+        with_json(&entry, |json| self.0.shared.queue.push(json, None))
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), LedgerError> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((writer, syncer)) = threads {
+            self.shared.queue.close();
+            let _ = writer.join();
+            self.shared.finish();
+            let _ = syncer.join();
+        }
+        match self.shared.queue.broken() {
+            Some(why) => Err(LedgerError::Broken(why.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the journal did not end well");
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, LedgerError> {
+    let open = layout::private().write(true).create(true).truncate(false).open(path);
+    let file = open.map_err(LedgerError::io("open", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(LedgerError::io("lock", path)(e)),
+    }
+}
+
+fn engine(
+    settings: &LedgerSettings,
+    found: &Found,
+    storage: Arc<dyn Storage>,
+    signer: Signer,
+) -> (Arc<Shared>, Writer, Syncer) {
+    let queue = Queue::new(Limits {
+        entries: settings.queue_entries,
+        bytes: settings.queue_bytes,
+        events: settings.recording_queue_entries,
+        event_bytes: settings.recording_queue_bytes,
+    });
+    let shared = Arc::new(Shared::new(queue, found.chain));
+    let segment = (found.segment.1, settings.segment_bytes);
+    let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), found.chain, segment);
+    let syncer = Syncer {
+        shared: Arc::clone(&shared),
+        storage,
+        signer,
+        head: found.head,
+        head_at: Instant::now(),
+        head_every: settings.head_every,
+        sync_after: settings.sync_within.saturating_sub(LINGER),
+    };
+    (shared, writer, syncer)
+}
+
+/// Writes entries before the threads run.
+fn write_now(writer: &mut Writer, syncer: &Syncer, entries: Vec<Entry>) -> Result<Chain, String> {
+    let mut batch = Batch::default();
+    for entry in entries {
+        let start = batch.arena.len();
+        serde_json::to_writer(&mut batch.arena, &entry).map_err(|e| e.to_string())?;
+        batch.entries.push(Waiting { bytes: start..batch.arena.len(), reply: None });
+    }
+    writer.commit(&mut batch)?;
+    let synced = syncer.shared.synced(|| syncer.storage.sync());
+    synced.map_err(|e| format!("syncing the journal failed: {e}"))?;
+    Ok(writer.chain())
+}
+
+fn spawn(writer: Writer, syncer: Syncer) -> io::Result<(JoinHandle<()>, JoinHandle<()>)> {
+    let shared = Arc::clone(&syncer.shared);
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let syncer = thread("journal-sync").spawn(move || syncer.run())?;
+    match thread("journal-write").spawn(move || writer.run()) {
+        Ok(writer) => Ok((writer, syncer)),
+        Err(error) => {
+            shared.finish();
+            Err(error)
+        }
+    }
+}
+
+/// What has to be appended so that nothing a crash left open stays open.
+fn closing_entries(layout: &Layout, found: &Found) -> Result<Vec<Entry>, LedgerError> {
+    let at = layout::now();
+    let abandoned = Event::Outcome {
+        status: Status::Abandoned,
+        rows: 0,
+        tags: Vec::new(),
+        error: None,
+        masked: 0,
+        micros: 0,
+    };
+    let mut entries = Vec::with_capacity(found.orphans.len() + found.sessions.len());
+    for (session, request) in &found.orphans {
+        let event = abandoned.clone();
+        entries.push(Entry { at, session: *session, request: Some(*request), event });
+    }
+    for session in &found.sessions {
+        let path = layout.recording(*session);
+        let recording = hash_file(&path).map_err(LedgerError::io("read", &path))?;
+        let event = Event::SessionClosed { reason: "gateway stopped".to_owned(), recording };
+        entries.push(Entry { at, session: Some(*session), request: None, event });
+    }
+    Ok(entries)
+}
+
+/// The SHA-256 of a file that is on stable storage afterwards; `None` where there is none.
+fn hash_file(path: &Path) -> io::Result<Option<Digest>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    file.sync_all()?;
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Some(Digest::from_bytes(crate::chain::finished(&hash.finish()))));
+        }
+        hash.update(buffer.get(..read).unwrap_or_default());
+    }
+}

@@ -1,0 +1,94 @@
+//! Names and permissions of the ledger's files. Beside the life of a request: where it is kept.
+
+use portcullis_core::id::SessionId;
+use portcullis_core::time::Timestamp;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The log-wide signed heads, oldest first, append-only.
+pub(crate) const HEADS: &str = "heads";
+/// The newest signed head, replaced atomically.
+pub(crate) const HEAD: &str = "head";
+/// The next head while it is being written.
+pub(crate) const HEAD_NEW: &str = "head.new";
+
+/// Where everything of one ledger is.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    pub(crate) fn segment(&self, first: u64) -> PathBuf {
+        self.journal().join(segment_name(first))
+    }
+
+    pub(crate) fn heads(&self) -> PathBuf {
+        self.journal().join(HEADS)
+    }
+
+    pub(crate) fn head(&self) -> PathBuf {
+        self.journal().join(HEAD)
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    pub(crate) fn recordings(&self) -> PathBuf {
+        self.root.join("recordings")
+    }
+
+    pub(crate) fn recording(&self, session: SessionId) -> PathBuf {
+        self.recordings().join(format!("{session}.jsonl"))
+    }
+}
+
+pub(crate) fn segment_name(first: u64) -> String {
+    format!("{first:020}.jsonl")
+}
+
+/// The number of the first entry of a segment, from its file name.
+pub(crate) fn segment_first(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".jsonl")?;
+    let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+/// Creates a directory that only its owner can look into, with its parents.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Options for a file that only its owner can read: everything here is evidence or a secret.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Makes names created, renamed or removed in a directory survive a power cut.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Now, from the system's clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,335 @@
+//! A timeline as text for a terminal: `session show` prints it, `session replay` prints it slowly.
+//! Beside the life of a request: afterwards.
+//!
+//! Every text in it was written by a caller, a target or a reviewer, and is hostile: it passes
+//! [`crate::visible`], and stays to the right of a bar that only this module draws.
+
+use crate::read::{Moment, TimelineItem};
+use crate::recording::{AnswerSample, RecordedEvent, SampleValue};
+use crate::visible::{clipped, line, lines, rfc3339, width};
+use portcullis_core::journal::{Event, Status};
+use portcullis_core::protocol::Shown;
+use portcullis_core::refusal::Refusal;
+use portcullis_core::review::Withdrawal;
+use portcullis_core::verdict::Standing;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Columns of the offset and the label, with the spaces after them.
+const MARGIN: usize = 24;
+/// The widest cell of a sample.
+const CELL: usize = 40;
+
+/// How to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// Colours, as ANSI escape sequences (ECMA-48, SGR).
+    pub color: bool,
+    /// Columns of the terminal; at least 40 are used.
+    pub width: usize,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self { color: false, width: 100 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    Good,
+    Bad,
+    Waiting,
+    Quiet,
+}
+
+impl Tone {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "1",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Waiting => "33",
+            Self::Quiet => "2",
+        }
+    }
+}
+
+/// One item as text: a label, and the lines beside it.
+struct Block {
+    label: String,
+    tone: Tone,
+    lines: Vec<String>,
+}
+
+/// Renders a timeline, one item after another.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_timeline(
+    items: &[TimelineItem],
+    out: &mut impl Write,
+    options: RenderOptions,
+) -> io::Result<()> {
+    items.iter().try_for_each(|item| render_item(item, out, options))
+}
+
+/// Renders one item, for a replay that waits between them.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_item(
+    item: &TimelineItem,
+    out: &mut impl Write,
+    options: RenderOptions,
+) -> io::Result<()> {
+    let room = options.width.max(40) - MARGIN;
+    let block = match &item.moment {
+        Moment::Entry { event, .. } => of_event(event, item, room),
+        Moment::Recorded(event) => of_recorded(event, room),
+    };
+    let Block { label, tone, lines } = block;
+    let (on, off) = if options.color {
+        (format!("\u{1b}[{}m", tone.code()), "\u{1b}[0m")
+    } else {
+        (String::new(), "")
+    };
+    let mut left = format!("{:>10}  {on}{label:<9}{off}", offset(item.offset));
+    for line in &lines {
+        writeln!(out, "{left} │ {line}")?;
+        " ".repeat(21).clone_into(&mut left);
+    }
+    Ok(())
+}
+
+/// `1:02:03.456`, without the hours where there are none.
+fn offset(offset: Duration) -> String {
+    let (seconds, millis) = (offset.as_secs(), offset.subsec_millis());
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}.{millis:03}")
+    } else {
+        format!("{minutes:02}:{seconds:02}.{millis:03}")
+    }
+}
+
+/// An item with texts that may have several lines; empty ones are left out.
+fn block(label: impl Into<String>, tone: Tone, texts: &[&str], room: usize) -> Block {
+    let lines = texts.iter().filter(|t| !t.is_empty()).flat_map(|t| lines(t, room)).collect();
+    Block { label: label.into(), tone, lines }
+}
+
+impl Block {
+    /// Puts statements and parameters first. A parameter is one line, so that its value cannot
+    /// pass for another parameter.
+    fn about(mut self, shown: &Shown, room: usize) -> Self {
+        let mut all = Vec::new();
+        for (i, statement) in shown.statements.iter().enumerate() {
+            all.extend(lines(statement, room));
+            for (j, value) in shown.parameters.get(i).into_iter().flatten().enumerate() {
+                let value = value.as_deref().unwrap_or("NULL");
+                all.extend(line(&format!("${} = {value}", j + 1), room));
+            }
+        }
+        all.append(&mut self.lines);
+        self.lines = all;
+        self
+    }
+}
+
+fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
+    match event {
+        Event::Started { version, policy } => {
+            let text = format!("gateway {version}, policy {policy}");
+            block("started", Tone::Quiet, &[&text], room)
+        }
+        Event::LoginRefused { principal, peer, connection, refusal } => {
+            let who = principal.as_deref().unwrap_or("an unknown caller");
+            let text = format!("{who} from {peer} asked for {connection}");
+            block("no entry", Tone::Bad, &[&text, &refusal.sentence()], room)
+        }
+        Event::SessionOpened { standing, peer, policy, claimed } => {
+            opened(standing, peer, policy, claimed, item, room)
+        }
+        Event::SessionClosed { reason, recording } => {
+            let digest = recording.map_or_else(String::new, |d| format!("recording {d}"));
+            block("closed", Tone::Plain, &[reason, &digest], room)
+        }
+        Event::Intent { operation, shown, rules, review, .. } => {
+            let mut by = format!("{operation}; permitted by {}", rules.join(", "));
+            if let Some(review) = review {
+                by = format!("{by}; approved in {review}");
+            }
+            block("permitted", Tone::Good, &[&by], room).about(shown, room)
+        }
+        Event::Refused { operation, shown, refusal, .. } => {
+            let texts = [operation, &*refusal.sentence(), next(refusal)];
+            block("refused", Tone::Bad, &texts, room).about(shown, room)
+        }
+        Event::Outcome { status, rows, tags, error, masked, micros } => {
+            outcome(*status, (*rows, *masked, *micros), tags, error.as_deref(), room)
+        }
+        Event::Held { ticket, operation, shown, ground } => {
+            let groups = list(&ticket.groups);
+            let by = format!(
+                "{} waits for {groups} until {} ({}, request {})",
+                ticket.review,
+                rfc3339(ticket.expires),
+                ground.rule,
+                ticket.digest.short()
+            );
+            let texts = [operation, &*by, &ground.reason];
+            block("held", Tone::Waiting, &texts, room).about(shown, room)
+        }
+        Event::Withdrawn { review, why } => {
+            let why = match why {
+                Withdrawal::Disconnected => "the caller hung up",
+                Withdrawal::Cancelled => "the caller cancelled",
+                Withdrawal::SessionEnded => "the session ended",
+            };
+            block("withdrawn", Tone::Waiting, &[&format!("{review}: {why}")], room)
+        }
+        Event::Decided { review, by, groups, decision, reason, digest } => {
+            let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
+            let groups = list(groups);
+            let text =
+                format!("{review} {decision} by {by} for {groups} (request {})", digest.short());
+            block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
+        }
+        Event::DecisionRefused { review, by, why } => {
+            let text = format!("{by} may not decide {review}: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
+        }
+    }
+}
+
+fn opened(
+    standing: &Standing,
+    peer: &str,
+    policy: &str,
+    claimed: &str,
+    item: &TimelineItem,
+    room: usize,
+) -> Block {
+    let (principal, connection) = (&standing.principal, &standing.connection);
+    let who = format!(
+        "{principal} ({}, {} at {}) from {peer}",
+        principal.kind.entity_type().to_lowercase(),
+        principal.subject,
+        principal.issuer
+    );
+    let to = format!(
+        "to {} ({}, {} database {} as {}) under policy {policy}",
+        connection.name,
+        connection.environment,
+        connection.protocol.as_str(),
+        connection.database,
+        connection.role
+    );
+    let claims = if claimed.is_empty() { String::new() } else { format!("claims: {claimed}") };
+    let at = rfc3339(item.at);
+    block("opened", Tone::Plain, &[&at, &who, &to, &claims], room)
+}
+
+fn outcome(
+    status: Status,
+    (rows, masked, micros): (u64, u64, u64),
+    tags: &[String],
+    error: Option<&str>,
+    room: usize,
+) -> Block {
+    let (label, tone) = match status {
+        Status::Done => ("done", Tone::Good),
+        Status::Failed => ("failed", Tone::Bad),
+        Status::Withheld => ("withheld", Tone::Bad),
+        Status::Broken => ("broken", Tone::Bad),
+        Status::Abandoned => ("abandoned", Tone::Bad),
+    };
+    if status == Status::Abandoned {
+        let text = "the gateway stopped before the outcome was known; it may have run";
+        return block(label, tone, &[text], room);
+    }
+    let millis = micros / 1000;
+    let mut text = format!("{rows} rows, {masked} values masked, {millis}.{:03} ms", micros % 1000);
+    for tag in tags {
+        text = format!("{text}, {tag}");
+    }
+    let error = error.map_or_else(String::new, |e| format!("error {e}"));
+    block(label, tone, &[&text, &error], room)
+}
+
+fn of_recorded(event: &RecordedEvent, room: usize) -> Block {
+    match event {
+        RecordedEvent::Answer(sample) => {
+            Block { label: "answer".to_owned(), tone: Tone::Quiet, lines: table(sample, room) }
+        }
+        RecordedEvent::Message { severity, code, text, .. } => {
+            block("target", Tone::Quiet, &[&format!("{severity} {code}: {text}")], room)
+        }
+        RecordedEvent::Limit { bytes } => {
+            let text = format!("the recording reached its limit of {bytes} bytes");
+            block("limit", Tone::Bad, &[&text], room)
+        }
+    }
+}
+
+fn next(refusal: &Refusal) -> &str {
+    refusal.next.as_deref().unwrap_or("")
+}
+
+fn list(groups: &BTreeSet<String>) -> String {
+    groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn table(sample: &AnswerSample, room: usize) -> Vec<String> {
+    let cell = |value: &SampleValue| match value {
+        SampleValue::Null => "∅".to_owned(),
+        SampleValue::Text(text) => clipped(text, CELL),
+        SampleValue::Bytes(bytes) => clipped(&format!("\\x{}", crate::chain::hex(bytes)), CELL),
+    };
+    let heading = sample.columns.iter().map(|name| clipped(name, CELL)).collect();
+    let mut rows: Vec<Vec<String>> = vec![heading];
+    rows.extend(sample.sample.iter().map(|row| row.iter().map(cell).collect()));
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut widths = vec![0; columns];
+    for row in &rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = width(cell).max(*widest);
+        }
+    }
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells = row.iter().zip(&widths).map(|(cell, widest)| {
+                format!("{cell}{}", " ".repeat(widest.saturating_sub(width(cell))))
+            });
+            cut(cells.collect::<Vec<_>>().join("  ").trim_end(), room)
+        })
+        .collect();
+    let shown = sample.sample.len();
+    if sample.truncated {
+        lines.push(format!("({shown} of {} rows recorded)", sample.rows));
+    } else {
+        lines.push(format!("({} rows)", sample.rows));
+    }
+    lines
+}
+
+/// A line of text that is escaped already, cut to the room there is.
+fn cut(line: &str, room: usize) -> String {
+    if width(line) <= room {
+        return line.to_owned();
+    }
+    let (mut used, mut out) = (0, String::new());
+    for c in line.chars() {
+        used += width(c.encode_utf8(&mut [0; 4]));
+        if used >= room {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}

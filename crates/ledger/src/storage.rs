@@ -1,0 +1,142 @@
+//! Where the ledger's bytes go: the four things a disk is asked to do, and real files doing them.
+//! On the life of a request: below the writer, the last step before a receipt.
+
+use crate::head;
+use crate::layout::{HEAD_NEW, Layout, private, sync_dir};
+use portcullis_core::id::SessionId;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A store for the journal's bytes. Every error is final: the ledger stops using the storage.
+///
+/// Contract: what was written before a `sync` that returned `Ok` survives the loss of power. An
+/// error says nothing about what was persisted. `write` and `sync` may run at the same time on two
+/// threads; a `sync` covers at least the writes that had returned when it began.
+pub trait Storage: Send + Sync {
+    /// Appends bytes to the current segment.
+    ///
+    /// # Errors
+    /// Any: some of the bytes may have been kept.
+    fn write(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Puts everything written on stable storage.
+    ///
+    /// # Errors
+    /// Any: nothing is known about what was kept.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Syncs the current segment for the last time and begins the one whose first entry will have
+    /// number `first`.
+    ///
+    /// # Errors
+    /// Any, as for [`Storage::write`] and [`Storage::sync`].
+    fn roll(&self, first: u64) -> io::Result<()>;
+
+    /// Appends one line to the file of heads, and syncs it.
+    ///
+    /// # Errors
+    /// Any.
+    fn log_head(&self, line: &[u8]) -> io::Result<()>;
+
+    /// Replaces the newest head in one step, and syncs it.
+    ///
+    /// # Errors
+    /// Any.
+    fn replace_head(&self, note: &[u8]) -> io::Result<()>;
+
+    /// Begins the recording of a session.
+    ///
+    /// # Errors
+    /// Any, and `AlreadyExists` where there is one.
+    fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>>;
+}
+
+/// One recording being written.
+pub trait RecordingFile: Send {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// Any: the recording is then given up.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Puts everything written on stable storage.
+    ///
+    /// # Errors
+    /// Any: the recording is then given up.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Real files in a ledger's directory.
+#[derive(Debug)]
+pub struct Files {
+    layout: Layout,
+    segment: Mutex<Arc<File>>,
+    heads: Mutex<File>,
+}
+
+impl Files {
+    /// Opens the files to append to: the segment that begins with entry `first`, and the heads.
+    pub(crate) fn open(layout: &Layout, first: u64) -> io::Result<Self> {
+        let append = |path| private().append(true).create(true).open(path);
+        let segment = Mutex::new(Arc::new(append(layout.segment(first))?));
+        let heads = Mutex::new(append(layout.heads())?);
+        let _ = std::fs::remove_file(layout.journal().join(HEAD_NEW));
+        sync_dir(&layout.journal())?;
+        Ok(Self { layout: layout.clone(), segment, heads })
+    }
+
+    fn segment(&self) -> Arc<File> {
+        Arc::clone(&self.segment.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Storage for Files {
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        (&*self.segment()).write_all(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.segment().sync_data()
+    }
+
+    fn roll(&self, first: u64) -> io::Result<()> {
+        self.segment().sync_data()?;
+        let next = private().append(true).create_new(true).open(self.layout.segment(first))?;
+        sync_dir(&self.layout.journal())?;
+        *self.segment.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    fn log_head(&self, line: &[u8]) -> io::Result<()> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.write_all(line)?;
+        heads.sync_data()
+    }
+
+    fn replace_head(&self, note: &[u8]) -> io::Result<()> {
+        head::replace(&self.layout.head(), note)
+    }
+
+    fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>> {
+        let path = self.layout.recording(session);
+        let file = private().append(true).create_new(true).open(path)?;
+        Ok(Box::new(Recording { file, layout: self.layout.clone() }))
+    }
+}
+
+struct Recording {
+    file: File,
+    layout: Layout,
+}
+
+impl RecordingFile for Recording {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        sync_dir(&self.layout.recordings())
+    }
+}

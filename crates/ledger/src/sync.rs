@@ -1,0 +1,232 @@
+//! The syncing thread: puts what the writer wrote on stable storage, wakes who waited for that,
+//! and signs heads over it. On the life of a request: the receipt of everything that may change
+//! something is given here.
+//!
+//! It is a thread of its own so that a read's record, which only has to be written, never waits
+//! behind a sync: while one sync runs the next batches are written and gather for the next sync.
+
+use crate::chain::Chain;
+use crate::head::{self, Head, Signer, Torn};
+use crate::layout::now;
+use crate::queue::{Queue, Reply};
+use crate::storage::Storage;
+use portcullis_core::journal::JournalError;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the threads of one ledger share with its callers.
+pub(crate) struct Shared {
+    pub(crate) queue: Queue,
+    behind: Mutex<Behind>,
+    wake: Condvar,
+    /// Held while a segment is synced; true once that has failed. The kernel reports a failed
+    /// write-back once, so a second sync of the same file could claim a success that never was.
+    sync_failed: Mutex<bool>,
+}
+
+/// What is written and not synced.
+struct Behind {
+    written: Chain,
+    waiters: Vec<(Reply, u64)>,
+    dirty_since: Option<Instant>,
+    syncer: Sleep,
+    closing: bool,
+    broken: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    Timed,
+    Parked,
+}
+
+impl Shared {
+    pub(crate) fn new(queue: Queue, written: Chain) -> Self {
+        let behind = Behind {
+            written,
+            waiters: Vec::new(),
+            dirty_since: None,
+            syncer: Sleep::Awake,
+            closing: false,
+            broken: None,
+        };
+        let (behind, sync_failed) = (Mutex::new(behind), Mutex::new(false));
+        Self { queue, behind, wake: Condvar::new(), sync_failed }
+    }
+
+    fn behind(&self) -> MutexGuard<'_, Behind> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer has written up to `written`; `waiters` want it synced.
+    pub(crate) fn advance(&self, written: Chain, waiters: &mut Vec<(Reply, u64)>) {
+        let mut behind = self.behind();
+        if let Some(why) = &behind.broken {
+            fail(waiters, why);
+            return;
+        }
+        behind.written = written;
+        behind.waiters.append(waiters);
+        behind.dirty_since.get_or_insert_with(Instant::now);
+        let called = match behind.syncer {
+            Sleep::Awake => false,
+            Sleep::Timed => !behind.waiters.is_empty(),
+            Sleep::Parked => true,
+        };
+        if called {
+            behind.syncer = Sleep::Awake;
+            drop(behind);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Runs a sync of a segment, unless one has failed before.
+    pub(crate) fn synced(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *failed {
+            return Err(io::Error::other("an earlier sync failed"));
+        }
+        // Set first: a panic inside counts as a failure.
+        *failed = true;
+        sync()?;
+        *failed = false;
+        Ok(())
+    }
+
+    /// Broken for good: every waiting and every later append fails.
+    pub(crate) fn break_down(&self, why: &str) {
+        tracing::error!(why, "the journal is broken; nothing is forwarded until it is reopened");
+        self.queue.break_down(why);
+        let mut behind = self.behind();
+        behind.broken.get_or_insert_with(|| why.into());
+        fail(&mut behind.waiters, why);
+        drop(behind);
+        self.wake.notify_all();
+    }
+
+    /// The writer has ended: sync the rest, sign it, end.
+    pub(crate) fn finish(&self) {
+        self.behind().closing = true;
+        self.wake.notify_all();
+    }
+}
+
+/// Breaks the ledger where its thread panics, so that nobody waits for a reply for ever.
+pub(crate) struct Watch(pub(crate) Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.break_down("a thread of the journal panicked");
+        }
+    }
+}
+
+fn fail(waiters: &mut Vec<(Reply, u64)>, why: &str) {
+    for (reply, _) in waiters.drain(..) {
+        let _ = reply.send(Err(JournalError::Broken(why.to_owned())));
+    }
+}
+
+/// The state of the syncing thread.
+pub(crate) struct Syncer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) signer: Signer,
+    /// What the newest head commits to; `None` before the first.
+    pub(crate) head: Option<Chain>,
+    pub(crate) head_at: Instant,
+    pub(crate) head_every: Duration,
+    pub(crate) sync_after: Duration,
+}
+
+/// What the syncing thread does next.
+struct Round {
+    waiters: Vec<(Reply, u64)>,
+    written: Chain,
+    dirty: bool,
+    last: bool,
+}
+
+impl Syncer {
+    /// Runs until the ledger is closed or broken.
+    pub(crate) fn run(mut self) {
+        let _watch = Watch(Arc::clone(&self.shared));
+        while let Some(mut round) = self.next_round() {
+            let last = round.last;
+            if let Err(why) = self.do_round(&mut round) {
+                fail(&mut round.waiters, &why);
+                self.shared.break_down(&why);
+                return;
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn next_round(&self) -> Option<Round> {
+        let mut behind = self.shared.behind();
+        loop {
+            if behind.broken.is_some() {
+                return None;
+            }
+            let due = self.due(&behind);
+            let now = Instant::now();
+            if behind.closing || !behind.waiters.is_empty() || due.is_some_and(|d| d <= now) {
+                behind.syncer = Sleep::Awake;
+                return Some(Round {
+                    waiters: std::mem::take(&mut behind.waiters),
+                    written: behind.written,
+                    dirty: behind.dirty_since.take().is_some(),
+                    last: behind.closing,
+                });
+            }
+            behind = if let Some(due) = due {
+                behind.syncer = Sleep::Timed;
+                let waited = self.shared.wake.wait_timeout(behind, due - now);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                behind.syncer = Sleep::Parked;
+                self.shared.wake.wait(behind).unwrap_or_else(PoisonError::into_inner)
+            };
+        }
+    }
+
+    fn due(&self, behind: &Behind) -> Option<Instant> {
+        let sync = behind.dirty_since.map(|since| since + self.sync_after);
+        let head = (self.head != Some(behind.written)).then(|| self.head_at + self.head_every);
+        sync.into_iter().chain(head).min()
+    }
+
+    fn do_round(&mut self, round: &mut Round) -> Result<(), String> {
+        if round.dirty || !round.waiters.is_empty() {
+            let storage = &self.storage;
+            let synced = self.shared.synced(|| storage.sync());
+            synced.map_err(|e| format!("syncing the journal failed: {e}"))?;
+        }
+        for (reply, sequence) in round.waiters.drain(..) {
+            let _ = reply.send(Ok(sequence));
+        }
+        let due = self.head_at.elapsed() >= self.head_every || round.last;
+        if due && self.head != Some(round.written) {
+            self.publish(round.written, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Signs a head over what has been synced, and keeps it: first in the append-only file, then
+    /// as the newest. A crash in between leaves the newest one record behind.
+    pub(crate) fn publish(&mut self, chain: Chain, torn: Vec<Torn>) -> Result<(), String> {
+        let note = self.signer.sign(&Head { chain, at: now(), torn })?;
+        let logged = self.storage.log_head(&head::record(&note));
+        logged.map_err(|e| format!("logging a signed head failed: {e}"))?;
+        let replaced = self.storage.replace_head(note.as_bytes());
+        replaced.map_err(|e| format!("replacing the signed head failed: {e}"))?;
+        self.head = Some(chain);
+        self.head_at = Instant::now();
+        Ok(())
+    }
+}

@@ -1,0 +1,868 @@
+//! The offline verifier: whether a ledger's files are what its gateway wrote. Beside the life of a
+//! request: on an export, anywhere, with nothing but the files and a public key.
+//!
+//! *Architecture invariant:* nothing here calls the code that writes, chains, signs or recovers; it
+//! is written from `FORMAT.md` alone, with a parser of its own, so that one mistake cannot hide in
+//! both.
+//!
+//! What it cannot see by itself: a ledger rolled back *as a whole* (journal, `heads` and `head`) to
+//! an earlier state of its own is consistent, and so is one signed anew under another key. Keep
+//! the verifier key and, now and then, a head elsewhere, and give them as
+//! [`VerifyOptions::public_key`] and [`VerifyOptions::expected_head`]. Entries after the newest
+//! signed head (at most about a second of them, and none after an orderly end) can be cut off at a
+//! line boundary without trace.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_core::digest::Digest;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// The longest line a journal, or a file of heads, may hold (`FORMAT.md`, Limits).
+const LONGEST_LINE: u64 = 16 * 1024 * 1024 + 512;
+
+/// How to verify.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// The verifier key (C2SP signed-note: `name+id+base64`) the heads must be signed with. Without
+    /// it the key beside the journal is used, which whoever can write there can replace.
+    pub public_key: Option<String>,
+    /// A signed head kept elsewhere: the journal must lead through it.
+    pub expected_head: Option<String>,
+    /// A gateway is writing: an unfinished last line is no finding.
+    pub live: bool,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Problem {
+    /// Its bytes are not those that were written.
+    Edited,
+    /// It is not there.
+    Missing,
+    /// It is not where it was.
+    Reordered,
+    /// It is there more than once.
+    Duplicated,
+    /// The end is missing.
+    Truncated,
+    /// Two histories were signed.
+    Forked,
+    /// It is not signed by the journal's key.
+    BadSignature,
+    /// It is nothing this format knows.
+    Unreadable,
+    /// A file that does not belong there.
+    UnknownFile,
+    /// The last line is cut short: a crash (reopen the gateway, which keeps the bytes as evidence)
+    /// or somebody's knife.
+    Unfinished,
+    /// The newest head is an old one.
+    StaleHead,
+}
+
+impl Problem {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Edited => "edited",
+            Self::Missing => "missing",
+            Self::Reordered => "reordered",
+            Self::Duplicated => "duplicated",
+            Self::Truncated => "truncated",
+            Self::Forked => "forked",
+            Self::BadSignature => "bad signature",
+            Self::Unreadable => "unreadable",
+            Self::UnknownFile => "unknown file",
+            Self::Unfinished => "unfinished",
+            Self::StaleHead => "stale head",
+        }
+    }
+}
+
+/// The first thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Finding {
+    /// In kind.
+    pub problem: Problem,
+    /// The first bad entry's number, from 0, where it is about an entry.
+    pub sequence: Option<u64>,
+    /// The file, below the ledger's directory.
+    pub file: PathBuf,
+    /// The line in it, from 1.
+    pub line: Option<u64>,
+    /// In words.
+    pub detail: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.problem.as_str())?;
+        if let Some(sequence) = self.sequence {
+            write!(f, ": entry {sequence}")?;
+        }
+        write!(f, " in {}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, " line {line}")?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+/// A forwarded request without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnclosedIntent {
+    /// Its entry's number.
+    pub sequence: u64,
+    /// Its session, as written.
+    pub session: String,
+    /// Its id, as written.
+    pub request: String,
+}
+
+/// What a ledger that verifies holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Entries in the journal.
+    pub entries: u64,
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Sessions not closed.
+    pub open_sessions: u64,
+    /// Recordings whose digest was compared.
+    pub recordings: u64,
+    /// Recordings that no digest in the journal vouches for: of open sessions, and of those whose
+    /// recording failed. Nothing proves them.
+    pub unproven_recordings: Vec<String>,
+    /// Hash of the last entry; zeros where there is none.
+    pub last_hash: Digest,
+    /// Signed heads.
+    pub heads: u64,
+    /// Entries the newest head commits to.
+    pub head_size: u64,
+    /// When the newest head was signed (RFC 3339), by the gateway's clock.
+    pub head_time: Option<String>,
+    /// How often the gateway's clock went back between two heads.
+    pub clock_went_back: u64,
+    /// Requests forwarded without an outcome, in order.
+    pub unclosed_intents: Vec<UnclosedIntent>,
+    /// Files with bytes that a crash cut short and recovery kept; each is named by a signed head.
+    pub torn: Vec<String>,
+    /// The verifier key used.
+    pub key: String,
+    /// True where the key was taken from the ledger itself, and proves nothing against somebody
+    /// who can write there.
+    pub key_from_ledger: bool,
+    /// True where a head kept elsewhere was given, and the journal leads through it.
+    pub expected_head_met: bool,
+}
+
+/// Verifies the ledger in `dir`.
+///
+/// # Errors
+/// The first [`Finding`], in the order of the entries. A file that cannot be read is a finding too.
+pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
+    let key = Key::find(dir, options)?;
+    let expected = match &options.expected_head {
+        Some(note) => Some(key.open(note).map_err(|(problem, detail)| Finding {
+            problem,
+            sequence: None,
+            file: "(expected head)".into(),
+            line: None,
+            detail,
+        })?),
+        None => None,
+    };
+    // The order of reading makes a live journal verify: what a head speaks of was written before.
+    let listing = Listing::read(dir)?;
+    let newest = read_newest(dir, &key)?;
+    let heads = HeadFile::open(dir, &key, expected)?;
+    let mut walk = Walk::new(dir, &listing, heads, options.live);
+    walk.run()?;
+    walk.heads.finish(newest, walk.size)?;
+    listing.check_torn(dir, &walk.heads.torn)?;
+    let recordings = walk.facts.check_recordings(dir)?;
+    let unproven_recordings = walk.facts.unproven_recordings(dir, options.live)?;
+    let Walk { size, last, heads, facts, .. } = walk;
+    Ok(Report {
+        entries: size,
+        sessions: facts.sessions.len() as u64,
+        open_sessions: facts.sessions.values().filter(|s| !s.closed).count() as u64,
+        recordings,
+        unproven_recordings,
+        last_hash: Digest::from_bytes(last),
+        heads: heads.read,
+        head_size: heads.last.as_ref().map_or(0, |h| h.size),
+        head_time: heads.last.and_then(|h| h.time),
+        clock_went_back: heads.clock_went_back,
+        unclosed_intents: facts.unclosed(),
+        torn: heads.torn.into_keys().collect(),
+        key: key.text,
+        key_from_ledger: options.public_key.is_none(),
+        expected_head_met: options.expected_head.is_some(),
+    })
+}
+
+fn finding(
+    problem: Problem,
+    file: impl Into<PathBuf>,
+    line: Option<u64>,
+    detail: impl Into<String>,
+) -> Finding {
+    Finding { problem, sequence: None, file: file.into(), line, detail: detail.into() }
+}
+
+fn unreadable(file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Finding {
+    let file = file.into();
+    move |e| {
+        let missing = e.kind() == io::ErrorKind::NotFound;
+        let problem = if missing { Problem::Missing } else { Problem::Unreadable };
+        finding(problem, file, None, e.to_string())
+    }
+}
+
+/// A verifier key: `name+8 hex digits+base64(0x01 || 32 bytes)`.
+struct Key {
+    text: String,
+    name: String,
+    id: Vec<u8>,
+    public: Vec<u8>,
+}
+
+impl Key {
+    fn find(dir: &Path, options: &VerifyOptions) -> Result<Self, Finding> {
+        let file = "keys/journal.ed25519.pub";
+        let (text, file) = match &options.public_key {
+            Some(text) => (text.clone(), "(public key)"),
+            None => (fs::read_to_string(dir.join(file)).map_err(unreadable(file))?, file),
+        };
+        let text = text.trim().to_owned();
+        Self::parse(&text).ok_or_else(|| {
+            finding(Problem::Unreadable, file, None, "not an Ed25519 verifier key (name+id+base64)")
+        })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '+');
+        let (name, id, blob) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
+        let (kind, public) = blob.split_first()?;
+        if *kind != 1 || public.len() != 32 || name.is_empty() {
+            return None;
+        }
+        let mut hash = Context::new(&SHA256);
+        hash.update(name.as_bytes());
+        hash.update(b"\n");
+        hash.update(&blob);
+        let hash = hash.finish();
+        let (computed, _) = hash.as_ref().split_at_checked(4)?;
+        if to_hex(computed) != id {
+            return None;
+        }
+        let (name, id) = (name.to_owned(), computed.to_vec());
+        Some(Self { text: text.to_owned(), name, id, public: public.to_vec() })
+    }
+
+    /// The head in a signed note.
+    fn open(&self, note: &str) -> Result<SignedHead, (Problem, String)> {
+        let bad = |detail: &str| (Problem::Unreadable, detail.to_owned());
+        // The text ends with the line feed before the last empty line.
+        let end = note.rfind("\n\n").ok_or_else(|| bad("a signed note has an empty line"))?;
+        let (text, signatures) = note.split_at(end + 1);
+        let ours = signatures.lines().any(|line| {
+            let mut words = line.split(' ');
+            if words.next() != Some("\u{2014}") || words.next() != Some(&self.name) {
+                return false;
+            }
+            let blob = words.next().and_then(|b| STANDARD.decode(b).ok()).unwrap_or_default();
+            let Some((id, signature)) = blob.split_at_checked(4) else { return false };
+            let key = UnparsedPublicKey::new(&ED25519, &self.public);
+            id == self.id && key.verify(text.as_bytes(), signature).is_ok()
+        });
+        if !ours {
+            let detail = format!("not signed by {}", self.text);
+            return Err((Problem::BadSignature, detail));
+        }
+        SignedHead::parse(text, &self.name).ok_or_else(|| bad("the note is not a head"))
+    }
+}
+
+/// What a head says.
+#[derive(Debug, Clone)]
+struct SignedHead {
+    text: String,
+    size: u64,
+    root: [u8; 32],
+    time: Option<String>,
+    micros: Option<i64>,
+    torn: Vec<(String, u64, String)>,
+}
+
+impl SignedHead {
+    fn parse(text: &str, origin: &str) -> Option<Self> {
+        let mut lines = text.split_terminator('\n');
+        if lines.next()? != origin {
+            return None;
+        }
+        let digits = lines.next()?;
+        let size: u64 = digits.parse().ok()?;
+        let root: [u8; 32] = STANDARD.decode(lines.next()?).ok()?.try_into().ok()?;
+        if size.to_string() != digits {
+            return None;
+        }
+        let mut head =
+            Self { text: text.to_owned(), size, root, time: None, micros: None, torn: Vec::new() };
+        for line in lines {
+            if let Some(time) = line.strip_prefix("time ") {
+                head.micros = time.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond());
+                head.time = Some(time.to_owned());
+            } else if let Some(torn) = line.strip_prefix("torn ") {
+                let words: Vec<&str> = torn.split(' ').collect();
+                let &[name, bytes, hash] = words.as_slice() else { return None };
+                head.torn.push((name.to_owned(), bytes.parse().ok()?, hash.to_owned()));
+            }
+        }
+        Some(head)
+    }
+}
+
+/// What is in the journal's directory.
+struct Listing {
+    /// Segments by the number of their first entry.
+    segments: BTreeMap<u64, String>,
+    torn: BTreeSet<String>,
+    unknown: Option<String>,
+}
+
+impl Listing {
+    fn read(dir: &Path) -> Result<Self, Finding> {
+        let mut listing = Self { segments: BTreeMap::new(), torn: BTreeSet::new(), unknown: None };
+        for entry in fs::read_dir(dir.join("journal")).map_err(unreadable("journal"))? {
+            let entry = entry.map_err(unreadable("journal"))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let plain = entry.file_type().is_ok_and(|t| t.is_file());
+            let number = match name.split_once('.') {
+                Some((digits, "jsonl")) if digits.len() == 20 => digits.parse::<u64>().ok(),
+                _ => None,
+            };
+            if let (Some(first), true) = (number, plain) {
+                listing.segments.insert(first, name);
+            } else if plain && name.starts_with("torn-") {
+                listing.torn.insert(name);
+            } else if !plain || !matches!(name.as_str(), "head" | "heads" | "head.new") {
+                listing.unknown.get_or_insert(name);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Torn pieces are exactly those that signed heads speak of, byte for byte.
+    fn check_torn(
+        &self,
+        dir: &Path,
+        signed: &BTreeMap<String, (u64, String)>,
+    ) -> Result<(), Finding> {
+        let extra = self.torn.iter().find(|name| !signed.contains_key(*name));
+        if let Some(name) = extra.or(self.unknown.as_ref()) {
+            let detail = "no such file belongs to a journal, and no signed head names it";
+            let file = Path::new("journal").join(name);
+            return Err(finding(Problem::UnknownFile, file, None, detail));
+        }
+        for (name, (bytes, hash)) in signed {
+            let file = Path::new("journal").join(name);
+            let (length, found) = hash_of(&dir.join(&file)).map_err(unreadable(&file))?;
+            if length != *bytes || found != *hash {
+                let detail = "these cut bytes are not those that a signed head names";
+                return Err(finding(Problem::Edited, file, None, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hash_of(path: &Path) -> io::Result<(u64, String)> {
+    let (mut file, mut hash) = (File::open(path)?, Context::new(&SHA256));
+    let (mut buffer, mut length) = (vec![0u8; 65_536], 0);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((length, to_hex(hash.finish().as_ref()))),
+            read => {
+                hash.update(buffer.get(..read).unwrap_or_default());
+                length += read as u64;
+            }
+        }
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn read_newest(dir: &Path, key: &Key) -> Result<SignedHead, Finding> {
+    let file = "journal/head";
+    let note = fs::read_to_string(dir.join(file)).map_err(unreadable(file))?;
+    key.open(&note).map_err(|(problem, detail)| finding(problem, file, None, detail))
+}
+
+/// Reads at most one line, without its line feed, and whether the line feed was there.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+    line.clear();
+    if reader.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    let whole = line.last() == Some(&b'\n');
+    if whole {
+        line.pop();
+    } else if line.len() as u64 > LONGEST_LINE {
+        return Err(io::Error::other("a line is longer than any may be"));
+    }
+    Ok(Some(whole))
+}
+
+/// The heads, checked along with the journal.
+struct HeadFile<'a> {
+    key: &'a Key,
+    reader: io::Take<BufReader<File>>,
+    buffer: Vec<u8>,
+    next: Option<SignedHead>,
+    /// Heads read; the number of the line `next` stands on.
+    read: u64,
+    last: Option<SignedHead>,
+    previous: Option<String>,
+    torn: BTreeMap<String, (u64, String)>,
+    clock_went_back: u64,
+    expected: Option<SignedHead>,
+    expected_met: bool,
+}
+
+const HEADS: &str = "journal/heads";
+
+impl<'a> HeadFile<'a> {
+    fn open(dir: &Path, key: &'a Key, expected: Option<SignedHead>) -> Result<Self, Finding> {
+        let file = File::open(dir.join(HEADS)).map_err(unreadable(HEADS))?;
+        // Only what is there now: the journal is read later, so it holds all that this speaks of.
+        let length = file.metadata().map_err(unreadable(HEADS))?.len();
+        let mut heads = Self {
+            key,
+            reader: BufReader::new(file).take(length),
+            buffer: Vec::new(),
+            next: None,
+            read: 0,
+            last: None,
+            previous: None,
+            torn: BTreeMap::new(),
+            clock_went_back: 0,
+            expected_met: expected.is_none(),
+            expected,
+        };
+        heads.advance()?;
+        Ok(heads)
+    }
+
+    fn advance(&mut self) -> Result<(), Finding> {
+        let line = self.read + 1;
+        let whole = read_line(&mut self.reader, &mut self.buffer).map_err(unreadable(HEADS))?;
+        // An unfinished last head is the trace of a crash; it commits to nothing.
+        if whole != Some(true) {
+            return Ok(());
+        }
+        let note: Option<String> = serde_json::from_slice(&self.buffer).ok();
+        let Some(note) = note else {
+            return Err(finding(Problem::Unreadable, HEADS, Some(line), "not a JSON string"));
+        };
+        let head = self.key.open(&note);
+        let head = head.map_err(|(p, detail)| finding(p, HEADS, Some(line), detail))?;
+        if let Some(last) = &self.last {
+            if head.size < last.size {
+                let detail = "this head is smaller than the one before it";
+                return Err(finding(Problem::Reordered, HEADS, Some(line), detail));
+            }
+            if head.size == last.size && head.root != last.root {
+                let detail = format!("two heads over {} entries differ", head.size);
+                return Err(finding(Problem::Forked, HEADS, Some(line), detail));
+            }
+            if head.text == last.text {
+                let detail = "this head is there twice";
+                return Err(finding(Problem::Duplicated, HEADS, Some(line), detail));
+            }
+            self.clock_went_back += u64::from(head.micros < last.micros);
+        }
+        for (name, bytes, hash) in &head.torn {
+            self.torn.insert(name.clone(), (*bytes, hash.clone()));
+        }
+        self.next = Some(head);
+        self.read = line;
+        Ok(())
+    }
+
+    /// The chain has reached `size` entries and ends in `hash`. On disagreement: the first entry
+    /// that may be bad, and why.
+    fn pass(&mut self, size: u64, hash: &[u8; 32]) -> Result<(), (Option<u64>, Finding)> {
+        while self.next.as_ref().is_some_and(|h| h.size == size) {
+            let head = self.next.take();
+            let line = Some(self.read);
+            if head.as_ref().is_some_and(|h| h.root != *hash) {
+                let good = self.last.as_ref().map_or(0, |h| h.size);
+                let detail = format!(
+                    "entries {good} to {} are chained to each other, but not to the head that was \
+                     signed over {size} entries",
+                    size.saturating_sub(1)
+                );
+                return Err((Some(good), finding(Problem::Edited, HEADS, line, detail)));
+            }
+            self.previous = self.last.take().map(|h| h.text);
+            self.last = head;
+            self.advance().map_err(|f| (None, f))?;
+        }
+        if let Some(expected) = self.expected.as_ref().filter(|e| e.size == size) {
+            if expected.root != *hash {
+                let detail = format!("this is another history than the expected head over {size}");
+                let sequence = size.checked_sub(1);
+                return Err((sequence, finding(Problem::Forked, "journal", None, detail)));
+            }
+            self.expected_met = true;
+        }
+        Ok(())
+    }
+
+    /// The journal has ended with `size` entries.
+    fn finish(&self, newest: SignedHead, size: u64) -> Result<(), Finding> {
+        let short = |of: u64, whose: &str| Finding {
+            problem: Problem::Truncated,
+            sequence: Some(size),
+            file: "journal".into(),
+            line: None,
+            detail: format!("the journal holds {size} entries, but {whose} speaks of {of}"),
+        };
+        if let Some(next) = &self.next {
+            return Err(short(next.size, &format!("a signed head (heads, line {})", self.read)));
+        }
+        if let Some(expected) = self.expected.as_ref().filter(|_| !self.expected_met) {
+            return Err(short(expected.size, "the expected head"));
+        }
+        let Some(last) = &self.last else {
+            return Err(finding(Problem::Missing, HEADS, None, "it holds no signed head"));
+        };
+        if newest.text == last.text || self.previous.as_ref() == Some(&newest.text) {
+            return Ok(());
+        }
+        let file = "journal/head";
+        if newest.size > size {
+            return Err(short(newest.size, "the newest signed head"));
+        }
+        if newest.size == last.size && newest.root != last.root {
+            let detail = "it differs from the head over as many entries in heads";
+            return Err(finding(Problem::Forked, file, None, detail));
+        }
+        let older =
+            newest.size < last.size || newest.size == last.size && newest.micros <= last.micros;
+        if older {
+            let detail = "it is older than the last heads logged in heads";
+            return Err(finding(Problem::StaleHead, file, None, detail));
+        }
+        let detail = "it ends before the newest signed head";
+        Err(finding(Problem::Truncated, HEADS, Some(self.read + 1), detail))
+    }
+}
+
+/// The part of a line before its tab.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Frame<'a> {
+    seq: u64,
+    prev: &'a str,
+    #[serde(borrow)]
+    entry: &'a RawValue,
+}
+
+/// A line with its own hash in order.
+struct Sound<'a> {
+    frame: Frame<'a>,
+    hash: [u8; 32],
+}
+
+/// A walk along the chain.
+struct Walk<'a> {
+    dir: &'a Path,
+    listing: &'a Listing,
+    heads: HeadFile<'a>,
+    live: bool,
+    size: u64,
+    last: [u8; 32],
+    /// Where the entry before this one is.
+    before: (PathBuf, u64),
+    facts: Facts,
+}
+
+impl<'a> Walk<'a> {
+    fn new(dir: &'a Path, listing: &'a Listing, heads: HeadFile<'a>, live: bool) -> Self {
+        let (size, last, before) = (0, [0; 32], (PathBuf::new(), 0));
+        Self { dir, listing, heads, live, size, last, before, facts: Facts::default() }
+    }
+
+    fn run(&mut self) -> Result<(), Finding> {
+        let zeros = self.last;
+        self.heads.pass(0, &zeros).map_err(|(_, finding)| finding)?;
+        let listing = self.listing;
+        let newest = listing.segments.keys().next_back().copied();
+        if newest.is_none() && self.heads.last.as_ref().is_some_and(|h| h.size == 0) {
+            let detail = "there is no segment";
+            return Err(finding(Problem::Missing, "journal", None, detail));
+        }
+        for (first, name) in &listing.segments {
+            let file = Path::new("journal").join(name);
+            if *first != self.size {
+                let (problem, what) = if *first > self.size {
+                    (Problem::Missing, "are missing before this segment")
+                } else {
+                    (Problem::Duplicated, "are in an earlier segment")
+                };
+                let (from, to) = (self.size.min(*first), self.size.max(*first));
+                let detail = format!("entries {from} to {} {what}", to - 1);
+                return Err(Finding {
+                    sequence: Some(from),
+                    ..finding(problem, file, None, detail)
+                });
+            }
+            self.segment(&file, Some(*first) == newest)?;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, file: &Path, newest: bool) -> Result<(), Finding> {
+        let open = File::open(self.dir.join(file)).map_err(unreadable(file))?;
+        let mut reader = BufReader::with_capacity(1 << 18, open);
+        let (mut line, mut number) = (Vec::new(), 0);
+        while let Some(whole) = read_line(&mut reader, &mut line).map_err(unreadable(file))? {
+            number += 1;
+            if !whole {
+                if newest && self.live {
+                    return Ok(());
+                }
+                let problem = if newest { Problem::Unfinished } else { Problem::Truncated };
+                let detail = "the line is cut short";
+                return Err(self.about(self.size, finding(problem, file, Some(number), detail)));
+            }
+            self.line(file, number, &line, &mut reader)?;
+        }
+        Ok(())
+    }
+
+    fn about(&self, sequence: u64, finding: Finding) -> Finding {
+        Finding { sequence: Some(sequence), ..finding }
+    }
+
+    fn line(
+        &mut self,
+        file: &Path,
+        number: u64,
+        line: &[u8],
+        rest: &mut impl BufRead,
+    ) -> Result<(), Finding> {
+        let sound = sound(line).map_err(|(problem, detail)| {
+            self.about(self.size, finding(problem, file, Some(number), detail))
+        })?;
+        if sound.frame.seq != self.size {
+            return Err(self.out_of_sequence(file, number, &sound));
+        }
+        if sound.frame.prev != to_hex(&self.last) {
+            return Err(self.broken_chain(file, number, &sound, rest));
+        }
+        let facts = self.facts.take(self.size, sound.frame.entry.get());
+        facts.map_err(|detail| {
+            let finding = finding(Problem::Unreadable, file, Some(number), detail);
+            self.about(self.size, finding)
+        })?;
+        self.size += 1;
+        self.last = sound.hash;
+        self.before = (file.to_owned(), number);
+        self.heads
+            .pass(self.size, &sound.hash)
+            .map_err(|(sequence, f)| Finding { sequence: sequence.or(f.sequence), ..f })
+    }
+
+    /// An intact line with another number than the next: what has happened to the one expected?
+    fn out_of_sequence(&self, file: &Path, number: u64, sound: &Sound<'_>) -> Finding {
+        let (expected, found) = (self.size, sound.frame.seq);
+        let at = |problem, detail: String| finding(problem, file, Some(number), detail);
+        if found < expected {
+            let detail = format!("entry {found} again, where entry {expected} belongs");
+            return self.about(found, at(Problem::Duplicated, detail));
+        }
+        match self.seek(expected) {
+            Some((elsewhere, line)) => {
+                let elsewhere = elsewhere.display();
+                let detail =
+                    format!("entry {found} is in its place; it is at {elsewhere} line {line}");
+                self.about(expected, at(Problem::Reordered, detail))
+            }
+            None => {
+                let detail = format!("entries {expected} to {} are gone", found - 1);
+                self.about(expected, at(Problem::Missing, detail))
+            }
+        }
+    }
+
+    /// An intact line with the right number that is not chained to the line before it: either that
+    /// one was rewritten together with its hash, or this one. The line after this one knows which.
+    fn broken_chain(
+        &self,
+        file: &Path,
+        number: u64,
+        sound: &Sound<'_>,
+        rest: &mut impl BufRead,
+    ) -> Finding {
+        let mut next = Vec::new();
+        let follows = match read_line(rest, &mut next) {
+            Ok(Some(true)) => {
+                self::sound(&next).is_ok_and(|next| next.frame.prev == to_hex(&sound.hash))
+            }
+            _ => self
+                .heads
+                .next
+                .as_ref()
+                .is_some_and(|h| h.size == self.size + 1 && h.root == sound.hash),
+        };
+        let (before, line) = &self.before;
+        if follows && self.size > 0 {
+            let detail = "rewritten together with its hash: the next entry is chained to another";
+            let finding = finding(Problem::Edited, before, Some(*line), detail);
+            return self.about(self.size - 1, finding);
+        }
+        let detail = "it is not chained to the entry before it";
+        self.about(self.size, finding(Problem::Edited, file, Some(number), detail))
+    }
+
+    /// Where an entry is, wherever it is.
+    fn seek(&self, sequence: u64) -> Option<(PathBuf, u64)> {
+        for name in self.listing.segments.values() {
+            let file = Path::new("journal").join(name);
+            let mut reader = BufReader::new(File::open(self.dir.join(&file)).ok()?);
+            let (mut line, mut number) = (Vec::new(), 0);
+            while let Ok(Some(_)) = read_line(&mut reader, &mut line) {
+                number += 1;
+                if sound(&line).is_ok_and(|s| s.frame.seq == sequence) {
+                    return Some((file, number));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn sound(line: &[u8]) -> Result<Sound<'_>, (Problem, String)> {
+    let bad = |what: &str| (Problem::Unreadable, what.to_owned());
+    let line = std::str::from_utf8(line).map_err(|_| bad("the line is not UTF-8"))?;
+    let (text, written) = line.rsplit_once('\t').ok_or_else(|| bad("the line has no tab"))?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    if to_hex(&hash) != written {
+        let detail = "the line does not have the hash written at its end".to_owned();
+        return Err((Problem::Edited, detail));
+    }
+    let frame = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
+    Ok(Sound { frame, hash })
+}
+
+/// What an entry says, as far as a verifier cares.
+#[derive(Deserialize)]
+struct Told {
+    event: String,
+    session: Option<String>,
+    request: Option<String>,
+    recording: Option<String>,
+}
+
+#[derive(Default)]
+struct Facts {
+    sessions: HashMap<String, SessionFacts>,
+    intents: HashMap<(String, String), u64>,
+}
+
+#[derive(Default)]
+struct SessionFacts {
+    closed: bool,
+    recording: Option<String>,
+    closed_by: u64,
+}
+
+impl Facts {
+    fn take(&mut self, sequence: u64, entry: &str) -> Result<(), String> {
+        let told: Told = serde_json::from_str(entry).map_err(|e| e.to_string())?;
+        let session = told.session.unwrap_or_default();
+        match (told.event.as_str(), told.request) {
+            ("intent", Some(request)) => {
+                self.intents.insert((session, request), sequence);
+            }
+            ("outcome", Some(request)) => {
+                self.intents.remove(&(session, request));
+            }
+            ("session_opened", _) => {
+                self.sessions.entry(session).or_default();
+            }
+            ("session_closed", _) => {
+                let facts = self.sessions.entry(session).or_default();
+                let recording = told.recording;
+                *facts = SessionFacts { closed: true, recording, closed_by: sequence };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn unclosed(self) -> Vec<UnclosedIntent> {
+        let mut intents: Vec<_> = self
+            .intents
+            .into_iter()
+            .map(|((session, request), sequence)| UnclosedIntent { sequence, session, request })
+            .collect();
+        intents.sort_by_key(|i| i.sequence);
+        intents
+    }
+
+    /// Each closed session's recording is the file its closing entry names.
+    fn check_recordings(&self, dir: &Path) -> Result<u64, Finding> {
+        let mut closed: Vec<_> = self.sessions.iter().filter(|(_, s)| s.closed).collect();
+        closed.sort_by_key(|(_, s)| s.closed_by);
+        let mut compared = 0;
+        for (session, facts) in closed {
+            let Some(expected) = &facts.recording else { continue };
+            let file = Path::new("recordings").join(format!("{session}.jsonl"));
+            let about = |f: Finding| Finding { sequence: Some(facts.closed_by), ..f };
+            let (_, found) = hash_of(&dir.join(&file)).map_err(|e| about(unreadable(&file)(e)))?;
+            if found != *expected {
+                let detail = format!("its SHA-256 is {found}, the journal says {expected}");
+                return Err(about(finding(Problem::Edited, file, None, detail)));
+            }
+            compared += 1;
+        }
+        Ok(compared)
+    }
+
+    /// Files without a digest in the journal; those of no session at all are a finding.
+    fn unproven_recordings(&self, dir: &Path, live: bool) -> Result<Vec<String>, Finding> {
+        let place = Path::new("recordings");
+        let mut unproven = Vec::new();
+        for entry in fs::read_dir(dir.join(place)).map_err(unreadable(place))? {
+            let name = entry.map_err(unreadable(place))?.file_name().to_string_lossy().into_owned();
+            let session = name.strip_suffix(".jsonl");
+            match session.and_then(|s| self.sessions.get(s)) {
+                Some(facts) if facts.recording.is_some() => {}
+                Some(_) => unproven.push(name),
+                // A live session may have been opened after the journal was read.
+                None if live && session.is_some() => unproven.push(name),
+                None => {
+                    let detail = "the journal knows of no such session";
+                    return Err(finding(Problem::UnknownFile, place.join(name), None, detail));
+                }
+            }
+        }
+        unproven.sort();
+        Ok(unproven)
+    }
+}
