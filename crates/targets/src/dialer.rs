@@ -1,0 +1,154 @@
+//! From an admission to a link: the only way to a target.
+
+use crate::cancel::{CancelHandle, Inner};
+use crate::connect::{Opened, open};
+use crate::error::{DialError, Step};
+use crate::login::{Terms, Welcome, log_in};
+use crate::scram::KeyCache;
+use crate::settings::{SettingsError, Target, Warning};
+use crate::startup;
+use crate::tls::TlsPlan;
+use crate::transport::PgTransport;
+use portcullis_core::gate::Admission;
+use portcullis_core::link::Link;
+use portcullis_core::protocol::Protocol;
+use std::collections::HashMap;
+use std::fmt;
+use tokio::time::{Instant, timeout_at};
+
+/// Dials the targets of the settings, and no others.
+pub struct Dialer {
+    targets: HashMap<String, Known>,
+    cache: KeyCache,
+}
+
+struct Known {
+    target: Target,
+    plan: Option<TlsPlan>,
+}
+
+/// What is asked of a dialer.
+#[derive(Debug, Clone, Copy)]
+pub struct DialRequest<'a> {
+    /// The connection's configured name.
+    pub connection: &'a str,
+    /// The role to take at the target: one of its configured ones.
+    pub role: &'a str,
+    /// What the target's own records call the session; cut to 63 printable ASCII characters.
+    /// Without one, the client's own.
+    pub application_name: Option<&'a str>,
+    /// The start-up parameters of the client, as it sent them.
+    pub parameters: &'a [(String, String)],
+}
+
+/// A target that has been dialed, trusted and logged in to.
+pub struct Dialed<P: Protocol> {
+    /// The owner of its socket.
+    pub link: Link<P, PgTransport>,
+    /// What it said.
+    pub greeting: Greeting,
+}
+
+/// What a target says once it has let us in.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Its `ParameterStatus` messages, in order; the last value of each.
+    pub parameters: Vec<(String, String)>,
+    /// Its number for the session; 0 where it gives none.
+    pub process_id: u32,
+    /// Cancels what the session is doing.
+    pub cancel: CancelHandle,
+    /// `I`, `T` or `E`, as in `ReadyForQuery`.
+    pub transaction_status: u8,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.targets.keys()).finish()
+    }
+}
+
+impl Dialer {
+    /// A dialer for these targets, by name of connection. Certificate files are read now,
+    /// credentials at every log-in.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the connection and what is wrong with it.
+    pub fn new(targets: HashMap<String, Target>) -> Result<Self, SettingsError> {
+        let mut known = HashMap::with_capacity(targets.len());
+        for (name, target) in targets {
+            target.review(&name)?;
+            let plan = TlsPlan::of(&target)
+                .map_err(|text| SettingsError::Invalid { connection: name.clone(), text })?;
+            known.insert(name, Known { target, plan });
+        }
+        let cache = KeyCache::new().map_err(|_| SettingsError::Randomness)?;
+        Ok(Self { targets: known, cache })
+    }
+
+    /// What in the settings works and weakens, for the operator at start.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let reviewed = self.targets.iter().filter_map(|(name, k)| k.target.review(name).ok());
+        let mut warnings: Vec<Warning> = reviewed.flatten().collect();
+        warnings.sort_by(|a, b| a.connection.cmp(&b.connection));
+        warnings
+    }
+
+    /// Opens a link for an admitted session.
+    ///
+    /// # Errors
+    /// [`DialError`] for the operator; the caller is told [`DialError::public`].
+    pub async fn dial<P: Protocol>(
+        &self,
+        admission: &Admission<P>,
+        request: &DialRequest<'_>,
+    ) -> Result<Dialed<P>, DialError> {
+        let (transport, greeting) = Box::pin(self.log_in(request)).await?;
+        Ok(Dialed { link: Link::new(admission, transport), greeting })
+    }
+
+    async fn log_in(
+        &self,
+        request: &DialRequest<'_>,
+    ) -> Result<(PgTransport, Greeting), DialError> {
+        let Some(Known { target, plan }) = self.targets.get(request.connection) else {
+            return Err(DialError::UnknownConnection(request.connection.to_owned()));
+        };
+        let source = target.source_of(request.role).ok_or_else(|| DialError::UnknownRole {
+            connection: request.connection.to_owned(),
+            role: request.role.to_owned(),
+        })?;
+        let name = request.application_name;
+        let startup = startup::message(request.role, &target.database, name, request.parameters)?;
+        // The settings were reviewed when the dialer was made.
+        let source = source.map_err(|_| DialError::NoCredential)?;
+        let deadline = Instant::now() + target.timeout();
+        let credential = timeout_at(deadline, source.open_aside())
+            .await
+            .map_err(|_| DialError::Timeout(Step::Opening))??;
+        let Opened { mut transport, security, address } =
+            open(target, plan.as_ref(), deadline).await?;
+        let terms = Terms {
+            user: request.role,
+            credential: credential.as_ref(),
+            methods: target.methods.as_deref(),
+            security: &security,
+            cache: &self.cache,
+        };
+        let welcome = timeout_at(deadline, log_in(&mut transport, &startup, &terms))
+            .await
+            .map_err(|_| DialError::Timeout(Step::LoggingIn))??;
+        let Welcome { parameters, process_id, key, transaction_status } = welcome;
+        let plan = plan.as_ref().filter(|_| security.encrypted).map(TlsPlan::required);
+        let cancel = CancelHandle::new(Inner {
+            address,
+            plan,
+            keepalive: target.tcp_keepalive,
+            timeout: target.timeout(),
+            process_id,
+            key,
+        });
+        Ok((transport, Greeting { parameters, process_id, cancel, transaction_status }))
+    }
+}

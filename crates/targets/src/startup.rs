@@ -1,0 +1,168 @@
+//! The start-up message to a target: what the gateway says of itself, and the few parameters of a
+//! client that pass.
+//!
+//! Parameters that change how statements are read, who runs them or what names mean do not pass;
+//! in a session they are statements, and statements are judged.
+
+use crate::error::DialError;
+
+/// Protocol version 3.0 (PostgreSQL manual, "Message Formats").
+const VERSION: u32 = 3 << 16;
+/// The longest value of a parameter that is passed on, in bytes.
+const LONGEST_VALUE: usize = 256;
+/// The most parameters of a client that are looked at.
+const MOST: usize = 32;
+/// `NAMEDATALEN - 1`: a server cuts names there.
+const LONGEST_NAME: usize = 63;
+
+/// Parameters a client may set at log-in: they change how values look and how long things may
+/// take, and nothing else.
+const FORWARDED: [&str; 7] = [
+    "datestyle",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "intervalstyle",
+    "lock_timeout",
+    "statement_timeout",
+    "timezone",
+];
+
+/// The start-up message for a log-in.
+///
+/// `client_encoding` and `standard_conforming_strings` are always said: they decide how the server
+/// reads a text, and so does the gateway's parser.
+pub(crate) fn message(
+    user: &str,
+    database: &str,
+    application_name: Option<&str>,
+    parameters: &[(String, String)],
+) -> Result<Vec<u8>, DialError> {
+    if parameters.len() > MOST {
+        let name = "(all of them)".to_owned();
+        return Err(DialError::Parameter { name, why: "there are too many" });
+    }
+    let claimed = parameters.iter().find(|(name, _)| name == "application_name");
+    let application = application_name.or_else(|| claimed.map(|(_, value)| value.as_str()));
+    let application = printable(application.unwrap_or("portcullis"));
+    let mut pairs = vec![
+        ("user", user),
+        ("database", database),
+        ("client_encoding", "UTF8"),
+        ("standard_conforming_strings", "on"),
+        ("application_name", &application),
+    ];
+    for (name, value) in parameters {
+        if let Some(pair) = forwarded(name, value)? {
+            pairs.push(pair);
+        }
+    }
+    let mut bytes = vec![0; 4];
+    bytes.extend(VERSION.to_be_bytes());
+    for (name, value) in pairs {
+        for text in [name, value] {
+            bytes.extend(text.as_bytes());
+            bytes.push(0);
+        }
+    }
+    bytes.push(0);
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+    if let Some(prefix) = bytes.first_chunk_mut() {
+        *prefix = length;
+    }
+    Ok(bytes)
+}
+
+/// The parameter as it is passed on; `None` where the gateway says it already.
+fn forwarded<'a>(name: &'a str, value: &'a str) -> Result<Option<(&'a str, &'a str)>, DialError> {
+    let refuse = |why| Err(DialError::Parameter { name: name.to_owned(), why });
+    if value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
+        return refuse("its value is too long or has control characters");
+    }
+    // The server compares names of settings without regard to case.
+    let lower = name.to_ascii_lowercase();
+    match lower.as_str() {
+        "user" | "database" | "application_name" => Ok(None),
+        "client_encoding" if is_utf8(value) => Ok(None),
+        "client_encoding" => refuse("only UTF8 is spoken here; set client_encoding to UTF8"),
+        "standard_conforming_strings" if is_on(value) => Ok(None),
+        "standard_conforming_strings" => refuse("it must be on"),
+        "options" => refuse("set what you need with SET statements after log-in"),
+        "replication" => refuse("replication connections are not offered"),
+        known if FORWARDED.contains(&known) => Ok(Some((name, value))),
+        _ => refuse("set it with a SET statement after log-in"),
+    }
+}
+
+/// Encoding names are compared by letters and digits alone (`pg_char_to_encoding`).
+fn is_utf8(value: &str) -> bool {
+    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+    ["utf8", "unicode"].iter().any(|name| plain.eq_ignore_ascii_case(name))
+}
+
+fn is_on(value: &str) -> bool {
+    ["on", "true", "yes", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+fn printable(text: &str) -> String {
+    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    text.chars().map(plain).take(LONGEST_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn check(list: &[(&str, &str)], expect: Option<&str>) {
+        let made = message("app", "shop", Some("portcullis:a:s"), &pairs(list));
+        match (made, expect) {
+            (Ok(bytes), Some(tail)) => {
+                let text = String::from_utf8_lossy(bytes.get(8..).unwrap()).replace('\0', "|");
+                let head = "user|app|database|shop|client_encoding|UTF8|\
+                            standard_conforming_strings|on|application_name|portcullis:a:s|";
+                assert_eq!(text, format!("{head}{tail}|"));
+                assert_eq!(bytes.first_chunk(), Some(&(bytes.len() as u32).to_be_bytes()));
+            }
+            (Err(DialError::Parameter { .. }), None) => {}
+            (got, _) => panic!("{list:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn what_drivers_send_passes_and_what_changes_meaning_does_not() {
+        check(&[], Some(""));
+        check(
+            &[("DateStyle", "ISO, MDY"), ("TimeZone", "UTC")],
+            Some("DateStyle|ISO, MDY|TimeZone|UTC|"),
+        );
+        check(&[("extra_float_digits", "2")], Some("extra_float_digits|2|"));
+        check(&[("client_encoding", "'utf-8'"), ("application_name", "psql")], Some(""));
+        check(&[("client_encoding", "UNICODE")], Some(""));
+        check(&[("client_encoding", "SJIS")], None);
+        check(&[("Client_Encoding", "LATIN1")], None);
+        check(&[("standard_conforming_strings", "off")], None);
+        check(&[("options", "-c search_path=x")], None);
+        check(&[("replication", "database")], None);
+        check(&[("search_path", "x")], None);
+        check(&[("role", "admin")], None);
+        check(&[("session_replication_role", "replica")], None);
+        check(&[("_pq_.x", "1")], None);
+        check(&[("TimeZone", "UTC\0user\0postgres")], None);
+        check(&[("TimeZone", &"x".repeat(257))], None);
+        check(&[("TimeZone", "UTC"); 33], None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_parameter_adds_another(name in "\\PC{0,20}", value in any::<String>()) {
+            if let Ok(bytes) = message("u", "d", Some(&value), &[(name, value.clone())]) {
+                let zeros = bytes.iter().skip(8).filter(|b| **b == 0).count();
+                prop_assert!(zeros == 11 || zeros == 13, "{}", zeros);
+            }
+        }
+    }
+}
