@@ -9,7 +9,7 @@ use super::message::{self, Frame, Frontend, Limits, ProtocolError};
 use super::names::Names;
 use super::script::{Confirmation, Step};
 use super::unit::{Draft, FLUSH, Suspendable, Unit};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use portcullis_core::effect::Operation;
 use portcullis_core::protocol::Shown;
 use std::sync::Arc;
@@ -442,21 +442,11 @@ impl Conversation {
             // "The backend will ignore Flush and Sync messages received during copy-in mode."
             Frontend::Flush | Frontend::Sync => return Ok(None),
             Frontend::CopyDone => FeedKind::Done,
-            // Any other message ends the copy with an error and is lost, as at the server; that
-            // error is asked for in the client's name, because the message itself is not judged.
-            _ => FeedKind::Fail,
+            Frontend::CopyFail => FeedKind::Fail,
+            _ => return Err(ProtocolError::DuringCopy(frame.kind)),
         };
         self.copy = CopyIn::Ended;
-        let mut bytes = BytesMut::with_capacity(frame.bytes.len() + FLUSH.len() + 64);
-        if matches!(frame.kind, b'c' | b'f') {
-            bytes.extend_from_slice(&frame.bytes);
-        } else {
-            let reason = format!("unexpected message type 0x{:02X} during COPY", frame.kind);
-            bytes.put_u8(b'f');
-            bytes.put_u32(u32::try_from(reason.len() + 5).unwrap_or(u32::MAX));
-            bytes.put_slice(reason.as_bytes());
-            bytes.put_u8(0);
-        }
+        let mut bytes = BytesMut::from(&frame.bytes[..]);
         // The Sync that makes the target answer is a unit of its own, which waits for this one.
         if self.flight.as_ref().is_some_and(|flight| flight.shape != Shape::Simple) {
             bytes.extend_from_slice(&FLUSH);
@@ -465,5 +455,7 @@ impl Conversation {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,9 @@ pub enum ProtocolError {
     /// A message type no client sends here.
     #[error("invalid frontend message type {0}")]
     Type(u8),
+    /// A message that has no place in copy-in mode. The server closes the connection here as well.
+    #[error("unexpected message type 0x{0:02X} during COPY from stdin")]
+    DuringCopy(u8),
     /// A length field below 4.
     #[error("invalid message length {length} in a message of type \"{}\"", char::from(*.kind))]
     Length {

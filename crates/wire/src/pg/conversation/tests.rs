@@ -33,6 +33,7 @@ impl Toy {
         let words: Vec<&str> = text.split_whitespace().collect();
         let word = |n: usize| words.get(n).copied().ok_or_else(syntax);
         let name = |n: usize| word(n).map(Box::from);
+        let not_all = |name: &_| *name != Box::<str>::from("all");
         let rest = |from: usize| self.statement(&words[from..].join(" ")).map(Arc::new);
         let mut s = Statement {
             kind: word(0)?.into(),
@@ -50,12 +51,8 @@ impl Toy {
                 let from = words.iter().position(|w| *w == "for").ok_or_else(syntax)?;
                 NameChange::Declare { name: name(1)?, inner: rest(from + 1)? }
             }
-            "deallocate" => {
-                NameChange::Deallocate { name: Some(name(1)?).filter(|n: &Box<str>| &**n != "all") }
-            }
-            "close" => NameChange::CloseCursor {
-                name: Some(name(1)?).filter(|n: &Box<str>| &**n != "all"),
-            },
+            "deallocate" => NameChange::Deallocate { name: name(1).ok().filter(not_all) },
+            "close" => NameChange::CloseCursor { name: name(1).ok().filter(not_all) },
             "discard" => NameChange::DiscardAll,
             _ => NameChange::None,
         };
@@ -109,10 +106,10 @@ fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn query(text: &str) -> Vec<u8> {
+pub(super) fn query(text: &str) -> Vec<u8> {
     frame(b'Q', format!("{text}\0").as_bytes())
 }
-fn parse(name: &str, text: &str) -> Vec<u8> {
+pub(super) fn parse(name: &str, text: &str) -> Vec<u8> {
     frame(b'P', format!("{name}\0{text}\0\0\0").as_bytes())
 }
 fn bind_with(portal: &str, statement: &str, value: &str) -> Vec<u8> {
@@ -122,34 +119,34 @@ fn bind_with(portal: &str, statement: &str, value: &str) -> Vec<u8> {
     body.extend_from_slice(&[0, 0]);
     frame(b'B', &body)
 }
-fn bind(portal: &str, statement: &str) -> Vec<u8> {
+pub(super) fn bind(portal: &str, statement: &str) -> Vec<u8> {
     frame(b'B', format!("{portal}\0{statement}\0\0\0\0\0\0\0").as_bytes())
 }
-fn describe(kind: char, name: &str) -> Vec<u8> {
+pub(super) fn describe(kind: char, name: &str) -> Vec<u8> {
     frame(b'D', format!("{kind}{name}\0").as_bytes())
 }
-fn execute(portal: &str, rows: u8) -> Vec<u8> {
+pub(super) fn execute(portal: &str, rows: u8) -> Vec<u8> {
     frame(b'E', &[portal.as_bytes(), &[0, 0, 0, 0, rows]].concat())
 }
-fn close(kind: char, name: &str) -> Vec<u8> {
+pub(super) fn close(kind: char, name: &str) -> Vec<u8> {
     frame(b'C', format!("{kind}{name}\0").as_bytes())
 }
-fn sync() -> Vec<u8> {
+pub(super) fn sync() -> Vec<u8> {
     frame(b'S', b"")
 }
-fn flush() -> Vec<u8> {
+pub(super) fn flush() -> Vec<u8> {
     frame(b'H', b"")
 }
 
 /// A client and a driver that permits everything, with the target's answers made by hand.
-struct Session {
-    conversation: Conversation,
-    buffer: BytesMut,
+pub(super) struct Session {
+    pub(super) conversation: Conversation,
+    pub(super) buffer: BytesMut,
     toy: Arc<Toy>,
 }
 
 impl Session {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(Limits::default())
     }
 
@@ -759,16 +756,19 @@ fn nothing_unjudged_travels_as_copy_data() {
     let mut s = Session::new();
     s.unit(&[query("copy in")]);
     s.conversation.copying(true);
-    let (kind, bytes) = feed(s.turn(&[query("drop t")]));
-    assert_eq!(kind, FeedKind::Fail);
-    assert_eq!(bytes[0], b'f');
-    assert!(!bytes.windows(4).any(|w| w == b"drop"));
-    assert_eq!(bytes.len() - 1, u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize);
-    s.settle(Confirmation::Failed(0));
-    s.settle(Confirmation::Ready(b'I'));
-    assert!(s.turn(&[frame(b'd', b"x"), frame(b'c', b"")]).is_none());
+    s.buffer.extend_from_slice(&query("drop t"));
+    assert_eq!(s.conversation.next(&mut s.buffer).unwrap_err(), ProtocolError::DuringCopy(b'Q'));
+    let mut s = Session::new();
     let why = s.why(&[parse("", "copy in"), bind("", ""), execute("", 0), bind("", ""), sync()]);
     assert_eq!(why, Why::CopyNotLast);
+}
+
+#[test]
+fn copy_messages_outside_copy_mode_are_dropped() {
+    let mut s = Session::new();
+    let stray = [frame(b'd', b"x"), frame(b'c', b""), frame(b'f', b"why\0")].concat();
+    let unit = s.run(&[stray.clone(), parse("", "select t"), stray, sync()], b'I');
+    assert_eq!(wire(&unit), "PS");
 }
 
 #[test]
