@@ -91,33 +91,16 @@ impl AnswerMasker {
         self.track.failed_open()
     }
 
-    /// True where a second ReadyForQuery may follow the one that ended the unit, because a copy-in
-    /// failed and it cannot be told whether it had swallowed the unit's own `Sync`. The driver
-    /// runs [`super::chore::Chore::synchronize`] before the next request. Where it comes while this
-    /// masker is still in place, it is left out.
-    #[must_use]
-    pub const fn stray_ready_possible(&self) -> bool {
-        self.track.stray_ready_possible()
-    }
-
-    /// True where all is answered but the `Sync` after an extended copy-in, which the client still
-    /// has to send (as a feed).
-    #[must_use]
-    pub fn awaits_sync(&self) -> bool {
-        self.track.awaits_sync()
-    }
-
     /// True while the target waits for copied rows whose end has not been fed.
     #[must_use]
     pub fn copying_in(&self) -> bool {
         self.track.copying_in()
     }
 
-    /// True where the unit takes a feed of this kind now. A `Sync` before the end of the rows is
-    /// not taken: the server ignores it, so it is to be dropped.
+    /// True where the unit in flight takes copied-in rows now.
     #[must_use]
-    pub fn takes_feed(&self, kind: FeedKind) -> bool {
-        self.broken.is_none() && self.track.takes_feed(kind)
+    pub fn takes_feed(&self) -> bool {
+        self.broken.is_none() && self.track.copying_in()
     }
 
     /// To be told of each feed once it was sent; else what answers it is refused.
@@ -236,11 +219,6 @@ impl AnswerMasker {
             Act::Notification => self.notification(frame, out),
             Act::Parameter => self.parameter(frame),
             Act::Ready => self.ready(frame),
-            Act::StrayReady => {
-                self.told.status = Some(read_ready(frame.body)?);
-                out.leave_out(frame);
-                Ok(())
-            }
         }
     }
 

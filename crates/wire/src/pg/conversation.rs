@@ -1,34 +1,72 @@
-//! STAND-IN, to be replaced by the client side's module of this name when the two are merged.
+//! The client's side of a session: whose turn it is, and what comes next from the client. Stands
+//! between the client's socket and the gate: bytes in, whole units out, one in flight at a time.
+//!
+//! The driver calls [`Conversation::next`] whenever [`Conversation::awaits_client`] says so, tells
+//! it what was [`Conversation::refused`], and passes on what the target confirmed
+//! ([`Conversation::settle`]).
 
-use bytes::Bytes;
+use super::message::{self, Frame, Frontend, Limits, ProtocolError};
+use super::names::Names;
+use super::script::{Confirmation, Step};
+use super::unit::{Draft, FLUSH, Suspendable, Unit};
+use bytes::{Bytes, BytesMut};
+use portcullis_core::effect::Operation;
+use portcullis_core::protocol::Shown;
+use std::sync::Arc;
 
-/// What a piece of copy-in is.
+pub use super::unit::{Analyst, Shape, Why};
+
+/// The most copy data that is passed on at once, in bytes, unless one message alone is longer.
+const FEED: usize = 256 * 1024;
+
+/// What comes next from the client.
+#[derive(Debug)]
+pub enum Turn {
+    /// A request, whole: to be judged.
+    Unit(Box<Unit>),
+    /// Copy data for the unit in flight.
+    Feed(CopyFeed),
+    /// A request that cannot be judged: to be refused. Nothing of it may be forwarded. The driver
+    /// answers in the unit's shape and then calls [`Conversation::refused`].
+    Unformed(Box<Unformed>),
+    /// The `Sync` after a refused unit that ended in `Flush`: answer with ReadyForQuery.
+    SkippedSync,
+    /// The client says good-bye.
+    Terminate,
+}
+
+/// A request that cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unformed {
+    /// Why.
+    pub why: Why,
+    /// What was read of it.
+    pub shown: Shown,
+    /// What stands for it in the record.
+    pub operation: Operation,
+    /// In which shape the refusal is answered.
+    pub shape: Shape,
+}
+
+/// What a feed is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedKind {
-    /// `CopyData`.
+    /// One or more `CopyData`.
     Data,
     /// `CopyDone`.
     Done,
     /// `CopyFail`.
     Fail,
-    /// The `Sync` that ends an extended unit whose own `Sync` the copy has swallowed.
-    Sync,
 }
 
-/// Stand-in for a piece of copy-in.
-#[derive(Debug, Clone)]
+/// Data that continues a unit in copy-in mode: whole messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyFeed {
-    bytes: Bytes,
     kind: FeedKind,
+    bytes: Bytes,
 }
 
 impl CopyFeed {
-    /// A feed of this kind.
-    #[must_use]
-    pub const fn new(kind: FeedKind, bytes: Bytes) -> Self {
-        Self { bytes, kind }
-    }
-
     /// What it is.
     #[must_use]
     pub const fn kind(&self) -> FeedKind {
@@ -41,3 +79,383 @@ impl AsRef<[u8]> for CopyFeed {
         &self.bytes
     }
 }
+
+/// How far copying in has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CopyIn {
+    Off,
+    Feeding,
+    /// `CopyDone` or `CopyFail` was passed on; its answer is awaited.
+    Ended,
+}
+
+/// What is dropped up to the next `Sync`, as the server drops it after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skip {
+    Nothing,
+    /// We refused: the `Sync` is ours to answer.
+    Refused,
+    /// The target raised an error: the `Sync` is for it.
+    Failed,
+}
+
+/// What is remembered of the unit in flight.
+#[derive(Debug)]
+struct Flight {
+    shape: Shape,
+    /// The last step with an answer and the part it executes; `None` where nothing is answered.
+    last: Option<(usize, Option<usize>)>,
+    suspendable: Vec<Suspendable>,
+    /// A `Sync` held back because the unit copies in.
+    holds_sync: bool,
+    ends_in_ready: bool,
+    parts_done: usize,
+    failed: bool,
+    copied: bool,
+}
+
+/// The client's side of a session.
+pub struct Conversation {
+    analyst: Arc<dyn Analyst>,
+    limits: Limits,
+    names: Names,
+    draft: Draft,
+    flight: Option<Flight>,
+    skip: Skip,
+    copy: CopyIn,
+    /// A `Sync` of the client that was held back and is due now.
+    owed_sync: bool,
+    status: u8,
+    pipeline_open: bool,
+}
+
+impl Conversation {
+    /// A session at its start: idle, with no names.
+    #[must_use]
+    pub fn new(analyst: Arc<dyn Analyst>, limits: Limits) -> Self {
+        Self {
+            analyst,
+            names: Names::new(limits.max_names, limits.max_kept_bytes),
+            limits,
+            draft: Draft::default(),
+            flight: None,
+            skip: Skip::Nothing,
+            copy: CopyIn::Off,
+            owed_sync: false,
+            status: b'I',
+            pipeline_open: false,
+        }
+    }
+
+    /// The transaction status of the last ReadyForQuery: `I`, `T` or `E`.
+    #[must_use]
+    pub const fn transaction_status(&self) -> u8 {
+        self.status
+    }
+
+    /// True where an earlier part of the current pipeline was forwarded and no `Sync` has ended it:
+    /// a refusal must then make the target fail and synchronise too.
+    #[must_use]
+    pub const fn pipeline_open(&self) -> bool {
+        self.pipeline_open
+    }
+
+    /// True where [`Conversation::next`] may yield something: nothing is in flight, or what is takes
+    /// copy data.
+    #[must_use]
+    pub fn awaits_client(&self) -> bool {
+        self.flight.is_none() || self.copy == CopyIn::Feeding
+    }
+
+    /// True while a unit handed out has neither been refused nor answered to its end.
+    #[must_use]
+    pub const fn in_flight(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// What the session's names stand for.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What comes next, taking it off the front of `buffer`; `None` where more bytes, or the answer
+    /// to the unit in flight, must come first.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the client is told and the connection is closed.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Turn>, ProtocolError> {
+        loop {
+            if !self.awaits_client() {
+                return Ok(None);
+            }
+            if std::mem::take(&mut self.owed_sync) {
+                self.skip = Skip::Nothing;
+                return Ok(Some(self.finish(Shape::Sync, None)));
+            }
+            let Some((kind, size)) = message::peek(buffer, &self.limits)? else { return Ok(None) };
+            if self.copy == CopyIn::Feeding && kind == b'd' {
+                return Ok(self.feed_data(buffer));
+            }
+            if buffer.len() < size {
+                return Ok(None);
+            }
+            if self.ends_draft(kind) {
+                return Ok(Some(self.finish(Shape::Flush, None)));
+            }
+            let Some(frame) = message::take(buffer, &self.limits)? else { return Ok(None) };
+            if let Some(turn) = self.accept(&frame)? {
+                return Ok(Some(turn));
+            }
+        }
+    }
+
+    /// True where a message that belongs to no unit of extended messages follows one that has no
+    /// `Sync` or `Flush` yet. The server has by then carried out what came before, so that is a unit
+    /// of its own.
+    fn ends_draft(&self, kind: u8) -> bool {
+        let copying = matches!(kind, b'd' | b'c' | b'f') && self.draft.copies_in();
+        self.copy != CopyIn::Feeding
+            && self.skip == Skip::Nothing
+            && !self.draft.is_empty()
+            && !self.draft.has_failed()
+            && (matches!(kind, b'Q' | b'F') || copying)
+    }
+
+    fn accept(&mut self, frame: &Frame) -> Result<Option<Turn>, ProtocolError> {
+        if frame.kind == b'X' {
+            return Ok(Some(Turn::Terminate));
+        }
+        if self.copy == CopyIn::Feeding {
+            return self.feed(frame);
+        }
+        // After an error the server drops messages without looking into them.
+        let drops = self.skip != Skip::Nothing || self.draft.has_failed();
+        match (frame.kind, self.skip) {
+            (b'S', Skip::Refused) => {
+                message::decode(frame)?;
+                self.skip = Skip::Nothing;
+                return Ok(Some(Turn::SkippedSync));
+            }
+            (b'S', Skip::Failed) => self.skip = Skip::Nothing,
+            (b'S', Skip::Nothing) => {}
+            (b'H', Skip::Nothing) if self.draft.has_failed() => {}
+            _ if drops => return Ok(None),
+            _ => {}
+        }
+        let message = message::decode(frame)?;
+        Ok(match message {
+            // Outside copy-in mode the server ignores these: the client may not have heard yet that
+            // its COPY failed.
+            Frontend::CopyData | Frontend::CopyDone | Frontend::CopyFail => None,
+            Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
+            // What was sent before has been flushed already: every unit ends in Flush or Sync.
+            Frontend::Flush if self.draft.is_empty() => None,
+            Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
+            Frontend::FunctionCall => {
+                self.draft.fail(Why::FunctionCall);
+                Some(self.finish(Shape::Simple, None))
+            }
+            Frontend::Query(text) => {
+                let aborted = self.status == b'E';
+                let (names, analyst) = (&mut self.names, &*self.analyst);
+                let done = self
+                    .draft
+                    .admit(frame.bytes.len(), &self.limits)
+                    .and_then(|()| self.draft.query(text, names, analyst, aborted));
+                self.note(done);
+                Some(self.finish(Shape::Simple, Some(&frame.bytes)))
+            }
+            message => {
+                let aborted = self.status == b'E';
+                let (names, analyst) = (&mut self.names, &*self.analyst);
+                let done = self.draft.admit(frame.bytes.len(), &self.limits).and_then(|()| {
+                    self.draft.extended(message, &frame.bytes, names, analyst, aborted)
+                });
+                self.note(done);
+                None
+            }
+        })
+    }
+
+    fn note(&mut self, done: Result<(), Why>) {
+        if let Err(why) = done {
+            self.draft.fail(why);
+        }
+    }
+
+    /// Ends the draft: a unit, or the reason why it is none.
+    fn finish(&mut self, shape: Shape, bytes: Option<&Bytes>) -> Turn {
+        let draft = std::mem::take(&mut self.draft);
+        if draft.has_failed() {
+            self.names.revert();
+            if shape == Shape::Flush {
+                self.skip = Skip::Refused;
+            }
+            let (why, shown) = draft.give_up();
+            let operation = Operation::unreadable();
+            return Turn::Unformed(Box::new(Unformed { why, shown, operation, shape }));
+        }
+        let mut unit = draft.finish(shape, bytes);
+        let mut steps = unit.script().steps.iter().enumerate().rev();
+        let last = steps.find(|(_, step)| **step != Step::Flush);
+        let last = last.map(|(n, step)| match step {
+            Step::Execute { part } => (n, Some(*part)),
+            _ => (n, None),
+        });
+        self.flight = Some(Flight {
+            shape,
+            last,
+            suspendable: std::mem::take(&mut unit.suspendable),
+            holds_sync: unit.holds_sync,
+            ends_in_ready: shape == Shape::Simple || shape == Shape::Sync && !unit.holds_sync,
+            parts_done: 0,
+            failed: false,
+            copied: false,
+        });
+        Turn::Unit(Box::new(unit))
+    }
+
+    /// The driver has refused the unit just handed out, or has answered one that was unformed:
+    /// nothing of it was forwarded. Where [`Conversation::pipeline_open`] said so, it has also made
+    /// the target fail and synchronise.
+    pub fn refused(&mut self, shape: Shape) {
+        self.flight = None;
+        self.names.revert();
+        self.copy = CopyIn::Off;
+        self.pipeline_open = false;
+        if shape == Shape::Flush {
+            self.skip = Skip::Refused;
+        }
+    }
+
+    /// What the target has confirmed, in order, in as many calls as it comes in. After a chore that
+    /// synchronised the target, its ReadyForQuery.
+    pub fn settle(&mut self, confirmations: &[Confirmation]) {
+        for confirmation in confirmations {
+            match confirmation {
+                Confirmation::Step(step) => self.step_done(*step, None),
+                Confirmation::Part(part, _) => self.part_done(*part, false),
+                Confirmation::Suspended(part) => self.part_done(*part, true),
+                Confirmation::Failed(step) => self.failed(*step),
+                Confirmation::Ready(status) => self.ready(*status),
+            }
+        }
+    }
+
+    /// The unit in flight is, or is no longer, in copy-in mode. To be called after
+    /// [`Conversation::settle`] with what came before.
+    pub fn copying(&mut self, copying: bool) {
+        match (copying, self.copy) {
+            (true, CopyIn::Off) => {
+                if let Some(flight) = self.flight.as_mut().filter(|flight| !flight.failed) {
+                    flight.copied = true;
+                    self.copy = CopyIn::Feeding;
+                }
+            }
+            // Until the answer to it has come, the driver may not know that the copy has ended.
+            (true, _) => {}
+            (false, _) => self.copy = CopyIn::Off,
+        }
+    }
+
+    fn part_done(&mut self, part: usize, suspended: bool) {
+        self.copy = CopyIn::Off;
+        let Some(flight) = &mut self.flight else { return };
+        flight.parts_done = flight.parts_done.max(part + 1);
+        if let Ok(found) = flight.suspendable.binary_search_by_key(&part, |entry| entry.part)
+            && let Some(entry) = flight.suspendable.get(found)
+        {
+            self.names.set_suspended(&entry.name, entry.portal, suspended);
+        }
+        self.step_done(0, Some(part));
+    }
+
+    fn step_done(&mut self, step: usize, part: Option<usize>) {
+        let Some(flight) = &self.flight else { return };
+        let last = match flight.last {
+            None => true,
+            Some((last, executes)) => {
+                step >= last && part.is_none() || part.is_some() && part == executes
+            }
+        };
+        if last && !flight.ends_in_ready {
+            self.land(true);
+        }
+    }
+
+    fn failed(&mut self, step: usize) {
+        self.copy = CopyIn::Off;
+        let Some(flight) = &mut self.flight else { return };
+        flight.failed = true;
+        self.names.fail(step, flight.parts_done);
+        if flight.ends_in_ready {
+            return;
+        }
+        self.skip = Skip::Failed;
+        self.land(false);
+    }
+
+    fn ready(&mut self, status: u8) {
+        self.status = status;
+        self.copy = CopyIn::Off;
+        self.pipeline_open = false;
+        let failed = self.flight.take().is_some_and(|flight| flight.failed);
+        if !failed {
+            self.names.confirm();
+        }
+        if status == b'I' {
+            self.names.transaction_ended(failed);
+        }
+    }
+
+    /// A unit without ReadyForQuery is answered to its end.
+    fn land(&mut self, confirmed: bool) {
+        if confirmed {
+            self.names.confirm();
+        }
+        // A Sync held back because of copy-in mode is due where that mode was never entered.
+        let flight = self.flight.take();
+        self.owed_sync = flight.is_some_and(|flight| flight.holds_sync && !flight.copied);
+        self.pipeline_open = true;
+    }
+
+    /// Takes whole copy data messages off the front, several at once.
+    fn feed_data(&self, buffer: &mut BytesMut) -> Option<Turn> {
+        let mut end = 0;
+        while let Some(rest) = buffer.get(end..)
+            && rest.first() == Some(&b'd')
+            // A malformed header is reported when its turn comes.
+            && let Ok(Some((_, size))) = message::peek(rest, &self.limits)
+            && rest.len() >= size
+            && (end == 0 || end + size <= FEED)
+        {
+            end += size;
+        }
+        let bytes = (end > 0).then(|| buffer.split_to(end).freeze())?;
+        Some(Turn::Feed(CopyFeed { kind: FeedKind::Data, bytes }))
+    }
+
+    /// A message other than data in copy-in mode.
+    fn feed(&mut self, frame: &Frame) -> Result<Option<Turn>, ProtocolError> {
+        let kind = match message::decode(frame)? {
+            // "The backend will ignore Flush and Sync messages received during copy-in mode."
+            Frontend::Flush | Frontend::Sync => return Ok(None),
+            Frontend::CopyDone => FeedKind::Done,
+            Frontend::CopyFail => FeedKind::Fail,
+            _ => return Err(ProtocolError::DuringCopy(frame.kind)),
+        };
+        self.copy = CopyIn::Ended;
+        let mut bytes = BytesMut::from(&frame.bytes[..]);
+        // The Sync that makes the target answer is a unit of its own, which waits for this one.
+        if self.flight.as_ref().is_some_and(|flight| flight.shape != Shape::Simple) {
+            bytes.extend_from_slice(&FLUSH);
+        }
+        Ok(Some(Turn::Feed(CopyFeed { kind, bytes: bytes.freeze() })))
+    }
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -31,8 +31,8 @@ impl Protocol for Postgres {
         AnswerMasker::standing(obligations)
     }
 
-    fn takes_feed(masker: &AnswerMasker, feed: &CopyFeed) -> bool {
-        masker.takes_feed(feed.kind())
+    fn takes_feed(masker: &AnswerMasker, _feed: &CopyFeed) -> bool {
+        masker.takes_feed()
     }
 
     fn split(buffer: &mut BytesMut) -> Result<Option<Frames>, MaskFailure> {

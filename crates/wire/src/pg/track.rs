@@ -3,7 +3,8 @@
 //! is an answer nobody has planned the masking of.
 //!
 //! Manual, "Message Flow". During a copy-in the server ignores Sync and Flush, because client
-//! libraries send them before they know that the command was a COPY (`CopyGetData`).
+//! libraries send them before they know that the command was a COPY (`CopyGetData`). A unit that
+//! copies in is therefore forwarded without its Sync, which becomes a unit of its own.
 
 use super::body::malformed;
 use super::conversation::FeedKind;
@@ -48,8 +49,6 @@ pub(super) enum Act {
     Parameter,
     /// ReadyForQuery.
     Ready,
-    /// The second ReadyForQuery of a failed copy-in, which the client did not count on either.
-    StrayReady,
 }
 
 /// A [`Step`] without its texts.
@@ -98,25 +97,6 @@ enum Phase {
     CopyIn,
     /// Only ReadyForQuery is left of a simple query.
     Ready,
-    /// Every step is answered, but an extended copy-in took the unit's Sync: the client's next one
-    /// ends it.
-    AwaitSync,
-}
-
-/// A copy-in of this unit.
-#[derive(Debug, Clone, Copy)]
-struct CopyIn {
-    part: usize,
-    extended: bool,
-    /// CopyDone or CopyFail was fed.
-    ended: bool,
-    failed: bool,
-    /// A Sync was fed.
-    synced: bool,
-    /// A Sync of the unit itself stood right behind the Execute.
-    swallowed: bool,
-    /// The step after those the copy swallows.
-    resume: usize,
 }
 
 /// Which copies a part may start.
@@ -138,8 +118,8 @@ pub(super) struct Track {
     /// A step has failed since the last ReadyForQuery.
     failing: bool,
     failed_open: bool,
-    stray: bool,
-    copy_in: Option<CopyIn>,
+    /// CopyDone or CopyFail was fed to the copy-in that runs.
+    copy_ended: bool,
 }
 
 impl Track {
@@ -154,56 +134,28 @@ impl Track {
             statement: 0,
             failing: false,
             failed_open: false,
-            stray: false,
-            copy_in: None,
+            copy_ended: false,
         };
         track.settle();
         track
     }
 
     pub(super) fn finished(&self) -> bool {
-        self.cursor >= self.steps.len() && self.phase != Phase::AwaitSync
+        self.cursor >= self.steps.len()
     }
 
     pub(super) const fn failed_open(&self) -> bool {
         self.failed_open
     }
 
-    pub(super) const fn stray_ready_possible(&self) -> bool {
-        self.stray
-    }
-
-    pub(super) fn awaits_sync(&self) -> bool {
-        self.phase == Phase::AwaitSync && !self.copy_in.is_some_and(|c| c.synced)
-    }
-
     pub(super) fn copying_in(&self) -> bool {
-        self.phase == Phase::CopyIn && self.copy_in.is_some_and(|c| !c.ended)
-    }
-
-    pub(super) fn takes_feed(&self, kind: FeedKind) -> bool {
-        let Some(copy) = self.copy_in.filter(|_| !self.finished()) else { return false };
-        let awaits = self.phase == Phase::AwaitSync && !copy.synced;
-        match kind {
-            // After an error the server discards what is still on its way.
-            FeedKind::Data | FeedKind::Done | FeedKind::Fail => {
-                self.copying_in() || awaits && copy.failed
-            }
-            FeedKind::Sync => {
-                let ending = self.phase == Phase::CopyIn && copy.ended && !copy.synced;
-                let last = copy.resume >= self.steps.len();
-                copy.extended && last && (ending || awaits)
-            }
-        }
+        self.phase == Phase::CopyIn && !self.copy_ended
     }
 
     pub(super) fn feed_sent(&mut self, kind: FeedKind) {
-        let takes = self.takes_feed(kind);
-        let Some(copy) = self.copy_in.as_mut().filter(|_| takes) else { return };
         match kind {
             FeedKind::Data => {}
-            FeedKind::Done | FeedKind::Fail => copy.ended = true,
-            FeedKind::Sync => copy.synced = true,
+            FeedKind::Done | FeedKind::Fail => self.copy_ended = self.phase == Phase::CopyIn,
         }
     }
 
@@ -277,7 +229,7 @@ impl Track {
                 self.part_done();
                 Ok(Act::Complete { part })
             }
-            (Phase::CopyIn, b'C') if self.copy_in.is_some_and(|c| c.ended) => {
+            (Phase::CopyIn, b'C') if self.copy_ended => {
                 self.part_done();
                 Ok(Act::Complete { part })
             }
@@ -302,31 +254,12 @@ impl Track {
                 Ok(Act::CopyDone)
             }
             (Phase::Start, b'G') if self.parts.get(part).is_some_and(|p| p.into) => {
-                self.start_copy_in(part, extended);
+                self.phase = Phase::CopyIn;
+                self.copy_ended = false;
                 Ok(Act::CopyIn)
             }
             _ => Err(self.unexpected(tag)),
         }
-    }
-
-    fn start_copy_in(&mut self, part: usize, extended: bool) {
-        let behind = self.steps.iter().skip(self.cursor + 1);
-        let taken = behind.take_while(|s| extended && matches!(s, Expect::Sync | Expect::Flush));
-        let (mut count, mut swallowed) = (0, false);
-        for step in taken {
-            count += 1;
-            swallowed |= matches!(step, Expect::Sync);
-        }
-        self.phase = Phase::CopyIn;
-        self.copy_in = Some(CopyIn {
-            part,
-            extended,
-            ended: false,
-            failed: false,
-            synced: false,
-            swallowed,
-            resume: self.cursor + 1 + count,
-        });
     }
 
     /// The running part is complete.
@@ -336,16 +269,7 @@ impl Track {
             self.phase = if self.statement < *count { Phase::Start } else { Phase::Ready };
             return;
         }
-        match self.copy_in.filter(|c| c.extended && self.phase == Phase::CopyIn) {
-            Some(copy) => self.leave_copy_in(copy),
-            None => self.advance(),
-        }
-    }
-
-    /// Goes on behind an extended copy-in.
-    fn leave_copy_in(&mut self, copy: CopyIn) {
-        self.cursor = copy.resume;
-        self.phase = if self.cursor < self.steps.len() { Phase::Start } else { Phase::AwaitSync };
+        self.advance();
     }
 
     fn ready(&mut self) -> Result<Act, MaskFailure> {
@@ -354,24 +278,6 @@ impl Track {
                 self.failing = false;
                 self.advance();
                 Ok(Act::Ready)
-            }
-            (None, Phase::AwaitSync) => {
-                let Some(copy) = self.copy_in else { return Err(self.unexpected(b'Z')) };
-                // A statement that fails before it has read the first message of the copy leaves
-                // the unit's own Sync to be answered, and a Sync fed later is answered too. Which
-                // of both this answer belongs to cannot be told.
-                let own = copy.failed && copy.swallowed;
-                if !copy.synced && !own {
-                    return Err(self.unexpected(b'Z'));
-                }
-                self.stray = copy.synced && own;
-                self.failing = false;
-                self.phase = Phase::Start;
-                Ok(Act::Ready)
-            }
-            (None, Phase::Start) if self.stray => {
-                self.stray = false;
-                Ok(Act::StrayReady)
             }
             _ => Err(self.unexpected(b'Z')),
         }
@@ -384,31 +290,20 @@ impl Track {
         }
         let step = self.cursor;
         let first = !std::mem::replace(&mut self.failing, true);
-        let copying = self.phase == Phase::CopyIn;
         match self.steps.get(step) {
             Some(Expect::Query { .. }) => self.phase = Phase::Ready,
             Some(Expect::Sync) | None => {}
             Some(_) => self.skip_to_sync(),
         }
-        if let Some(copy) = self.copy_in.as_mut().filter(|_| copying) {
-            copy.failed = true;
-        }
-        // In `AwaitSync` the copy's own step has been answered: nothing more can fail of it.
         (first && step < self.steps.len()).then_some(step)
     }
 
     fn skip_to_sync(&mut self) {
-        let copy = self.copy_in.filter(|c| c.extended && self.phase == Phase::CopyIn);
-        let from = copy.map_or(self.cursor, |c| c.resume);
-        let sync = self.steps.iter().skip(from).position(|s| matches!(s, Expect::Sync));
+        let sync = self.steps.iter().skip(self.cursor).position(|s| matches!(s, Expect::Sync));
         self.phase = Phase::Start;
-        match (sync, copy) {
-            (Some(offset), _) => self.cursor = from + offset,
-            (None, Some(_)) => {
-                self.cursor = self.steps.len();
-                self.phase = Phase::AwaitSync;
-            }
-            (None, None) => {
+        match sync {
+            Some(offset) => self.cursor += offset,
+            None => {
                 self.cursor = self.steps.len();
                 self.failed_open = true;
             }
@@ -432,11 +327,10 @@ impl Track {
     /// The part that runs, or for what prepares one, the part it prepares.
     fn running(&self) -> Option<usize> {
         match self.steps.get(self.cursor) {
-            None => self.copy_in.filter(|_| self.phase == Phase::AwaitSync).map(|c| c.part),
+            None | Some(Expect::Sync | Expect::Flush) => None,
             Some(Expect::Query { first, count }) => {
                 count.checked_sub(1).map(|last| first + self.statement.min(last))
             }
-            Some(Expect::Sync | Expect::Flush) => None,
             Some(_) => self
                 .steps
                 .iter()

@@ -1,0 +1,717 @@
+//! What a session's names stand for: prepared statements, portals and cursors. Consulted while a
+//! unit is assembled, so that what a name would run is what is judged.
+//!
+//! *Architecture invariant:* state comes from the server's confirmations. A change is made when its
+//! message is read, because the rest of the unit is judged in the light of it, and it is logged
+//! with what it replaced. The target's answers then confirm the log or take it back; where they
+//! leave open what happened, the name becomes *ambiguous* and stands for nothing until it is
+//! prepared again. An entry the server has already dropped is harmless (its use is an error
+//! there); one that means something else there is not, and that is what this module rules out.
+
+use super::unit::Analyst;
+use bytes::Bytes;
+use portcullis_sql::statement::{NameChange, Statement, TransactionChange, Unreadable};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// The longest name that is told apart: the server keys its tables by the first `NAMEDATALEN - 1`
+/// bytes, so that two longer names may be one there.
+pub const MAX_NAME: usize = 63;
+
+/// A prepared statement, by either of its two ways.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its text; for an SQL-level one, the whole text it came in.
+    pub text: Bytes,
+    /// Its facts; those of [`empty_statement`] for an empty text.
+    pub statement: Arc<Statement>,
+    /// Parameter types given at `Parse`.
+    pub types: Vec<u32>,
+    /// True where SQL `PREPARE` made it.
+    pub sql_level: bool,
+    /// Which statement of the text it is, from 0.
+    pub index: usize,
+    /// The epoch of the analyst its facts are of. The server resolves a prepared statement's names
+    /// again when the catalog or the search path has changed, and so must we.
+    pub epoch: u64,
+}
+
+/// A portal or cursor, which share one table in the server: `FETCH` reads portals, and `Execute`
+/// runs cursors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portal {
+    /// Tells it from every other portal of the session, also of the same name.
+    pub id: u64,
+    /// The statement bound, or the query declared.
+    pub prepared: Arc<Prepared>,
+    /// What followed the names in `Bind`, exactly; empty for a cursor.
+    pub values: Bytes,
+    /// What an indirect statement (`EXECUTE`, `FETCH`) stood for when it was first executed.
+    pub resolved: Option<Arc<Statement>>,
+    /// True once the server has said it is suspended: `Execute` continues it.
+    pub suspended: bool,
+    /// True where it may outlive its transaction (`WITH HOLD`).
+    holdable: bool,
+    /// True once it has outlived one.
+    carried: bool,
+    /// True where it was made under a savepoint, so that `ROLLBACK TO` may end it.
+    nested: bool,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slot<T> {
+    Known(T),
+    Ambiguous,
+}
+
+/// A name cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Nothing has that name.
+    Unknown,
+    /// What it stands for cannot be known any more.
+    Ambiguous,
+    /// Too long to be told apart from others.
+    TooLong,
+}
+
+/// No more names, or bytes behind them, can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    /// Of what.
+    pub what: &'static str,
+    /// How many.
+    pub limit: usize,
+}
+
+trait Weight {
+    fn weight(&self) -> usize;
+}
+
+impl Weight for Arc<Prepared> {
+    fn weight(&self) -> usize {
+        self.text.len() + self.types.len() * 4
+    }
+}
+
+impl Weight for Arc<Portal> {
+    fn weight(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// A table of names that knows how much it holds.
+#[derive(Debug)]
+struct Table<T> {
+    unnamed: Option<Slot<T>>,
+    named: HashMap<Bytes, Slot<T>>,
+    weight: usize,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { unnamed: None, named: HashMap::new(), weight: 0 }
+    }
+}
+
+impl<T: Weight> Table<T> {
+    fn get(&self, name: &[u8]) -> Option<&Slot<T>> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    fn put(&mut self, name: &Bytes, slot: Option<Slot<T>>) -> Option<Slot<T>> {
+        if name.is_empty() {
+            return std::mem::replace(&mut self.unnamed, slot);
+        }
+        let weigh = |slot: &Option<Slot<T>>| match slot {
+            Some(Slot::Known(value)) => name.len() + value.weight(),
+            Some(Slot::Ambiguous) => name.len(),
+            None => 0,
+        };
+        let added = weigh(&slot);
+        let prior = match slot {
+            Some(slot) => self.named.insert(name.clone(), slot),
+            None => self.named.remove(name),
+        };
+        self.weight = (self.weight + added).saturating_sub(weigh(&prior));
+        prior
+    }
+
+    /// The same names, standing for nothing.
+    fn blurred(&self) -> Self {
+        let named = self.named.keys().map(|name| (name.clone(), Slot::Ambiguous)).collect();
+        let weight = self.named.keys().map(Bytes::len).sum();
+        Self { unnamed: self.unnamed.as_ref().map(|_| Slot::Ambiguous), named, weight }
+    }
+
+    /// Takes a change of one name back. Where it cannot be told whether it happened, a name that
+    /// stood for something is ambiguous; one that did not stands for nothing either way.
+    fn restore(&mut self, name: &Bytes, prior: Option<Slot<T>>, blur: bool) {
+        let slot = if blur { prior.map(|_| Slot::Ambiguous) } else { prior };
+        self.put(name, slot);
+    }
+}
+
+/// Which message and which statement of a unit a change belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Index of the step in the unit's script.
+    pub step: usize,
+    /// Index of the part, where a statement made the change.
+    pub part: Option<usize>,
+}
+
+/// What becomes of a change whose message failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    /// It can be told that nothing happened.
+    Revert,
+    /// It cannot be told.
+    Blur,
+    /// It happened all the same.
+    Stay,
+}
+
+#[derive(Debug)]
+enum Undo {
+    Statement(Bytes, Option<Slot<Arc<Prepared>>>),
+    Portal(Bytes, Option<Slot<Arc<Portal>>>),
+    Statements(Table<Arc<Prepared>>),
+    Portals(Table<Arc<Portal>>),
+}
+
+#[derive(Debug)]
+struct Logged {
+    origin: Origin,
+    on_failure: OnFailure,
+    undo: Undo,
+}
+
+/// The names of one session.
+#[derive(Debug)]
+pub struct Names {
+    statements: Table<Arc<Prepared>>,
+    portals: Table<Arc<Portal>>,
+    /// Changes not confirmed yet, in order.
+    log: Vec<Logged>,
+    /// True from the first savepoint to the end of the transaction.
+    nested: bool,
+    next_portal: u64,
+    max_names: usize,
+    max_bytes: usize,
+}
+
+/// What a statement does once names in it are looked up.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The statement that answers: its own or the one behind the name.
+    pub statement: Arc<Statement>,
+    /// Every statement whose effects it has, outermost first; the last one is `statement`.
+    pub chain: SmallVec<[Arc<Statement>; 2]>,
+    /// The texts (and bound parameters) behind the names.
+    pub behind: SmallVec<[Bytes; 1]>,
+    /// The name that could not be looked up, if any.
+    pub unusable: Option<(Box<str>, Unusable)>,
+}
+
+/// How many names may stand for names.
+const MAX_DEPTH: usize = 8;
+
+/// The facts of an empty text.
+#[must_use]
+pub fn empty_statement() -> Arc<Statement> {
+    static EMPTY: LazyLock<Arc<Statement>> = LazyLock::new(|| {
+        Arc::new(Statement {
+            kind: "empty".into(),
+            effects: SmallVec::new(),
+            lineage: None,
+            names: NameChange::None,
+            transaction: TransactionChange::None,
+            copy: None,
+        })
+    });
+    Arc::clone(&EMPTY)
+}
+
+impl Names {
+    /// No names, with these bounds on each kind.
+    #[must_use]
+    pub fn new(max_names: usize, max_bytes: usize) -> Self {
+        Self {
+            statements: Table::default(),
+            portals: Table::default(),
+            log: Vec::new(),
+            nested: false,
+            next_portal: 0,
+            max_names,
+            max_bytes,
+        }
+    }
+
+    /// The prepared statement of that name.
+    ///
+    /// # Errors
+    /// [`Unusable`] where there is none that is known.
+    pub fn statement(&self, name: &[u8]) -> Result<&Arc<Prepared>, Unusable> {
+        known(self.statements.get(name), name)
+    }
+
+    /// The portal or cursor of that name.
+    ///
+    /// # Errors
+    /// [`Unusable`] where there is none that is known.
+    pub fn portal(&self, name: &[u8]) -> Result<&Arc<Portal>, Unusable> {
+        known(self.portals.get(name), name)
+    }
+
+    /// Analyses a prepared statement again where its facts may have changed since it was prepared.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where the analyst cannot read it any more.
+    pub fn freshen(&mut self, name: &[u8], analyst: &dyn Analyst) -> Result<(), Unreadable> {
+        let epoch = analyst.epoch();
+        let Ok(stale) = self.statement(name) else { return Ok(()) };
+        if stale.epoch == epoch {
+            return Ok(());
+        }
+        let text = std::str::from_utf8(&stale.text).map_err(|_| Unreadable::Encoding)?;
+        let analysis = analyst.analyse(text)?;
+        let statement = analysis.statements.get(stale.index);
+        let statement = match statement.map(|found| (found, &found.names)) {
+            Some((_, NameChange::Prepare { inner, .. })) if stale.sql_level => Arc::clone(inner),
+            Some((found, _)) if !stale.sql_level => Arc::new(found.clone()),
+            None if !stale.sql_level => empty_statement(),
+            _ => return Err(Unreadable::Encoding),
+        };
+        let Prepared { text, types, sql_level, index, .. } = &**stale;
+        let (text, types) = (text.clone(), types.clone());
+        let fresh =
+            Prepared { text, statement, types, sql_level: *sql_level, index: *index, epoch };
+        // Not a change of what the name stands for, so there is nothing to take back.
+        self.statements.put(&Bytes::copy_from_slice(name), Some(Slot::Known(Arc::new(fresh))));
+        Ok(())
+    }
+
+    /// [`Names::freshen`] for the names a statement looks up.
+    ///
+    /// # Errors
+    /// [`Unreadable`] as there.
+    pub fn freshen_behind(
+        &mut self,
+        statement: &Arc<Statement>,
+        analyst: &dyn Analyst,
+    ) -> Result<(), Unreadable> {
+        let mut statement = Arc::clone(statement);
+        for _ in 0..MAX_DEPTH {
+            let NameChange::Execute { name } = &statement.names else { break };
+            self.freshen(name.as_bytes(), analyst)?;
+            let Ok(prepared) = self.statement(name.as_bytes()) else { break };
+            let inner = Arc::clone(&prepared.statement);
+            statement = inner;
+        }
+        Ok(())
+    }
+
+    /// `Parse`, or SQL `PREPARE`.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn prepare(&mut self, name: &Bytes, new: Prepared, at: Origin) -> Result<(), Full> {
+        let (count, weight) =
+            (self.statements.named.len(), self.statements.weight + new.text.len());
+        self.room(name, count, weight, "prepared statements")?;
+        // A name in use makes `Parse` and `PREPARE` fail without touching it; the unnamed statement
+        // is dropped first (exec_parse_message). Of a name that was free it cannot be told whether
+        // the error came before or after it was stored.
+        let taken = matches!(self.statements.get(name), Some(Slot::Known(_)));
+        let on_failure =
+            if taken && !name.is_empty() { OnFailure::Revert } else { OnFailure::Blur };
+        self.put_statement(name, Some(Slot::Known(Arc::new(new))), at, on_failure);
+        Ok(())
+    }
+
+    /// `Bind`. The values are kept as they are for the unnamed portal, and copied for another, so
+    /// that a long-lived portal does not keep the buffer it came in.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn bind(
+        &mut self,
+        name: &Bytes,
+        prepared: Arc<Prepared>,
+        values: &Bytes,
+        at: Origin,
+    ) -> Result<(), Full> {
+        let (count, weight) = (self.portals.named.len(), self.portals.weight + values.len());
+        self.room(name, count, weight, "portals")?;
+        let values = if name.is_empty() { values.clone() } else { Bytes::copy_from_slice(values) };
+        let portal = self.new_portal(prepared, values, false);
+        self.put_portal(name, Some(Slot::Known(Arc::new(portal))), at, OnFailure::Blur);
+        Ok(())
+    }
+
+    /// `Close` of a statement, which is no error where there is none.
+    pub fn close_statement(&mut self, name: &Bytes, at: Origin) {
+        if self.statements.get(name).is_some() {
+            self.put_statement(name, None, at, OnFailure::Blur);
+        }
+    }
+
+    /// `Close` of a portal, which is no error where there is none.
+    pub fn close_portal(&mut self, name: &Bytes, at: Origin) {
+        if self.portals.get(name).is_some() {
+            self.put_portal(name, None, at, OnFailure::Blur);
+        }
+    }
+
+    /// A simple `Query` drops the unnamed statement before anything else (exec_simple_query), and
+    /// uses the unnamed portal for each of its statements.
+    pub fn begin_query(&mut self, step: usize) {
+        let at = Origin { step, part: None };
+        if self.statements.unnamed.is_some() {
+            self.put_statement(&Bytes::new(), None, at, OnFailure::Stay);
+        }
+        if self.portals.unnamed.is_some() {
+            self.put_portal(&Bytes::new(), None, at, OnFailure::Stay);
+        }
+    }
+
+    /// What a portal's indirect statement stood for when it was executed.
+    pub fn remember(&mut self, name: &Bytes, resolved: &Arc<Statement>, at: Origin) {
+        if let Ok(portal) = self.portal(name) {
+            let portal = Portal { resolved: Some(Arc::clone(resolved)), ..(**portal).clone() };
+            self.put_portal(name, Some(Slot::Known(Arc::new(portal))), at, OnFailure::Blur);
+        }
+    }
+
+    /// The server has said that the portal is suspended, or that it is not. `id` is that of the
+    /// portal executed: by now the name may be bound to another one, which has not started.
+    pub fn set_suspended(&mut self, name: &Bytes, id: u64, suspended: bool) {
+        if let Ok(portal) = self.portal(name)
+            && portal.id == id
+            && portal.suspended != suspended
+        {
+            let portal = Portal { suspended, ..(**portal).clone() };
+            self.portals.put(name, Some(Slot::Known(Arc::new(portal))));
+        }
+    }
+
+    /// Looks up the names in a statement, through names that stand for names.
+    #[must_use]
+    pub fn resolve(&self, statement: &Arc<Statement>) -> Resolved {
+        let mut resolved = Resolved {
+            statement: Arc::clone(statement),
+            chain: SmallVec::from_iter([Arc::clone(statement)]),
+            behind: SmallVec::new(),
+            unusable: None,
+        };
+        for depth in 0.. {
+            let (name, found) = match &resolved.statement.names {
+                NameChange::Execute { name } => (name, self.inner_of_statement(name)),
+                NameChange::Fetch { name } => (name, self.inner_of_portal(name)),
+                _ => break,
+            };
+            let found = if depth < MAX_DEPTH { found } else { Err(Unusable::Ambiguous) };
+            match found {
+                Ok((inner, behind)) => {
+                    resolved.behind.extend(behind);
+                    resolved.chain.push(Arc::clone(&inner));
+                    resolved.statement = inner;
+                }
+                Err(why) => {
+                    resolved.unusable = Some((name.clone(), why));
+                    break;
+                }
+            }
+        }
+        resolved
+    }
+
+    /// Applies what an executed statement does to names and transaction. `from` is what it came in;
+    /// `aborted` is true where the transaction has failed, so that `COMMIT` rolls back.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn apply(
+        &mut self,
+        statement: &Statement,
+        from: &Prepared,
+        aborted: bool,
+        at: Origin,
+    ) -> Result<(), Full> {
+        self.apply_names(statement, from, at)?;
+        match statement.transaction {
+            TransactionChange::Commit => self.leave_transaction(aborted, Some(at)),
+            TransactionChange::Rollback => self.leave_transaction(true, Some(at)),
+            TransactionChange::Savepoint => {
+                self.nested = true;
+                if !matches!(&*statement.kind, "savepoint" | "release" | "release savepoint") {
+                    self.blur_portals(at, |portal| portal.nested);
+                }
+            }
+            TransactionChange::None | TransactionChange::Begin => {}
+        }
+        if &*statement.kind == "do" {
+            // A block of the caller's own code can prepare, deallocate, open and close by any name.
+            let statements = self.statements.blurred();
+            let prior = std::mem::replace(&mut self.statements, statements);
+            self.log(at, OnFailure::Blur, Undo::Statements(prior));
+            self.blur_portals(at, |_| true);
+        } else if runs_code(statement) {
+            // Code in the server can close a cursor and open another of the same name. Within its
+            // transaction we know that a cursor is there; of one carried over we do not.
+            self.blur_portals(at, |portal| portal.carried);
+        }
+        Ok(())
+    }
+
+    fn apply_names(
+        &mut self,
+        statement: &Statement,
+        from: &Prepared,
+        at: Origin,
+    ) -> Result<(), Full> {
+        match &statement.names {
+            NameChange::None | NameChange::Execute { .. } | NameChange::Fetch { .. } => {}
+            NameChange::Prepare { name, inner } => {
+                let (name, cut) = sql_name(name);
+                self.prepare(&name, sql_prepared(from, inner), at)?;
+                if cut {
+                    self.put_statement(&name, Some(Slot::Ambiguous), at, OnFailure::Blur);
+                }
+            }
+            NameChange::Declare { name, inner } => {
+                let (name, cut) = sql_name(name);
+                let (count, weight) =
+                    (self.portals.named.len(), self.portals.weight + from.text.len());
+                self.room(&name, count, weight, "cursors")?;
+                // Without the word nowhere in the text it cannot be a cursor WITH HOLD.
+                let holdable = from.text.windows(4).any(|word| word.eq_ignore_ascii_case(b"hold"));
+                let prepared = Arc::new(sql_prepared(from, inner));
+                let portal = Arc::new(self.new_portal(prepared, Bytes::new(), holdable));
+                let slot = if cut { Slot::Ambiguous } else { Slot::Known(portal) };
+                self.put_portal(&name, Some(slot), at, OnFailure::Blur);
+            }
+            NameChange::Deallocate { name: Some(name) } => {
+                self.close_statement(&sql_name(name).0, at);
+            }
+            NameChange::CloseCursor { name: Some(name) } => {
+                self.close_portal(&sql_name(name).0, at);
+            }
+            NameChange::Deallocate { name: None } => self.drop_statements(at),
+            NameChange::CloseCursor { name: None } => self.drop_portals(at),
+            NameChange::DiscardAll => {
+                self.drop_statements(at);
+                self.drop_portals(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of a transaction, as the server has said it (ReadyForQuery `I`).
+    pub fn transaction_ended(&mut self, rolled_back: bool) {
+        if self.portals.unnamed.is_some() || !self.portals.named.is_empty() {
+            self.leave_transaction(rolled_back, None);
+        }
+        self.nested = false;
+    }
+
+    /// Everything so far has happened.
+    pub fn confirm(&mut self) {
+        self.log.clear();
+    }
+
+    /// Nothing of what is not confirmed was ever sent.
+    pub fn revert(&mut self) {
+        while let Some(logged) = self.log.pop() {
+            self.undo(logged.undo, false);
+        }
+    }
+
+    /// The message at `failed` was answered with an error: what follows it never ran. `parts` is
+    /// how many parts were completed before it.
+    pub fn fail(&mut self, failed: usize, parts: usize) {
+        let happened = |at: Origin| {
+            at.step < failed || at.step == failed && at.part.is_some_and(|part| part < parts)
+        };
+        let skipped = |at: Origin| {
+            at.step > failed || at.step == failed && at.part.is_some_and(|part| part > parts)
+        };
+        while let Some(logged) = self.log.pop_if(|logged| !happened(logged.origin)) {
+            match logged.on_failure {
+                _ if skipped(logged.origin) => self.undo(logged.undo, false),
+                OnFailure::Revert => self.undo(logged.undo, false),
+                OnFailure::Blur => self.undo(logged.undo, true),
+                OnFailure::Stay => {}
+            }
+        }
+        self.log.clear();
+    }
+
+    fn undo(&mut self, undo: Undo, blur: bool) {
+        match undo {
+            Undo::Statement(name, prior) => {
+                self.statements.restore(&name, prior, blur);
+            }
+            Undo::Portal(name, prior) => self.portals.restore(&name, prior, blur),
+            Undo::Statements(prior) => {
+                self.statements = if blur { prior.blurred() } else { prior };
+            }
+            Undo::Portals(prior) => self.portals = if blur { prior.blurred() } else { prior },
+        }
+    }
+
+    fn log(&mut self, origin: Origin, on_failure: OnFailure, undo: Undo) {
+        self.log.push(Logged { origin, on_failure, undo });
+    }
+
+    fn put_statement(
+        &mut self,
+        name: &Bytes,
+        slot: Option<Slot<Arc<Prepared>>>,
+        at: Origin,
+        on_failure: OnFailure,
+    ) {
+        let name = Bytes::copy_from_slice(name);
+        let prior = self.statements.put(&name, slot);
+        self.log(at, on_failure, Undo::Statement(name, prior));
+    }
+
+    fn put_portal(
+        &mut self,
+        name: &Bytes,
+        slot: Option<Slot<Arc<Portal>>>,
+        at: Origin,
+        on_failure: OnFailure,
+    ) {
+        let name = Bytes::copy_from_slice(name);
+        let prior = self.portals.put(&name, slot);
+        self.log(at, on_failure, Undo::Portal(name, prior));
+    }
+
+    fn drop_statements(&mut self, at: Origin) {
+        // The unnamed statement is in no table of the server and stays.
+        let unnamed = self.statements.unnamed.clone();
+        let kept = Table { unnamed, ..Table::default() };
+        let prior = std::mem::replace(&mut self.statements, kept);
+        self.log(at, OnFailure::Blur, Undo::Statements(prior));
+    }
+
+    fn drop_portals(&mut self, at: Origin) {
+        let prior = std::mem::take(&mut self.portals);
+        self.log(at, OnFailure::Blur, Undo::Portals(prior));
+    }
+
+    /// Portals end with their transaction, but for cursors WITH HOLD: those made in it are kept by
+    /// a commit and ended by a rollback.
+    fn leave_transaction(&mut self, rolled_back: bool, at: Option<Origin>) {
+        let mut kept = Table::default();
+        for (name, slot) in &self.portals.named {
+            if let Slot::Known(p) = slot
+                && p.holdable
+                && (p.carried || !rolled_back)
+            {
+                let portal = Portal { carried: true, nested: false, ..(**p).clone() };
+                kept.put(name, Some(Slot::Known(Arc::new(portal))));
+            }
+        }
+        let prior = std::mem::replace(&mut self.portals, kept);
+        if let Some(at) = at {
+            self.log(at, OnFailure::Blur, Undo::Portals(prior));
+        }
+        self.nested = false;
+    }
+
+    fn blur_portals(&mut self, at: Origin, which: impl Fn(&Portal) -> bool) {
+        let hit = |slot: &Slot<Arc<Portal>>| matches!(slot, Slot::Known(p) if which(p));
+        let named = self.portals.named.iter().filter(|(_, slot)| hit(slot)).map(|(name, _)| name);
+        let mut names: Vec<Bytes> = named.cloned().collect();
+        if self.portals.unnamed.as_ref().is_some_and(hit) {
+            names.push(Bytes::new());
+        }
+        for name in names {
+            self.put_portal(&name, Some(Slot::Ambiguous), at, OnFailure::Blur);
+        }
+    }
+
+    fn new_portal(&mut self, prepared: Arc<Prepared>, values: Bytes, holdable: bool) -> Portal {
+        let nested = self.nested;
+        self.next_portal += 1;
+        Portal {
+            id: self.next_portal,
+            prepared,
+            values,
+            resolved: None,
+            suspended: false,
+            holdable,
+            carried: false,
+            nested,
+        }
+    }
+
+    fn room(
+        &self,
+        name: &Bytes,
+        count: usize,
+        weight: usize,
+        what: &'static str,
+    ) -> Result<(), Full> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        if count >= self.max_names {
+            return Err(Full { what, limit: self.max_names });
+        }
+        if weight > self.max_bytes {
+            return Err(Full { what: "bytes kept behind names", limit: self.max_bytes });
+        }
+        Ok(())
+    }
+
+    fn inner_of_statement(&self, name: &str) -> Result<(Arc<Statement>, Vec<Bytes>), Unusable> {
+        let prepared = self.statement(name.as_bytes())?;
+        Ok((Arc::clone(&prepared.statement), vec![prepared.text.clone()]))
+    }
+
+    fn inner_of_portal(&self, name: &str) -> Result<(Arc<Statement>, Vec<Bytes>), Unusable> {
+        let portal = self.portal(name.as_bytes())?;
+        let inner = portal.resolved.as_ref().unwrap_or(&portal.prepared.statement);
+        Ok((Arc::clone(inner), vec![portal.prepared.text.clone(), portal.values.clone()]))
+    }
+}
+
+/// True where a statement runs code whose doings are not listed.
+fn runs_code(statement: &Statement) -> bool {
+    use portcullis_core::effect::Verb;
+    statement.effects.iter().any(|e| matches!(e.verb, Verb::Execute | Verb::Unknown))
+}
+
+fn known<'a, T>(slot: Option<&'a Slot<T>>, name: &[u8]) -> Result<&'a T, Unusable> {
+    match slot {
+        _ if name.len() > MAX_NAME => Err(Unusable::TooLong),
+        Some(Slot::Known(value)) => Ok(value),
+        Some(Slot::Ambiguous) => Err(Unusable::Ambiguous),
+        None => Err(Unusable::Unknown),
+    }
+}
+
+fn sql_prepared(from: &Prepared, inner: &Arc<Statement>) -> Prepared {
+    Prepared {
+        text: Bytes::copy_from_slice(&from.text),
+        statement: Arc::clone(inner),
+        types: Vec::new(),
+        sql_level: true,
+        index: from.index,
+        epoch: from.epoch,
+    }
+}
+
+/// The key of an SQL name, and whether it had to be cut as the server cuts identifiers.
+fn sql_name(name: &str) -> (Bytes, bool) {
+    let cut = name.len() > MAX_NAME;
+    let end = (0..=MAX_NAME.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    let name = name.get(..end.unwrap_or(0)).unwrap_or(name);
+    (Bytes::copy_from_slice(name.as_bytes()), cut)
+}
