@@ -127,6 +127,8 @@ pub struct Conversation {
     owed_sync: bool,
     status: u8,
     pipeline_open: bool,
+    /// The messages the draft is made of.
+    sent: Vec<Bytes>,
 }
 
 impl Conversation {
@@ -144,6 +146,7 @@ impl Conversation {
             owed_sync: false,
             status: b'I',
             pipeline_open: false,
+            sent: Vec::new(),
         }
     }
 
@@ -244,6 +247,7 @@ impl Conversation {
             _ => {}
         }
         let message = message::decode(frame)?;
+        self.sent.push(frame.bytes.clone());
         Ok(match message {
             // Outside copy-in mode the server ignores these: the client may not have heard yet that
             // its COPY failed.
@@ -287,6 +291,7 @@ impl Conversation {
     /// Ends the draft: a unit, or the reason why it is none.
     fn finish(&mut self, shape: Shape, bytes: Option<&Bytes>) -> Turn {
         let draft = std::mem::take(&mut self.draft);
+        let sent = std::mem::take(&mut self.sent);
         if draft.has_failed() {
             self.names.revert();
             if shape == Shape::Flush {
@@ -297,6 +302,7 @@ impl Conversation {
             return Turn::Unformed(Box::new(Unformed { why, shown, operation, shape }));
         }
         let mut unit = draft.finish(shape, bytes);
+        unit.sent = sent;
         let mut steps = unit.script().steps.iter().enumerate().rev();
         let last = steps.find(|(_, step)| **step != Step::Flush);
         let last = last.map(|(n, step)| match step {
@@ -314,6 +320,24 @@ impl Conversation {
             copied: false,
         });
         Turn::Unit(Box::new(unit))
+    }
+
+    /// Assembles the unit just handed out once more, of the same messages, because the analyst now
+    /// knows more (the catalog was read again). Nothing of it may have been forwarded.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] as for [`Conversation::next`].
+    pub fn reconsider(&mut self, unit: Unit) -> Result<Turn, ProtocolError> {
+        self.flight = None;
+        self.names.revert();
+        let shape = unit.shape();
+        for bytes in unit.sent {
+            let kind = bytes.first().copied().unwrap_or_default();
+            if let Some(turn) = self.accept(&Frame { kind, bytes })? {
+                return Ok(turn);
+            }
+        }
+        Ok(self.finish(shape, None))
     }
 
     /// The driver has refused the unit just handed out, or has answered one that was unformed:

@@ -162,6 +162,8 @@ pub struct Unit {
     prepared: Vec<Arc<Prepared>>,
     pub(crate) suspendable: Vec<Suspendable>,
     pub(crate) holds_sync: bool,
+    /// The client's messages it was assembled from, to assemble it once more.
+    pub(crate) sent: Vec<Bytes>,
 }
 
 impl Unit {
@@ -344,8 +346,11 @@ fn planned(effect: &Effect) -> Effect {
         | Verb::Truncate
         | Verb::TransferIn
         | Verb::TransferOut
-            if effect.certainty == Certainty::Resolved
-                && matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Column) =>
+            if effect.certainty != Certainty::Unreadable
+                && matches!(
+                    effect.object.kind,
+                    ObjectKind::Relation | ObjectKind::Column | ObjectKind::Sequence
+                ) =>
         {
             Verb::Read
         }
@@ -721,6 +726,7 @@ impl Draft {
             prepared: self.touched.into_iter().map(|(prepared, _)| prepared).collect(),
             suspendable: self.suspendable,
             holds_sync,
+            sent: Vec::new(),
         }
     }
 
