@@ -4,7 +4,7 @@
 //! Client-facing code cannot name a target's credential, because it has no way to the crate that
 //! holds it.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

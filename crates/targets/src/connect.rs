@@ -62,7 +62,12 @@ pub(crate) async fn open(
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / u32::try_from(left).unwrap_or(1);
         match connect_tcp(address, target.tcp_keepalive, now + share).await {
-            Ok(stream) => return secure(stream, address, plan, deadline).await,
+            Ok(stream) => {
+                let mut opened = secure(stream, address, plan, deadline).await?;
+                // A name that happens to lead here today may lead elsewhere tomorrow.
+                opened.security.local &= target.is_local();
+                return Ok(opened);
+            }
             Err(error) if left == 1 => return Err(error),
             Err(_) => left -= 1,
         }

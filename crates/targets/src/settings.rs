@@ -91,7 +91,8 @@ const fn yes() -> bool {
 pub enum SslMode {
     /// Never TLS.
     Disable,
-    /// TLS if the target offers it, without looking at its certificate.
+    /// TLS if the target offers it, without looking at its certificate. A target that offers it
+    /// and then fails is not asked again in plain text: stricter than libpq.
     Prefer,
     /// TLS, without looking at the certificate (with `sslrootcert`: as `verify-ca`, like libpq).
     Require,

@@ -202,13 +202,17 @@ async fn certificates_that_do_not_hold() {
     let authority = Authority::new();
     let files = tempfile::tempdir().unwrap();
     let ca = files.path().join("ca.pem");
-    std::fs::write(&ca, authority.pem()).unwrap();
-    for (name, until, expect) in [
-        ("localhost", 2090, None),
-        ("localhost", 2001, Some("expired")),
-        ("other.example", 2090, Some("not valid for name")),
+    for (name, until, pinned, expect) in [
+        ("localhost", 2090, false, None),
+        ("localhost", 2001, false, Some("expired")),
+        ("other.example", 2090, false, Some("not valid for name")),
+        ("localhost", 2090, true, None),
+        ("localhost", 2001, true, Some("Expired")),
+        ("other.example", 2090, true, Some("not valid for name")),
     ] {
         let (certificate, key) = authority.issue(&[name], until);
+        let trusted = if pinned { certificate.pem() } else { authority.pem() };
+        std::fs::write(&ca, trusted).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder()
             .with_no_client_auth()
