@@ -90,7 +90,7 @@ struct TicketGuard {
     withdraw: Option<Withdraw>,
 }
 
-type Withdraw = Box<dyn FnOnce(&Ticket, Withdrawal) + Send>;
+type Withdraw = Box<dyn FnOnce(&Ticket, Withdrawal) + Send + Sync>;
 
 impl TicketGuard {
     fn new<D: Desk + Clone + 'static>(ticket: Ticket, desk: &D) -> Self {

@@ -14,10 +14,9 @@ use axum::{Json, Router};
 use portcullis_core::id::ReviewId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::{Principal, Reviewer};
-use portcullis_store::{DecideError, Filter, ReviewRow};
+use portcullis_store::{DecideError, Filter, ReviewRow, Status};
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The API's routes.
@@ -105,8 +104,9 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Vec<ReviewRow>>, Problem> {
     let principal = principal(&services, &headers).await?;
-    let filter = if query.all { Filter::All } else { Filter::Pending };
-    let mut rows = services.desk.list(filter, now()).await.map_err(unavailable)?;
+    let status = (!query.all).then_some(Status::Pending);
+    let filter = Filter { status, ..Filter::default() };
+    let mut rows = services.desk.list(&filter).await.map_err(unavailable)?;
     rows.retain(|row| may_see(&principal, row));
     Ok(Json(rows))
 }
@@ -127,7 +127,7 @@ async fn visible_review(
 ) -> Result<ReviewRow, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such review for you");
     let id: ReviewId = id.parse().map_err(|_| unknown())?;
-    let row = services.desk.get(id, now()).await.map_err(unavailable)?.ok_or_else(unknown)?;
+    let row = services.desk.get(id).await.map_err(unavailable)?.ok_or_else(unknown)?;
     if may_see(principal, &row) { Ok(row) } else { Err(unknown()) }
 }
 
@@ -176,15 +176,16 @@ async fn decide(
             return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }
     };
-    if let Err(error) = services.desk.may_decide(row.id, &reviewer, now()).await {
-        record_refused(services, &row, by, &error.to_string()).await;
-        return Err(refused(&error));
-    }
-    let groups: BTreeSet<String> =
-        row.ask.groups.intersection(&reviewer.principal().groups).cloned().collect();
+    let groups = match services.desk.may_decide(row.id, &reviewer, now()).await {
+        Ok(groups) => groups,
+        Err(error) => {
+            record_refused(services, &row, by, &error.to_string()).await;
+            return Err(refused(&error));
+        }
+    };
     let event = Event::Decided {
         review: row.id,
-        digest: row.digest,
+        digest: row.ask.digest,
         by,
         groups,
         decision: if reason.is_some() { "rejected" } else { "approved" }.to_owned(),
@@ -193,8 +194,8 @@ async fn decide(
     let entry = entry(&row, event);
     services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
     let decided = match reason {
-        Some(reason) => services.desk.reject(row.id, &reviewer, reason, now()).await,
-        None => services.desk.approve(row.id, &reviewer, now()).await,
+        Some(reason) => services.desk.reject(row.id, &reviewer, &reason, now()).await,
+        None => services.desk.approve(row.id, &reviewer, now()).await.map(drop),
     };
     if let Err(error) = decided {
         let subject = reviewer.principal().subject.clone();
@@ -216,10 +217,13 @@ fn entry(row: &ReviewRow, event: Event) -> Entry {
 
 fn refused(error: &DecideError) -> Problem {
     let status = match error {
-        DecideError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        DecideError::NotFound => StatusCode::NOT_FOUND,
-        DecideError::Requester | DecideError::NotAsked => StatusCode::FORBIDDEN,
-        _ => StatusCode::CONFLICT,
+        DecideError::Desk(_) => StatusCode::SERVICE_UNAVAILABLE,
+        DecideError::Unknown(_) => StatusCode::NOT_FOUND,
+        DecideError::OwnRequest(_) | DecideError::NotAsked(_) => StatusCode::FORBIDDEN,
+        DecideError::NoReason => StatusCode::UNPROCESSABLE_ENTITY,
+        DecideError::AlreadyYours(_) | DecideError::NotNeeded(_) | DecideError::Ended(_) => {
+            StatusCode::CONFLICT
+        }
     };
     Problem::new(status, error.to_string())
 }

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use portcullis_core::mask::Strategy;
-use portcullis_identity::{DevProviderSettings, ProviderSettings};
-use portcullis_targets::TargetSettings;
+use portcullis_identity::{DevProviderSettings, Provider};
+use portcullis_targets::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ impl Default for HttpListener {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Identity {
     /// OpenID Connect providers. The development provider, if there is one, is added to them.
-    pub(crate) providers: Vec<ProviderSettings>,
+    pub(crate) providers: Vec<Provider>,
 }
 
 /// What may run.
@@ -171,9 +171,9 @@ impl Default for Recording {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// Clients connected at once.
-    pub(crate) connections: usize,
+    pub(crate) connections: u32,
     /// Clients connected and not logged in yet.
-    pub(crate) unauthenticated: usize,
+    pub(crate) unauthenticated: u16,
     /// How long a log-in may take.
     pub(crate) login: Span,
 }
@@ -193,7 +193,7 @@ pub(crate) struct Connection {
     /// The groups whose members may connect. Empty: nobody.
     pub(crate) groups: Vec<String>,
     /// Where it is, and how the gateway logs in there.
-    pub(crate) target: TargetSettings,
+    pub(crate) target: Target,
     /// The columns only some may see.
     #[serde(default)]
     pub(crate) sensitive: Vec<SensitiveColumn>,
@@ -286,6 +286,13 @@ impl Config {
         for path in config.paths_mut() {
             *path = base.join(&*path);
         }
+        for connection in config.connections.values_mut() {
+            if let Some(root) = &mut connection.target.sslrootcert
+                && root != "system"
+            {
+                *root = base.join(&*root).to_string_lossy().into_owned();
+            }
+        }
         config.check(file)?;
         Ok(config)
     }
@@ -303,6 +310,11 @@ impl Config {
         paths.extend(self.policy.files.iter_mut());
         paths.extend(self.listen.postgres.tls_certificate.iter_mut());
         paths.extend(self.listen.postgres.tls_key.iter_mut());
+        for connection in self.connections.values_mut() {
+            let target = &mut connection.target;
+            paths.extend(target.password_file.iter_mut());
+            paths.extend(target.roles.iter_mut().filter_map(|role| role.password_file.as_mut()));
+        }
         paths
     }
 

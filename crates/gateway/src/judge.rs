@@ -1,6 +1,7 @@
 //! The judge of one session: policy over effects, and which columns its principal may see.
 
 use crate::config::SensitiveColumn;
+use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
 use portcullis_core::refusal::{RefusalClass, Retry};
@@ -8,7 +9,8 @@ use portcullis_core::verdict::{
     Approvals, Circumstances, Ground, Judge, Obligations, Verdict,
 };
 use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
-use portcullis_policy::{Decision, SessionPolicy, Shown};
+use portcullis_policy::{Decision, Reveal as Shown, SessionPolicy};
+use portcullis_sql::{Limits, analyse};
 use portcullis_sql::catalog::{Catalog, Relation};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,33 +19,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const VIEW_DEPTH: usize = 16;
 
 /// Decides for one principal on one connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct SessionJudge {
     parts: Arc<Parts>,
 }
 
-#[derive(Debug)]
 struct Parts {
-    policy: SessionPolicy,
+    policy: Arc<SessionPolicy>,
     reveal: Arc<SessionReveal>,
     detectors: Arc<Detectors>,
     key: Arc<PseudonymKey>,
 }
 
 impl SessionJudge {
-    /// A judge from the session's slice of the policy and what masking needs.
-    pub(crate) fn new(
-        policy: SessionPolicy,
-        sensitive: &Arc<[SensitiveColumn]>,
-        detectors: Arc<Detectors>,
-        key: Arc<PseudonymKey>,
-    ) -> Self {
-        let policy_for_reveal = policy.clone();
+    /// A judge from the session's slice of the policy and what masking on its connection needs.
+    pub(crate) fn new(policy: SessionPolicy, connection: &ConnectionServices) -> Self {
+        let policy = Arc::new(policy);
         let reveal = Arc::new(SessionReveal {
-            policy: policy_for_reveal,
-            sensitive: sensitive.clone(),
+            policy: policy.clone(),
+            sensitive: connection.sensitive.clone(),
             known: Mutex::default(),
         });
+        let (detectors, key) = (connection.detectors.clone(), connection.key.clone());
         Self { parts: Arc::new(Parts { policy, reveal, detectors, key }) }
     }
 
@@ -113,7 +110,7 @@ impl Judge for SessionJudge {
 /// Which columns the session's principal may see, asked of the policy once per relation.
 #[derive(Debug)]
 struct SessionReveal {
-    policy: SessionPolicy,
+    policy: Arc<SessionPolicy>,
     sensitive: Arc<[SensitiveColumn]>,
     known: Mutex<Known>,
 }
@@ -170,7 +167,7 @@ impl SessionReveal {
 
     fn ask_columns(&self, catalog: &Catalog, relation: &Relation, depth: usize) -> HiddenColumns {
         let mut hidden = HiddenColumns::default();
-        let behind = catalog.view_origins(relation.oid);
+        let behind = relation.view.as_ref().map(|_| view_origins(catalog, relation));
         for (i, column) in relation.columns.iter().enumerate() {
             let own = self.ask(catalog, relation, &column.name);
             let inherited = behind
@@ -220,6 +217,15 @@ impl SessionReveal {
     }
 }
 
+/// Where a view's columns come from, in order; empty where that cannot be told.
+fn view_origins(catalog: &Catalog, view: &Relation) -> Vec<Origin> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let text = format!("SELECT * FROM {}.{}", quoted(&view.schema), quoted(&view.name));
+    let Ok(analysis) = analyse(&text, catalog, &Limits::default()) else { return Vec::new() };
+    let lineage = analysis.statements.first().and_then(|s| s.lineage.clone());
+    lineage.and_then(|l| l.outputs.clone()).unwrap_or_default()
+}
+
 /// True where `schema.table.column` (with `*` for any one name) names this column.
 pub(crate) fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
     let mut parts = rule.split('.');
@@ -248,7 +254,7 @@ impl Reveal for SessionReveal {
             return anything;
         }
         let Some(catalog) = self.known().catalog.clone() else { return true };
-        let anything = catalog.user_relations().any(|r| self.relation_hides(r.oid));
+        let anything = catalog.relations().filter(|r| !r.is_system()).any(|r| self.relation_hides(r.oid));
         self.known().anything = Some(anything);
         anything
     }

@@ -7,25 +7,27 @@ use crate::services::{Cancel, ConnectionServices, Services, stopped};
 use crate::session::{End, Session};
 use bytes::BytesMut;
 use portcullis_core::gate::Gate;
-use portcullis_core::id::DecisionId;
+use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::masked::Masked;
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::ProtocolKind;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
-use portcullis_frontends::{Accepted, ClientStream, Listener};
+use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_sql::catalog::Catalog;
-use portcullis_sql::facts;
-use portcullis_sql::parse::Limits as SqlLimits;
 use portcullis_sql::statement::{Analysis, Unreadable};
+use portcullis_sql::{Limits as SqlLimits, analyse};
 use portcullis_targets::{DialRequest, Greeting};
 use portcullis_wire::pg::conversation::{Analyst, Conversation};
-use portcullis_wire::pg::opening::{Opening, Startup, read_opening, read_password};
+use portcullis_wire::pg::message::Limits as WireLimits;
+use portcullis_wire::pg::opening::{self, Startup, read_opening, read_password};
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server::{self, WireError};
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -43,15 +45,12 @@ enum NoSession {
     /// It was a CancelRequest, or the client left.
     #[error("nothing was asked")]
     Nothing,
-    /// The client's socket failed.
+    /// The client's socket failed, or its time was up.
     #[error("the client's connection failed: {0}")]
     Client(#[from] io::Error),
     /// The client was told why.
     #[error("{0}")]
     Refused(String),
-    /// It took too long.
-    #[error("the client did not log in in time")]
-    TooSlow,
 }
 
 /// Accepts clients until the gateway stops.
@@ -61,13 +60,13 @@ pub(crate) async fn accept(listener: Listener, services: Arc<Services>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok(connection) => {
+                Ok(incoming) => {
                     let services = services.clone();
-                    sessions.spawn(async move { client(connection, services).await });
+                    sessions.spawn(async move { client(incoming, &services).await });
                 }
                 Err(error) => {
-                    warn!(%error, "a client could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    warn!(%error, "the listening socket has failed");
+                    break;
                 }
             },
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
@@ -80,4 +79,457 @@ pub(crate) async fn accept(listener: Listener, services: Arc<Services>) {
     }
     // Sessions hear of the stop themselves.
     while sessions.join_next().await.is_some() {}
+}
+
+/// One client, from its first byte to its last.
+async fn client(incoming: Incoming, services: &Arc<Services>) {
+    let peer = incoming.peer();
+    let accepted = match incoming.negotiate().await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            debug!(%peer, %error, "no session");
+            return;
+        }
+    };
+    let mut door = Door { stream: accepted.stream, buffer: accepted.start, peer };
+    if accepted.opening == Opening::Cancel {
+        if let Ok(Some(opening::Opening::Cancel(key))) = read_opening(&mut door.buffer) {
+            services.cancels.cancel(key.pid, &key.key).await;
+        }
+        return;
+    }
+    match Box::pin(open(door, services)).await {
+        Ok(mut opened) => {
+            let (id, mut stop) = (opened.session.id, Box::pin(stopped(services.stopping.clone())));
+            info!(session = %id, %peer, who = %opened.who, "session opened");
+            let end = tokio::select! {
+                end = Box::pin(opened.session.run()) => end,
+                () = &mut stop => End::Stopping,
+            };
+            opened.close(services, &end).await;
+        }
+        Err(NoSession::Nothing) => {}
+        Err(error) => debug!(%peer, %error, "no session"),
+    }
+}
+
+/// A client that has not logged in yet.
+struct Door {
+    stream: ClientStream,
+    buffer: BytesMut,
+    peer: SocketAddr,
+}
+
+impl Door {
+    async fn read<T, E: std::fmt::Display>(
+        &mut self,
+        take: impl Fn(&mut BytesMut) -> Result<Option<T>, E>,
+    ) -> Result<T, NoSession> {
+        loop {
+            match take(&mut self.buffer) {
+                Ok(Some(taken)) => return Ok(taken),
+                Ok(None) => {}
+                Err(error) => {
+                    let text = format!("portcullis: {error}");
+                    return Err(self.refuse(&WireError::new("08P01", text)).await);
+                }
+            }
+            if self.stream.read(&mut self.buffer).await? == 0 {
+                return Err(NoSession::Nothing);
+            }
+        }
+    }
+
+    async fn author(&mut self, write: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        self.stream.write(&Masked::authored_assertion(out)).await?;
+        self.stream.flush().await
+    }
+
+    /// Tells the client why it gets no session.
+    async fn refuse(&mut self, error: &WireError) -> NoSession {
+        let fatal = error.clone().fatal();
+        // The client may be gone already; it gets no session either way.
+        let _ = self.author(|out| server::error(out, &fatal)).await;
+        let _ = self.stream.close().await;
+        NoSession::Refused(fatal.message)
+    }
+}
+
+/// A session, with what has to be undone when it ends.
+struct Opened {
+    session: Session,
+    who: String,
+    cancel_key: (u32, Vec<u8>),
+}
+
+impl Opened {
+    /// The last entries of a session.
+    async fn close(self, services: &Services, end: &End) {
+        let (process, key) = &self.cancel_key;
+        services.cancels.leave(*process, key);
+        let id = self.session.id;
+        info!(session = %id, reason = %end, "session closed");
+        let recording = match self.session.recorder.finish().await {
+            Ok(digest) => digest,
+            Err(error) => {
+                warn!(session = %id, %error, "the recording was not finished");
+                None
+            }
+        };
+        let event = Event::SessionClosed { reason: end.to_string(), recording };
+        let entry = Entry { at: now(), session: Some(id), request: None, event };
+        // A journal that cannot take this closes the session on recovery.
+        if let Err(error) = services.ledger.append(entry, Durability::Durable).await {
+            warn!(session = %id, %error, "the end of a session was not recorded");
+        }
+    }
+}
+
+/// Start-up, token, connection, admission, target: in this order, each before the next.
+async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSession> {
+    let startup = match door.read(read_opening).await? {
+        opening::Opening::Startup(startup) => startup,
+        _ => return Err(NoSession::Nothing),
+    };
+    if startup.needs_negotiation() {
+        let unsupported: Vec<&str> = startup.unsupported.iter().map(String::as_str).collect();
+        let minor = startup.spoken_minor();
+        door.author(|out| server::negotiate_protocol_version(out, minor, &unsupported)).await?;
+    }
+    door.author(server::authentication_cleartext).await?;
+    let password = door.read(read_password).await?;
+    let mut moments = Moments::new();
+    let id = session_id();
+    let principal = identify(&mut door, services, &mut moments, password.expose()).await?;
+    drop(password);
+    let (connection, standing) =
+        find_connection(&mut door, services, &startup, principal, &mut moments).await?;
+    let opened = admit(&mut door, services, &connection, standing, &startup, id, moments).await;
+    let (session, greeting, who) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(door.refuse(&error).await),
+    };
+    welcome(door, services, session, &greeting, who, startup.spoken_minor()).await
+}
+
+async fn identify(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+    token: &[u8],
+) -> Result<Principal, NoSession> {
+    let verified = match std::str::from_utf8(token) {
+        Ok(token) => {
+            let verifying = services.verifier.verify(token.trim(), now());
+            match door.stream.deadline() {
+                Some(deadline) => tokio::time::timeout_at(deadline, verifying)
+                    .await
+                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
+                None => verifying.await,
+            }
+            .map_err(|error| error.public())
+        }
+        Err(_) => Err("the token is not text".to_owned()),
+    };
+    match verified {
+        Ok(principal) => Ok(principal),
+        Err(why) => {
+            let refusal = Refusal {
+                decision: moments.next().decision,
+                class: RefusalClass::Identity,
+                rule: "verified-token".to_owned(),
+                what: why,
+                why: String::new(),
+                retry: Retry::AfterChange,
+                next: Some("send a valid token of your identity provider as the password".into()),
+                review: None,
+            };
+            info!(peer = %door.peer, reason = %refusal.what, "log-in refused");
+            Err(door.refuse(&server::refusal(&refusal)).await)
+        }
+    }
+}
+
+/// The connection asked for as the database, and the role: the connection's own, unless the user
+/// name asks for another one the connection has.
+async fn find_connection(
+    door: &mut Door,
+    services: &Services,
+    startup: &Startup,
+    principal: Principal,
+    moments: &mut Moments,
+) -> Result<(Arc<ConnectionServices>, Standing), NoSession> {
+    let (name, user) = (startup.database(), startup.user());
+    let found = services.connections.get(name).cloned();
+    let role = found.as_ref().and_then(|c| role_for(c, &principal, user));
+    let why = match (&found, &role) {
+        (Some(connection), Some(role)) => {
+            let standing = Standing {
+                principal,
+                connection: ConnectionFacts {
+                    name: name.to_owned(),
+                    environment: connection.settings.environment.clone(),
+                    protocol: ProtocolKind::Postgres,
+                    database: connection.settings.target.database.clone(),
+                    role: role.clone(),
+                },
+            };
+            return Ok((connection.clone(), standing));
+        }
+        (None, _) => "there is no such connection for you: the database name says which",
+        (Some(_), None) => {
+            "the user name is neither your own nor a role of this connection: use your own name"
+        }
+    };
+    let refusal = Refusal {
+        decision: moments.next().decision,
+        class: RefusalClass::Identity,
+        rule: "known-connection".to_owned(),
+        what: why.to_owned(),
+        why: String::new(),
+        retry: Retry::AfterChange,
+        next: None,
+        review: None,
+    };
+    let event = Event::LoginRefused {
+        principal: Some(principal.subject),
+        peer: door.peer.to_string(),
+        connection: name.chars().take(128).collect(),
+        refusal: refusal.clone(),
+    };
+    let entry = Entry { at: now(), session: None, request: None, event };
+    // The refusal stands whether or not its record could be kept.
+    let _ = services.ledger.append(entry, Durability::Durable).await;
+    Err(door.refuse(&server::refusal(&refusal)).await)
+}
+
+fn role_for(connection: &ConnectionServices, principal: &Principal, user: &str) -> Option<String> {
+    let target = &connection.settings.target;
+    if target.role_names().any(|role| role == user) {
+        return Some(user.to_owned());
+    }
+    let own = user == principal.name || user == principal.subject;
+    own.then(|| target.user.clone())
+}
+
+/// Through the gate and on to the target. An error is what the client is told.
+async fn admit(
+    door: &mut Door,
+    services: &Arc<Services>,
+    connection: &Arc<ConnectionServices>,
+    standing: Standing,
+    startup: &Startup,
+    id: SessionId,
+    mut moments: Moments,
+) -> Result<(HalfSession, Greeting, String), WireError> {
+    let policy = services.policies.for_session(&standing, &connection.settings.groups);
+    let judge = SessionJudge::new(policy, connection);
+    let moment = moments.next();
+    let (who, expires) = (standing.principal.to_string(), standing.principal.expires);
+    let (name, role) = (standing.connection.name.clone(), standing.connection.role.clone());
+    let (gate, admission) = Gate::admit::<Postgres>(
+        id,
+        Arc::new(standing),
+        (judge.clone(), services.ledger.clone(), services.desk.clone()),
+        services.gate,
+        door.peer.to_string(),
+        startup.get("application_name").unwrap_or_default().to_owned(),
+        moment,
+    )
+    .await
+    .map_err(|refusal| server::refusal(&refusal))?;
+    let request = DialRequest {
+        connection: &name,
+        role: &role,
+        application_name: Some(&format!("portcullis:{id}")),
+        parameters: &startup.parameters,
+    };
+    let dialed = match services.dialer.dial(&admission, &request).await {
+        Ok(dialed) => dialed,
+        Err(error) => {
+            warn!(session = %id, connection = name, %error, decision = %moment.decision, "no target");
+            let event = Event::SessionClosed { reason: error.to_string(), recording: None };
+            let entry = Entry { at: now(), session: Some(id), request: None, event };
+            // A journal that cannot take this closes the session on recovery.
+            let _ = services.ledger.append(entry, Durability::Durable).await;
+            return Err(WireError::new("58000", error.public(moment.decision)));
+        }
+    };
+    let analyst = Arc::new(SessionAnalyst::default());
+    let half = HalfSession {
+        id,
+        link: dialed.link,
+        gate,
+        judge,
+        conversation: Conversation::new(analyst.clone(), WireLimits::default()),
+        analyst,
+        unasked: admission.standing_flight(),
+        connection: connection.clone(),
+        expires,
+        moments,
+    };
+    Ok((half, dialed.greeting, who))
+}
+
+/// A session whose client has not been told yet that it is in.
+struct HalfSession {
+    id: SessionId,
+    link: portcullis_core::link::Link<Postgres, portcullis_targets::PgTransport>,
+    gate: Gate<SessionJudge, portcullis_ledger::Ledger, portcullis_store::ReviewDesk>,
+    judge: SessionJudge,
+    conversation: Conversation,
+    analyst: Arc<SessionAnalyst>,
+    unasked: portcullis_core::permit::InFlight<Postgres>,
+    connection: Arc<ConnectionServices>,
+    expires: portcullis_core::time::Timestamp,
+    moments: Moments,
+}
+
+/// Tells the client that it is in, with the server's own settings and process id, and a cancel key
+/// of the gateway's own.
+async fn welcome(
+    mut door: Door,
+    services: &Arc<Services>,
+    half: HalfSession,
+    greeting: &Greeting,
+    who: String,
+    minor: u16,
+) -> Result<Opened, NoSession> {
+    let cancelled = Arc::new(Notify::new());
+    let cancel = Cancel { held: cancelled.clone(), target: greeting.cancel.clone() };
+    let process = greeting.process_id;
+    let key = loop {
+        // Protocol 3.0 and 3.1 have keys of four bytes, 3.2 has longer ones.
+        let key = random::<32>();
+        let key = key.get(..if minor >= 2 { 32 } else { 4 }).unwrap_or(&key).to_vec();
+        if services.cancels.enter(process, &key, cancel.clone()) {
+            break key;
+        }
+    };
+    let mut session = Session {
+        id: half.id,
+        client: door.stream,
+        inbox: door.buffer,
+        link: half.link,
+        gate: half.gate,
+        judge: half.judge,
+        conversation: half.conversation,
+        analyst: half.analyst,
+        unasked: half.unasked,
+        recorder: services.ledger.recorder(half.id),
+        sample_rows: services.sample_rows,
+        catalog: half.connection.catalog.clone(),
+        cancelled,
+        expires: half.expires,
+        moments: half.moments,
+        refused: HashMap::new(),
+    };
+    let ready = prepare(&mut session, &half.connection).await;
+    let mut opened = Opened { session, who, cancel_key: (process, key) };
+    door = Door { stream: opened.session.client, buffer: BytesMut::new(), peer: door.peer };
+    if let Err(error) = ready {
+        let refused = door.refuse(&error).await;
+        opened.session.client = door.stream;
+        opened.close(services, &End::Unprepared(error.message)).await;
+        return Err(refused);
+    }
+    let key = &opened.cancel_key.1;
+    door.author(|out| {
+        server::authentication_ok(out);
+        for (name, value) in &greeting.parameters {
+            server::parameter_status(out, name, value);
+        }
+        server::backend_key_data(out, process.cast_signed(), key);
+        server::ready(out, greeting.transaction_status);
+    })
+    .await?;
+    door.stream.logged_in();
+    opened.session.client = door.stream;
+    Ok(opened)
+}
+
+/// Reads the catalog where nobody has, and checks that every mask rule names a column: one that
+/// names none would mask nothing, silently.
+async fn prepare(session: &mut Session, connection: &ConnectionServices) -> Result<(), WireError> {
+    let failed = |error: &End| {
+        warn!(%error, "the target's catalog cannot be read");
+        WireError::new("58000", "portcullis: the target's catalog cannot be read")
+    };
+    session.refresh_catalog().await.map_err(|e| failed(&e))?;
+    let Some(catalog) = connection.catalog.fresh() else { return Ok(()) };
+    let missing = connection.sensitive.iter().find(|rule| {
+        !rule.optional
+            && !catalog.relations().any(|relation| {
+                relation
+                    .columns
+                    .iter()
+                    .any(|c| names_column(&rule.column, &relation.schema, &relation.name, &c.name))
+            })
+    });
+    match missing {
+        None => Ok(()),
+        Some(rule) => {
+            warn!(column = rule.column, "a mask rule names no column of the target");
+            let text = "portcullis: a mask rule of this connection names no column of the target; \
+                        tell the operator of this gateway";
+            Err(WireError::new("58000", text))
+        }
+    }
+}
+
+/// Takes statements apart with the session's catalog, and remembers short ones.
+#[derive(Default)]
+pub(crate) struct SessionAnalyst {
+    state: Mutex<AnalystState>,
+    epoch: AtomicU64,
+}
+
+#[derive(Default)]
+struct AnalystState {
+    catalog: Option<Arc<Catalog>>,
+    known: HashMap<Box<str>, Arc<Analysis>>,
+}
+
+impl SessionAnalyst {
+    fn state(&self) -> std::sync::MutexGuard<'_, AnalystState> {
+        // A cache: a panic leaves nothing half written that matters.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Uses this catalog from now on; true where it is another one than before.
+    pub(crate) fn use_catalog(&self, catalog: &Arc<Catalog>) -> bool {
+        let mut state = self.state();
+        if state.catalog.as_ref().is_some_and(|c| Arc::ptr_eq(c, catalog)) {
+            return false;
+        }
+        *state = AnalystState { catalog: Some(catalog.clone()), known: HashMap::new() };
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Analyst for SessionAnalyst {
+    fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable> {
+        let mut state = self.state();
+        if let Some(known) = state.known.get(text) {
+            return Ok(known.clone());
+        }
+        let Some(catalog) = state.catalog.clone() else {
+            return Err(Unreadable::TooLarge { what: "the catalog not yet read", limit: 0 });
+        };
+        let analysis = Arc::new(analyse(text, &catalog, &SqlLimits::default())?);
+        if text.len() <= REMEMBERED_TEXT_BYTES {
+            if state.known.len() >= REMEMBERED_TEXTS {
+                state.known.clear();
+            }
+            state.known.insert(text.into(), analysis.clone());
+        }
+        Ok(analysis)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
 }

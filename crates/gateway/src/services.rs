@@ -8,12 +8,12 @@ use crate::moment::now;
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_frontends::{Listener, ListenerSettings};
+use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
 use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{Policies, pack};
-use portcullis_store::{ReviewDesk, Store};
+use portcullis_store::{ReviewDesk, ReviewSettings, Store};
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
 use std::fs;
@@ -134,8 +134,8 @@ impl Gateway {
             None => None,
         };
         let services = Arc::new(build(&config, providers, stopping.clone()).await?);
-        let listener = Listener::bind(listener_settings(&config)).await?;
-        let postgres_address = listener.local_addr()?;
+        let listener = listen(&config)?;
+        let postgres_address = listener.address();
         tasks.spawn(login::accept(listener, services.clone()));
         let http = TcpListener::bind(config.listen.http.address)
             .await
@@ -280,7 +280,7 @@ async fn build(
     };
     ledger.append(started, Durability::Durable).await?;
     let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
-    let desk = ReviewDesk::new(store, config.review.expires.0, now);
+    let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
     let key = Arc::new(pseudonym_key(&config.data_dir)?);
     let connections = config
         .connections
@@ -313,16 +313,23 @@ async fn build(
     })
 }
 
-fn listener_settings(config: &Config) -> ListenerSettings {
+fn listen(config: &Config) -> anyhow::Result<Listener> {
     let listen = &config.listen.postgres;
-    ListenerSettings {
-        address: listen.address,
-        certificate: listen.tls_certificate.clone().zip(listen.tls_key.clone()),
-        generated: config.data_dir.join("tls"),
-        max_connections: config.limits.connections,
+    let files = listen.tls_certificate.clone().zip(listen.tls_key.clone());
+    let tls = files.map(|(certificate, key)| TlsSettings { certificate, key });
+    let generated = match tls {
+        Some(_) => None,
+        None => Some(ServerTls::generated(&config.data_dir.join("tls"), &[])?),
+    };
+    let seconds = config.limits.login.0.as_secs();
+    let settings = ListenerSettings {
+        listen: listen.address,
+        tls,
+        login_timeout_seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
         max_unauthenticated: config.limits.unauthenticated,
-        login: config.limits.login.0,
-    }
+        max_connections: config.limits.connections,
+    };
+    Listener::bind(&settings, generated).context("listen.postgres")
 }
 
 fn dialer(config: &Config) -> anyhow::Result<Dialer> {

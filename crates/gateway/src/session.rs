@@ -10,26 +10,31 @@ use crate::moment::Moments;
 use bytes::BytesMut;
 use portcullis_core::effect::{Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
-use portcullis_core::id::{RequestId, SessionId};
+use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
 use portcullis_core::link::{Link, LinkError};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
-use portcullis_core::masked::Masked;
+use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::review::Withdrawal;
 use portcullis_core::time::Timestamp;
-use portcullis_core::verdict::{Circumstances, Judge as _};
+use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
-use portcullis_ledger::{Ledger, Recorder};
+use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
 use portcullis_sql::catalog::{self as sql_catalog, Catalog};
 use portcullis_store::ReviewDesk;
 use portcullis_targets::PgTransport;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
-use portcullis_wire::pg::conversation::{Conversation, ProtocolError, Turn, Unformed, Why};
+use portcullis_wire::pg::conversation::{Conversation, Turn, Unformed, Why};
+use portcullis_wire::pg::message::ProtocolError;
+use portcullis_wire::pg::script::Confirmation;
 use portcullis_wire::pg::protocol::Postgres;
-use portcullis_wire::pg::server;
+use portcullis_wire::pg::answer::AnswerMasker;
+use portcullis_wire::pg::frames::Frames;
+use portcullis_wire::pg::sample::Sample;
+use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use std::collections::HashMap;
 use std::io;
@@ -71,6 +76,15 @@ pub(crate) enum End {
     /// The caller's token expired.
     #[error("the caller's token expired")]
     TokenExpired,
+    /// The recording cannot be kept.
+    #[error("{0}")]
+    Unrecordable(#[from] RecordError),
+    /// The gateway could not make ready for the session.
+    #[error("{0}")]
+    Unprepared(String),
+    /// The gateway stops.
+    #[error("the gateway stops")]
+    Stopping,
 }
 
 impl From<LinkError> for End {
@@ -100,6 +114,8 @@ pub(crate) struct Session {
     pub(crate) analyst: Arc<crate::login::SessionAnalyst>,
     pub(crate) unasked: InFlight<Postgres>,
     pub(crate) recorder: Recorder,
+    /// How many rows of each answer are recorded.
+    pub(crate) sample_rows: usize,
     pub(crate) catalog: Arc<SharedCatalog>,
     /// Rung when the client sends a CancelRequest for this session.
     pub(crate) cancelled: Arc<Notify>,
@@ -134,7 +150,7 @@ impl Session {
                     },
                     raw = self.link.receive() => {
                         let masked = self.unasked.mask(raw?)?;
-                        self.client.write(&masked);
+                        self.client.write(&masked).await?;
                         self.client.flush().await?;
                     }
                     () = &mut expiry => return Err(End::TokenExpired),
@@ -149,14 +165,11 @@ impl Session {
 
     async fn take(&mut self, turn: Turn) -> Result<(), End> {
         match turn {
-            Turn::Unit(unit) => {
-                let unit = self.resolved(unit).await?;
-                match unit {
-                    Some(unit) => self.unit(unit).await,
-                    None => Ok(()),
-                }
-            }
-            Turn::Unformed(unformed) => self.unformed(unformed).await,
+            Turn::Unit(unit) => match self.resolved(unit).await? {
+                Some(unit) => self.unit(*unit).await,
+                None => Ok(()),
+            },
+            Turn::Unformed(unformed) => self.unformed(*unformed).await,
             Turn::SkippedSync => {
                 let status = self.conversation.transaction_status();
                 self.author(|out| server::ready(out, status)).await
@@ -169,21 +182,17 @@ impl Session {
 
     /// Where a name in the unit is not in the catalog, reads the catalog again, once, and has the
     /// unit formed anew.
-    async fn resolved(&mut self, unit: Unit) -> Result<Option<Unit>, End> {
+    async fn resolved(&mut self, unit: Box<Unit>) -> Result<Option<Box<Unit>>, End> {
         let missing = unit.operation().lineages.iter().any(|l| l.unresolved);
         if !missing || !self.catalog.may_have_missed() || !self.may_read_catalog() {
             return Ok(Some(unit));
         }
         self.read_catalog().await?;
-        let bytes = unit.client_bytes().clone();
-        self.conversation.unform(unit.shape());
-        let rest = self.inbox.split();
-        self.inbox.extend_from_slice(&bytes);
-        self.inbox.unsplit(rest);
-        match self.conversation.next(&mut self.inbox)? {
-            Some(Turn::Unit(unit)) => Ok(Some(unit)),
-            Some(Turn::Unformed(unformed)) => self.unformed(unformed).await.map(|()| None),
-            _ => Ok(None),
+        match self.conversation.reconsider(*unit)? {
+            Turn::Unit(unit) => Ok(Some(unit)),
+            Turn::Unformed(unformed) => self.unformed(*unformed).await.map(|()| None),
+            // The same messages make a unit, or none.
+            Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => Ok(None),
         }
     }
 
@@ -264,11 +273,10 @@ impl Session {
             tokio::select! {
                 raw = self.link.receive() => {
                     let masked = flight.mask(raw?)?;
-                    self.client.write(&masked);
+                    self.client.write(&masked).await?;
                     self.client.flush().await?;
                     let masker = flight.masker_mut();
-                    self.conversation.settle(masker.confirmations());
-                    masker.clear_confirmations();
+                    self.conversation.settle(masker.take_confirmations());
                     if masker.finished() {
                         return Ok(());
                     }
@@ -287,15 +295,11 @@ impl Session {
             match self.conversation.next(&mut self.inbox)? {
                 Some(Turn::Feed(feed)) => {
                     self.link.feed(flight, &feed).await?;
-                    flight.masker_mut().fed(feed.kind());
+                    flight.masker_mut().feed_sent(feed.kind());
                 }
                 Some(Turn::Terminate) => return Err(End::Terminated),
-                Some(_) => {
-                    return Err(End::Protocol(ProtocolError::unexpected(
-                        "a request in the middle of copied-in data",
-                    )));
-                }
-                None => return Ok(()),
+                // In copy-in mode the conversation yields nothing else.
+                Some(_) | None => return Ok(()),
             }
         }
         Ok(())
@@ -309,30 +313,27 @@ impl Session {
         started: Instant,
     ) -> Result<(), End> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let masker = flight.map(InFlight::masker_mut);
-        let event = match &masker {
-            Some(masker) => Event::Outcome {
-                status,
-                rows: masker.rows(),
-                tags: masker.tags().to_vec(),
-                error: masker.error_code().map(|c| String::from_utf8_lossy(&c).into_owned()),
-                masked: masker.masked_values(),
-                micros,
-            },
-            None => Event::Outcome {
-                status,
-                rows: 0,
-                tags: Vec::new(),
-                error: None,
-                masked: 0,
-                micros,
-            },
+        let masker = flight.as_ref().map(|flight| flight.masker());
+        let event = Event::Outcome {
+            status,
+            rows: masker.map_or(0, AnswerMasker::rows),
+            tags: masker.map_or_else(Vec::new, |m| m.tags().map(str::to_owned).collect()),
+            error: masker
+                .and_then(AnswerMasker::error_code)
+                .map(|c| String::from_utf8_lossy(&c).into_owned()),
+            masked: masker.map_or(0, AnswerMasker::masked_values),
+            micros,
         };
+        let rows = masker.map_or(0, AnswerMasker::rows);
         let at = crate::moment::now();
         let entry = Entry { at, session: Some(self.id), request: Some(request), event };
         self.gate.journal().note(entry)?;
-        if let Some(sample) = masker.and_then(|m| m.take_sample()) {
-            self.recorder.answer(at, request, &sample)?;
+        if let Some(flight) = flight {
+            let sample = flight.take_sample();
+            for part in 0..sample.get().parts().len() {
+                let kept = sample.clone().map(|s| kept(&s, part, at, request, rows, self.sample_rows));
+                self.recorder.append(&kept)?;
+            }
         }
         Ok(())
     }
@@ -362,7 +363,7 @@ impl Session {
                 Waited::Notice => {
                     told += 1;
                     let (message, hint) = hold_notice(&held, started.elapsed());
-                    self.author(|out| server::notice(out, "01000", &message, &hint)).await?;
+                    self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
                 }
                 Waited::Decided(decision) => {
                     let moment = self.moments.next();
@@ -402,17 +403,14 @@ impl Session {
     /// A unit that could not even be formed.
     async fn unformed(&mut self, unformed: Unformed) -> Result<(), End> {
         let moment = self.moments.next();
-        let refusal = unformed.refusal(moment.decision);
-        let operation = Operation::unreadable();
-        let shown = unformed.shown.clone();
+        let refusal = refusal_of(&unformed, moment.decision);
+        let Unformed { why, shown, operation, shape } = unformed;
         let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
-        if let Why::Syntax { message, at } = &unformed.why {
-            // The server would say the same: the text is not SQL, whoever asks.
-            let status = self.fail_transaction(unformed.shape).await?;
-            let error = server::WireError::syntax(message, *at, &refusal);
-            return self.answer_error(&error, unformed.shape, status).await;
+        if refusal.class == RefusalClass::Unavailable {
+            return self.refuse(&refusal, shape, None).await;
         }
-        self.refuse(&refusal, unformed.shape, None).await
+        let status = self.fail_transaction().await?;
+        self.answer_error(&as_the_server(&why, &refusal), shape, status).await
     }
 
     /// Answers a refusal in the client's own protocol, and leaves the session as the server would
@@ -423,7 +421,7 @@ impl Session {
         shape: Shape,
         digest: Option<[u8; 32]>,
     ) -> Result<(), End> {
-        let status = self.fail_transaction(shape).await?;
+        let status = self.fail_transaction().await?;
         if let Some(digest) = digest {
             tokio::time::sleep(self.patience(digest)).await;
         }
@@ -444,14 +442,14 @@ impl Session {
 
     async fn answer_error(
         &mut self,
-        error: &server::WireError,
+        error: &WireError,
         shape: Shape,
         status: u8,
     ) -> Result<(), End> {
         self.conversation.refused(shape);
         self.author(|out| {
             server::error(out, error);
-            if shape.answered_ready() {
+            if shape != Shape::Flush {
                 server::ready(out, status);
             }
         })
@@ -460,25 +458,34 @@ impl Session {
 
     /// Where a transaction or a pipeline is open at the target, makes it fail as it would have
     /// failed on an error of its own.
-    async fn fail_transaction(&mut self, _shape: Shape) -> Result<u8, End> {
-        let open = self.conversation.pipeline_open();
+    async fn fail_transaction(&mut self) -> Result<u8, End> {
         let status = self.conversation.transaction_status();
-        if !open && status != b'T' {
+        if !self.conversation.pipeline_open() && status != b'T' {
             return Ok(status);
         }
-        match self.link.run(Chore::FailTransaction.into()).await? {
-            ChoreOutcome::Status(status) => {
-                self.conversation.target_failed(status);
-                Ok(status)
-            }
-            other => Err(End::Withheld(MaskFailure::Malformed(format!("{other:?}")))),
+        let (status, unasked) = match self.link.run(Chore::fail_transaction()).await? {
+            ChoreOutcome::Settled { status, unasked }
+            | ChoreOutcome::Failed { status, unasked, .. } => (status, unasked),
+            ChoreOutcome::Catalog { unasked, .. } => (status, unasked),
+        };
+        self.pass_on(unasked).await?;
+        self.conversation.settle(&[Confirmation::Ready(status)]);
+        Ok(status)
+    }
+
+    /// Passes on what the target said unasked during a chore.
+    async fn pass_on(&mut self, unasked: Option<Raw<Frames>>) -> Result<(), End> {
+        if let Some(raw) = unasked {
+            let masked = self.unasked.mask(raw)?;
+            self.client.write(&masked).await?;
         }
+        Ok(())
     }
 
     async fn author(&mut self, write: impl FnOnce(&mut BytesMut)) -> Result<(), End> {
         let mut out = BytesMut::new();
         write(&mut out);
-        self.client.write(&Masked::authored_assertion(out));
+        self.client.write(&Masked::authored_assertion(out)).await?;
         Ok(self.client.flush().await?)
     }
 
@@ -486,7 +493,8 @@ impl Session {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    async fn refresh_catalog(&mut self) -> Result<(), End> {
+    /// Uses the newest catalog, reading it where nobody has or it is old.
+    pub(crate) async fn refresh_catalog(&mut self) -> Result<(), End> {
         match self.catalog.fresh() {
             Some(catalog) => self.use_catalog(catalog),
             None if self.may_read_catalog() => self.read_catalog().await?,
@@ -498,14 +506,16 @@ impl Session {
     /// Reads the target's catalog through this session's link.
     pub(crate) async fn read_catalog(&mut self) -> Result<(), End> {
         let started_at = self.catalog.reading();
-        let outcome = self.link.run(Chore::ReadCatalog(sql_catalog::QUERIES).into()).await?;
-        let rows = match outcome {
-            ChoreOutcome::Rows(rows) => rows,
-            other => return Err(End::Withheld(MaskFailure::Malformed(format!("{other:?}")))),
+        let chore = Chore::read_catalog(sql_catalog::QUERIES);
+        let (rows, unasked) = match self.link.run(chore).await? {
+            ChoreOutcome::Catalog { rows, unasked } => (rows.queries, unasked),
+            ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
+            ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
         };
+        self.pass_on(unasked).await?;
         let database = &self.gate.standing().connection.database;
         let catalog = Catalog::from_rows(database, &rows)
-            .map_err(|e| MaskFailure::Malformed(format!("catalog: {e}")))?;
+            .map_err(|e| unreadable_catalog(&e.to_string()))?;
         let catalog = Arc::new(catalog);
         self.catalog.store(catalog.clone(), started_at);
         self.use_catalog(catalog);
@@ -521,13 +531,14 @@ impl Session {
     /// Tells a client that is still there why its session ends.
     async fn say_goodbye(&mut self, end: &End) {
         let (code, message) = match end {
-            End::Terminated | End::ClientLeft | End::Client(_) => return,
+            End::Terminated | End::ClientLeft | End::Client(_) | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
             End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),
-            End::Unrecorded(error) => {
-                ("58000", format!("portcullis: the record cannot be kept ({error}), so nothing runs"))
+            End::Unrecorded(_) | End::Unrecordable(_) => {
+                ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
             }
+            End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
             End::TokenExpired => (
                 "28000",
                 "portcullis: your token has expired; log in again with a new one".to_owned(),
@@ -536,7 +547,7 @@ impl Session {
         // The client may be gone already; the session ends either way.
         let _ = tokio::time::timeout(
             Duration::from_secs(1),
-            self.author(|out| server::error(out, &server::WireError::fatal(code, &message))),
+            self.author(|out| server::error(out, &WireError::new(code, message).fatal())),
         )
         .await;
     }
@@ -579,4 +590,73 @@ fn redefines(operation: &Operation) -> bool {
             Verb::Read | Verb::Insert | Verb::Update | Verb::Delete | Verb::Control | Verb::Connect
         )
     })
+}
+
+fn unreadable_catalog(why: &str) -> End {
+    End::Withheld(MaskFailure::Malformed(format!("its catalog cannot be read: {why}")))
+}
+
+/// What the recording keeps of one part of an answer.
+fn kept(
+    sample: &Sample,
+    part: usize,
+    at: Timestamp,
+    request: RequestId,
+    rows: u64,
+    most: usize,
+) -> AnswerSample {
+    let found = sample.parts().get(part);
+    let kept: Vec<Vec<SampleValue>> = found
+        .into_iter()
+        .flat_map(|p| p.rows.iter().take(most))
+        .map(|row| {
+            row.iter().map(|v| SampleValue::from_bytes(v.as_ref().map(String::as_bytes))).collect()
+        })
+        .collect();
+    AnswerSample {
+        at,
+        request,
+        part: found.map_or(part, |p| p.part),
+        columns: found.map(|p| p.columns.clone()).unwrap_or_default(),
+        truncated: (kept.len() as u64) < rows,
+        sample: kept,
+        rows,
+    }
+}
+
+/// The refusal of a unit that could not be formed.
+fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
+    let (class, rule) = match &unformed.why {
+        Why::Syntax { .. } => (RefusalClass::Unreadable, SYNTAX_RULE),
+        Why::TooLarge { .. } | Why::Limit { .. } => (RefusalClass::Limit, "request-size"),
+        Why::UnknownStatement { .. } | Why::UnknownPortal { .. } => {
+            (RefusalClass::Unresolved, "known-names")
+        }
+        Why::Encoding
+        | Why::FunctionCall
+        | Why::Ambiguous { .. }
+        | Why::LongName
+        | Why::CopyNotLast => (RefusalClass::Unreadable, "readable-requests"),
+    };
+    Refusal {
+        decision,
+        class,
+        rule: rule.to_owned(),
+        what: unformed.why.to_string(),
+        why: String::new(),
+        retry: Retry::AfterChange,
+        next: None,
+        review: None,
+    }
+}
+
+/// Where the server itself would refuse the same text or name, its own words and code.
+fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
+    let code = match why {
+        Why::Syntax { .. } => "42601",
+        Why::UnknownStatement { .. } => "26000",
+        Why::UnknownPortal { .. } => "34000",
+        _ => return server::refusal(refusal),
+    };
+    WireError::new(code, why.to_string())
 }

@@ -182,6 +182,22 @@ impl ReviewDesk {
         Ok(Outcome::Waiting { groups: after })
     }
 
+    /// The asked groups for which this person may decide now; nothing is noted. For whoever must
+    /// record a decision before making it.
+    ///
+    /// # Errors
+    /// [`DecideError`], as deciding would give it.
+    pub async fn may_decide(
+        &self,
+        review: ReviewId,
+        reviewer: &Reviewer,
+        at: Timestamp,
+    ) -> Result<BTreeSet<String>, DecideError> {
+        let mut tx = self.write().await?;
+        let (_, own) = open_for(&mut tx, review, reviewer, at).await?;
+        Ok(own)
+    }
+
     /// Rejects on behalf of one person: one no is enough, also after the others have approved and
     /// before the request has run.
     ///

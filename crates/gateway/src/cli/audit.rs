@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use clap::Subcommand;
-use portcullis_ledger::verify;
+use anyhow::Context as _;
+use portcullis_ledger::verify::{VerifyOptions, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,14 +15,24 @@ pub(crate) enum Audit {
         /// A signed head kept elsewhere, which the journal must still contain.
         #[arg(long, value_name = "FILE")]
         head: Option<PathBuf>,
+        /// The journal's public key kept elsewhere, instead of the one beside the journal.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
 }
 
 /// Runs one command on the record below `data_dir`.
 pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let Audit::Verify { head } = command;
-    let options = verify::Options::with_head_file(head.as_deref())?;
-    match verify::verify(&config.data_dir, &options) {
+    let Audit::Verify { head, key } = command;
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| path.display().to_string())
+    };
+    let options = VerifyOptions {
+        public_key: key.as_ref().map(read).transpose()?.map(|text| text.trim().to_owned()),
+        expected_head: head.as_ref().map(read).transpose()?,
+        live: true,
+    };
+    match verify(&config.data_dir, &options) {
         Ok(report) if json => println!("{}", serde_json::to_string_pretty(&report)?),
         Ok(report) => println!("{report}"),
         Err(finding) => {

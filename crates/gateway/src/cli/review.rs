@@ -145,7 +145,7 @@ fn print_list(reviews: &Value) {
             "{}  {:9} {}  {} on {}: {}",
             text(review, "/id"),
             text(review, "/status"),
-            text(review, "/digest").get(..12).unwrap_or(""),
+            text(review, "/ask/digest").get(..12).unwrap_or(""),
             visible(&who(review)),
             visible(text(review, "/ask/standing/connection/name")),
             visible(text(review, "/ask/operation")),
@@ -159,7 +159,7 @@ fn rendered(review: &Value) -> String {
     let mut line = |label: &str, value: &str| page.push_str(&format!("{label:12} {value}\n"));
     line("review", text(review, "/id"));
     line("status", text(review, "/status"));
-    line("digest", text(review, "/digest").get(..12).unwrap_or(""));
+    line("digest", text(review, "/ask/digest").get(..12).unwrap_or(""));
     let empty = Vec::new();
     let list = |pointer: &str| review.pointer(pointer).and_then(Value::as_array).unwrap_or(&empty);
     let parameters = list("/ask/shown/parameters");
@@ -198,12 +198,12 @@ fn print_decision(review: &Value, json: bool) {
     if json {
         println!("{review:#}");
     } else {
-        let digest = text(review, "/digest").get(..12).unwrap_or("");
+        let digest = text(review, "/ask/digest").get(..12).unwrap_or("");
         println!("{} is {} (digest {digest})", text(review, "/id"), text(review, "/status"));
     }
 }
 
 /// Control, bidirectional and zero-width characters made visible: the text is a caller's.
 fn visible(text: &str) -> String {
-    portcullis_ledger::read::visible(text)
+    portcullis_ledger::visible::escape(text).into_owned()
 }

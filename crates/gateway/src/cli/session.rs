@@ -3,6 +3,7 @@
 use crate::config::Config;
 use clap::Subcommand;
 use portcullis_core::id::SessionId;
+use portcullis_ledger::render::{RenderOptions, render_timeline};
 use portcullis_ledger::read;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&timeline)?)?;
             } else {
-                read::render_timeline(&timeline, &mut out, &render_options())?;
+                render_timeline(&timeline, &mut out, &render_options())?;
             }
         }
         Session::Replay { id, speed, idle } => {
@@ -61,7 +62,7 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
                 let pause = item.offset.saturating_sub(before).as_secs_f64() / speed.max(0.001);
                 before = item.offset;
                 std::thread::sleep(Duration::from_secs_f64(pause.clamp(0.0, idle.max(0.0))));
-                read::render_timeline(std::slice::from_ref(item), &mut out, &render_options())?;
+                render_timeline(std::slice::from_ref(item), &mut out, &render_options())?;
                 out.flush()?;
             }
         }
@@ -69,7 +70,7 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn render_options() -> read::RenderOptions {
+fn render_options() -> RenderOptions {
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    read::RenderOptions { color, width: 100 }
+    RenderOptions { color, width: 100 }
 }

@@ -3,6 +3,7 @@
 
 use super::stage::Stage;
 use anyhow::{Context as _, bail, ensure};
+use portcullis_ledger::verify::{VerifyOptions, verify};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -176,15 +177,9 @@ impl Tour<'_> {
         show(&text);
         ensure!(good, "the record does not verify");
         let copy = self.stage.directory().join("tampered");
-        let journal = self.stage.config.data_dir.join("journal");
         copy_tree(&self.stage.config.data_dir, &copy)?;
-        let _ = journal;
         tamper(&copy.join("journal"))?;
-        let found = portcullis_ledger::verify::verify(
-            &copy,
-            &portcullis_ledger::verify::Options::default(),
-        );
-        match found {
+        match verify(&copy, &VerifyOptions::default()) {
             Ok(_) => bail!("an edited copy verifies as well"),
             Err(finding) => show(&format!("(one byte of a copy edited) {finding}")),
         }
