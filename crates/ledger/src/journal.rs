@@ -85,11 +85,17 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    threads: Mutex<Option<(JoinHandle<()>, JoinHandle<()>)>>,
+    running: Mutex<Option<Running>>,
     recovery: Recovery,
     vkey: String,
     recording_bytes: u64,
-    /// Held for as long as the ledger is open.
+}
+
+/// What an open ledger holds on to.
+struct Running {
+    writer: JoinHandle<()>,
+    syncer: JoinHandle<()>,
+    /// Keeps other gateways out.
     _lock: File,
 }
 
@@ -147,10 +153,11 @@ impl Ledger {
                 .and_then(|chain| syncer.publish(chain, torn))
                 .map_err(LedgerError::Broken)?;
         }
-        let threads = spawn(writer, syncer).map_err(LedgerError::io("start a thread for", dir))?;
-        let threads = Mutex::new(Some(threads));
+        let threads = spawn(writer, syncer);
+        let (writer, syncer) = threads.map_err(LedgerError::io("start a thread for", dir))?;
+        let running = Mutex::new(Some(Running { writer, syncer, _lock: lock }));
         let recording_bytes = settings.recording_bytes;
-        Ok(Self(Arc::new(Inner { shared, threads, recovery, vkey, recording_bytes, _lock: lock })))
+        Ok(Self(Arc::new(Inner { shared, running, recovery, vkey, recording_bytes })))
     }
 
     /// What opening found and did.
@@ -224,9 +231,10 @@ impl Journal for Ledger {
 
 impl Inner {
     fn close(&self) -> Result<(), LedgerError> {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((writer, syncer)) = threads {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { writer, syncer, _lock }) = running {
             self.shared.queue.close();
+            // A thread that panicked has broken the ledger, which is told below.
             let _ = writer.join();
             self.shared.finish();
             let _ = syncer.join();

@@ -172,9 +172,8 @@ fn open_faulty(dir: &Path, plan: Plan) -> (Result<Ledger, LedgerError>, Arc<Mute
     let head_every = Duration::from_millis(1);
     let settings = LedgerSettings { segment_bytes: 1500, head_every, ..settings() };
     let shared = Arc::clone(&state);
-    let ledger = Ledger::open_on(dir, settings, |files| {
-        Arc::new(Faulty { files, plan, state: shared })
-    });
+    let ledger =
+        Ledger::open_on(dir, settings, |files| Arc::new(Faulty { files, plan, state: shared }));
     (ledger, state)
 }
 
@@ -260,7 +259,8 @@ async fn a_failed_head_loses_nothing_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_recording_ends_its_session_and_not_the_journal() {
-    let steps = [(Step::Record, 0), (Step::RecordWrite, 0), (Step::RecordWrite, 1), (Step::RecordSync, 0)];
+    let steps =
+        [(Step::Record, 0), (Step::RecordWrite, 0), (Step::RecordWrite, 1), (Step::RecordSync, 0)];
     for (step, after) in steps {
         for how in [How::Lost, How::Half, How::Unheard] {
             let plan = Plan { step, how, after, end: End::Process };
@@ -288,5 +288,11 @@ async fn a_failed_recording_ends_its_session_and_not_the_journal() {
 
 fn message(n: u64) -> RecordedEvent {
     let (severity, code) = ("notice".into(), "00000".into());
-    RecordedEvent::Message { at: at(1), request: Some(request(n)), severity, code, text: "t".into() }
+    RecordedEvent::Message {
+        at: at(1),
+        request: Some(request(n)),
+        severity,
+        code,
+        text: "t".into(),
+    }
 }

@@ -130,9 +130,8 @@ async fn everything_that_waits_is_written_and_synced_together() {
     let (ledger, gated) = gated(dir.path(), settings());
     gated.writes.set(true);
     // An append is queued when it is made, not when it is first polled.
-    let all: Vec<_> = (0..64)
-        .map(|n| ledger.append(intent(0, 1, n, "DELETE"), Durability::Durable))
-        .collect();
+    let all: Vec<_> =
+        (0..64).map(|n| ledger.append(intent(0, 1, n, "DELETE"), Durability::Durable)).collect();
     let (writes, syncs) = (&gated.writes.passed, &gated.syncs.passed);
     let (w, s) = (writes.load(Ordering::SeqCst), syncs.load(Ordering::SeqCst));
     gated.writes.set(false);

@@ -291,7 +291,8 @@ async fn missing_files_and_files_that_do_not_belong_are_named() {
         let finding = check(dir.path()).unwrap_err();
         assert_eq!((finding.problem, finding.file.as_path()), (Problem::Missing, Path::new(file)));
     }
-    let strangers = ["journal/notes.txt", "journal/torn-00000000000000000003", "recordings/x.jsonl"];
+    let strangers =
+        ["journal/notes.txt", "journal/torn-00000000000000000003", "recordings/x.jsonl"];
     for file in strangers {
         let dir = ledger().await;
         fs::write(dir.path().join(file), "x").unwrap();
