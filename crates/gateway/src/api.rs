@@ -76,11 +76,7 @@ async fn principal(services: &Services, headers: &HeaderMap) -> Result<Principal
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(|| unauthorized("send your token as `Authorization: Bearer …`"))?;
-    services
-        .verifier
-        .verify(token, now())
-        .await
-        .map_err(|error| unauthorized(&error.public()))
+    services.verifier.verify(token, now()).await.map_err(|error| unauthorized(&error.public()))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -242,7 +242,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         let span: SignedDuration = text.parse().map_err(|_| {
-            serde::de::Error::custom(format!("`{text}` is no span of time (try \"15m\" or \"90s\")"))
+            serde::de::Error::custom(format!(
+                "`{text}` is no span of time (try \"15m\" or \"90s\")"
+            ))
         })?;
         let span = Duration::try_from(span)
             .map_err(|_| serde::de::Error::custom(format!("`{text}` is negative")))?;
@@ -326,19 +328,22 @@ impl Config {
                 self.listen.http.address
             )));
         }
-        if self.listen.postgres.tls_certificate.is_some() != self.listen.postgres.tls_key.is_some() {
+        if self.listen.postgres.tls_certificate.is_some() != self.listen.postgres.tls_key.is_some()
+        {
             return Err(wrong(
                 "listen.postgres needs both tls_certificate and tls_key, or neither".to_owned(),
             ));
         }
         if self.identity.providers.is_empty() && self.dev_provider.is_none() {
             return Err(wrong(
-                "nobody vouches for callers: add [[identity.providers]] or [dev_provider]".to_owned(),
+                "nobody vouches for callers: add [[identity.providers]] or [dev_provider]"
+                    .to_owned(),
             ));
         }
         for (name, connection) in &self.connections {
             for rule in &connection.sensitive {
-                if rule.column.split('.').count() != 3 || rule.column.split('.').any(str::is_empty) {
+                if rule.column.split('.').count() != 3 || rule.column.split('.').any(str::is_empty)
+                {
                     return Err(wrong(format!(
                         "connections.{name}.sensitive: `{}` is not schema.table.column",
                         rule.column

@@ -5,13 +5,11 @@ use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
 use portcullis_core::refusal::{RefusalClass, Retry};
-use portcullis_core::verdict::{
-    Approvals, Circumstances, Ground, Judge, Obligations, Verdict,
-};
+use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
 use portcullis_policy::{Decision, Reveal as Shown, SessionPolicy};
-use portcullis_sql::{Limits, analyse};
 use portcullis_sql::catalog::{Catalog, Relation};
+use portcullis_sql::{Limits, analyse};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -195,7 +193,9 @@ impl SessionReveal {
         let mut strategies = others.filter_map(|c| match self.of_relation(c.relation, depth + 1) {
             None => Some(Strategy::Redact),
             Some(hidden) if c.column == 0 => hidden.any.then_some(Strategy::Redact),
-            Some(hidden) => hidden.columns.get(&c.column).copied().unwrap_or(Some(Strategy::Redact)),
+            Some(hidden) => {
+                hidden.columns.get(&c.column).copied().unwrap_or(Some(Strategy::Redact))
+            }
         });
         let first = strategies.next()?;
         Some(if strategies.all(|s| s == first) { first } else { Strategy::Redact })
@@ -254,7 +254,8 @@ impl Reveal for SessionReveal {
             return anything;
         }
         let Some(catalog) = self.known().catalog.clone() else { return true };
-        let anything = catalog.relations().filter(|r| !r.is_system()).any(|r| self.relation_hides(r.oid));
+        let anything =
+            catalog.relations().filter(|r| !r.is_system()).any(|r| self.relation_hides(r.oid));
         self.known().anything = Some(anything);
         anything
     }

@@ -8,8 +8,8 @@ mod demo;
 mod judge;
 mod login;
 mod moment;
-mod session;
 mod services;
+mod session;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -174,8 +174,7 @@ pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
 /// `portcullis serve`: until SIGINT or SIGTERM.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let gateway = Gateway::start(config).await?;
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
@@ -190,7 +189,8 @@ pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PORTCULLIS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A second call (tests, demo) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// Checks everything a configuration names short of listening and dialing.
@@ -208,7 +208,9 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
 /// A token of the development provider, by the secret only whoever runs the gateway can read.
 pub(crate) async fn development_token(config: &Config, name: &str) -> anyhow::Result<String> {
     let Some(provider) = &config.dev_provider else {
-        bail!("there is no [dev_provider] in the configuration: take a token from your own provider");
+        bail!(
+            "there is no [dev_provider] in the configuration: take a token from your own provider"
+        );
     };
     let file = config.data_dir.join(DEV_SECRET);
     let secret = fs::read_to_string(&file)
@@ -241,7 +243,7 @@ async fn start_development(
     let secret = DevSecret::generate()?;
     secret.write_to(&config.data_dir.join(DEV_SECRET))?;
     let provider = DevProvider::bind(settings.clone(), secret).await?;
-    let address = provider.local_addr()?;
+    let address = provider.address()?;
     let trusted = provider.issuer().as_provider(DEV_PROVIDER);
     warn!(%address, "the development provider vouches for callers: not for production");
     tasks.spawn(async move {
@@ -408,7 +410,8 @@ fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
     }
     let bytes = crate::moment::random::<32>();
     let mut options = fs::OpenOptions::new();
-    let mut out = options.write(true).create_new(true).mode(0o600).open(&file).with_context(context)?;
+    let mut out =
+        options.write(true).create_new(true).mode(0o600).open(&file).with_context(context)?;
     out.write_all(&bytes).and_then(|()| out.sync_all()).with_context(context)?;
     Ok(PseudonymKey::new(&bytes))
 }

@@ -26,14 +26,14 @@ use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue
 use portcullis_sql::catalog::{self as sql_catalog, Catalog};
 use portcullis_store::ReviewDesk;
 use portcullis_targets::PgTransport;
+use portcullis_wire::pg::answer::AnswerMasker;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
 use portcullis_wire::pg::conversation::{Conversation, Turn, Unformed, Why};
-use portcullis_wire::pg::message::ProtocolError;
-use portcullis_wire::pg::script::Confirmation;
-use portcullis_wire::pg::protocol::Postgres;
-use portcullis_wire::pg::answer::AnswerMasker;
 use portcullis_wire::pg::frames::Frames;
+use portcullis_wire::pg::message::ProtocolError;
+use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::sample::Sample;
+use portcullis_wire::pg::script::Confirmation;
 use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use std::collections::HashMap;
@@ -331,7 +331,8 @@ impl Session {
         if let Some(flight) = flight {
             let sample = flight.take_sample();
             for part in 0..sample.get().parts().len() {
-                let kept = sample.clone().map(|s| kept(&s, part, at, request, rows, self.sample_rows));
+                let kept =
+                    sample.clone().map(|s| kept(&s, part, at, request, rows, self.sample_rows));
                 self.recorder.append(&kept)?;
             }
         }
@@ -514,8 +515,8 @@ impl Session {
         };
         self.pass_on(unasked).await?;
         let database = &self.gate.standing().connection.database;
-        let catalog = Catalog::from_rows(database, &rows)
-            .map_err(|e| unreadable_catalog(&e.to_string()))?;
+        let catalog =
+            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
         let catalog = Arc::new(catalog);
         self.catalog.store(catalog.clone(), started_at);
         self.use_catalog(catalog);

@@ -7,6 +7,7 @@ use crate::chain::Line;
 use crate::layout::Layout;
 use crate::recording::RecordedEvent;
 use crate::segments::{self, Lines, Read, Segment};
+use crate::visible::{escape, rfc3339};
 use portcullis_core::id::{RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Entry, Event};
 use portcullis_core::principal::Principal;
@@ -15,6 +16,7 @@ use portcullis_core::verdict::ConnectionFacts;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,7 +123,8 @@ pub fn entries(dir: &Path) -> Result<Entries, ReadError> {
 }
 
 /// How a session stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// It has not been closed.
     Open,
@@ -132,7 +135,7 @@ pub enum SessionState {
 }
 
 /// One session in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SessionSummary {
     /// Its id.
     pub session: SessionId,
@@ -162,6 +165,30 @@ pub struct SessionSummary {
     pub masked: u64,
     /// How it stands.
     pub state: SessionState,
+}
+
+impl fmt::Display for SessionSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            SessionState::Open => "open",
+            SessionState::Closed(_) => "closed",
+            SessionState::Refused(_) => "refused",
+        };
+        write!(
+            f,
+            "{}  {}  {:7}  {} on {}: {} requests, {} refused, {} held, {} rows, {} values masked",
+            self.session,
+            rfc3339(self.opened),
+            state,
+            escape(&self.who()),
+            escape(&self.connection),
+            self.requests,
+            self.refused,
+            self.held,
+            self.rows,
+            self.masked
+        )
+    }
 }
 
 impl SessionSummary {
@@ -256,7 +283,7 @@ pub fn sessions(dir: &Path) -> Result<Vec<SessionSummary>, ReadError> {
 }
 
 /// One moment of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TimelineItem {
     /// When.
     pub at: Timestamp,
@@ -269,7 +296,8 @@ pub struct TimelineItem {
 }
 
 /// What a moment holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// An entry of the journal.
     Entry {

@@ -41,7 +41,8 @@ pub struct VerifyOptions {
 }
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Problem {
     /// Its bytes are not those that were written.
     Edited,
@@ -87,7 +88,7 @@ impl Problem {
 }
 
 /// The first thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 pub struct Finding {
     /// In kind.
     pub problem: Problem,
@@ -116,7 +117,7 @@ impl fmt::Display for Finding {
 }
 
 /// A forwarded request without an outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UnclosedIntent {
     /// Its entry's number.
     pub sequence: u64,
@@ -127,7 +128,7 @@ pub struct UnclosedIntent {
 }
 
 /// What a ledger that verifies holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
     /// Entries in the journal.
     pub entries: u64,
@@ -161,6 +162,40 @@ pub struct Report {
     pub key_from_ledger: bool,
     /// True where a head kept elsewhere was given, and the journal leads through it.
     pub expected_head_met: bool,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "good: {} entries, {} sessions, {} recordings; no gap, no edit",
+            self.entries, self.sessions, self.recordings
+        )?;
+        writeln!(f, "signed heads: {}, the newest over {} entries", self.heads, self.head_size)?;
+        if let Some(time) = &self.head_time {
+            writeln!(f, "signed at: {time} (the gateway's clock)")?;
+        }
+        writeln!(f, "last hash: {}", self.last_hash)?;
+        if !self.unclosed_intents.is_empty() {
+            writeln!(f, "without an outcome so far: {} requests", self.unclosed_intents.len())?;
+        }
+        if !self.unproven_recordings.is_empty() {
+            writeln!(f, "recordings not sealed yet: {}", self.unproven_recordings.len())?;
+        }
+        if self.key_from_ledger {
+            writeln!(
+                f,
+                "note: the key was taken from the ledger itself; keep it elsewhere and give --key"
+            )?;
+        }
+        if !self.expected_head_met {
+            writeln!(
+                f,
+                "note: no head from elsewhere was given; only --head shows that nothing was rolled back"
+            )?;
+        }
+        write!(f, "key: {}", self.key)
+    }
 }
 
 /// Verifies the ledger in `dir`.

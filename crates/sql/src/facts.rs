@@ -198,7 +198,11 @@ impl<'c> Analyzer<'c> {
         let constant = matches!(&origin, Origin::Columns(columns) if columns.is_empty());
         if !constant && !self.sinks.contains(&origin) {
             // Past this many, what exactly flows makes no difference any more.
-            if self.sinks.len() < 256 { self.sinks.push(origin) } else { self.sinks.push(Origin::Untraced) }
+            if self.sinks.len() < 256 {
+                self.sinks.push(origin)
+            } else {
+                self.sinks.push(Origin::Untraced)
+            }
             self.sinks.truncate(257);
         }
     }

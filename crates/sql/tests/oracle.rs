@@ -31,7 +31,10 @@ impl Server {
         let socket = server.directory.to_str().unwrap();
         let options = format!("-k {socket} -c listen_addresses='' -c fsync=off");
         let log = server.directory.join("log");
-        server.run("pg_ctl", &["-D", data, "-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
+        server.run(
+            "pg_ctl",
+            &["-D", data, "-w", "-l", log.to_str().unwrap(), "-o", &options, "start"],
+        );
         Some(server)
     }
 

@@ -1,8 +1,8 @@
 //! `portcullis audit …`: checks the record offline.
 
 use crate::config::Config;
-use clap::Subcommand;
 use anyhow::Context as _;
+use clap::Subcommand;
 use portcullis_ledger::verify::{VerifyOptions, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,9 +24,8 @@ pub(crate) enum Audit {
 /// Runs one command on the record below `data_dir`.
 pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let Audit::Verify { head, key } = command;
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).with_context(|| path.display().to_string())
-    };
+    let read =
+        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
     let options = VerifyOptions {
         public_key: key.as_ref().map(read).transpose()?.map(|text| text.trim().to_owned()),
         expected_head: head.as_ref().map(read).transpose()?,

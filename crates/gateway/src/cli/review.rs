@@ -65,7 +65,8 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
     let client = Client { api, token };
     match review.command {
         Command::List { all } => {
-            let reviews = client.get(if all { "/api/v1/reviews?all=true" } else { "/api/v1/reviews" });
+            let reviews =
+                client.get(if all { "/api/v1/reviews?all=true" } else { "/api/v1/reviews" });
             let reviews = reviews.await?;
             if json {
                 println!("{reviews:#}");

@@ -3,8 +3,8 @@
 use crate::config::Config;
 use clap::Subcommand;
 use portcullis_core::id::SessionId;
-use portcullis_ledger::render::{RenderOptions, render_timeline};
 use portcullis_ledger::read;
+use portcullis_ledger::render::{RenderOptions, render_timeline};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&timeline)?)?;
             } else {
-                render_timeline(&timeline, &mut out, &render_options())?;
+                render_timeline(&timeline, &mut out, render_options())?;
             }
         }
         Session::Replay { id, speed, idle } => {
@@ -62,7 +62,7 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
                 let pause = item.offset.saturating_sub(before).as_secs_f64() / speed.max(0.001);
                 before = item.offset;
                 std::thread::sleep(Duration::from_secs_f64(pause.clamp(0.0, idle.max(0.0))));
-                render_timeline(std::slice::from_ref(item), &mut out, &render_options())?;
+                render_timeline(std::slice::from_ref(item), &mut out, render_options())?;
                 out.flush()?;
             }
         }

@@ -14,14 +14,14 @@ use tokio::runtime::Runtime;
 pub(crate) fn run(stage: &Stage, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let tour = Tour { stage, runtime, token: runtime.block_on(stage.token("claude"))? };
-    let steps: [(&str, fn(&Tour<'_>) -> anyhow::Result<()>); 5] = [
-        ("An agent reads customers: the sensitive columns come masked", Tour::masked_read),
-        ("It tries to drop a table: refused, with the reason", Tour::refused_drop),
-        ("It deletes test orders: held until a person approves", Tour::held_delete),
-        ("What happened can be replayed", Tour::replay),
-        ("And the record can be verified", Tour::verify),
+    let steps: [(&str, Step); 5] = [
+        ("An agent reads customers: the sensitive columns come masked", |t| t.masked_read()),
+        ("It tries to drop a table: refused, with the reason", |t| t.refused_drop()),
+        ("It deletes test orders: held until a person approves", |t| t.held_delete()),
+        ("What happened can be replayed", |t| t.replay()),
+        ("And the record can be verified", |t| t.verify()),
     ];
-    for (i, (title, step)) in steps.iter().enumerate() {
+    for (i, (title, step)) in steps.into_iter().enumerate() {
         println!("\n{}. {title}", i + 1);
         if let Err(error) = step(&tour) {
             println!("   ✗ {error:#}");
@@ -32,6 +32,8 @@ pub(crate) fn run(stage: &Stage, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     println!("\nEvery step did exactly what it must ({:.1} s).", started.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
 }
+
+type Step = fn(&Tour<'_>) -> anyhow::Result<()>;
 
 struct Tour<'a> {
     stage: &'a Stage,
@@ -82,7 +84,8 @@ impl Tour<'_> {
     }
 
     fn masked_read(&self) -> anyhow::Result<()> {
-        let sql = "SELECT id, name, email, card_number AS harmless FROM customers ORDER BY id LIMIT 3";
+        let sql =
+            "SELECT id, name, email, card_number AS harmless FROM customers ORDER BY id LIMIT 3";
         let output = self.psql(sql).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         show(&text);
@@ -93,7 +96,10 @@ impl Tour<'_> {
         let hidden = "SELECT unnest(ARRAY[email, card_number]) FROM customers";
         let secrets = self.truth(hidden)?;
         ensure!(secrets.lines().count() == 400, "the sample data is not what it should be");
-        ensure!(!secrets.lines().any(|secret| text.contains(secret)), "a masked value came through");
+        ensure!(
+            !secrets.lines().any(|secret| text.contains(secret)),
+            "a masked value came through"
+        );
         Ok(())
     }
 
@@ -110,7 +116,8 @@ impl Tour<'_> {
     }
 
     fn held_delete(&self) -> anyhow::Result<()> {
-        let condition = "status = 'test' AND id < 100 AND id NOT IN (SELECT order_id FROM payments)";
+        let condition =
+            "status = 'test' AND id < 100 AND id NOT IN (SELECT order_id FROM payments)";
         self.stage.server.sql("shop", "DELETE FROM payments WHERE order_id < 100")?;
         let count = format!("SELECT count(*) FROM orders WHERE {condition}");
         let before: u32 = self.truth(&count)?.parse()?;
@@ -122,14 +129,20 @@ impl Tour<'_> {
         ensure!(own == 403, "the agent could decide its own request (HTTP {own})");
         let person = self.decide("ana", &review)?;
         ensure!(person == 403 || person == 404, "whom it acts for could decide (HTTP {person})");
-        println!("   (the agent itself and the person it acts for may not approve; bo, a DBA, may)");
+        println!(
+            "   (the agent itself and the person it acts for may not approve; bo, a DBA, may)"
+        );
         let (approved, text) = self.portcullis(&["review", "--as", "bo", "approve", &review])?;
         show(&text);
         ensure!(approved, "the approval failed");
         let output = agent.wait_with_output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         show(&text);
-        ensure!(output.status.success(), "psql failed: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "psql failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         ensure!(text.contains(&format!("DELETE {before}")), "psql does not say DELETE {before}");
         ensure!(self.truth(&count)? == "0", "the rows are still there");
         Ok(())
@@ -154,7 +167,7 @@ impl Tour<'_> {
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(|s| s.get("id").and_then(Value::as_str))
+            .filter_map(|s| s.get("session").and_then(Value::as_str))
             .collect();
         ensure!(ids.len() == 3, "three sessions were opened, {} are recorded", ids.len());
         let mut all = String::new();

@@ -131,6 +131,14 @@ impl DevProvider {
         Ok(Self { listener, issuer, secret })
     }
 
+    /// Where it listens: with the port the system chose, if it was asked to.
+    ///
+    /// # Errors
+    /// [`DevProviderError::Serve`] where the socket does not say.
+    pub fn address(&self) -> Result<SocketAddr, DevProviderError> {
+        self.listener.local_addr().map_err(DevProviderError::Serve)
+    }
+
     /// Its mint.
     #[must_use]
     pub fn issuer(&self) -> DevIssuer {

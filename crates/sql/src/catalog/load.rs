@@ -314,11 +314,8 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
 
 fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
     for row in rows(all, 8) {
-        let operator = Operator {
-            schema: row.text(2)?.into(),
-            function: row.routine(3)?,
-            tame: row.flag(5)?,
-        };
+        let operator =
+            Operator { schema: row.text(2)?.into(), function: row.routine(3)?, tame: row.flag(5)? };
         catalog.operators.entry(row.text(1)?.into()).or_default().push(operator);
     }
     let mut by_cast: HashSet<u32> = HashSet::new();

@@ -164,7 +164,12 @@ impl Analyzer<'_> {
             NodeEnum::AlterFunctionStmt(s) => {
                 let object = s.func.clone().map(NodeEnum::ObjectWithArgs);
                 let node = Node { node: object };
-                self.define(Verb::Alter, ObjectType::ObjectFunction as i32, Some(&node), Extent::All);
+                self.define(
+                    Verb::Alter,
+                    ObjectType::ObjectFunction as i32,
+                    Some(&node),
+                    Extent::All,
+                );
                 ("alter function", None)
             }
             NodeEnum::AlterPolicyStmt(s) => {
@@ -299,9 +304,7 @@ impl Analyzer<'_> {
                 self.execute(object);
                 (Verb::Alter, &s.extname, "alter extension")
             }
-            NodeEnum::AlterExtensionContentsStmt(s) => {
-                (Verb::Alter, &s.extname, "alter extension")
-            }
+            NodeEnum::AlterExtensionContentsStmt(s) => (Verb::Alter, &s.extname, "alter extension"),
             NodeEnum::CreateFdwStmt(s) => (Verb::Create, &s.fdwname, "create foreign data wrapper"),
             NodeEnum::AlterFdwStmt(s) => (Verb::Alter, &s.fdwname, "alter foreign data wrapper"),
             NodeEnum::CreateForeignServerStmt(s) => (Verb::Create, &s.servername, "create server"),

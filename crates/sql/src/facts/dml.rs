@@ -85,7 +85,11 @@ impl<'c> Analyzer<'c> {
     }
 
     /// The target columns of an `INSERT`, in order; `None` where they cannot be told.
-    fn insert_columns(&mut self, insert: &InsertStmt, table: &Table) -> Result<Option<Vec<Rc<str>>>> {
+    fn insert_columns(
+        &mut self,
+        insert: &InsertStmt,
+        table: &Table,
+    ) -> Result<Option<Vec<Rc<str>>>> {
         if insert.cols.is_empty() {
             let columns = table.shape.columns.as_ref();
             return Ok(columns.map(|c| c.iter().filter_map(|c| c.name.clone()).collect()));
@@ -447,9 +451,8 @@ fn is_constant(node: &Node, depth: usize) -> bool {
     let all = |nodes: &[Node]| nodes.iter().all(|n| is_constant(n, depth - 1));
     let one = |node: Option<&Node>| node.is_none_or(|n| is_constant(n, depth - 1));
     match node.node.as_ref() {
-        None | Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::SqlvalueFunction(_)) => {
-            true
-        }
+        None
+        | Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::SqlvalueFunction(_)) => true,
         Some(NodeEnum::AExpr(e)) => one(e.lexpr.as_deref()) && one(e.rexpr.as_deref()),
         Some(NodeEnum::BoolExpr(e)) => all(&e.args),
         Some(NodeEnum::List(e)) => all(&e.items),

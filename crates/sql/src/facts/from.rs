@@ -5,9 +5,7 @@ use super::resolve::rename;
 use super::scope::{Frame, Item, OutCol, Shape, Table, add, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar,
-};
+use pg_query::protobuf::{JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar};
 use portcullis_core::effect::Extent;
 use portcullis_core::mask::Origin;
 use std::rc::Rc;
@@ -167,9 +165,8 @@ impl Analyzer<'_> {
             let definitions = own.unwrap_or(&function.coldeflist);
             let alias = function.alias.as_ref().map(|a| a.aliasname.as_str());
             match (&mut columns, self.function_columns(call, definitions, alias)) {
-                (Some(columns), Some(names)) => columns.extend(
-                    names.into_iter().map(|name| OutCol { name, origin: origin.clone() }),
-                ),
+                (Some(columns), Some(names)) => columns
+                    .extend(names.into_iter().map(|name| OutCol { name, origin: origin.clone() })),
                 (columns, _) => *columns = None,
             }
             add(&mut all, &origin);

@@ -41,11 +41,15 @@ fn reach(name: &str) -> Option<Reach> {
     use ObjectKind::{Backend, Channel, Connection, File, LargeObject, Lock, Sequence};
     use Verb::{Control, Create, Delete, Read, TransferIn, Update};
     Some(match name {
-        "pg_read_file" | "pg_read_file_old" | "pg_read_file_all" | "pg_read_binary_file"
-        | "pg_read_file_off_len" | "pg_read_file_off_len_missing" | "pg_read_file_all_missing"
-        | "pg_read_binary_file_off_len" | "pg_read_binary_file_all" => {
-            Reach::Shows(TransferIn, File)
-        }
+        "pg_read_file"
+        | "pg_read_file_old"
+        | "pg_read_file_all"
+        | "pg_read_binary_file"
+        | "pg_read_file_off_len"
+        | "pg_read_file_off_len_missing"
+        | "pg_read_file_all_missing"
+        | "pg_read_binary_file_off_len"
+        | "pg_read_binary_file_all" => Reach::Shows(TransferIn, File),
         "pg_stat_file" | "pg_current_logfile" => Reach::Shows(Read, File),
         _ if name.starts_with("pg_ls_") => Reach::Shows(Read, File),
         "lo_import" => Reach::ImportFile,
@@ -54,9 +58,7 @@ fn reach(name: &str) -> Option<Reach> {
         // With the right mode it opens for writing too.
         "lo_open" => Reach::Does(Update, LargeObject),
         "lo_create" | "lo_creat" | "lo_from_bytea" => Reach::Does(Create, LargeObject),
-        "lo_put" | "lowrite" | "lo_truncate" | "lo_truncate64" => {
-            Reach::Does(Update, LargeObject)
-        }
+        "lo_put" | "lowrite" | "lo_truncate" | "lo_truncate64" => Reach::Does(Update, LargeObject),
         "lo_unlink" => Reach::Does(Delete, LargeObject),
         "nextval" | "setval" => Reach::Does(Update, Sequence),
         "pg_terminate_backend" | "pg_cancel_backend" | "pg_log_backend_memory_contexts" => {
@@ -68,43 +70,84 @@ fn reach(name: &str) -> Option<Reach> {
         }
         "set_config" => Reach::Setting,
         "pg_notify" => Reach::Does(Control, Channel),
-        "pg_logical_slot_get_changes" | "pg_logical_slot_get_binary_changes"
-        | "pg_logical_slot_peek_changes" | "pg_logical_slot_peek_binary_changes" => {
-            Reach::Changes
-        }
-        "pg_reload_conf" | "pg_rotate_logfile" | "pg_rotate_logfile_old" | "pg_switch_wal"
-        | "pg_create_restore_point" | "pg_start_backup" | "pg_stop_backup"
-        | "pg_backup_start" | "pg_backup_stop" | "pg_promote" | "pg_wal_replay_pause"
-        | "pg_wal_replay_resume" | "pg_create_physical_replication_slot"
-        | "pg_create_logical_replication_slot" | "pg_copy_physical_replication_slot"
-        | "pg_copy_logical_replication_slot" | "pg_drop_replication_slot"
-        | "pg_replication_slot_advance" | "pg_sync_replication_slots"
-        | "pg_logical_emit_message" | "pg_import_system_collations" | "pg_export_snapshot"
-        | "pg_log_standby_snapshot" | "pg_stat_force_next_flush" | "brin_summarize_new_values"
-        | "brin_summarize_range" | "brin_desummarize_range" | "gin_clean_pending_list"
-        | "pg_clear_relation_stats" | "pg_restore_relation_stats"
-        | "pg_clear_attribute_stats" | "pg_restore_attribute_stats" => {
-            Reach::Does(Control, Connection)
-        }
+        "pg_logical_slot_get_changes"
+        | "pg_logical_slot_get_binary_changes"
+        | "pg_logical_slot_peek_changes"
+        | "pg_logical_slot_peek_binary_changes" => Reach::Changes,
+        "pg_reload_conf"
+        | "pg_rotate_logfile"
+        | "pg_rotate_logfile_old"
+        | "pg_switch_wal"
+        | "pg_create_restore_point"
+        | "pg_start_backup"
+        | "pg_stop_backup"
+        | "pg_backup_start"
+        | "pg_backup_stop"
+        | "pg_promote"
+        | "pg_wal_replay_pause"
+        | "pg_wal_replay_resume"
+        | "pg_create_physical_replication_slot"
+        | "pg_create_logical_replication_slot"
+        | "pg_copy_physical_replication_slot"
+        | "pg_copy_logical_replication_slot"
+        | "pg_drop_replication_slot"
+        | "pg_replication_slot_advance"
+        | "pg_sync_replication_slots"
+        | "pg_logical_emit_message"
+        | "pg_import_system_collations"
+        | "pg_export_snapshot"
+        | "pg_log_standby_snapshot"
+        | "pg_stat_force_next_flush"
+        | "brin_summarize_new_values"
+        | "brin_summarize_range"
+        | "brin_desummarize_range"
+        | "gin_clean_pending_list"
+        | "pg_clear_relation_stats"
+        | "pg_restore_relation_stats"
+        | "pg_clear_attribute_stats"
+        | "pg_restore_attribute_stats" => Reach::Does(Control, Connection),
         _ if name.starts_with("pg_replication_origin_")
             || name.starts_with("pg_stat_reset")
             || name.starts_with("binary_upgrade_") =>
         {
             Reach::Does(Control, Connection)
         }
-        "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" | "table_to_xml"
-        | "table_to_xmlschema" | "table_to_xml_and_xmlschema" | "cursor_to_xml"
-        | "cursor_to_xmlschema" | "schema_to_xml" | "schema_to_xmlschema"
-        | "schema_to_xml_and_xmlschema" | "database_to_xml" | "database_to_xmlschema"
-        | "database_to_xml_and_xmlschema" | "ts_stat" => Reach::Dynamic,
-        "pg_input_is_valid" | "pg_input_error_info" | "domain_in" | "domain_recv" | "array_in"
-        | "array_recv" | "record_in" | "record_recv" | "range_in" | "range_recv"
-        | "multirange_in" | "multirange_recv" => Reach::Runs,
-        "pg_stat_get_activity" | "pg_stat_get_backend_activity" | "pg_mcv_list_items"
-        | "pg_prepared_statement" | "pg_cursor" | "pg_hba_file_rules"
-        | "pg_show_all_file_settings" | "pg_ident_file_mappings" | "pg_get_sequence_data" => {
-            Reach::Untraced
-        }
+        "query_to_xml"
+        | "query_to_xmlschema"
+        | "query_to_xml_and_xmlschema"
+        | "table_to_xml"
+        | "table_to_xmlschema"
+        | "table_to_xml_and_xmlschema"
+        | "cursor_to_xml"
+        | "cursor_to_xmlschema"
+        | "schema_to_xml"
+        | "schema_to_xmlschema"
+        | "schema_to_xml_and_xmlschema"
+        | "database_to_xml"
+        | "database_to_xmlschema"
+        | "database_to_xml_and_xmlschema"
+        | "ts_stat" => Reach::Dynamic,
+        "pg_input_is_valid"
+        | "pg_input_error_info"
+        | "domain_in"
+        | "domain_recv"
+        | "array_in"
+        | "array_recv"
+        | "record_in"
+        | "record_recv"
+        | "range_in"
+        | "range_recv"
+        | "multirange_in"
+        | "multirange_recv" => Reach::Runs,
+        "pg_stat_get_activity"
+        | "pg_stat_get_backend_activity"
+        | "pg_mcv_list_items"
+        | "pg_prepared_statement"
+        | "pg_cursor"
+        | "pg_hba_file_rules"
+        | "pg_show_all_file_settings"
+        | "pg_ident_file_mappings"
+        | "pg_get_sequence_data" => Reach::Untraced,
         _ => return None,
     })
 }
@@ -301,7 +344,11 @@ impl Analyzer<'_> {
                 nothing()
             }
             Reach::ExportFile => {
-                self.reach_object(Verb::TransferOut, ObjectKind::File, args.get(1..).unwrap_or(&[]));
+                self.reach_object(
+                    Verb::TransferOut,
+                    ObjectKind::File,
+                    args.get(1..).unwrap_or(&[]),
+                );
                 self.reach_object(Verb::Read, ObjectKind::LargeObject, args);
                 nothing()
             }

@@ -86,10 +86,8 @@ impl<'c> Analyzer<'c> {
             self.execute(object);
         }
         if relation.rules {
-            let object = self.object(
-                ObjectKind::Routine,
-                [&*relation.schema, &*relation.name, "rules"],
-            );
+            let object =
+                self.object(ObjectKind::Routine, [&*relation.schema, &*relation.name, "rules"]);
             self.execute(object);
         }
     }

@@ -119,11 +119,7 @@ impl Analyzer<'_> {
         for object in read {
             self.effect(Verb::Control, object, Extent::Some, Certainty::Resolved);
         }
-        self.push(Effect::resolved(
-            Verb::Control,
-            self.object(ObjectKind::Lock, []),
-            Extent::Some,
-        ));
+        self.push(Effect::resolved(Verb::Control, self.object(ObjectKind::Lock, []), Extent::Some));
     }
 
     /// `VALUES`: each column comes from its place in every row.

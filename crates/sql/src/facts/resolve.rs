@@ -237,7 +237,10 @@ fn leaks_elsewhere(relation: &Relation, column: &str) -> bool {
         return false;
     }
     match &*relation.name {
-        "pg_stats" | "pg_stats_ext" | "pg_stats_ext_exprs" | "pg_statistic"
+        "pg_stats"
+        | "pg_stats_ext"
+        | "pg_stats_ext_exprs"
+        | "pg_statistic"
         | "pg_statistic_ext_data" => {
             !matches!(column, "schemaname" | "tablename" | "attname" | "starelid" | "staattnum")
         }

@@ -111,8 +111,7 @@ impl Analyzer<'_> {
                 ("load", None)
             }
             NodeEnum::TruncateStmt(s) => {
-                let cascade =
-                    s.behavior == pg_query::protobuf::DropBehavior::DropCascade as i32;
+                let cascade = s.behavior == pg_query::protobuf::DropBehavior::DropCascade as i32;
                 for node in &s.relations {
                     match node.node.as_ref() {
                         Some(NodeEnum::RangeVar(name)) => {
@@ -265,8 +264,7 @@ impl Analyzer<'_> {
     fn explained(&mut self, inner: &Statement, runs: bool) {
         for effect in &inner.effects {
             let mut effect = effect.clone();
-            let stored =
-                matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Sequence);
+            let stored = matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Sequence);
             let writes = matches!(
                 effect.verb,
                 Verb::Insert | Verb::Update | Verb::Delete | Verb::Truncate | Verb::Create

@@ -58,11 +58,8 @@ impl<'c> Analyzer<'c> {
     /// relations, because the server notes no column for a reference to a whole row.
     fn by_dependencies(&mut self, view: &'c Relation) -> Result<ViewFacts> {
         let Some(body) = view.view.as_ref() else { return Ok(untraced(view)) };
-        let mut all = if body.user_code || body.depends.is_empty() {
-            Origin::Untraced
-        } else {
-            nothing()
-        };
+        let mut all =
+            if body.user_code || body.depends.is_empty() { Origin::Untraced } else { nothing() };
         let mut relations = Vec::new();
         for (oid, _) in &body.depends {
             relations.push(*oid);

@@ -129,7 +129,11 @@ fn origin(origin: &Origin, catalog: &Catalog) -> String {
         let column = relation.columns.iter().find(|k| k.number == c.column);
         format!("{}.{}", relation.name, column.map_or("*", |k| &k.name))
     };
-    if columns.is_empty() { "-".into() } else { columns.iter().map(name).collect::<Vec<_>>().join("+") }
+    if columns.is_empty() {
+        "-".into()
+    } else {
+        columns.iter().map(name).collect::<Vec<_>>().join("+")
+    }
 }
 
 fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
