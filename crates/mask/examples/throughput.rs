@@ -7,7 +7,8 @@ use std::time::Instant;
 
 fn main() {
     let detectors = Detectors::all();
-    let word = |i: usize| ["amber", "lantern", "river", "quiet", "stone"][i % 5];
+    const WORDS: [&str; 5] = ["amber", "lantern", "river", "quiet", "stone"];
+    let word = |i: usize| WORDS.get(i % WORDS.len()).copied().unwrap_or_default();
     let sets: [(&str, Vec<String>); 7] = [
         ("short words", values(|i| format!("{} {}", word(i), word(i * 7 + 1)))),
         ("prose, 120 bytes", values(|i| format!("{} ", word(i)).repeat(20))),

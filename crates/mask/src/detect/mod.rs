@@ -173,7 +173,7 @@ impl Anchor {
     const fn pattern(self) -> &'static str {
         match self {
             Self::Scheme => r"[A-Za-z0-9]:(?:\\?/){2}",
-            Self::AtSign => r"[A-Za-z0-9_%+\-\x80-\xff](?:@|%40|\\u0040)[A-Za-z0-9\x80-\xff]",
+            Self::AtSign => r"(?:@|%40|\\u0040)[A-Za-z0-9\x80-\xff]",
             Self::Iban => r"[A-Za-z]{2}[0-9]{2}[ \-]?[A-Za-z0-9]{4}[ \-]?[A-Za-z0-9]{3}",
             Self::Plus => r"\+[1-9]",
             Self::Number => concat!(
@@ -466,7 +466,7 @@ impl<'t> Scan<'t> {
     /// The local part stands left of the sign, where a number may have been found already
     /// (`4111111111111111@example.com`): that hit then grows to the whole address.
     fn email(&self, candidate: Range<usize>, hits: &mut Vec<Hit>) -> Option<Hit> {
-        let sign = candidate.start + 1..candidate.end - 1;
+        let sign = candidate.start..candidate.end - 1;
         let mut range = email::find(self.text, sign, self.password_end)?;
         let overlaps = |last: &mut Hit, with: &Range<usize>| {
             last.range.end > with.start && last.range.start < with.end

@@ -330,9 +330,8 @@ pub(super) fn find_url_password(
     let port = run(rest, 0, |b| b.is_ascii_digit());
     let path = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
     let limit = match path {
-        Some(at) if at == port && port > 0 || rest.get(..at).is_some_and(|r| r.contains(&b'@')) => {
-            at
-        }
+        Some(at) if at == port && (port > 0 || rest.starts_with(b"/")) => at,
+        Some(at) if rest.get(..at).is_some_and(|rest| rest.contains(&b'@')) => at,
         _ => rest.len(),
     };
     let rest = rest.get(..limit)?;
