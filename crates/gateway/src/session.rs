@@ -406,12 +406,14 @@ impl Session {
         let moment = self.moments.next();
         let refusal = refusal_of(&unformed, moment.decision);
         let Unformed { why, shown, operation, shape } = unformed;
+        let position = position_in(&why, shown.statements.last().map_or("", String::as_str));
         let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
         if refusal.class == RefusalClass::Unavailable {
             return self.refuse(&refusal, shape, None).await;
         }
         let status = self.fail_transaction().await?;
-        self.answer_error(&as_the_server(&why, &refusal), shape, status).await
+        let error = WireError { position, ..as_the_server(&why, &refusal) };
+        self.answer_error(&error, shape, status).await
     }
 
     /// Answers a refusal in the client's own protocol, and leaves the session as the server would
@@ -649,6 +651,12 @@ fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
         next: None,
         review: None,
     }
+}
+
+/// Where a syntax error is, in characters of the text from 1, as the server counts.
+fn position_in(why: &Why, text: &str) -> Option<usize> {
+    let Why::Syntax { at: Some(at), .. } = why else { return None };
+    text.get(..*at).map(|before| before.chars().count() + 1)
 }
 
 /// Where the server itself would refuse the same text or name, its own words and code.

@@ -220,7 +220,7 @@ password_file = "app.password"
     /// libpq's environment for a connection to the server itself.
     #[must_use]
     pub fn direct(&self) -> Vec<(&'static str, String)> {
-        environment("127.0.0.1", self.server.port(), "owner", APP_PASSWORD, "prefer")
+        environment("127.0.0.1", self.server.port(), "owner", APP_PASSWORD, "disable")
     }
 
     /// libpq's environment for a connection through the gateway, over TLS.

@@ -26,6 +26,8 @@ pub struct WireError {
     pub hint: Option<String>,
     /// The deciding rule, in the field for a constraint's name, which drivers expose as such.
     pub rule: Option<String>,
+    /// Where in the statement's text, in characters from 1.
+    pub position: Option<usize>,
 }
 
 impl WireError {
@@ -33,7 +35,7 @@ impl WireError {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { severity: "ERROR", code, message, detail: None, hint: None, rule: None }
+        Self { severity: "ERROR", code, message, detail: None, hint: None, rule: None, position: None }
     }
 
     /// The same, ending the session.
@@ -156,6 +158,9 @@ pub fn error(out: &mut BytesMut, error: &WireError) {
                 put_field(out, kind, text);
             }
         }
+        if let Some(position) = error.position {
+            put_field(out, b'P', &position.to_string());
+        }
         out.put_u8(0);
     });
 }
@@ -208,6 +213,7 @@ pub fn refusal(refusal: &Refusal) -> WireError {
         detail: Some(detail),
         hint: hint.map(Cow::into_owned),
         rule: Some(refusal.rule.clone()),
+        position: None,
     };
     if refusal.class == RefusalClass::Identity { error.fatal() } else { error }
 }
