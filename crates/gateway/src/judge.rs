@@ -76,32 +76,40 @@ impl Judge for SessionJudge {
         circumstances: &Circumstances,
         approvals: &Approvals,
     ) -> Verdict {
-        let rules = match self.parts.policy.decide(operation, circumstances, approvals) {
+        let decision = self.parts.policy.decide(operation, circumstances, approvals);
+        if let Decision::Refuse { class, retry, ground } = decision {
+            return Verdict::Refuse { class, retry, ground };
+        }
+        // No approval lifts this, so nobody is asked for one.
+        if self.launders(operation) {
+            return Verdict::Refuse {
+                class: RefusalClass::Policy,
+                retry: Retry::AfterChange,
+                ground: laundering(operation),
+            };
+        }
+        let rules = match decision {
             Decision::Allow { rules } => rules,
             Decision::Hold { groups, ground } => return Verdict::Hold { groups, ground },
             Decision::Refuse { class, retry, ground } => {
                 return Verdict::Refuse { class, retry, ground };
             }
         };
-        if self.launders(operation) {
-            return Verdict::Refuse {
-                class: RefusalClass::Policy,
-                retry: Retry::AfterChange,
-                ground: Ground {
-                    rule: "masked-stays-masked".to_owned(),
-                    reason: "it would copy values of masked columns to where they are not masked"
-                        .to_owned(),
-                    hint: Some("leave the masked columns out of what is written".to_owned()),
-                    what: operation.to_string(),
-                },
-            };
-        }
         let redactor = Arc::new(self.redactor(&operation.lineages));
         Verdict::Permit(Obligations { redactor, rules })
     }
 
     fn policy_version(&self) -> &str {
         self.parts.policy.version()
+    }
+}
+
+fn laundering(operation: &Operation) -> Ground {
+    Ground {
+        rule: "masked-stays-masked".to_owned(),
+        reason: "it would copy values of masked columns to where they are not masked".to_owned(),
+        hint: Some("leave the masked columns out of what is written".to_owned()),
+        what: operation.to_string(),
     }
 }
 
