@@ -1,0 +1,204 @@
+//! Holding for a human, on the wire: who may decide, what an approval fits, and how a hold ends.
+
+use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::raw::{Message, RawClient, message};
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+fn client(arena: &Arena, name: &str) -> RawClient {
+    let token = arena.token(name).unwrap();
+    RawClient::log_in(arena.postgres, name, "shop", &token).unwrap()
+}
+
+fn send(client: &mut RawClient, sql: &str) {
+    client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+}
+
+/// Reads notices until one names the review.
+fn held(client: &mut RawClient) -> String {
+    let message = client.receive().unwrap().unwrap();
+    let shown = message.shown();
+    assert_eq!(message.tag, b'N', "not held: {shown}");
+    assert!(shown.contains("nothing has run yet"), "{shown}");
+    let start = shown.find("review rev_").unwrap() + "review ".len();
+    shown[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+fn rest(client: &mut RawClient) -> Vec<String> {
+    client.until(b'Z').unwrap().iter().map(Message::shown).collect()
+}
+
+fn review(arena: &Arena, arguments: &[&str]) -> (bool, String) {
+    let output = arena.portcullis(&[&["review", "--as"], arguments].concat()).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text.into_owned())
+}
+
+fn orders(arena: &Arena) -> u32 {
+    arena.truth("SELECT count(*) FROM orders").unwrap().parse().unwrap()
+}
+
+fn setup(review: &str) -> Setup {
+    let setup = Setup::agent_safe();
+    Setup { policy: format!("{}[review]\n{review}\n", setup.policy), ..setup }
+}
+
+#[test]
+fn holds_are_decided_by_other_people_and_bind_bytes() {
+    let mut arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = client(&arena, "claude");
+    let before = orders(&arena);
+
+    // Approved, once, by another person.
+    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    let first = held(&mut agent);
+    for (who, why) in [("claude", "only a person"), ("ana", "on your behalf")] {
+        let (decided, text) = review(&arena, &[who, "approve", &first]);
+        assert!(!decided && text.contains(why), "{who}: {text}");
+    }
+    let (shown, page) = review(&arena, &["bo", "show", &first]);
+    assert!(shown && page.contains("DELETE FROM orders WHERE id = 1"), "{page}");
+    assert!(page.contains("claude for ana") && page.contains("writes-need-review"), "{page}");
+    assert_eq!(orders(&arena), before, "it ran before anybody approved");
+    assert!(review(&arena, &["bo", "approve", &first]).0);
+    let answer = rest(&mut agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+    assert!(!review(&arena, &["bo", "approve", &first]).0, "a used review was approved again");
+
+    // The same again is a new question; rejected, with words for the caller.
+    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    let second = held(&mut agent);
+    assert_ne!(first, second);
+    assert!(review(&arena, &["bo", "reject", &second, "--reason", "not on a Friday"]).0);
+    let answer = rest(&mut agent);
+    assert!(answer[0].contains("42501") && answer[0].contains("not on a Friday"), "{answer:?}");
+
+    approval_fits_its_own_bytes_alone(&arena, &mut agent);
+    repeats_collapse(&arena, &mut agent);
+    parameters_are_bound(&arena, &mut agent);
+    takes_back(&arena, &mut agent);
+    transactions(&arena, &mut agent);
+    survives_a_restart(&mut arena, agent);
+}
+
+fn approval_fits_its_own_bytes_alone(arena: &Arena, agent: &mut RawClient) {
+    let mut other = client(arena, "claude");
+    send(agent, "DELETE FROM orders WHERE id = 2");
+    let review_a = held(agent);
+    send(&mut other, "DELETE FROM orders WHERE id = 3");
+    let review_b = held(&mut other);
+    assert_ne!(review_a, review_b);
+    assert!(review(arena, &["bo", "approve", &review_a]).0);
+    assert!(rest(agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 3").unwrap(), "1");
+    assert!(review(arena, &["bo", "reject", &review_b, "--reason", "no"]).0);
+    assert!(rest(&mut other)[0].contains("42501"));
+}
+
+fn repeats_collapse(arena: &Arena, agent: &mut RawClient) {
+    let mut other = client(arena, "claude");
+    send(agent, "DELETE FROM orders WHERE id = 4");
+    let one = held(agent);
+    send(&mut other, "DELETE FROM orders WHERE id = 4");
+    assert_eq!(held(&mut other), one, "a repeat asked twice");
+    assert!(review(arena, &["bo", "approve", &one]).0);
+    let answers = [rest(agent), rest(&mut other)].concat();
+    let ran = answers.iter().filter(|l| l.starts_with("C DELETE")).count();
+    assert_eq!(ran, 1, "one approval, one execution: {answers:?}");
+}
+
+fn parameters_are_bound(arena: &Arena, agent: &mut RawClient) {
+    let script = "Parse \"\" \"DELETE FROM orders WHERE id = $1\" 23\nBind \"\" \"\" \"5\"\nExecute \"\" 0\nSync\n";
+    // Preparing alone waits for nobody.
+    let prepared = portcullis_testkit::script::run(
+        agent,
+        "Parse \"d\" \"DELETE FROM orders WHERE id = $1\" 23\nDescribe S \"d\"\nSync\nuntil Z\n",
+    )
+    .unwrap();
+    assert!(prepared.starts_with("1\n") && prepared.contains("\nn\n"), "{prepared}");
+    portcullis_testkit::script::run(agent, script).unwrap();
+    let id = held(agent);
+    let (_, page) = review(arena, &["bo", "show", &id]);
+    assert!(page.contains("$1 = '5'"), "{page}");
+    assert!(review(arena, &["bo", "approve", &id]).0);
+    let answer = rest(agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+}
+
+fn cancel(arena: &Arena, key: &(u32, Vec<u8>)) {
+    let mut socket = TcpStream::connect(arena.postgres).unwrap();
+    let body = [&80_877_102u32.to_be_bytes()[..], &key.0.to_be_bytes(), &key.1].concat();
+    socket.write_all(&(body.len() as u32 + 4).to_be_bytes()).unwrap();
+    socket.write_all(&body).unwrap();
+}
+
+fn takes_back(arena: &Arena, agent: &mut RawClient) {
+    send(agent, "DELETE FROM orders WHERE id = 6");
+    let id = held(agent);
+    let key = agent.cancel_key.clone().unwrap();
+    cancel(arena, &(key.0, vec![0; key.1.len()]));
+    std::thread::sleep(Duration::from_millis(300));
+    cancel(arena, &key);
+    let answer = rest(agent);
+    assert!(answer[0].contains("57014") && answer[0].contains("withdrawn"), "{answer:?}");
+    assert!(!review(arena, &["bo", "approve", &id]).0, "a withdrawn review was approved");
+
+    let mut leaver = client(arena, "claude");
+    send(&mut leaver, "DELETE FROM orders WHERE id = 6");
+    let id = held(&mut leaver);
+    drop(leaver);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while review(arena, &["bo", "show", &id]).1.contains("pending") {
+        assert!(Instant::now() < deadline, "hanging up did not withdraw the review");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!review(arena, &["bo", "approve", &id]).0);
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 6").unwrap(), "1");
+}
+
+fn transactions(arena: &Arena, agent: &mut RawClient) {
+    agent.query("BEGIN").unwrap();
+    send(agent, "DELETE FROM orders WHERE id = 7");
+    let answer = rest(agent);
+    assert!(answer[0].contains("42501") && answer[0].contains("roll back"), "{answer:?}");
+    assert_eq!(answer.last().unwrap(), "Z E");
+    let start = answer[0].find("rev_").unwrap();
+    let id: String =
+        answer[0][start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    agent.query("ROLLBACK").unwrap();
+    assert!(review(arena, &["bo", "approve", &id]).0);
+    agent.query("BEGIN").unwrap();
+    send(agent, "DELETE FROM orders WHERE id = 7");
+    let answer = rest(agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+    agent.query("COMMIT").unwrap();
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 7").unwrap(), "0");
+}
+
+fn survives_a_restart(arena: &mut Arena, mut agent: RawClient) {
+    send(&mut agent, "DELETE FROM orders WHERE id = 8");
+    let id = held(&mut agent);
+    arena.kill_gateway().unwrap();
+    arena.start_gateway().unwrap();
+    let (listed, text) = review(arena, &["bo", "list"]);
+    assert!(listed && text.contains(&id), "{text}");
+    assert!(review(arena, &["bo", "approve", &id]).0);
+    let mut agent = client(arena, "claude");
+    send(&mut agent, "DELETE FROM orders WHERE id = 8");
+    let answer = rest(&mut agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+}
+
+#[test]
+fn an_unanswered_review_expires_and_says_so() {
+    let arena = Arena::start(&setup("expires = \"2s\"")).unwrap();
+    let mut agent = client(&arena, "claude");
+    send(&mut agent, "DELETE FROM orders WHERE id = 999");
+    held(&mut agent);
+    let answer = rest(&mut agent);
+    assert!(answer[0].contains("57014") && answer[0].contains("in time"), "{answer:?}");
+    assert_eq!(answer.last().unwrap(), "Z I");
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 999").unwrap(), "1");
+}
