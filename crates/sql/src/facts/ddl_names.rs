@@ -10,30 +10,55 @@ use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 pub(super) fn object_kind(word: i32) -> Option<ObjectKind> {
     use ObjectType as T;
     Some(match ObjectType::try_from(word).ok()? {
-        T::ObjectTable | T::ObjectView | T::ObjectMatview | T::ObjectForeignTable
-        | T::ObjectIndex | T::ObjectColumn | T::ObjectDefault | T::ObjectTabconstraint
-        | T::ObjectRule | T::ObjectPolicy | T::ObjectTrigger | T::ObjectStatisticExt => {
-            ObjectKind::Relation
-        }
+        T::ObjectTable
+        | T::ObjectView
+        | T::ObjectMatview
+        | T::ObjectForeignTable
+        | T::ObjectIndex
+        | T::ObjectColumn
+        | T::ObjectDefault
+        | T::ObjectTabconstraint
+        | T::ObjectRule
+        | T::ObjectPolicy
+        | T::ObjectTrigger
+        | T::ObjectStatisticExt => ObjectKind::Relation,
         T::ObjectSequence => ObjectKind::Sequence,
         T::ObjectFunction | T::ObjectProcedure | T::ObjectRoutine | T::ObjectAggregate => {
             ObjectKind::Routine
         }
-        T::ObjectType | T::ObjectDomain | T::ObjectDomconstraint | T::ObjectAttribute
-        | T::ObjectOperator | T::ObjectOpclass | T::ObjectOpfamily | T::ObjectAmop
-        | T::ObjectAmproc | T::ObjectCast | T::ObjectCollation | T::ObjectConversion => {
-            ObjectKind::Type
-        }
+        T::ObjectType
+        | T::ObjectDomain
+        | T::ObjectDomconstraint
+        | T::ObjectAttribute
+        | T::ObjectOperator
+        | T::ObjectOpclass
+        | T::ObjectOpfamily
+        | T::ObjectAmop
+        | T::ObjectAmproc
+        | T::ObjectCast
+        | T::ObjectCollation
+        | T::ObjectConversion => ObjectKind::Type,
         T::ObjectSchema => ObjectKind::Schema,
         T::ObjectDatabase => ObjectKind::Database,
         T::ObjectRole | T::ObjectDefacl => ObjectKind::Role,
         T::ObjectLargeobject => ObjectKind::LargeObject,
         T::ObjectParameterAcl => ObjectKind::Setting,
-        T::ObjectAccessMethod | T::ObjectEventTrigger | T::ObjectExtension | T::ObjectFdw
-        | T::ObjectForeignServer | T::ObjectLanguage | T::ObjectPublication
-        | T::ObjectPublicationNamespace | T::ObjectPublicationRel | T::ObjectSubscription
-        | T::ObjectTablespace | T::ObjectTransform | T::ObjectTsconfiguration
-        | T::ObjectTsdictionary | T::ObjectTsparser | T::ObjectTstemplate
+        T::ObjectAccessMethod
+        | T::ObjectEventTrigger
+        | T::ObjectExtension
+        | T::ObjectFdw
+        | T::ObjectForeignServer
+        | T::ObjectLanguage
+        | T::ObjectPublication
+        | T::ObjectPublicationNamespace
+        | T::ObjectPublicationRel
+        | T::ObjectSubscription
+        | T::ObjectTablespace
+        | T::ObjectTransform
+        | T::ObjectTsconfiguration
+        | T::ObjectTsdictionary
+        | T::ObjectTsparser
+        | T::ObjectTstemplate
         | T::ObjectUserMapping => ObjectKind::Extension,
         T::Undefined => return None,
     })

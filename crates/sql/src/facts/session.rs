@@ -28,7 +28,9 @@ impl Analyzer<'_> {
         };
         match TransactionStmtKind::try_from(s.kind) {
             Ok(Kind::TransStmtBegin) => control(self, TransactionChange::Begin, "begin"),
-            Ok(Kind::TransStmtStart) => control(self, TransactionChange::Begin, "start transaction"),
+            Ok(Kind::TransStmtStart) => {
+                control(self, TransactionChange::Begin, "start transaction")
+            }
             Ok(Kind::TransStmtCommit) => control(self, TransactionChange::Commit, "commit"),
             Ok(Kind::TransStmtRollback) => control(self, TransactionChange::Rollback, "rollback"),
             Ok(Kind::TransStmtSavepoint) => {

@@ -111,8 +111,7 @@ impl Analyzer<'_> {
                 ("load", None)
             }
             NodeEnum::TruncateStmt(s) => {
-                let cascade =
-                    s.behavior == pg_query::protobuf::DropBehavior::DropCascade as i32;
+                let cascade = s.behavior == pg_query::protobuf::DropBehavior::DropCascade as i32;
                 for node in &s.relations {
                     match node.node.as_ref() {
                         Some(NodeEnum::RangeVar(name)) => {
@@ -265,8 +264,7 @@ impl Analyzer<'_> {
     fn explained(&mut self, inner: &Statement, runs: bool) {
         for effect in &inner.effects {
             let mut effect = effect.clone();
-            let stored =
-                matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Sequence);
+            let stored = matches!(effect.object.kind, ObjectKind::Relation | ObjectKind::Sequence);
             let writes = matches!(
                 effect.verb,
                 Verb::Insert | Verb::Update | Verb::Delete | Verb::Truncate | Verb::Create
@@ -303,13 +301,13 @@ impl Analyzer<'_> {
             },
             _ => self.query_node(query)?,
         };
-        self.into_clause(into, &shape)?;
+        self.new_table(into, &shape)?;
         let view = s.objtype == pg_query::protobuf::ObjectType::ObjectMatview as i32;
         Ok((if view { "create materialized view" } else { "create table as" }, None))
     }
 
     /// The new table of `SELECT INTO` and `CREATE TABLE AS`.
-    pub(super) fn into_clause(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
+    pub(super) fn new_table(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
         let Some(name) = into.rel.as_ref() else {
             self.unreadable();
             return Ok(());

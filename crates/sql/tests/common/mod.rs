@@ -34,7 +34,14 @@ pub(crate) fn dump(rows: &Rows) -> String {
         .iter()
         .filter(|r| {
             let (oid, name) = (r[0].as_deref().unwrap(), r[2].as_deref().unwrap());
-            let few = ["pg_class", "pg_stats", "pg_stat_activity", "pg_settings", "tables"];
+            let few = [
+                "pg_class",
+                "pg_namespace",
+                "pg_stats",
+                "pg_stat_activity",
+                "pg_settings",
+                "tables",
+            ];
             oid.parse::<u32>().unwrap() >= 16_384 || few.contains(&name)
         })
         .map(|r| r[0].as_deref().unwrap())
@@ -129,7 +136,11 @@ fn origin(origin: &Origin, catalog: &Catalog) -> String {
         let column = relation.columns.iter().find(|k| k.number == c.column);
         format!("{}.{}", relation.name, column.map_or("*", |k| &k.name))
     };
-    if columns.is_empty() { "-".into() } else { columns.iter().map(name).collect::<Vec<_>>().join("+") }
+    if columns.is_empty() {
+        "-".into()
+    } else {
+        columns.iter().map(name).collect::<Vec<_>>().join("+")
+    }
 }
 
 fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
