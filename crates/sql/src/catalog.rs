@@ -284,6 +284,8 @@ pub struct Catalog {
     types: BTreeMap<Box<str>, Vec<Type>>,
     /// Types whose values are converted by code of users without being asked to.
     implicit_cast_types: HashSet<u32>,
+    /// Types, and arrays of them, of which making a value runs code of users.
+    coded_types: HashSet<u32>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
 }
 
@@ -401,6 +403,12 @@ impl Catalog {
     #[must_use]
     pub fn casts_implicitly(&self, type_oid: u32) -> bool {
         self.implicit_cast_types.contains(&type_oid)
+    }
+
+    /// True where making a value of the type (or of an array of it) runs code of users.
+    #[must_use]
+    pub fn runs_code(&self, type_oid: u32) -> bool {
+        self.coded_types.contains(&type_oid)
     }
 
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {

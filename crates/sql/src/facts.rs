@@ -27,13 +27,16 @@ use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange,
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Lineage, Origin};
-use scope::{Cte, Frame, Shape};
+use scope::{Cte, Frame, Shape, Watched};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// More effects than this in one statement and it is not read.
 const MAX_EFFECTS: usize = 4_000;
+
+/// More different flows than this in one statement are told as one that is untraced.
+const MAX_SINKS: usize = 256;
 
 /// The facts of every statement of a text. Call it on a thread with
 /// [`REQUIRED_STACK`](crate::parse::REQUIRED_STACK).
@@ -88,6 +91,8 @@ struct Analyzer<'c> {
     sinks: Vec<Origin>,
     user_code: bool,
     unresolved: bool,
+    /// Something was used that may show relations which are not named.
+    opaque: bool,
     /// An earlier statement of the text may have changed definitions.
     stale: bool,
     /// The queries around the current place, outermost first.
@@ -96,6 +101,8 @@ struct Analyzer<'c> {
     ctes: Vec<Cte>,
     /// The views being looked through.
     views: Vec<u32>,
+    /// The table being changed, while its condition is looked at.
+    watched: Option<Watched>,
     names: NameChange,
     transaction: TransactionChange,
     copy: Option<Copy>,
@@ -114,10 +121,12 @@ impl<'c> Analyzer<'c> {
             sinks: Vec::new(),
             user_code: false,
             unresolved: false,
+            opaque: false,
             stale: false,
             frames: Vec::new(),
             ctes: Vec::new(),
             views: Vec::new(),
+            watched: None,
             names: NameChange::None,
             transaction: TransactionChange::None,
             copy: None,
@@ -180,6 +189,7 @@ impl<'c> Analyzer<'c> {
     /// Runs code of users or code whose reach is not known.
     fn execute(&mut self, object: Object) {
         self.user_code = true;
+        self.opaque = true;
         self.effect(Verb::Execute, object, Extent::Unknown, Certainty::Assumed);
     }
 
@@ -198,12 +208,9 @@ impl<'c> Analyzer<'c> {
         let constant = matches!(&origin, Origin::Columns(columns) if columns.is_empty());
         if !constant && !self.sinks.contains(&origin) {
             // Past this many, what exactly flows makes no difference any more.
-            if self.sinks.len() < 256 {
-                self.sinks.push(origin)
-            } else {
-                self.sinks.push(Origin::Untraced)
-            }
-            self.sinks.truncate(257);
+            let full = self.sinks.len() >= MAX_SINKS;
+            self.sinks.truncate(MAX_SINKS);
+            self.sinks.push(if full { Origin::Untraced } else { origin });
         }
     }
 
@@ -227,20 +234,7 @@ impl<'c> Analyzer<'c> {
         if self.stale {
             self.unresolved = true;
         }
-        let sinks = std::mem::take(&mut self.sinks);
-        let lineage = (shape.is_some() || !sinks.is_empty()).then(|| {
-            let outputs = match shape {
-                Some(shape) => shape.columns.map(|c| c.into_iter().map(|c| c.origin).collect()),
-                None => Some(Vec::new()),
-            };
-            Arc::new(Lineage {
-                outputs: self.trusted(outputs),
-                relations: std::mem::take(&mut self.relations).into_iter().collect(),
-                sinks,
-                user_code: self.user_code,
-                unresolved: self.unresolved,
-            })
-        });
+        let lineage = self.lineage(shape);
         self.seen.clear();
         Statement {
             kind: kind.into(),
@@ -252,12 +246,32 @@ impl<'c> Analyzer<'c> {
         }
     }
 
-    /// What came before may have renamed columns or replaced views under our feet.
-    fn trusted(&self, outputs: Option<Vec<Origin>>) -> Option<Vec<Origin>> {
-        if !self.stale {
-            return outputs;
+    /// Kept for every statement whose answer or error texts may show data.
+    fn lineage(&mut self, shape: Option<Shape>) -> Option<Arc<Lineage>> {
+        let mut sinks = std::mem::take(&mut self.sinks);
+        let silent = shape.is_none() && sinks.is_empty() && self.relations.is_empty();
+        if silent && !self.user_code && !self.unresolved {
+            return None;
         }
-        outputs.map(|all| all.iter().map(|_| Origin::Untraced).collect())
+        let mut outputs = match shape {
+            Some(shape) => shape.columns.map(|c| c.into_iter().map(|c| c.origin).collect()),
+            None => Some(Vec::new()),
+        };
+        if self.stale {
+            // What came before may have renamed columns or replaced views under our feet.
+            let all = outputs.iter_mut().flatten().chain(&mut sinks);
+            all.for_each(|origin: &mut Origin| *origin = Origin::Untraced);
+        }
+        let untraced = outputs
+            .as_ref()
+            .is_none_or(|all| all.iter().chain(&sinks).any(|o| *o == Origin::Untraced));
+        Some(Arc::new(Lineage {
+            outputs,
+            relations: std::mem::take(&mut self.relations).into_iter().collect(),
+            sinks,
+            user_code: self.user_code,
+            unresolved: self.unresolved || self.opaque && untraced,
+        }))
     }
 
     fn unreadable_statement(&mut self) -> Statement {
@@ -275,6 +289,3 @@ impl<'c> Analyzer<'c> {
         statement
     }
 }
-
-#[cfg(test)]
-mod tests;

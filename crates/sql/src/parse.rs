@@ -89,3 +89,34 @@ pub fn fingerprint(text: &str, limits: &Limits) -> Result<u64, Unreadable> {
         Err(error) => Err(Unreadable::Syntax { message: error.to_string(), at: None }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(sql: &str) -> u64 {
+        fingerprint(sql, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn one_shape_whatever_the_values() {
+        assert_eq!(shape("SELECT a FROM t WHERE b = 1"), shape("select a from t where b = 'x'"));
+        assert_eq!(shape("SELECT a FROM t WHERE b = $1"), shape("SELECT a FROM t WHERE b = 2"));
+    }
+
+    #[test]
+    fn another_relation_is_another_shape() {
+        let base = shape("DELETE FROM t WHERE id = 1");
+        assert_ne!(base, shape("DELETE FROM s.t WHERE id = 1"));
+        assert_ne!(base, shape("DELETE FROM t WHERE other = 1"));
+        assert_ne!(shape("SELECT 1 FROM t_2023"), shape("SELECT 1 FROM t_2024"));
+        assert_ne!(shape("SELECT 1 FROM a x"), shape("SELECT 1 FROM b x"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        assert_eq!(text(b"SELECT '\xff'"), Err(Unreadable::Encoding));
+        assert_eq!(text(b"SELECT 1\0; DROP TABLE x"), Err(Unreadable::Encoding));
+        assert_eq!(text("SELECT 'é'".as_bytes()), Ok("SELECT 'é'"));
+    }
+}

@@ -1,5 +1,6 @@
 //! What statements come out as.
 
+#[cfg(test)]
 mod common;
 
 #[test]

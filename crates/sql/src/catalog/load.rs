@@ -93,7 +93,8 @@ pub const QUERIES: &[&str] = &[
                  AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
                                       'pg_catalog.pg_operator'::pg_catalog.regclass) \
                  AND d.refobjid >= 16384 \
-                WHERE k.contypid = t.oid)) \
+                WHERE k.contypid = t.oid)), \
+            t.typarray \
      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
      WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' ORDER BY t.oid",
     // 10: casts by functions of users
@@ -104,11 +105,10 @@ pub const QUERIES: &[&str] = &[
           AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY k.oid",
     // 11: partitions and inheritance
     "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2",
-    // 12: foreign keys that act on their child
+    // 12: foreign keys
     "SELECT DISTINCT confrelid, conrelid, confdeltype, confupdtype, \
             pg_catalog.array_to_string(confkey, ' ') \
-     FROM pg_catalog.pg_constraint WHERE contype = 'f' \
-       AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d')) ORDER BY 1, 2",
+     FROM pg_catalog.pg_constraint WHERE contype = 'f' ORDER BY 1, 2, 5",
     // 13: triggers of users
     "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname \
      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
@@ -194,6 +194,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         operators: HashMap::new(),
         types: BTreeMap::new(),
         implicit_cast_types: HashSet::new(),
+        coded_types: HashSet::new(),
         views: Mutex::default(),
     }
 }
@@ -321,7 +322,8 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
     let mut by_cast: HashSet<u32> = HashSet::new();
     for row in rows(all, 10) {
         let ends: [u32; 2] = [row.number(0)?, row.number(1)?];
-        by_cast.extend(ends);
+        // Only the way to its target uses the cast.
+        by_cast.extend(ends.last());
         if row.flag(2)? {
             catalog.implicit_cast_types.extend(ends);
         }
@@ -333,6 +335,9 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
             schema: row.text(1)?.into(),
             user_code: row.flag(3)? || by_cast.contains(&oid),
         };
+        if found.user_code {
+            catalog.coded_types.extend([oid, row.number(4)?]);
+        }
         catalog.types.entry(row.text(2)?.into()).or_default().push(found);
     }
     Ok(())

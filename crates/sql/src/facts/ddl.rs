@@ -5,8 +5,8 @@ use super::utility::Facts;
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CreateStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType, Node, ObjectType, RangeVar,
-    RenameStmt, RoleSpec, ViewStmt,
+    AlterTableStmt, AlterTableType, CreateStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType,
+    Node, ObjectType, RangeVar, RenameStmt, RoleSpec, ViewStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 
@@ -140,22 +140,23 @@ impl Analyzer<'_> {
         Ok(match kind {
             NodeEnum::AlterTableStmt(s) => {
                 self.define_named(Verb::Alter, s.relation.as_ref(), Extent::All);
+                self.dropped_columns(s);
                 self.user_code = true;
-                ("alter table", None)
+                (tag("alter", s.objtype), None)
             }
             NodeEnum::RenameStmt(s) => self.rename_object(s),
             NodeEnum::AlterObjectSchemaStmt(s) => {
                 self.alter(s.object_type, s.relation.as_ref(), s.object.as_deref());
-                ("alter", None)
+                (tag("alter", s.object_type), None)
             }
             NodeEnum::AlterOwnerStmt(s) => {
                 self.alter(s.object_type, s.relation.as_ref(), s.object.as_deref());
                 self.role(Verb::Grant, s.newowner.as_ref());
-                ("alter", None)
+                (tag("alter", s.object_type), None)
             }
             NodeEnum::AlterObjectDependsStmt(s) => {
                 self.alter(s.object_type, s.relation.as_ref(), s.object.as_deref());
-                ("alter", None)
+                (tag("alter", s.object_type), None)
             }
             NodeEnum::AlterSeqStmt(s) => {
                 self.define_named(Verb::Alter, s.sequence.as_ref(), Extent::All);
@@ -372,6 +373,42 @@ impl Analyzer<'_> {
         self.push(Effect::resolved(verb, object, Extent::All));
     }
 
+    /// Dropping a column destroys what is in it.
+    fn dropped_columns(&mut self, s: &AlterTableStmt) {
+        let Some(name) = s.relation.as_ref() else { return };
+        for node in &s.cmds {
+            let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else {
+                self.unreadable();
+                continue;
+            };
+            // Attaching, detaching and inheriting changes the other table too.
+            match cmd.def.as_deref().and_then(|d| d.node.as_ref()) {
+                Some(NodeEnum::PartitionCmd(p)) if p.name.is_some() => {
+                    self.define_named(Verb::Alter, p.name.as_ref(), Extent::All);
+                }
+                Some(NodeEnum::RangeVar(other)) => {
+                    self.define_named(Verb::Alter, Some(other), Extent::All);
+                }
+                _ => {}
+            }
+            if cmd.subtype != AlterTableType::AtDropColumn as i32 {
+                continue;
+            }
+            let relation = self.new_relation(name);
+            let candidates = self.candidates(name);
+            let mut objects: Vec<Object> =
+                candidates.iter().map(|r| self.relation_object(r)).collect();
+            if objects.is_empty() {
+                objects.push(relation);
+            }
+            for mut object in objects {
+                object.kind = ObjectKind::Column;
+                object.path.push(cmd.name.as_str().into());
+                self.effect(Verb::Drop, object, Extent::All, Certainty::Resolved);
+            }
+        }
+    }
+
     fn create_table(&mut self, s: &CreateStmt) -> Facts {
         match s.relation.as_ref() {
             Some(name) => {
@@ -463,7 +500,7 @@ impl Analyzer<'_> {
                 }
             },
         }
-        ("alter", None)
+        (tag("alter", s.rename_type), None)
     }
 
     fn drop_objects(&mut self, s: &DropStmt) -> Facts {
@@ -475,15 +512,7 @@ impl Analyzer<'_> {
             let object = self.object(ObjectKind::Database, []);
             self.effect(Verb::Drop, object, Extent::Unknown, Certainty::Assumed);
         }
-        let kind = match ObjectType::try_from(s.remove_type) {
-            Ok(ObjectType::ObjectTable) => "drop table",
-            Ok(ObjectType::ObjectView) => "drop view",
-            Ok(ObjectType::ObjectIndex) => "drop index",
-            Ok(ObjectType::ObjectFunction) => "drop function",
-            Ok(ObjectType::ObjectSchema) => "drop schema",
-            _ => "drop",
-        };
-        (kind, None)
+        (tag("drop", s.remove_type), None)
     }
 
     fn grant(&mut self, s: &GrantStmt) -> Facts {
@@ -539,5 +568,52 @@ impl Analyzer<'_> {
         let lower = name.filter(|n| !n.is_empty()).map(str::to_ascii_lowercase);
         let object = Object::new(ObjectKind::Setting, lower.as_deref());
         self.push(Effect::resolved(Verb::Alter, object, Extent::One));
+    }
+}
+
+/// The server's command tag, in lower case, for `ALTER` and `DROP` of a kind of thing.
+fn tag(verb: &'static str, word: i32) -> &'static str {
+    use ObjectType as T;
+    let word = ObjectType::try_from(word).unwrap_or_default();
+    match (verb, word) {
+        ("alter", T::ObjectTable | T::ObjectColumn | T::ObjectTabconstraint) => "alter table",
+        ("alter", T::ObjectView) => "alter view",
+        ("alter", T::ObjectMatview) => "alter materialized view",
+        ("alter", T::ObjectForeignTable) => "alter foreign table",
+        ("alter", T::ObjectIndex) => "alter index",
+        ("alter", T::ObjectSequence) => "alter sequence",
+        ("alter", T::ObjectFunction) => "alter function",
+        ("alter", T::ObjectProcedure) => "alter procedure",
+        ("alter", T::ObjectRoutine) => "alter routine",
+        ("alter", T::ObjectAggregate) => "alter aggregate",
+        ("alter", T::ObjectSchema) => "alter schema",
+        ("alter", T::ObjectDatabase) => "alter database",
+        ("alter", T::ObjectRole) => "alter role",
+        ("alter", T::ObjectType) => "alter type",
+        ("alter", T::ObjectDomain) => "alter domain",
+        ("alter", T::ObjectTrigger) => "alter trigger",
+        ("alter", T::ObjectRule) => "alter rule",
+        ("alter", T::ObjectPolicy) => "alter policy",
+        ("alter", T::ObjectExtension) => "alter extension",
+        ("drop", T::ObjectTable) => "drop table",
+        ("drop", T::ObjectView) => "drop view",
+        ("drop", T::ObjectMatview) => "drop materialized view",
+        ("drop", T::ObjectForeignTable) => "drop foreign table",
+        ("drop", T::ObjectIndex) => "drop index",
+        ("drop", T::ObjectSequence) => "drop sequence",
+        ("drop", T::ObjectFunction) => "drop function",
+        ("drop", T::ObjectProcedure) => "drop procedure",
+        ("drop", T::ObjectRoutine) => "drop routine",
+        ("drop", T::ObjectAggregate) => "drop aggregate",
+        ("drop", T::ObjectSchema) => "drop schema",
+        ("drop", T::ObjectDatabase) => "drop database",
+        ("drop", T::ObjectRole) => "drop role",
+        ("drop", T::ObjectType) => "drop type",
+        ("drop", T::ObjectDomain) => "drop domain",
+        ("drop", T::ObjectTrigger) => "drop trigger",
+        ("drop", T::ObjectRule) => "drop rule",
+        ("drop", T::ObjectPolicy) => "drop policy",
+        ("drop", T::ObjectExtension) => "drop extension",
+        _ => verb,
     }
 }

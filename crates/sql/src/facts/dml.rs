@@ -3,7 +3,7 @@
 
 use super::names::string;
 use super::resolve::Candidates;
-use super::scope::{Frame, Item, OutCol, Shape, Table, add, nothing};
+use super::scope::{Frame, Item, OutCol, Shape, Table, Watched, add, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -49,6 +49,29 @@ impl<'c> Analyzer<'c> {
             frame.item.append(Item::table(table.clone()));
         }
         Ok(Some((candidates, table)))
+    }
+
+    /// The condition of a change, and how much it lets through.
+    fn condition(
+        &mut self,
+        condition: Option<&Node>,
+        target: &Option<(Candidates<'c>, Table)>,
+    ) -> Result<Extent> {
+        let outer = self.watched.take();
+        self.watched = target.as_ref().map(|(_, table)| Watched {
+            frame: self.frames.len().saturating_sub(1),
+            table: table.clone(),
+            used: false,
+        });
+        let looked = self.optional(condition);
+        let used = std::mem::replace(&mut self.watched, outer).is_some_and(|w| w.used);
+        looked?;
+        Ok(match condition {
+            Some(node) if is_current_of(node) => Extent::One,
+            // One that does not look at the rows lets all of them through, or none.
+            Some(node) if is_false(node) || used && !holds_always(node, 64) => Extent::Some,
+            _ => Extent::All,
+        })
     }
 
     pub(super) fn insert(&mut self, insert: &InsertStmt) -> Result<Shape> {
@@ -151,13 +174,12 @@ impl<'c> Analyzer<'c> {
         let scope = self.ctes.len();
         self.with(update.with_clause.as_ref())?;
         let target = self.open_target(update.relation.as_ref())?;
-        self.from_clause(&update.from_clause, Extent::Some)?;
+        self.put_from(&update.from_clause, Extent::Some)?;
         let mut assigned = Assigned::default();
         self.assignments(&update.target_list, &mut assigned)?;
-        self.optional(update.where_clause.as_deref())?;
+        let extent = self.condition(update.where_clause.as_deref(), &target)?;
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, update.relation.as_ref()) {
-            let extent = extent_of(update.where_clause.as_deref());
             let columns = set_columns(&update.target_list);
             self.write(Verb::Update, name, &candidates, extent, columns.as_deref())?;
             let returning = update.returning_clause.as_ref();
@@ -172,11 +194,10 @@ impl<'c> Analyzer<'c> {
         let scope = self.ctes.len();
         self.with(delete.with_clause.as_ref())?;
         let target = self.open_target(delete.relation.as_ref())?;
-        self.from_clause(&delete.using_clause, Extent::Some)?;
-        self.optional(delete.where_clause.as_deref())?;
+        self.put_from(&delete.using_clause, Extent::Some)?;
+        let extent = self.condition(delete.where_clause.as_deref(), &target)?;
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, delete.relation.as_ref()) {
-            let extent = extent_of(delete.where_clause.as_deref());
             self.write(Verb::Delete, name, &candidates, extent, None)?;
             let returning = delete.returning_clause.as_ref();
             let assigned = Assigned::default();
@@ -192,7 +213,7 @@ impl<'c> Analyzer<'c> {
         self.with(merge.with_clause.as_ref())?;
         let target = self.open_target(merge.relation.as_ref())?;
         if let Some(source) = merge.source_relation.as_deref() {
-            let item = self.from_item(source, Extent::Some)?;
+            let item = self.range_item(source, Extent::Some)?;
             if let Some(frame) = self.frames.last_mut() {
                 frame.item.append(item);
             }
@@ -204,7 +225,7 @@ impl<'c> Analyzer<'c> {
             for node in &merge.merge_when_clauses {
                 match node.node.as_ref() {
                     Some(NodeEnum::MergeWhenClause(when)) => {
-                        self.merge_when(when, name, &candidates, &table, &mut assigned)?;
+                        self.merge_when(when, name, &candidates, &mut assigned)?;
                     }
                     _ => {
                         self.unreadable();
@@ -229,7 +250,6 @@ impl<'c> Analyzer<'c> {
         when: &MergeWhenClause,
         name: &RangeVar,
         candidates: &Candidates<'c>,
-        table: &Table,
         assigned: &mut Assigned,
     ) -> Result<()> {
         self.optional(when.condition.as_deref())?;
@@ -250,7 +270,6 @@ impl<'c> Analyzer<'c> {
                 let origin = self.all(&when.values)?;
                 self.sink(origin.clone());
                 assigned.to(None, &origin);
-                let _ = table;
             }
             _ => {
                 self.unreadable();
@@ -390,18 +409,17 @@ fn insert_extent(insert: &InsertStmt) -> Extent {
     }
 }
 
-/// How much a change with this condition touches: without one, or with one that does not look at
-/// the rows, everything.
-pub(super) fn extent_of(condition: Option<&Node>) -> Extent {
-    match condition {
-        Some(node) if is_current_of(node) => Extent::One,
-        Some(node) if !holds_always(node, 64) => Extent::Some,
-        _ => Extent::All,
-    }
-}
-
 fn is_current_of(node: &Node) -> bool {
     matches!(node.node, Some(NodeEnum::CurrentOfExpr(_)))
+}
+
+fn is_false(node: &Node) -> bool {
+    match node.node.as_ref() {
+        Some(NodeEnum::AConst(c)) => {
+            c.isnull || matches!(&c.val, Some(a_const::Val::Boolval(b)) if !b.boolval)
+        }
+        _ => false,
+    }
 }
 
 /// True for a condition that holds for every row, as far as that can be seen without a server:
@@ -411,10 +429,7 @@ fn holds_always(node: &Node, depth: usize) -> bool {
         return false;
     }
     match node.node.as_ref() {
-        Some(NodeEnum::AConst(c)) => match &c.val {
-            Some(a_const::Val::Boolval(b)) => b.boolval,
-            _ => !c.isnull,
-        },
+        Some(NodeEnum::AConst(_)) => !is_false(node),
         Some(NodeEnum::BoolExpr(e)) => match BoolExprType::try_from(e.boolop) {
             Ok(BoolExprType::AndExpr) => e.args.iter().all(|a| holds_always(a, depth - 1)),
             Ok(BoolExprType::OrExpr) => e.args.iter().any(|a| holds_always(a, depth - 1)),
@@ -427,10 +442,6 @@ fn holds_always(node: &Node, depth: usize) -> bool {
             };
             same && matches!(e.name.last().and_then(string), Some("=" | "<=" | ">="))
                 || is_constant(node, depth - 1)
-        }
-        Some(NodeEnum::NullTest(e)) => {
-            // A row's own fields are never asked: a key column is never null.
-            e.arg.as_deref().is_some_and(|a| is_constant(a, depth - 1))
         }
         _ => is_constant(node, depth - 1),
     }

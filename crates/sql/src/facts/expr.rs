@@ -172,15 +172,24 @@ impl Analyzer<'_> {
 
     /// `(t).field`, where `t` may be a table's row or a column of that name.
     fn field_of_row(&mut self, table: &str, field: &str, whole: &Origin) -> Result<Origin> {
-        let by_column = self
-            .frames
-            .iter()
-            .any(|f| f.item.columns.iter().any(|c| c.name.as_deref() == Some(table)));
-        if by_column {
+        if self.is_column(table) {
             return self.field(field, whole.clone());
         }
         let named = self.find_qualified(table, field)?;
         self.named(named, field)
+    }
+
+    fn is_column(&self, name: &str) -> bool {
+        let named = |f: &super::scope::Frame| {
+            f.item.columns.iter().any(|c| c.name.as_deref() == Some(name))
+        };
+        self.frames.iter().any(named)
+    }
+
+    /// The table of `(t).…`, where that is certainly a table's row.
+    pub(super) fn row_name<'n>(&mut self, e: &'n AIndirection) -> Option<&'n str> {
+        let name = bare_name(e.arg.as_deref()?)?;
+        (!self.is_column(name) && !self.find_tables(name).is_empty()).then_some(name)
     }
 
     /// A field of a composite value, or a function called on it.

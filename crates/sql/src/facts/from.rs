@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 impl Analyzer<'_> {
     /// Puts every item of a `FROM` clause in the scope of the current query.
-    pub(super) fn from_clause(&mut self, items: &[Node], extent: Extent) -> Result<()> {
+    pub(super) fn put_from(&mut self, items: &[Node], extent: Extent) -> Result<()> {
         for node in items {
-            let item = self.from_item(node, extent)?;
+            let item = self.range_item(node, extent)?;
             self.charge(item.columns.len() / 4)?;
             match self.frames.last_mut() {
                 Some(frame) => frame.item.append(item),
@@ -26,7 +26,7 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    pub(super) fn from_item(&mut self, node: &Node, extent: Extent) -> Result<Item> {
+    pub(super) fn range_item(&mut self, node: &Node, extent: Extent) -> Result<Item> {
         self.nested(|a| match node.node.as_ref() {
             Some(NodeEnum::RangeVar(name)) => a.range_var(name, extent).map(Item::table),
             Some(NodeEnum::RangeSubselect(sub)) => a.subselect(sub),
@@ -36,7 +36,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::JsonTable(table)) => a.json_table(table),
             Some(NodeEnum::RangeTableSample(sample)) => {
                 let item = match sample.relation.as_deref() {
-                    Some(relation) => a.from_item(relation, Extent::Some)?,
+                    Some(relation) => a.range_item(relation, Extent::Some)?,
                     None => Item::default(),
                 };
                 // The method is a function of the server or of an extension.
@@ -83,9 +83,9 @@ impl Analyzer<'_> {
             self.unreadable();
             return Ok(unknown_item());
         };
-        let left = self.from_item(left, extent)?;
+        let left = self.range_item(left, extent)?;
         // The right side sees the left one, if it is LATERAL.
-        let right = self.beside(left.clone(), |a| a.from_item(right, extent))?;
+        let right = self.beside(left.clone(), |a| a.range_item(right, extent))?;
         let mut both = left.clone();
         both.append(right.clone());
         self.charge(both.columns.len() / 4)?;

@@ -38,18 +38,17 @@ enum Reach {
 /// manual, sections "System Administration Functions", "Sequence Manipulation Functions",
 /// "Delay Execution", "XML Functions"; chapter 33 "Large Objects".
 fn reach(name: &str) -> Option<Reach> {
-    use ObjectKind::{Backend, Channel, Connection, File, LargeObject, Lock, Sequence};
-    use Verb::{Control, Create, Delete, Read, TransferIn, Update};
+    reach_of_storage(name).or_else(|| reach_of_server(name)).or_else(|| reach_of_code(name))
+}
+
+/// Files, large objects and sequences.
+fn reach_of_storage(name: &str) -> Option<Reach> {
+    use ObjectKind::{File, LargeObject, Sequence};
+    use Verb::{Create, Delete, Read, TransferIn, Update};
     Some(match name {
-        "pg_read_file"
-        | "pg_read_file_old"
-        | "pg_read_file_all"
-        | "pg_read_binary_file"
-        | "pg_read_file_off_len"
-        | "pg_read_file_off_len_missing"
-        | "pg_read_file_all_missing"
-        | "pg_read_binary_file_off_len"
-        | "pg_read_binary_file_all" => Reach::Shows(TransferIn, File),
+        _ if name.starts_with("pg_read_file") || name.starts_with("pg_read_binary_file") => {
+            Reach::Shows(TransferIn, File)
+        }
         "pg_stat_file" | "pg_current_logfile" => Reach::Shows(Read, File),
         _ if name.starts_with("pg_ls_") => Reach::Shows(Read, File),
         "lo_import" => Reach::ImportFile,
@@ -61,72 +60,83 @@ fn reach(name: &str) -> Option<Reach> {
         "lo_put" | "lowrite" | "lo_truncate" | "lo_truncate64" => Reach::Does(Update, LargeObject),
         "lo_unlink" => Reach::Does(Delete, LargeObject),
         "nextval" | "setval" => Reach::Does(Update, Sequence),
-        "pg_terminate_backend" | "pg_cancel_backend" | "pg_log_backend_memory_contexts" => {
-            Reach::Does(Control, Backend)
-        }
-        "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Reach::Does(Control, Backend),
+        _ => return None,
+    })
+}
+
+/// Settings, locks, channels, other sessions, and the server as a whole.
+fn reach_of_server(name: &str) -> Option<Reach> {
+    use ObjectKind::{Backend, Channel, Connection, Lock};
+    use Verb::Control;
+    Some(match name {
+        "set_config" => Reach::Setting,
+        "pg_notify" => Reach::Does(Control, Channel),
+        "pg_terminate_backend"
+        | "pg_cancel_backend"
+        | "pg_log_backend_memory_contexts"
+        | "pg_sleep"
+        | "pg_sleep_for"
+        | "pg_sleep_until" => Reach::Does(Control, Backend),
         _ if name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_") => {
             Reach::Does(Control, Lock)
         }
-        "set_config" => Reach::Setting,
-        "pg_notify" => Reach::Does(Control, Channel),
         "pg_logical_slot_get_changes"
         | "pg_logical_slot_get_binary_changes"
         | "pg_logical_slot_peek_changes"
         | "pg_logical_slot_peek_binary_changes" => Reach::Changes,
-        "pg_reload_conf"
-        | "pg_rotate_logfile"
-        | "pg_rotate_logfile_old"
-        | "pg_switch_wal"
-        | "pg_create_restore_point"
-        | "pg_start_backup"
-        | "pg_stop_backup"
-        | "pg_backup_start"
-        | "pg_backup_stop"
-        | "pg_promote"
-        | "pg_wal_replay_pause"
-        | "pg_wal_replay_resume"
-        | "pg_create_physical_replication_slot"
-        | "pg_create_logical_replication_slot"
-        | "pg_copy_physical_replication_slot"
-        | "pg_copy_logical_replication_slot"
-        | "pg_drop_replication_slot"
-        | "pg_replication_slot_advance"
-        | "pg_sync_replication_slots"
-        | "pg_logical_emit_message"
-        | "pg_import_system_collations"
-        | "pg_export_snapshot"
-        | "pg_log_standby_snapshot"
-        | "pg_stat_force_next_flush"
-        | "brin_summarize_new_values"
-        | "brin_summarize_range"
-        | "brin_desummarize_range"
-        | "gin_clean_pending_list"
-        | "pg_clear_relation_stats"
-        | "pg_restore_relation_stats"
-        | "pg_clear_attribute_stats"
-        | "pg_restore_attribute_stats" => Reach::Does(Control, Connection),
-        _ if name.starts_with("pg_replication_origin_")
-            || name.starts_with("pg_stat_reset")
-            || name.starts_with("binary_upgrade_") =>
-        {
-            Reach::Does(Control, Connection)
+        _ if controls_server(name) => Reach::Does(Control, Connection),
+        _ => return None,
+    })
+}
+
+/// Administration of the server: configuration, log, replication, backup, statistics.
+fn controls_server(name: &str) -> bool {
+    const PREFIXES: &[&str] =
+        &["pg_replication_origin_", "pg_stat_reset", "binary_upgrade_", "pg_rotate_logfile"];
+    PREFIXES.iter().any(|p| name.starts_with(p))
+        || matches!(
+            name,
+            "pg_reload_conf"
+                | "pg_switch_wal"
+                | "pg_create_restore_point"
+                | "pg_start_backup"
+                | "pg_stop_backup"
+                | "pg_backup_start"
+                | "pg_backup_stop"
+                | "pg_promote"
+                | "pg_wal_replay_pause"
+                | "pg_wal_replay_resume"
+                | "pg_create_physical_replication_slot"
+                | "pg_create_logical_replication_slot"
+                | "pg_copy_physical_replication_slot"
+                | "pg_copy_logical_replication_slot"
+                | "pg_drop_replication_slot"
+                | "pg_replication_slot_advance"
+                | "pg_sync_replication_slots"
+                | "pg_logical_emit_message"
+                | "pg_import_system_collations"
+                | "pg_export_snapshot"
+                | "pg_log_standby_snapshot"
+                | "pg_stat_force_next_flush"
+                | "brin_summarize_new_values"
+                | "brin_summarize_range"
+                | "brin_desummarize_range"
+                | "gin_clean_pending_list"
+                | "pg_clear_relation_stats"
+                | "pg_restore_relation_stats"
+                | "pg_clear_attribute_stats"
+                | "pg_restore_attribute_stats"
+        )
+}
+
+/// Functions that run queries or functions, or show what cannot be traced.
+fn reach_of_code(name: &str) -> Option<Reach> {
+    const TO_XML: &[&str] = &["query_to_xml", "table_to_xml", "cursor_to_xml", "schema_to_xml"];
+    Some(match name {
+        _ if TO_XML.iter().any(|p| name.starts_with(p)) || name.starts_with("database_to_xml") => {
+            Reach::Dynamic
         }
-        "query_to_xml"
-        | "query_to_xmlschema"
-        | "query_to_xml_and_xmlschema"
-        | "table_to_xml"
-        | "table_to_xmlschema"
-        | "table_to_xml_and_xmlschema"
-        | "cursor_to_xml"
-        | "cursor_to_xmlschema"
-        | "schema_to_xml"
-        | "schema_to_xmlschema"
-        | "schema_to_xml_and_xmlschema"
-        | "database_to_xml"
-        | "database_to_xmlschema"
-        | "database_to_xml_and_xmlschema"
-        | "ts_stat" => Reach::Dynamic,
+        "ts_stat" => Reach::Dynamic,
         "pg_input_is_valid"
         | "pg_input_error_info"
         | "domain_in"
@@ -256,6 +266,11 @@ impl Analyzer<'_> {
         }
         let of_server = schema.is_none_or(crate::catalog::is_system_schema);
         let builtin = if of_server { self.catalog.builtin(name) } else { None };
+        // `EXTRACT` was `date_part` before PostgreSQL 14.
+        let builtin = match (builtin, schema, name) {
+            (None, Some("pg_catalog"), "extract") => self.catalog.builtin("date_part"),
+            (builtin, _, _) => builtin,
+        };
         let result = match builtin {
             Some(builtin) => {
                 let volatile = builtin.volatile;

@@ -1,13 +1,16 @@
 //! What a write does beyond its target: triggers, rules, cascades, partitions, and the tables
 //! behind a view.
 
-use super::resolve::Candidates;
+use super::resolve::{Candidates, MAX_CHILDREN};
 use super::{Analyzer, Result};
 use crate::catalog::{Reference, Relation, RelationKind, trigger_event};
 use pg_query::protobuf::RangeVar;
 use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
 use smallvec::SmallVec;
 use std::collections::HashSet;
+
+/// Partitions of which triggers and rules are looked at.
+const MAX_FOLLOWED: usize = 100_000;
 
 /// A write that is being followed.
 struct Trail {
@@ -52,10 +55,12 @@ impl<'c> Analyzer<'c> {
         }
         if inherit {
             let mut children: SmallVec<[&Relation; 4]> = SmallVec::new();
-            self.descendants(relation, &mut children);
-            for child in children {
-                let object = self.relation_object(child);
-                self.effect(verb, object, Extent::Some, Certainty::Assumed);
+            self.descendants(relation, MAX_FOLLOWED, &mut children);
+            for (place, child) in children.into_iter().enumerate() {
+                if place < MAX_CHILDREN || child.schema != relation.schema {
+                    let object = self.relation_object(child);
+                    self.effect(verb, object, Extent::Some, Certainty::Assumed);
+                }
                 self.nested(|a| a.follow(verb, child, false, columns, trail))?;
             }
         }
@@ -84,6 +89,14 @@ impl<'c> Analyzer<'c> {
         for (schema, function) in code {
             let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
             self.execute(object);
+        }
+        if !matches!(verb, Verb::Delete | Verb::Truncate) {
+            let mut columns = relation.columns.iter();
+            if let Some(column) = columns.find(|c| self.catalog.runs_code(c.type_oid)) {
+                let path = [&*relation.schema, &*relation.name, &*column.name];
+                let object = self.object(ObjectKind::Type, path);
+                self.execute(object);
+            }
         }
         if relation.rules {
             let object =
@@ -143,10 +156,25 @@ impl<'c> Analyzer<'c> {
         cascade: bool,
     ) -> Result<()> {
         self.write(Verb::Truncate, name, candidates, Extent::All, None)?;
-        if cascade {
-            // Which tables follow is not all in the catalog: those without an action are not.
-            let object = self.object(ObjectKind::Database, []);
-            self.effect(Verb::Truncate, object, Extent::Unknown, Certainty::Assumed);
+        if !cascade {
+            return Ok(());
+        }
+        let mut seen: HashSet<u32> = HashSet::new();
+        let mut open: Vec<&Relation> = candidates.to_vec();
+        while let Some(next) = open.pop() {
+            for reference in &next.references {
+                let Some(child) = self.catalog.relation(reference.child) else {
+                    self.unresolved = true;
+                    continue;
+                };
+                if seen.insert(child.oid) {
+                    let object = self.relation_object(child);
+                    self.effect(Verb::Truncate, object, Extent::All, Certainty::Assumed);
+                    let mut trail = Trail { seen: HashSet::new() };
+                    self.follow(Verb::Truncate, child, true, None, &mut trail)?;
+                    open.push(child);
+                }
+            }
         }
         Ok(())
     }

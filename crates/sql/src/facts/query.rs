@@ -9,7 +9,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{
     CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt, SetOperation, WithClause,
 };
-use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use std::rc::Rc;
 
@@ -76,7 +76,7 @@ impl Analyzer<'_> {
         );
         let extent =
             if select.where_clause.is_some() || limited { Extent::Some } else { Extent::All };
-        self.from_clause(&select.from_clause, extent)?;
+        self.put_from(&select.from_clause, extent)?;
         if !select.values_lists.is_empty() {
             let shape = self.values(&select.values_lists)?;
             self.tail_clauses(select)?;
@@ -90,7 +90,7 @@ impl Analyzer<'_> {
         self.expressions(&select.group_clause)?;
         self.tail_clauses(select)?;
         if let Some(into) = select.into_clause.as_deref() {
-            self.into_clause(into, &shape)?;
+            self.new_table(into, &shape)?;
         }
         Ok(shape)
     }
@@ -116,10 +116,13 @@ impl Analyzer<'_> {
             .filter(|e| e.verb == Verb::Read && e.object.kind == ObjectKind::Relation)
             .map(|e| Object { kind: ObjectKind::Lock, path: e.object.path.clone() })
             .collect();
+        if read.is_empty() {
+            let object = self.object(ObjectKind::Lock, []);
+            self.effect(Verb::Control, object, Extent::Some, Certainty::Assumed);
+        }
         for object in read {
             self.effect(Verb::Control, object, Extent::Some, Certainty::Resolved);
         }
-        self.push(Effect::resolved(Verb::Control, self.object(ObjectKind::Lock, []), Extent::Some));
     }
 
     /// `VALUES`: each column comes from its place in every row.
@@ -204,6 +207,9 @@ impl Analyzer<'_> {
                 let star = field.indirection.last().and_then(|n| n.node.as_ref());
                 if !matches!(star, Some(NodeEnum::AStar(_))) {
                     return Ok(None);
+                }
+                if let (Some(table), 1) = (self.row_name(field), field.indirection.len()) {
+                    return Ok(Some(self.expand(Some(table))));
                 }
                 // As many columns as the row's type has, all of them from the row.
                 let origin = self.expr(value)?;

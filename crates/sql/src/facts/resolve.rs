@@ -8,6 +8,7 @@ use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use smallvec::SmallVec;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// More partitions than this are not named one by one: the parent stands for them.
@@ -149,7 +150,7 @@ impl<'c> Analyzer<'c> {
         };
         let mut relatives: SmallVec<[&Relation; 4]> = SmallVec::new();
         if inh {
-            self.descendants(relation, &mut relatives);
+            self.descendants(relation, MAX_CHILDREN, &mut relatives);
         }
         self.ancestors(relation, &mut relatives);
         self.charge(relatives.len() * count)?;
@@ -166,25 +167,28 @@ impl<'c> Analyzer<'c> {
             }
             if leaks_elsewhere(relation, &column.name) {
                 origin = Origin::Untraced;
+                self.opaque = true;
             }
             columns.push(OutCol { name: Some((&*column.name).into()), origin });
         }
         Ok(Shape::of(columns))
     }
 
-    /// Partitions and inheriting tables, all levels, up to [`MAX_CHILDREN`].
+    /// Partitions and inheriting tables, all levels, up to a limit.
     pub(super) fn descendants(
         &self,
         relation: &'c Relation,
+        limit: usize,
         into: &mut SmallVec<[&'c Relation; 4]>,
     ) {
         let mut open: Vec<&Relation> = vec![relation];
+        let mut seen: HashSet<u32> = HashSet::from([relation.oid]);
         while let Some(next) = open.pop() {
             for child in next.children.iter().filter_map(|oid| self.catalog.relation(*oid)) {
-                if into.len() >= MAX_CHILDREN {
+                if into.len() >= limit {
                     return;
                 }
-                if child.oid != relation.oid && !into.iter().any(|r| r.oid == child.oid) {
+                if seen.insert(child.oid) {
                     into.push(child);
                     open.push(child);
                 }

@@ -160,6 +160,15 @@ pub(super) struct Frame {
     pub(super) item: Item,
 }
 
+/// A table whose use in a condition is noted.
+pub(super) struct Watched {
+    /// The frame it is in.
+    pub(super) frame: usize,
+    pub(super) table: Table,
+    /// True once the condition looked at it.
+    pub(super) used: bool,
+}
+
 /// Columns that every table has (PostgreSQL manual, "System Columns"): they hold no data of users.
 fn is_system_column(name: &str) -> bool {
     matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
@@ -197,6 +206,20 @@ fn find(columns: &[OutCol], rest: Option<&Origin>, name: &str) -> Found {
     }
 }
 
+fn find_in(shape: &Shape, name: &str) -> Found {
+    find(shape.columns.as_deref().unwrap_or_default(), shape.rest.as_ref(), name)
+}
+
+/// Notes that something of the frame at `place` was looked at (`usize::MAX`: of any frame).
+fn note_use(watched: &mut Option<Watched>, place: usize, is_it: impl FnOnce(&Table) -> bool) {
+    if let Some(watched) = watched
+        && (place == watched.frame || place == usize::MAX)
+        && is_it(&watched.table)
+    {
+        watched.used = true;
+    }
+}
+
 /// What a qualified or unqualified column name turned out to be.
 pub(super) enum Named {
     /// A column or a row.
@@ -212,11 +235,14 @@ impl Analyzer<'_> {
         let mut maybe: Option<Origin> = None;
         let mut scanned = 0;
         let mut result = None;
-        for frame in self.frames.iter().rev() {
+        for (place, frame) in self.frames.iter().enumerate().rev() {
             let item = &frame.item;
             scanned += item.columns.len();
             match find(&item.columns, item.rest.as_ref(), name) {
                 Found::Yes(origin) => {
+                    note_use(&mut self.watched, place, |table| {
+                        !matches!(find_in(&table.shape, name), Found::No)
+                    });
                     result = Some(origin);
                     break;
                 }
@@ -226,6 +252,9 @@ impl Analyzer<'_> {
                 },
                 Found::No => {}
             }
+        }
+        if result.is_none() && is_system_column(name) {
+            note_use(&mut self.watched, usize::MAX, |_| true);
         }
         // A name of a table stands for its row, but only where no column has it.
         if result.is_none() {
@@ -244,8 +273,8 @@ impl Analyzer<'_> {
     }
 
     /// The row of the nearest table of that name.
-    fn find_row(&self, name: &str) -> Option<Origin> {
-        for frame in self.frames.iter().rev() {
+    fn find_row(&mut self, name: &str) -> Option<Origin> {
+        for (place, frame) in self.frames.iter().enumerate().rev() {
             let mut found: Option<Origin> = None;
             for table in frame.item.tables.iter().filter(|t| *t.name == *name) {
                 let whole = table.whole();
@@ -255,6 +284,7 @@ impl Analyzer<'_> {
                 }
             }
             if found.is_some() {
+                note_use(&mut self.watched, place, |table| *table.name == *name);
                 return found;
             }
         }
@@ -262,11 +292,12 @@ impl Analyzer<'_> {
     }
 
     /// The nearest tables of that name (two of different schemas may share it).
-    pub(super) fn find_tables(&self, name: &str) -> SmallVec<[Table; 1]> {
-        for frame in self.frames.iter().rev() {
+    pub(super) fn find_tables(&mut self, name: &str) -> SmallVec<[Table; 1]> {
+        for (place, frame) in self.frames.iter().enumerate().rev() {
             let found: SmallVec<[Table; 1]> =
                 frame.item.tables.iter().filter(|t| *t.name == *name).cloned().collect();
             if !found.is_empty() {
+                note_use(&mut self.watched, place, |table| *table.name == *name);
                 return found;
             }
         }
@@ -284,9 +315,8 @@ impl Analyzer<'_> {
         let mut row = nothing();
         let mut open = false;
         for table in &tables {
-            let columns = table.shape.columns.as_deref().unwrap_or_default();
-            self.charge(columns.len() / 16)?;
-            let origin = match find(columns, table.shape.rest.as_ref(), column) {
+            self.charge(table.shape.columns.as_ref().map_or(0, Vec::len) / 16)?;
+            let origin = match find_in(&table.shape, column) {
                 Found::Yes(origin) => origin,
                 Found::Maybe(origin) => {
                     open = true;
@@ -303,7 +333,10 @@ impl Analyzer<'_> {
             }
         }
         Ok(match all {
-            Some(origin) if open => Named::CallOn(origin),
+            // What is not listed may be a column or a function: only users have the latter to hide.
+            Some(origin) if open && !self.catalog.functions_named(None, column).is_empty() => {
+                Named::CallOn(origin)
+            }
             Some(origin) => Named::Value(origin),
             None if is_system_column(column) => Named::Value(nothing()),
             None => Named::CallOn(row),

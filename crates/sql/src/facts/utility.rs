@@ -301,13 +301,13 @@ impl Analyzer<'_> {
             },
             _ => self.query_node(query)?,
         };
-        self.into_clause(into, &shape)?;
+        self.new_table(into, &shape)?;
         let view = s.objtype == pg_query::protobuf::ObjectType::ObjectMatview as i32;
         Ok((if view { "create materialized view" } else { "create table as" }, None))
     }
 
     /// The new table of `SELECT INTO` and `CREATE TABLE AS`.
-    pub(super) fn into_clause(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
+    pub(super) fn new_table(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
         let Some(name) = into.rel.as_ref() else {
             self.unreadable();
             return Ok(());

@@ -3,12 +3,15 @@
 use super::scope::{add, nothing, of_column};
 use super::{Analyzer, Result};
 use crate::catalog::{Relation, ViewFacts};
-use crate::parse::parse;
+use crate::parse::{Limits, parse};
 use portcullis_core::mask::Origin;
 use std::sync::Arc;
 
 /// Views of views deeper than this are not looked through.
 const MAX_VIEW_DEPTH: usize = 16;
+
+/// Levels of nesting in one view.
+const MAX_VIEW_NESTING: usize = 250;
 
 /// Longest definition of a view that is read.
 const MAX_VIEW_TEXT: usize = 128 << 10;
@@ -37,15 +40,19 @@ impl<'c> Analyzer<'c> {
     /// By analysing its definition; `None` on any trouble.
     fn read_view(&mut self, view: &'c Relation) -> Option<ViewFacts> {
         let body = view.view.as_ref()?;
-        let limits = crate::parse::Limits { text: MAX_VIEW_TEXT, statements: 1, ..self.limits };
+        // Not what is left of the caller's allowance: what is kept must not depend on the caller.
+        let limits = Limits {
+            text: MAX_VIEW_TEXT,
+            statements: 1,
+            depth: MAX_VIEW_NESTING,
+            ..Limits::default()
+        };
         let tree = parse(&body.text, &limits).ok()?;
         let select = tree.stmts.first()?.stmt.as_deref()?;
-        let mut inner = Analyzer::new(self.catalog, &limits, self.work);
-        inner.depth = self.depth;
+        let mut inner = Analyzer::new(self.catalog, &limits, limits.work);
         inner.views.clone_from(&self.views);
         inner.views.push(view.oid);
         let shape = inner.nested(|a| a.query_node(select));
-        self.work = inner.work;
         let columns = shape.ok()?.columns?;
         let usable = columns.len() == view.columns.len() && !inner.unresolved;
         usable.then(|| ViewFacts {

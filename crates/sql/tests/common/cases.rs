@@ -1,4 +1,1262 @@
-//! Statements and their facts.
+//! Statements and their facts, each line read and agreed with by a person.
+//!
+//! Facts read `kind: effects => (one origin per output column) sinks(…) code unresolved`. An effect
+//! reads `verb object extent`, with `?` where it is assumed and `??` where it is unreadable; an
+//! output column reads `-` where it depends on no column.
 
 /// `(statement, facts)`.
-pub(crate) const CASES: &[(&str, &str)] = &[];
+pub(crate) const CASES: &[(&str, &str)] = &[
+    ("SELECT 1", "select: control session: one => (-)"),
+    ("SELECT 'DROP TABLE customers'", "select: control session: one => (-)"),
+    ("SELECT $$DELETE FROM customers$$", "select: control session: one => (-)"),
+    (
+        "SELECT * FROM customers",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "SELECT id, email FROM customers WHERE id = 1",
+        "select: read public.customers => (customers.id | customers.email)",
+    ),
+    (
+        "SELECT/**/email/* x */FROM/**/customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT email AS id FROM customers", "select: read public.customers => (customers.email)"),
+    ("SELECT c FROM customers c", "select: read public.customers => (customers.*)"),
+    ("SELECT (c).email FROM customers c", "select: read public.customers => (customers.email)"),
+    ("SELECT (c.*)::text FROM customers c", "select: read public.customers => (customers.*)"),
+    (
+        "SELECT c.* FROM customers c",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    ("SELECT customers FROM customers", "select: read public.customers => (customers.*)"),
+    ("SELECT row_to_json(c) FROM customers c", "select: read public.customers => (customers.*)"),
+    ("SELECT to_jsonb(c.*) FROM customers c", "select: read public.customers => (customers.*)"),
+    ("SELECT json_agg(customers) FROM customers", "select: read public.customers => (customers.*)"),
+    ("SELECT email||'' AS x FROM customers", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT x FROM (SELECT email AS x FROM customers) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT y FROM (SELECT email FROM customers) s(y)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT s FROM (SELECT email AS x, id FROM customers) s",
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    (
+        "SELECT lower FROM (SELECT lower(email) FROM customers) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        r#"SELECT "?column?" FROM (SELECT email||'x' FROM customers) s"#,
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        r#"SELECT "case" FROM (SELECT CASE WHEN id=1 THEN email END FROM customers) s"#,
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    (
+        "SELECT email FROM customers JOIN (SELECT email FROM customers) b USING (email)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT b.email FROM notes n JOIN customers b ON true",
+        "select: read public.notes?, read archive.notes?, read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT * FROM notes NATURAL JOIN products",
+        "select: read public.notes?, read archive.notes?, read public.products => (products.id+notes.id+notes.id | notes.body+notes.body | products.title | products.price | products.title_size)",
+    ),
+    (
+        "SELECT * FROM orders JOIN customers USING (id)",
+        "select: read public.orders, read public.customers => (customers.id+orders.id | orders.customer_id | orders.product_id | orders.note | orders.status | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "SELECT j.email FROM (orders o JOIN customers c USING (id)) AS j",
+        "select: read public.orders, read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT u.id FROM orders o JOIN customers c USING (id) AS u",
+        "select: read public.orders, read public.customers => (customers.id+orders.id)",
+    ),
+    (
+        "SELECT (SELECT email FROM customers LIMIT 1)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT ARRAY(SELECT email FROM customers)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT EXISTS (SELECT 1 FROM customers WHERE email LIKE 'a%')",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT 'x' IN (SELECT email FROM customers)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT array_agg(email), count(*), count(email), max(id) FROM customers",
+        "select: read public.customers => (customers.email | - | - | customers.id)",
+    ),
+    (
+        "SELECT count(*) FILTER (WHERE email LIKE 'a%') FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT string_agg('x', ',' ORDER BY email) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT first_value(email) OVER (PARTITION BY name ORDER BY id) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT row_number() OVER w FROM customers WINDOW w AS (ORDER BY email)",
+        "select: read public.customers => (-)",
+    ),
+    (
+        "SELECT l.e FROM notes n, LATERAL (SELECT n.body || c.email AS e FROM customers c) l",
+        "select: read public.notes?, read archive.notes?, read public.customers => (customers.email+notes.body+notes.body)",
+    ),
+    (
+        "SELECT (SELECT s.e FROM (VALUES ('x')) h(email), (SELECT email AS e) s) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT json_build_object('a', email, 'b', id) FROM customers",
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    (
+        "SELECT JSON_OBJECT('a': email) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT JSON_QUERY(email, '$') FROM customers",
+        "select: read public.customers, execute routine:public.json_query unknown? => (UNTRACED) sinks(customers.email) code unresolved",
+    ),
+    (
+        "SELECT JSON_VALUE(email, '$.x') FROM customers",
+        "select: read public.customers, execute routine:public.json_query unknown? => (UNTRACED) sinks(customers.email) code unresolved",
+    ),
+    (
+        "SELECT * FROM XMLTABLE('/r' PASSING (SELECT email::xml FROM customers LIMIT 1) COLUMNS a text PATH 'a')",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT xmlelement(name a, xmlattributes(email AS b), id) FROM customers",
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    (
+        "SELECT CASE WHEN email = 'a' THEN 1 ELSE 0 END FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT coalesce(NULL, email), nullif(email, ''), greatest(email, 'a') FROM customers",
+        "select: read public.customers => (customers.email | customers.email | customers.email)",
+    ),
+    (
+        "SELECT email = 'x', email IS NULL, (email, id) FROM customers",
+        "select: read public.customers => (customers.email | customers.email | customers.id+customers.email)",
+    ),
+    ("SELECT ROW(c.*) FROM customers c", "select: read public.customers => (customers.*)"),
+    (
+        "SELECT (ROW(email, id)).f1 FROM customers",
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    (
+        "SELECT (ARRAY[email])[1] FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT id FROM customers ORDER BY email", "select: read public.customers => (customers.id)"),
+    (
+        "SELECT DISTINCT ON (email) id FROM customers",
+        "select: read public.customers => (customers.id)",
+    ),
+    (
+        "SELECT email AS e FROM customers ORDER BY e",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT name FROM customers GROUP BY name HAVING max(email) > 'a'",
+        "select: read public.customers => (customers.name)",
+    ),
+    (
+        "TABLE customers",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    ("VALUES (1, 'a'), (2, 'b')", "select: control session: one => (- | -)"),
+    (
+        "VALUES ((SELECT email FROM customers LIMIT 1), 1)",
+        "select: read public.customers => (customers.email | -)",
+    ),
+    (
+        "(SELECT email FROM customers) UNION SELECT body FROM notes",
+        "select: read public.customers, read public.notes?, read archive.notes? => (customers.email+notes.body+notes.body)",
+    ),
+    (
+        "SELECT id FROM notes UNION ALL SELECT id FROM customers ORDER BY id LIMIT 1",
+        "select: read public.notes?, read archive.notes?, read public.customers => (customers.id+notes.id+notes.id)",
+    ),
+    (
+        "SELECT id FROM notes EXCEPT (SELECT id, email FROM customers)",
+        "select: read public.notes?, read archive.notes?, read public.customers => ?",
+    ),
+    (
+        "WITH c AS (SELECT email AS e FROM customers) SELECT e FROM c",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH customers AS (SELECT 'x' AS email) SELECT email FROM customers",
+        "select: control session: one => (-)",
+    ),
+    (
+        "WITH customers AS (SELECT 'x' AS email) SELECT email FROM public.customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM t WHERE n < 5) SELECT n FROM t",
+        "select: control session: one => (-)",
+    ),
+    (
+        "WITH RECURSIVE t(a, b) AS (SELECT email, 'x' FROM customers UNION ALL SELECT b, a FROM t) SELECT a, b FROM t",
+        "select: read public.customers => (customers.email | customers.email)",
+    ),
+    (
+        "WITH RECURSIVE a AS (SELECT email FROM b), b AS (SELECT email FROM customers) SELECT email FROM a",
+        "select: read public.customers => (UNTRACED)",
+    ),
+    (
+        "WITH RECURSIVE notes AS (SELECT email AS body FROM customers) SELECT body FROM notes",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH x AS (DELETE FROM orders RETURNING *) SELECT * FROM x",
+        "select: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status)",
+    ),
+    (
+        "WITH x AS (DELETE FROM orders) SELECT 1",
+        "select: delete public.orders all, update public.payments some? => (-)",
+    ),
+    (
+        "WITH a AS (WITH b AS (UPDATE orders SET note = 'x' RETURNING id) SELECT id FROM b) SELECT * FROM a",
+        "select: update public.orders all, read public.orders => (orders.id)",
+    ),
+    ("SELECT f()", "select: execute routine:public.f unknown? => (UNTRACED) code unresolved"),
+    (
+        "SELECT public.f()",
+        "select: execute routine:public.f unknown? => (UNTRACED) code unresolved",
+    ),
+    ("SELECT nosuch()", "select: execute routine:?.nosuch unknown? => (UNTRACED) code unresolved"),
+    (
+        "SELECT nosuch(email) FROM customers",
+        "select: read public.customers, execute routine:?.nosuch unknown? => (UNTRACED) sinks(customers.email) code unresolved",
+    ),
+    (
+        "SELECT (SELECT f() FROM notes LIMIT 1)",
+        "select: read public.notes?, read archive.notes?, execute routine:public.f unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT 1 FROM notes ORDER BY f()",
+        "select: read public.notes?, read archive.notes?, execute routine:public.f unknown? => (-) code",
+    ),
+    (
+        "SELECT 1 FROM notes LIMIT f()",
+        "select: read public.notes?, read archive.notes?, execute routine:public.f unknown? => (-) code",
+    ),
+    (
+        "SELECT id FROM notes WHERE f() = 1",
+        "select: read public.notes?, read archive.notes?, execute routine:public.f unknown? => (notes.id+notes.id) code",
+    ),
+    (
+        "SELECT count(*) OVER (ROWS f() PRECEDING) FROM notes",
+        "select: read public.notes?, read archive.notes?, execute routine:public.f unknown? => (-) code",
+    ),
+    ("SELECT * FROM f()", "select: execute routine:public.f unknown? => ? code unresolved"),
+    (
+        "SELECT * FROM ROWS FROM (f(), generate_series(1, 2)) AS r",
+        "select: execute routine:public.f unknown? => ? code unresolved",
+    ),
+    (
+        "SELECT c.secret FROM customers c",
+        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+    ),
+    (
+        "SELECT (c).secret FROM customers c",
+        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+    ),
+    (
+        "SELECT secret(c) FROM customers c",
+        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+    ),
+    (
+        "SELECT (SELECT c).secret FROM customers c",
+        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+    ),
+    (
+        "SELECT email === 'x' FROM customers",
+        "select: read public.customers, execute routine:public.same unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT email OPERATOR(public.===) 'x' FROM customers",
+        "select: read public.customers, execute routine:public.same unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT email OPERATOR(pg_catalog.=) 'x' FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT 'a'::checked",
+        "select: execute type:public.checked unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT CAST(email AS checked) FROM customers",
+        "select: read public.customers, execute type:public.checked unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT 'new'::order_status, email::plain_text FROM customers",
+        "select: read public.customers => (- | customers.email)",
+    ),
+    (
+        "SELECT 'customers'::regclass, 1::int8, '{}'::text[]",
+        "select: control session: one => (- | - | -)",
+    ),
+    (
+        "SELECT now(), current_user, random(), gen_random_uuid(), version()",
+        "select: control session: one => (- | - | - | - | -)",
+    ),
+    (
+        "SELECT pg_read_file('/etc/passwd')",
+        "select: transfer-in file:/etc/passwd one => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT * FROM pg_read_file('/etc/passwd')",
+        "select: transfer-in file:/etc/passwd one => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT pg_catalog.pg_read_binary_file(chr(47)||'etc')",
+        "select: transfer-in file:? one? => (UNTRACED) unresolved",
+    ),
+    ("SELECT pg_ls_dir('.')", "select: read file:. => (UNTRACED) unresolved"),
+    (
+        "SELECT * FROM pg_ls_waldir()",
+        "select: read file:?? => (UNTRACED | UNTRACED | UNTRACED) unresolved",
+    ),
+    (
+        "SELECT lo_import('/etc/passwd')",
+        "select: transfer-in file:/etc/passwd one, create large-object:? one? => (-)",
+    ),
+    (
+        "SELECT lo_export(1, '/tmp/x')",
+        "select: transfer-out file:/tmp/x one, read large-object:?? => (-)",
+    ),
+    ("SELECT lo_get(1)", "select: read large-object:?? => (UNTRACED) unresolved"),
+    ("SELECT lo_unlink(1)", "select: delete large-object:? one? => (-)"),
+    (
+        "SELECT nextval('tickets'), setval('public.tickets', 5), currval('tickets')",
+        "select: update sequence:public.tickets one => (- | - | -)",
+    ),
+    ("SELECT pg_terminate_backend(1)", "select: control backend:? one? => (-)"),
+    ("SELECT pg_sleep(10)", "select: control backend:? one? => (-)"),
+    ("SELECT pg_advisory_lock(1)", "select: control lock:? one? => (-)"),
+    ("SELECT pg_reload_conf()", "select: control connection: one => (-)"),
+    (
+        "SELECT pg_notify('c', email) FROM customers",
+        "select: read public.customers, control channel:c one => (customers.email) sinks(customers.email)",
+    ),
+    (
+        "SELECT set_config('search_path', 'x', false)",
+        "select: control setting:search_path one => (-)",
+    ),
+    ("SELECT set_config('ROLE', 'postgres', false)", "select: control role:? one => (-)"),
+    (
+        "SELECT set_config('ro'||'le', 'postgres', false)",
+        "select: control setting:? one?, control role:? one? => (-)",
+    ),
+    (
+        "SELECT set_config(setting_name => 'role', new_value => 'x', is_local => false)",
+        "select: control setting:? one?, control role:? one? => (-)",
+    ),
+    (
+        "SELECT set_config('app.x', email, false) FROM customers",
+        "select: read public.customers, control setting:app.x one => (customers.email) sinks(customers.email)",
+    ),
+    (
+        "SELECT query_to_xml('select * from customers', true, true, '')",
+        "select: execute routine:pg_catalog.query_to_xml unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT table_to_xml('customers', true, true, '')",
+        "select: execute routine:pg_catalog.table_to_xml unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT database_to_xml(true, true, '')",
+        "select: execute routine:pg_catalog.database_to_xml unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT ts_stat('select email from customers')",
+        "select: execute routine:pg_catalog.ts_stat unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT ts_rewrite('a'::tsquery, 'select 1')",
+        "select: execute routine:pg_catalog.ts_rewrite unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT * FROM pg_logical_slot_peek_changes('s', NULL, NULL)",
+        "select: transfer-out connection:s all?, unknown unknown: unknown?? => (UNTRACED | UNTRACED | UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT pg_nextoid(1, 'x', 1)",
+        "select: execute routine:pg_catalog.pg_nextoid unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT dblink('host=x', 'select 1')",
+        "select: execute routine:?.dblink unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT * FROM dblink('host=x', 'select 1') AS t(a int)",
+        "select: execute routine:?.dblink unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT * FROM json_to_record('{}') AS x(a int, b text)",
+        "select: control session: one => (- | -)",
+    ),
+    (
+        "SELECT * FROM json_each((SELECT to_json(c) FROM customers c LIMIT 1))",
+        "select: read public.customers => (customers.* | customers.*)",
+    ),
+    ("SELECT * FROM generate_series(1, 3) g", "select: control session: one => (-)"),
+    ("SELECT x FROM unnest(ARRAY['a']) x", "select: control session: one => (-)"),
+    (
+        "SELECT e FROM customers, unnest(string_to_array(email, '@')) e",
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT * FROM unnest(ARRAY[1, 2]) WITH ORDINALITY", "select: control session: one => ?"),
+    (
+        "SELECT most_common_vals FROM pg_stats",
+        "select: read pg_catalog.pg_stats => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT pid, query FROM pg_stat_activity",
+        "select: read pg_catalog.pg_stat_activity => (pg_stat_activity.pid | UNTRACED) unresolved",
+    ),
+    ("SELECT relname FROM pg_class", "select: read pg_catalog.pg_class => (pg_class.relname)"),
+    (
+        "SELECT * FROM customer_contacts",
+        "select: read public.customer_contacts => (customers.id+customer_contacts.id | customers.email+customer_contacts.contact | customers.name+customer_contacts.name)",
+    ),
+    (
+        "SELECT shout FROM contact_list",
+        "select: read public.contact_list => (customers.email+customer_contacts.contact+contact_list.shout)",
+    ),
+    (
+        "SELECT * FROM loud",
+        "select: read public.loud, execute routine:public.f unknown? => (UNTRACED | notes.id+notes.id+loud.id) code unresolved",
+    ),
+    (
+        "SELECT id FROM loud",
+        "select: read public.loud, execute routine:public.f unknown? => (notes.id+notes.id+loud.id) code",
+    ),
+    ("SELECT person FROM whole", "select: read public.whole => (customers.*+whole.person)"),
+    ("SELECT (person).email FROM whole", "select: read public.whole => (customers.*+whole.person)"),
+    (
+        "SELECT card_number FROM cards",
+        "select: read public.cards => (customers.card_number+cards.card_number)",
+    ),
+    ("SELECT what FROM events", "select: read public.events => (events.what+events_2024.what)"),
+    (
+        "SELECT what FROM events_2024",
+        "select: read public.events_2024 => (events.what+events_2024.what)",
+    ),
+    ("SELECT what FROM ONLY events", "select: read public.events => (events.what)"),
+    (
+        "SELECT * FROM notes",
+        "select: read public.notes?, read archive.notes? => (notes.id+notes.id | notes.body+notes.body)",
+    ),
+    ("SELECT body FROM public.notes", "select: read public.notes => (notes.body)"),
+    ("SELECT value FROM settings", "select: read app.settings => (settings.value)"),
+    ("SELECT * FROM nosuch", "select: read ?.nosuch? => ? unresolved"),
+    (
+        "SELECT a, nosuch.b FROM nosuch, customers",
+        "select: read ?.nosuch?, read public.customers => (UNTRACED | UNTRACED) unresolved",
+    ),
+    (
+        "SELECT id FROM customers, nosuch",
+        "select: read public.customers, read ?.nosuch? => (customers.id) unresolved",
+    ),
+    ("SELECT nosuch FROM customers", "select: read public.customers => (UNTRACED) unresolved"),
+    ("SELECT c.nosuch FROM customers c", "select: read public.customers => (UNTRACED) unresolved"),
+    ("SELECT x.email FROM customers c", "select: read public.customers => (UNTRACED) unresolved"),
+    (
+        "SELECT shop.public.customers.email FROM shop.public.customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT email FROM other.public.customers",
+        "select: read public.customers? => (UNTRACED) unresolved",
+    ),
+    (r#"SELECT * FROM "Customers""#, "select: read ?.Customers? => ? unresolved"),
+    (
+        r#"SELECT U&"\0065mail" FROM U&"c\0075stomers""#,
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT EMAIL FROM CUSTOMERS", "select: read public.customers => (customers.email)"),
+    ("SELECT ctid, xmin FROM customers", "select: read public.customers => (- | -)"),
+    (
+        "SELECT * FROM customers TABLESAMPLE bernoulli (10)",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "SELECT * FROM customers TABLESAMPLE app.mine (10)",
+        "select: read public.customers, execute routine:app.mine unknown? => (customers.id | customers.email | customers.card_number | customers.name) code",
+    ),
+    (
+        "SELECT email FROM customers FOR UPDATE",
+        "select: read public.customers, control lock:public.customers some => (customers.email)",
+    ),
+    (
+        "SELECT email INTO copied FROM customers",
+        "select into: read public.customers, create ?.copied one, insert ?.copied some => () sinks(customers.email)",
+    ),
+    (
+        "SELECT email INTO TEMP copied FROM customers UNION SELECT 'x'",
+        "select into: read public.customers, create pg_temp.copied one, insert pg_temp.copied some => () sinks(customers.email)",
+    ),
+    (
+        "CREATE TABLE copied AS SELECT email FROM customers",
+        "create table as: read public.customers, create ?.copied one, insert ?.copied some => () sinks(customers.email)",
+    ),
+    (
+        "CREATE TABLE copied AS EXECUTE p",
+        r#"create table as: control session: one, create ?.copied one, insert ?.copied some => () sinks(UNTRACED) unresolved Execute { name: "p" }"#,
+    ),
+    (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM notes",
+        "create materialized view: read public.notes?, read archive.notes?, create ?.m one, insert ?.m some => () sinks(notes.id+notes.id)",
+    ),
+    (
+        "CREATE VIEW v AS SELECT email FROM customers",
+        "create view: create ?.v one, read public.customers => () sinks(customers.email)",
+    ),
+    (
+        "INSERT INTO notes VALUES (1, 'x')",
+        "insert: insert public.notes one?, insert archive.notes one? => ()",
+    ),
+    ("INSERT INTO products VALUES (1, 'x'), (2, 'y')", "insert: insert public.products some => ()"),
+    ("INSERT INTO products DEFAULT VALUES", "insert: insert public.products one => ()"),
+    (
+        "INSERT INTO products (id, title) SELECT id, email FROM customers",
+        "insert: read public.customers, insert public.products some => () sinks(customers.id | customers.email)",
+    ),
+    (
+        "INSERT INTO products (id, title) SELECT id, email FROM customers RETURNING title, id",
+        "insert: read public.customers, insert public.products some, read public.products => (customers.email+products.title | customers.id+products.id) sinks(customers.id | customers.email)",
+    ),
+    (
+        "INSERT INTO orders (id, note) VALUES (1, (SELECT email FROM customers LIMIT 1)) ON CONFLICT (id) DO UPDATE SET note = excluded.note RETURNING *",
+        "insert: read public.customers, insert public.orders one, update public.orders some, read public.orders => (orders.id | orders.customer_id | orders.product_id | customers.email+orders.note | orders.status) sinks(customers.email)",
+    ),
+    (
+        "INSERT INTO orders AS o (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING o.id",
+        "insert: insert public.orders one, read public.orders => (orders.id)",
+    ),
+    (
+        "INSERT INTO customer_contacts (id) VALUES (1)",
+        "insert: insert public.customer_contacts one, insert public.customers some? => ()",
+    ),
+    (
+        "INSERT INTO events VALUES (now(), 'x')",
+        "insert: insert public.events one, insert public.events_2024 some? => ()",
+    ),
+    (
+        "INSERT INTO products VALUES (f(), 'x')",
+        "insert: execute routine:public.f unknown?, insert public.products one => () sinks(UNTRACED) code unresolved",
+    ),
+    ("UPDATE orders SET note = 'x'", "update: update public.orders all => ()"),
+    ("UPDATE orders SET note = 'x' WHERE id = 1", "update: update public.orders some => ()"),
+    ("UPDATE orders SET note = 'x' WHERE true", "update: update public.orders all => ()"),
+    ("UPDATE orders SET note = 'x' WHERE 1 = 1", "update: update public.orders all => ()"),
+    ("UPDATE orders SET note = 'x' WHERE NOT false", "update: update public.orders all => ()"),
+    ("UPDATE orders SET note = 'x' WHERE id = id", "update: update public.orders all => ()"),
+    ("UPDATE orders SET note = 'x' WHERE id = 1 OR true", "update: update public.orders all => ()"),
+    (
+        "UPDATE orders SET note = 'x' WHERE id = 1 AND true",
+        "update: update public.orders some => ()",
+    ),
+    ("UPDATE orders SET note = 'x' WHERE CURRENT OF c", "update: update public.orders one => ()"),
+    (
+        "UPDATE orders SET id = 2 WHERE id = 1",
+        "update: update public.orders some, update public.payments some? => ()",
+    ),
+    (
+        "UPDATE orders SET note = c.email FROM customers c WHERE c.id = customer_id RETURNING note, orders.id",
+        "update: read public.customers, update public.orders some, read public.orders => (customers.email+orders.note | orders.id) sinks(customers.email)",
+    ),
+    (
+        "UPDATE orders SET (note, id) = (SELECT email, id FROM customers LIMIT 1)",
+        "update: read public.customers, update public.orders all, update public.payments some? => () sinks(customers.id+customers.email)",
+    ),
+    (
+        "UPDATE products SET price = 1 WHERE id = 1",
+        "update: update public.products some, execute routine:public.on_product unknown? => () code",
+    ),
+    (
+        "UPDATE customer_contacts SET name = 'x' WHERE id = 1",
+        "update: update public.customer_contacts some, update public.customers some? => ()",
+    ),
+    (
+        "UPDATE customers SET name = 'x' WHERE id = 1 RETURNING email",
+        "update: update public.customers some, read public.customers => (customers.email)",
+    ),
+    (
+        "UPDATE customers c SET name = 'x' RETURNING (c).email, c",
+        "update: update public.customers all, read public.customers => (customers.email | customers.*)",
+    ),
+    (
+        "DELETE FROM customers WHERE id = 1",
+        "delete: delete public.customers some, delete public.orders some?, update public.payments some? => ()",
+    ),
+    ("DELETE FROM orders", "delete: delete public.orders all, update public.payments some? => ()"),
+    (
+        "DELETE FROM orders o USING customers c WHERE c.id = o.customer_id RETURNING c.email",
+        "delete: read public.customers, delete public.orders some, update public.payments some?, read public.orders => (customers.email)",
+    ),
+    (
+        "DELETE FROM audit WHERE id = 1",
+        "delete: delete public.audit some, execute routine:public.audit.rules unknown? => () code",
+    ),
+    ("DELETE FROM ONLY events", "delete: delete public.events all => ()"),
+    (
+        "DELETE FROM notes WHERE id IN (SELECT id FROM customers)",
+        "delete: read public.customers, delete public.notes some?, delete archive.notes some? => ()",
+    ),
+    (
+        "MERGE INTO products p USING customers c ON p.id = c.id WHEN MATCHED THEN UPDATE SET title = c.email WHEN NOT MATCHED THEN INSERT (id, title) VALUES (c.id, c.name)",
+        "merge: read public.customers, update public.products some, execute routine:public.on_product unknown?, insert public.products some => () sinks(customers.email | customers.id+customers.name) code",
+    ),
+    (
+        "MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED THEN DELETE",
+        "merge: read public.customers, delete public.orders some, update public.payments some? => ()",
+    ),
+    ("TRUNCATE orders", "truncate table: truncate public.orders all"),
+    (
+        "TRUNCATE orders, customers CASCADE",
+        "truncate table: truncate public.orders all, truncate public.payments all?, truncate public.customers all, truncate public.orders all?",
+    ),
+    ("EXPLAIN SELECT email FROM customers", "explain: read public.customers => (UNTRACED)"),
+    (
+        "EXPLAIN DELETE FROM orders",
+        "explain: read public.orders, read public.payments? => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN ANALYZE DELETE FROM orders",
+        "explain: delete public.orders all, update public.payments some? => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN (ANALYZE false) DELETE FROM orders",
+        "explain: read public.orders, read public.payments? => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN (ANALYZE, COSTS off) WITH x AS (DELETE FROM orders RETURNING *) SELECT * FROM x",
+        "explain: delete public.orders all, update public.payments some?, read public.orders => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN ANALYZE EXECUTE p",
+        r#"explain: control session: one => (UNTRACED) unresolved Execute { name: "p" }"#,
+    ),
+    (
+        "EXPLAIN EXECUTE p",
+        r#"explain: control session: one => (UNTRACED) unresolved Execute { name: "p" }"#,
+    ),
+    (
+        "EXPLAIN ANALYZE CREATE TABLE x AS SELECT email FROM customers",
+        "explain: read public.customers, create ?.x one, insert ?.x some => (UNTRACED) sinks(customers.email)",
+    ),
+    (
+        "EXPLAIN SELECT f()",
+        "explain: execute routine:public.f unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "PREPARE p AS DELETE FROM orders",
+        "prepare: control session: one [p = delete: delete public.orders all, update public.payments some? => ()]",
+    ),
+    (
+        "PREPARE p (int) AS SELECT email FROM customers WHERE id = $1",
+        "prepare: control session: one [p = select: read public.customers => (customers.email)]",
+    ),
+    ("EXECUTE p(1)", r#"execute: control session: one => ? unresolved Execute { name: "p" }"#),
+    (
+        "EXECUTE p((SELECT f()))",
+        r#"execute: execute routine:public.f unknown?, control session: one => ? sinks(UNTRACED) code unresolved Execute { name: "p" }"#,
+    ),
+    ("DEALLOCATE p", r#"deallocate: control session: one Deallocate { name: Some("p") }"#),
+    ("DEALLOCATE ALL", "deallocate: control session: one Deallocate { name: None }"),
+    (
+        "DECLARE c CURSOR FOR SELECT email FROM customers",
+        "declare cursor: control session: one [c = select: read public.customers => (customers.email)]",
+    ),
+    (
+        "DECLARE c CURSOR WITH HOLD FOR SELECT f()",
+        "declare cursor: control session: one, execute routine:public.f unknown? [c = select: execute routine:public.f unknown? => (UNTRACED) code unresolved]",
+    ),
+    ("FETCH 5 FROM c", r#"fetch: control session: one => ? unresolved Fetch { name: "c" }"#),
+    ("MOVE c", r#"move: control session: one => () unresolved Fetch { name: "c" }"#),
+    ("CLOSE c", r#"close cursor: control session: one CloseCursor { name: Some("c") }"#),
+    ("CLOSE ALL", "close cursor: control session: one CloseCursor { name: None }"),
+    (
+        "COPY customers TO STDOUT",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Text { delimiter: 9 })",
+    ),
+    (
+        "COPY customers (id, email) TO STDOUT WITH (FORMAT csv, DELIMITER ';', HEADER)",
+        "copy: read public.customers => (customers.id | customers.email) copy Out(Csv { delimiter: 59, quote: 34, escape: 34 })",
+    ),
+    (
+        "COPY products TO STDOUT CSV QUOTE ''''",
+        "copy: read public.products => (products.id | products.title | products.price) copy Out(Csv { delimiter: 44, quote: 39, escape: 39 })",
+    ),
+    (
+        "COPY (SELECT email FROM customers) TO STDOUT",
+        "copy: read public.customers => (customers.email) copy Out(Text { delimiter: 9 })",
+    ),
+    (
+        "COPY (DELETE FROM orders RETURNING *) TO STDOUT",
+        "copy: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status) copy Out(Text { delimiter: 9 })",
+    ),
+    (
+        "COPY customers TO STDOUT WITH (ENCODING 'latin1')",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Binary)",
+    ),
+    (
+        "COPY customers TO STDOUT BINARY",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Binary)",
+    ),
+    (
+        "COPY customers TO '/tmp/x'",
+        "copy: transfer-out file:/tmp/x all, read public.customers => () sinks(customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "COPY customers TO PROGRAM 'curl x'",
+        "copy: execute program:curl x one?, transfer-out program:curl x all, read public.customers => () sinks(customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    ("COPY orders FROM STDIN", "copy: insert public.orders some => () copy In"),
+    (
+        "COPY orders FROM '/tmp/x'",
+        "copy: transfer-in file:/tmp/x all, insert public.orders some => ()",
+    ),
+    (
+        "COPY orders FROM PROGRAM 'cat x'",
+        "copy: execute program:cat x one?, transfer-in program:cat x all, insert public.orders some => ()",
+    ),
+    (
+        "COPY products (id) FROM STDIN WHERE f() = 1",
+        "copy: insert public.products some, execute routine:public.f unknown? => () code copy In",
+    ),
+    (
+        "DO $$BEGIN DELETE FROM orders; END$$",
+        "do: execute routine:?.do unknown? => () code unresolved",
+    ),
+    ("CALL settle(1)", "call: execute routine:public.settle unknown? => ? code unresolved"),
+    (
+        "CALL settle((SELECT id FROM customers LIMIT 1))",
+        "call: read public.customers, execute routine:public.settle unknown? => ? sinks(customers.id) code unresolved",
+    ),
+    ("LISTEN c", "listen: control channel:c one"),
+    ("NOTIFY c, 'x'", "notify: control channel:c one"),
+    ("UNLISTEN *", "unlisten: control channel: one"),
+    ("LOCK TABLE orders", "lock table: control lock:public.orders all"),
+    ("VACUUM FULL orders", "vacuum: alter public.orders all => () code"),
+    ("VACUUM", "vacuum: alter database: all => () code"),
+    ("ANALYZE orders", "analyze: alter public.orders all => () code"),
+    ("CLUSTER", "cluster: alter database: all => () code"),
+    ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
+    ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
+    ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
+    ("REFRESH MATERIALIZED VIEW cards", "refresh materialized view: update public.cards all => ()"),
+    ("LOAD 'x.so'", "load: transfer-in file:x.so one, execute file:x.so unknown? => () code"),
+    ("BEGIN", "begin: control transaction: one"),
+    ("START TRANSACTION READ ONLY", "start transaction: control transaction: one"),
+    ("COMMIT", "commit: control transaction: one"),
+    ("END", "commit: control transaction: one"),
+    ("ROLLBACK", "rollback: control transaction: one"),
+    ("ABORT", "rollback: control transaction: one"),
+    ("SAVEPOINT a", "savepoint: control transaction: one"),
+    ("RELEASE a", "release: control transaction: one"),
+    ("ROLLBACK TO a", "rollback: control transaction: one"),
+    (
+        "PREPARE TRANSACTION 'x'",
+        "prepare transaction: control transaction:prepared.x one?, control transaction: one",
+    ),
+    ("COMMIT PREPARED 'x'", "commit prepared: control transaction:prepared.x one?"),
+    ("SET search_path = x", "set: control setting:search_path one"),
+    (r#"SET "Search_Path" = x"#, "set: control setting:search_path one"),
+    ("SET LOCAL statement_timeout = 1", "set: control setting:statement_timeout one"),
+    ("SET TIME ZONE 'UTC'", "set: control setting:timezone one"),
+    ("SET NAMES 'latin1'", "set: control setting:client_encoding one"),
+    ("SET ROLE postgres", "set: control role:postgres one"),
+    ("SET ROLE NONE", "set: control role:none one"),
+    ("RESET ROLE", "reset: control role:? one"),
+    ("SET SESSION AUTHORIZATION postgres", "set: control role:postgres one"),
+    ("SET SESSION AUTHORIZATION DEFAULT", "set: control role:? one"),
+    ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "set: control transaction: one"),
+    (
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+        "set: control setting:session characteristics one",
+    ),
+    ("SET CONSTRAINTS ALL DEFERRED", "set constraints: control transaction: one"),
+    ("RESET ALL", "reset: control setting: all"),
+    ("RESET search_path", "reset: control setting:search_path one"),
+    ("SHOW search_path", "show: read setting:search_path => (-)"),
+    ("SHOW ALL", "show: read setting: => (- | - | -)"),
+    ("DISCARD ALL", "discard all: control setting: all, control session: one DiscardAll"),
+    ("DISCARD TEMP", "discard temp: drop schema:pg_temp all"),
+    ("DISCARD PLANS", "discard: control session: one"),
+    ("ALTER SYSTEM SET wal_level = minimal", "alter system: alter setting:wal_level one"),
+    (
+        "ALTER ROLE bob SET search_path = x",
+        "alter role: alter role:bob one, alter setting:search_path one",
+    ),
+    (
+        "ALTER ROLE ALL IN DATABASE shop RESET ALL",
+        "alter role: alter role: all, alter setting: one",
+    ),
+    (
+        "ALTER DATABASE shop SET search_path = x",
+        "alter database: alter setting:search_path one, alter database: all",
+    ),
+    ("CREATE ROLE bob SUPERUSER", "create role: create role:bob one"),
+    ("ALTER ROLE bob SUPERUSER", "alter role: alter role:bob one, grant role:bob one"),
+    ("DROP ROLE bob, eve", "drop role: drop role:bob one, drop role:eve one"),
+    (
+        "GRANT ALL ON customers TO PUBLIC",
+        "grant: grant role:public one, grant public.customers one",
+    ),
+    (
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bob",
+        "grant: grant role:bob one, grant schema:public all",
+    ),
+    ("GRANT admin TO bob", "grant role: grant role:bob one, grant role:admin one"),
+    (
+        "REVOKE SELECT ON customers FROM bob",
+        "revoke: grant role:bob one, grant public.customers one",
+    ),
+    (
+        "GRANT EXECUTE ON FUNCTION f() TO bob",
+        "grant: grant role:bob one, grant routine:public.f one",
+    ),
+    (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO bob",
+        "alter default privileges: grant database: all",
+    ),
+    (
+        "REASSIGN OWNED BY bob TO eve",
+        "reassign owned: grant role:bob one, grant role:eve one, alter database: all?",
+    ),
+    ("DROP OWNED BY bob", "drop owned: grant role:bob one, drop database: all?"),
+    ("CREATE TABLE t (id int)", "create table: create ?.t one"),
+    ("CREATE TEMP TABLE t (id int)", "create table: create pg_temp.t one"),
+    (
+        "CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
+        "create table: create ?.events_2025 one, alter public.events some",
+    ),
+    (
+        "CREATE INDEX i ON orders (note)",
+        "create index: alter public.orders all, create ?.i one => () code",
+    ),
+    (
+        "CREATE SCHEMA s CREATE TABLE t (id int)",
+        "create schema: create schema:s one, create ?.t one",
+    ),
+    (
+        "CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "create function: create routine:?.g one",
+    ),
+    (
+        "CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION on_product()",
+        "create trigger: alter public.orders all, create routine:?.orders.trigger one",
+    ),
+    (
+        "CREATE RULE r AS ON INSERT TO orders DO INSTEAD DELETE FROM customers",
+        "create rule: alter public.orders all, create routine:?.orders.rule one",
+    ),
+    (
+        "CREATE POLICY p ON orders USING (true)",
+        "create policy: alter public.orders all, create routine:?.orders.policy one",
+    ),
+    ("CREATE TYPE t AS (a int)", "create type: create type:?.t one"),
+    ("CREATE DOMAIN d AS int", "create domain: create type:?.d one"),
+    (
+        "CREATE EXTENSION dblink",
+        "create extension: execute extension:dblink unknown?, create extension:dblink all => () code",
+    ),
+    ("CREATE SERVER s FOREIGN DATA WRAPPER w", "create server: create extension:s all"),
+    ("CREATE USER MAPPING FOR bob SERVER s", "create user mapping: create extension:s all"),
+    (
+        "IMPORT FOREIGN SCHEMA s FROM SERVER x INTO public",
+        "import foreign schema: create schema:public some, transfer-in host:x all?, alter extension:x all",
+    ),
+    ("CREATE PUBLICATION p FOR ALL TABLES", "create publication: create extension:p all"),
+    (
+        "CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p",
+        "create subscription: transfer-in host:? all?, create extension:s all",
+    ),
+    (
+        "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()",
+        "create event trigger: create extension:e all",
+    ),
+    ("CREATE CAST (text AS int) WITH FUNCTION f()", "cast: create type:cast one?"),
+    (
+        "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = same)",
+        "create: create type:?.=== one",
+    ),
+    ("CREATE DATABASE x", "create database: create database:x all"),
+    ("DROP DATABASE x", "drop database: drop database:x all"),
+    (
+        "ALTER TABLE customers DROP COLUMN email",
+        "alter table: alter public.customers all, drop column:public.customers.email all => () code",
+    ),
+    ("ALTER TABLE customers RENAME email TO e", "alter table: alter public.customers all"),
+    ("ALTER TABLE customers OWNER TO bob", "alter table: alter public.customers all => () code"),
+    ("ALTER TABLE nosuch ADD x int", "alter table: alter ?.nosuch all? => () code unresolved"),
+    ("ALTER FUNCTION f() SECURITY DEFINER", "alter function: alter routine:public.f all"),
+    ("ALTER SCHEMA app RENAME TO app2", "alter schema: alter schema:app all"),
+    ("ALTER TYPE order_status ADD VALUE 'x'", "alter type: alter type:order_status all"),
+    (
+        "DROP TABLE customers, app.settings",
+        "drop table: drop public.customers all, drop app.settings all",
+    ),
+    (
+        "DROP TABLE IF EXISTS customers CASCADE",
+        "drop table: drop public.customers all, drop database: unknown?",
+    ),
+    ("DROP VIEW customer_contacts", "drop view: drop public.customer_contacts all"),
+    ("DROP SCHEMA app CASCADE", "drop schema: drop schema:app all, drop database: unknown?"),
+    ("DROP FUNCTION f()", "drop function: drop routine:public.f all"),
+    ("DROP TRIGGER product_changed ON products", "drop trigger: alter public.products all"),
+    ("DROP INDEX i", "drop index: drop ?.i all?"),
+    ("DROP TYPE order_status", "drop type: drop type:order_status all"),
+    ("DROP CAST (text AS int)", "drop: drop type:text all"),
+    ("DROP EXTENSION x", "drop extension: drop extension:x all"),
+    ("COMMENT ON TABLE customers IS 'x'", "comment: alter public.customers one"),
+    ("SECURITY LABEL ON TABLE customers IS 'x'", "security label: alter public.customers one"),
+    (
+        "SELECT 1; DROP TABLE customers",
+        "select: control session: one => (-) ;; drop table: drop public.customers all",
+    ),
+    (
+        "ALTER TABLE customers RENAME email TO e; SELECT name || '' FROM customers",
+        "alter table: alter public.customers all ;; select: read public.customers => (UNTRACED) unresolved",
+    ),
+    (
+        "BEGIN; SELECT email FROM customers; COMMIT",
+        "begin: control transaction: one ;; select: read public.customers => (customers.email) ;; commit: control transaction: one",
+    ),
+    ("--", ""),
+    ("/* DROP TABLE x; */", ""),
+    ("SELECT /* ; DROP TABLE x */ 1 -- ; DELETE", "select: control session: one => (-)"),
+    ("SELECT 'a'';DROP TABLE x;--'", "select: control session: one => (-)"),
+    (r#"SELECT E'\'; DROP TABLE x; --'"#, "select: control session: one => (-)"),
+    ("SELECT", "select: control session: one => ()"),
+    ("DELETE FROM", "ERROR syntax error: syntax error at end of input"),
+    ("SELECT b FROM customers c(a, b)", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT email FROM customers AS c(id, name, email, x)",
+        "select: read public.customers => (customers.card_number)",
+    ),
+    (
+        "SELECT b FROM (SELECT * FROM customers) s(a, b, c, d)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH c(a, b) AS (SELECT id, email FROM customers) SELECT b FROM c",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT (SELECT t FROM (SELECT email) t) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT (c).* FROM customers c",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "SELECT (s).x FROM (SELECT email AS x FROM customers) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT c::text FROM customers c", "select: read public.customers => (customers.*)"),
+    (
+        "SELECT c IS NULL, max(c.id) FROM customers c GROUP BY c",
+        "select: read public.customers => (customers.* | customers.id)",
+    ),
+    (
+        "SELECT email FROM customers, (VALUES ('x')) v(email)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT x.* FROM (customers c JOIN products p ON true) x",
+        "select: read public.customers, read public.products => (customers.id | customers.email | customers.card_number | customers.name | products.id | products.title | products.price | products.title_size)",
+    ),
+    (
+        "SELECT email FROM customers c LEFT JOIN LATERAL (SELECT c.email AS e2) l ON true",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT e2 FROM customers c LEFT JOIN LATERAL (SELECT c.email AS e2) l ON true",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "INSERT INTO archive.notes SELECT id, card_number FROM customers",
+        "insert: read public.customers, insert archive.notes some => () sinks(customers.id | customers.card_number)",
+    ),
+    (
+        "SELECT pg_temp.f()",
+        "select: execute routine:pg_temp.f unknown? => (UNTRACED) code unresolved",
+    ),
+    (r#"SELECT "F"()"#, "select: execute routine:?.F unknown? => (UNTRACED) code unresolved"),
+    (
+        "SELECT pg_catalog.nosuch()",
+        "select: execute routine:pg_catalog.nosuch unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT hr.upper('x')",
+        "select: execute routine:hr.upper unknown? => (UNTRACED) code unresolved",
+    ),
+    ("SELECT information_schema._pg_expandarray(ARRAY[1])", "select: control session: one => (-)"),
+    (r#"SELECT "pg_catalog"."set_config"('role', 'x', true)"#, "select: control role:? one => (-)"),
+    ("SELECT current_setting('search_path')", "select: control session: one => (-)"),
+    (
+        "SELECT extract(year FROM now()), position('a' IN email), substring(email FROM 1 FOR 3), trim(email), overlay(email PLACING 'x' FROM 1) FROM customers",
+        "select: read public.customers => (- | customers.email | customers.email | customers.email | customers.email)",
+    ),
+    (
+        r#"SELECT email COLLATE "C", now() AT TIME ZONE 'UTC' FROM customers"#,
+        "select: read public.customers => (customers.email | -)",
+    ),
+    (
+        "SELECT GROUPING(email), count(*) FROM customers GROUP BY ROLLUP (email)",
+        "select: read public.customers => (- | -)",
+    ),
+    (
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY card_number) FROM customers",
+        "select: read public.customers => (customers.card_number)",
+    ),
+    (
+        "SELECT lower(VARIADIC ARRAY[email]) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "DECLARE c CURSOR FOR SELECT email FROM customers; FETCH ALL FROM c",
+        r#"declare cursor: control session: one [c = select: read public.customers => (customers.email)] ;; fetch: control session: one => ? unresolved Fetch { name: "c" }"#,
+    ),
+    (
+        "CREATE TABLE x (); SELECT email FROM customers",
+        "create table: create ?.x one ;; select: read public.customers => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT f(); SELECT email FROM customers",
+        "select: execute routine:public.f unknown? => (UNTRACED) code unresolved ;; select: read public.customers => (UNTRACED) unresolved",
+    ),
+    ("CREATE TABLE t (LIKE customers)", "create table: create ?.t one"),
+    (
+        "CREATE TABLE t () INHERITS (customers)",
+        "create table: create ?.t one, alter public.customers some",
+    ),
+    (
+        "CREATE TABLE customers2 AS TABLE customers",
+        "create table as: read public.customers, create ?.customers2 one, insert ?.customers2 some => () sinks(customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+        "alter table: alter public.orders all => () code",
+    ),
+    (
+        "ALTER TABLE products DISABLE TRIGGER ALL",
+        "alter table: alter public.products all => () code",
+    ),
+    (
+        "ALTER TABLE events DETACH PARTITION events_2024",
+        "alter table: alter public.events all, alter public.events_2024 all => () code",
+    ),
+    (
+        "DELETE FROM customers WHERE id = id OR id <> id",
+        "delete: delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM customers WHERE 'a' < 'b'",
+        "delete: delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM customers WHERE random() < 2",
+        "delete: delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM customers WHERE $1",
+        "delete: delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM customers WHERE EXISTS (SELECT 1)",
+        "delete: delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM customers WHERE false",
+        "delete: delete public.customers some, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "UPDATE customers SET email = email || 'x' WHERE id = 1",
+        "update: update public.customers some => () sinks(customers.email)",
+    ),
+    (
+        "UPDATE customers SET name = card_number WHERE id = 1",
+        "update: update public.customers some => () sinks(customers.card_number)",
+    ),
+    (
+        "UPDATE pg_settings SET setting = 'off' WHERE name = 'x'",
+        "update: update pg_catalog.pg_settings some, execute routine:pg_catalog.pg_settings.rules unknown? => () code",
+    ),
+    ("DELETE FROM pg_class", "delete: delete pg_catalog.pg_class all => ()"),
+    (
+        "INSERT INTO hr.people SELECT 1, email FROM customers RETURNING ssn",
+        "insert: read public.customers, insert hr.people some, read hr.people => (customers.email+people.ssn) sinks(customers.email)",
+    ),
+    (
+        "TRUNCATE customers CASCADE",
+        "truncate table: truncate public.customers all, truncate public.orders all?, truncate public.payments all?",
+    ),
+    ("TRUNCATE ONLY events", "truncate table: truncate public.events all"),
+    (
+        "SELECT pg_stat_get_backend_activity(1)",
+        "select: control session: one => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT relname, reltuples FROM pg_catalog.pg_class WHERE relkind = 'r'",
+        "select: read pg_catalog.pg_class => (pg_class.relname | pg_class.reltuples)",
+    ),
+    (
+        "SELECT pg_relation_size('customers'), pg_size_pretty(pg_database_size('shop'))",
+        "select: control session: one => (- | -)",
+    ),
+    (
+        "SELECT loread(lo_open(1, 262144), 100)",
+        "select: update large-object:? one?, read large-object:?? => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT pg_logical_emit_message(true, 'p', email) FROM customers",
+        "select: read public.customers, control connection: one => (customers.email) sinks(customers.email)",
+    ),
+    (
+        "SELECT pg_create_logical_replication_slot('s', 'test_decoding')",
+        "select: control connection: one => (-)",
+    ),
+    (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity",
+        "select: read pg_catalog.pg_stat_activity, control backend:? one? => (pg_stat_activity.pid) sinks(pg_stat_activity.pid)",
+    ),
+    ("SELECT pg_stat_reset()", "select: control connection: one => (-)"),
+    (
+        "SELECT cursor_to_xml('c', 1, true, true, '')",
+        "select: execute routine:pg_catalog.cursor_to_xml unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT JSON_ARRAYAGG(email ORDER BY id) FROM customers",
+        "select: read public.customers => (customers.id+customers.email)",
+    ),
+    ("SELECT email IS JSON FROM customers", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT xmlserialize(CONTENT email::xml AS text) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH RECURSIVE t AS (SELECT id, email FROM customers UNION SELECT id, email FROM t) SEARCH DEPTH FIRST BY id SET o CYCLE id SET m USING p SELECT * FROM t",
+        "select: read public.customers => (customers.id | customers.email | customers.id+customers.email | - | customers.id+customers.email)",
+    ),
+    (
+        "WITH t AS MATERIALIZED (INSERT INTO orders SELECT id FROM customers RETURNING note) SELECT note FROM t",
+        "select: read public.customers, insert public.orders some, read public.orders => (orders.note) sinks(customers.id)",
+    ),
+    ("COPY (SELECT 1) TO PROGRAM 'x'", "copy: execute program:x one?, transfer-out program:x all"),
+    (
+        "COPY (VALUES ((SELECT email FROM customers LIMIT 1))) TO STDOUT (FORMAT binary)",
+        "copy: read public.customers => (customers.email) copy Out(Binary)",
+    ),
+    (
+        "COPY orders (id, note) TO STDOUT DELIMITER '|'",
+        "copy: read public.orders => (orders.id | orders.note) copy Out(Text { delimiter: 124 })",
+    ),
+    (
+        "EXPLAIN (ANALYZE off, ANALYZE on) DELETE FROM orders",
+        "explain: delete public.orders all, update public.payments some? => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN (FORMAT json) UPDATE orders SET note = c.email FROM customers c",
+        "explain: read public.customers, read public.orders => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN ANALYZE DECLARE c CURSOR FOR SELECT f()",
+        "explain: execute routine:public.f unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT set_config('a.b', 'x', false), pg_notify('x', 'y')",
+        "select: control setting:a.b one, control channel:x one => (- | -)",
+    ),
+    ("SELECT CASE WHEN pg_sleep(1) IS NULL THEN 1 END", "select: control backend:? one? => (-)"),
+    (
+        "SELECT * FROM customers WHERE id IN (SELECT pg_terminate_backend(1)::int)",
+        "select: read public.customers, control backend:? one? => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    ("SELECT DISTINCT email FROM customers", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT *, count(*) OVER () FROM customers",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name | -)",
+    ),
+    (
+        "SELECT DISTINCT c.name, (SELECT string_agg(o.note, ',') FROM orders o WHERE o.customer_id = c.id) FROM customers c",
+        "select: read public.customers, read public.orders => (customers.name | orders.note)",
+    ),
+    (
+        "SELECT o.id, c.name, p.title FROM orders o JOIN customers c ON c.id = o.customer_id LEFT JOIN products p ON p.id = o.product_id WHERE o.status = 'paid' ORDER BY 1 DESC LIMIT 10 OFFSET 5",
+        "select: read public.orders, read public.customers, read public.products => (orders.id | customers.name | products.title)",
+    ),
+    (
+        "SELECT date_trunc('day', now()) AS d, sum(amount) FROM payments GROUP BY 1 ORDER BY d",
+        "select: read public.payments => (- | payments.amount)",
+    ),
+    (
+        "SELECT 'please DROP TABLE customers; DELETE FROM orders' AS body, 'it''s'",
+        "select: control session: one => (- | -)",
+    ),
+    (
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','') AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 1,2",
+        "select: read pg_catalog.pg_class, read pg_catalog.pg_namespace => (pg_namespace.nspname | pg_class.relname)",
+    ),
+    (
+        "SELECT format('%s', email), concat(name, email), length(card_number), md5(email), encode(card_number::bytea, 'base64') FROM customers",
+        "select: read public.customers => (customers.email | customers.email+customers.name | customers.card_number | customers.email | customers.card_number)",
+    ),
+    (
+        "DELETE FROM orders WHERE EXISTS (SELECT 1 FROM customers WHERE email = 'x')",
+        "delete: read public.customers, delete public.orders all, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = o.customer_id)",
+        "delete: read public.customers, delete public.orders some, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM orders USING customers c WHERE c.id = 1",
+        "delete: read public.customers, delete public.orders all, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM orders WHERE ctid = '(0,1)'",
+        "delete: delete public.orders some, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM orders WHERE (SELECT true)",
+        "delete: delete public.orders all, update public.payments some? => ()",
+    ),
+    (
+        "DELETE FROM orders WHERE NOT EXISTS (SELECT 1 FROM customers WHERE id = customer_id)",
+        "delete: read public.customers, delete public.orders some, update public.payments some? => ()",
+    ),
+];

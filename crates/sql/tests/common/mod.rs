@@ -34,7 +34,14 @@ pub(crate) fn dump(rows: &Rows) -> String {
         .iter()
         .filter(|r| {
             let (oid, name) = (r[0].as_deref().unwrap(), r[2].as_deref().unwrap());
-            let few = ["pg_class", "pg_stats", "pg_stat_activity", "pg_settings", "tables"];
+            let few = [
+                "pg_class",
+                "pg_namespace",
+                "pg_stats",
+                "pg_stat_activity",
+                "pg_settings",
+                "tables",
+            ];
             oid.parse::<u32>().unwrap() >= 16_384 || few.contains(&name)
         })
         .map(|r| r[0].as_deref().unwrap())

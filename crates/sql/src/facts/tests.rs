@@ -1,1 +1,0 @@
-//! What statements come out as.

@@ -1,0 +1,102 @@
+//! The catalog as a model: rows in, names out.
+
+#[cfg(test)]
+mod common;
+
+use portcullis_sql::catalog::{Catalog, CatalogError, QUERIES};
+
+#[test]
+fn names_resolve_to_all_they_may_mean() {
+    let catalog = common::shop();
+    let schemas = |schema, name| -> Vec<String> {
+        let found = catalog.relations_named(schema, name);
+        found.iter().map(|r| r.schema.to_string()).collect()
+    };
+    assert_eq!(schemas(None, "notes"), ["public", "archive"]);
+    assert_eq!(schemas(Some("archive"), "notes"), ["archive"]);
+    assert_eq!(schemas(None, "tables"), ["information_schema"]);
+    assert!(schemas(Some("pg_temp"), "notes").is_empty());
+    assert_eq!(catalog.search_path(), r#""$user", public"#);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused() {
+    let rows = common::fixture();
+    let refused = |change: fn(&mut common::Rows)| {
+        let mut rows = rows.clone();
+        change(&mut rows);
+        Catalog::from_rows("shop", &rows).unwrap_err()
+    };
+    let got = QUERIES.len() - 1;
+    assert_eq!(refused(|r| drop(r.pop())), CatalogError::Results { got });
+    assert_eq!(refused(|r| r[2][0][0] = None), CatalogError::Row { result: 2, field: 0 });
+    assert_eq!(refused(|r| r[2][0].truncate(3)), CatalogError::Row { result: 2, field: 3 });
+    assert_eq!(
+        refused(|r| r[3][0][1] = Some("x".into())),
+        CatalogError::Row { result: 3, field: 1 }
+    );
+}
+
+#[test]
+fn its_version_follows_definitions_and_not_estimates() {
+    let rows = common::fixture();
+    let version = |rows: &common::Rows| Catalog::from_rows("shop", rows).unwrap().version();
+    let mut estimated = rows.clone();
+    estimated[2][0][4] = Some("123456".into());
+    assert_eq!(version(&rows), version(&estimated));
+    let mut changed = rows.clone();
+    changed[3][0][2] = Some("other".into());
+    assert_ne!(version(&rows), version(&changed));
+    assert_ne!(version(&rows), Catalog::from_rows("other", &rows).unwrap().version());
+}
+
+#[test]
+fn an_empty_catalog_trusts_nothing() {
+    let catalog = Catalog::empty("shop");
+    assert_eq!(
+        common::facts("SELECT lower(email) FROM customers", &catalog),
+        "select: read ?.customers?, execute routine:?.lower unknown? \
+         => (UNTRACED) sinks(UNTRACED) code unresolved"
+    );
+}
+
+/// A target that lies: views that go round in circles.
+#[test]
+fn circular_views_end() {
+    let mut rows = common::fixture();
+    let oid = |name: &str| {
+        let row = rows[2].iter().find(|r| r[2].as_deref() == Some(name)).unwrap();
+        row[0].clone().unwrap()
+    };
+    let (inner, outer) = (oid("customer_contacts"), oid("contact_list"));
+    for row in &mut rows[4] {
+        let other =
+            if row[0].as_deref() == Some(&inner) { "contact_list" } else { "customer_contacts" };
+        if [&inner, &outer].contains(&row[0].as_ref().unwrap()) {
+            row[1] = Some(format!("SELECT * FROM {other}"));
+        }
+    }
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let facts = common::facts("SELECT * FROM contact_list", &catalog);
+    assert!(facts.contains("customers.*") || facts.contains("UNTRACED"), "{facts}");
+}
+
+/// A definition that cannot be read shows everything the server noted.
+#[test]
+fn an_unreadable_view_shows_all_it_depends_on() {
+    let mut rows = common::fixture();
+    rows[4].iter_mut().for_each(|row| row[1] = Some("SELECT (".into()));
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let facts = common::facts("SELECT name FROM customer_contacts", &catalog);
+    assert!(facts.contains("(customers.*+"), "{facts}");
+    assert!(facts.contains("customers.email"), "{facts}");
+}
+
+#[test]
+fn triggers_off_the_catalog_are_off_the_facts() {
+    let mut rows = common::fixture();
+    rows[13].clear();
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let facts = common::facts("UPDATE products SET price = 1 WHERE id = 1", &catalog);
+    assert_eq!(facts, "update: update public.products some => ()");
+}
