@@ -18,7 +18,7 @@ pub(crate) fn effect_in_words(effect: &Effect, database: &str) -> String {
     let object = object_in_words(&effect.object, database);
     let mut words = match (effect.verb, effect.object.kind) {
         (Verb::Control, ObjectKind::Setting) => format!("SET of {object}"),
-        (Verb::Control, ObjectKind::Lock) => format!("LOCK of {object}"),
+        (Verb::Control, ObjectKind::Lock) => format!("locking {object}"),
         (Verb::Control, _) => format!("control of {object}"),
         (Verb::Execute, _) => format!("EXECUTE of {object}"),
         (Verb::TransferIn, _) => format!("bringing in data from {object}"),
@@ -40,10 +40,13 @@ fn object_in_words(object: &Object, database: &str) -> String {
         ObjectKind::Program => return "a program on the target's host".to_owned(),
         ObjectKind::Host => return "another host".to_owned(),
         ObjectKind::Backend => return "another session".to_owned(),
+        // The name of a prepared transaction is a literal.
+        ObjectKind::Transaction => return "the transaction".to_owned(),
+        ObjectKind::Session => return "the session".to_owned(),
         ObjectKind::Unknown => return "something that cannot be read".to_owned(),
         ObjectKind::LargeObject => return "a large object".to_owned(),
         ObjectKind::Channel => return "a notification channel".to_owned(),
-        ObjectKind::Lock if object.path.len() < 3 => return "an advisory lock".to_owned(),
+        ObjectKind::Lock if object.path.len() < 3 => return "rows, or an advisory lock".to_owned(),
         ObjectKind::Lock => "",
         ObjectKind::Routine => "function ",
         other => &format!("{} ", other.as_str()),

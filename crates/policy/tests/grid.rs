@@ -115,8 +115,33 @@ fn controls() -> Vec<(&'static str, Operation)> {
     let one = |name, kind: &str, effect: Effect| (name, operation(&[kind], [effect]));
     let channel = control(Kind::Channel, &["jobs"]);
     vec![
+        one("commit prepared", "commit prepared", control(Kind::Transaction, &["prepared", "x"])),
+        one(
+            "set session characteristics",
+            "set",
+            control(Kind::Setting, &["session characteristics"]),
+        ),
+        one("reset all", "reset", effect(Verb::Control, Kind::Setting, &[], Extent::All)),
+        one("set_config of what is computed", "select", assumed(control(Kind::Setting, &["?"]))),
+        one("unlisten *", "unlisten", control(Kind::Channel, &[])),
+        (
+            "reset of a pool (asyncpg)",
+            operation(
+                &["select", "close cursor", "unlisten", "reset"],
+                [
+                    assumed(control(Kind::Lock, &["shop", "?"])),
+                    control(Kind::Session, &[]),
+                    control(Kind::Channel, &[]),
+                    effect(Verb::Control, Kind::Setting, &[], Extent::All),
+                ],
+            ),
+        ),
         one("begin", "begin", control(Kind::Transaction, &[])),
-        one("prepare transaction", "prepare transaction", control(Kind::Transaction, &[])),
+        one(
+            "prepare transaction",
+            "prepare transaction",
+            control(Kind::Transaction, &["prepared", "x"]),
+        ),
         one("prepare", "prepare", control(Kind::Session, &[])),
         one("set statement_timeout", "set", control(Kind::Setting, &["statement_timeout"])),
         one("set search_path", "set", control(Kind::Setting, &["search_path"])),

@@ -92,6 +92,14 @@ fn a_review_that_cannot_lift_its_rule_is_no_hold() {
 }
 
 #[test]
+fn a_forbid_without_a_review_holds_nothing_even_where_an_approval_would_lift_it() {
+    let silent = r#"@id("silent") forbid (principal, action == Action::"insert", resource)
+        unless { context.approvals.contains("dba") };"#;
+    check(&[PERMIT, DBA, silent], &salaries(Verb::Insert), &[], "refuse:silent");
+    check(&[PERMIT, DBA, silent], &salaries(Verb::Insert), &["dba"], "allow");
+}
+
+#[test]
 fn a_rule_that_raises_an_error_refuses() {
     // Cedar alone skips an erring forbid, and allows. Overflow is the one error left that strict
     // validation does not see.
