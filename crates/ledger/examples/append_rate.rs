@@ -91,8 +91,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ledger.close()?;
     let begin = Instant::now();
     let reopened = Ledger::open(Path::new(&dir), LedgerSettings::default())?;
-    let entries = reopened.recovery().entries;
-    println!("reopened {entries} entries in {:.2} s", begin.elapsed().as_secs_f64());
+    let recovery = reopened.recovery();
+    println!(
+        "read {} entries on opening and closed {} abandoned intents in {:.2} s",
+        recovery.entries,
+        recovery.abandoned,
+        begin.elapsed().as_secs_f64()
+    );
     drop(reopened);
     let begin = Instant::now();
     let report = portcullis_ledger::verify::verify(&dir, &Default::default())?;

@@ -22,6 +22,8 @@ pub mod render;
 mod segments;
 pub mod storage;
 mod sync;
+#[cfg(test)]
+mod vector;
 pub mod verify;
 pub mod visible;
 mod writer;

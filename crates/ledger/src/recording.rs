@@ -234,13 +234,11 @@ impl Recorder {
         if let Some(error) = self.state.ended.get() {
             return Err(error.clone());
         }
-        self.push_first(&mut bytes).and_then(|()| self.push_event(&mut bytes, event)).map_err(
-            |error| {
-                // A recording has no silent gaps: after the first event lost nothing is recorded.
-                let _ = self.state.ended.set(error.clone());
-                error
-            },
-        )
+        let pushed = self.push_first(&mut bytes).and_then(|()| self.push_event(&mut bytes, event));
+        pushed.inspect_err(|error| {
+            // A recording has no silent gaps: after the first event lost nothing is recorded.
+            let _ = self.state.ended.set(error.clone());
+        })
     }
 
     fn push_first(&self, bytes: &mut u64) -> Result<(), RecordError> {

@@ -1,6 +1,13 @@
 //! Every storage step fails twice: not persisted, and persisted but unheard. After each, nothing
 //! more is taken; after reopening, whatever was acknowledged is there and the record verifies.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stand outside the tests themselves"
+)]
+
 mod common;
 
 use common::*;

@@ -1,4 +1,5 @@
 //! The journal's contract: order, durability, limits, recovery.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside the tests themselves")]
 
 mod common;
 

@@ -1,6 +1,8 @@
 //! kill -9 in the middle of a write load: every acknowledged entry is there, and the record
 //! verifies.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside the tests themselves")]
+
 mod common;
 
 use common::*;

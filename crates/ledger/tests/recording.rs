@@ -1,4 +1,5 @@
 //! Recordings: bounded, masked by type, sealed by a digest in the journal; and what is read back.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside the tests themselves")]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! Every way of tampering with a ledger is found, and the first bad entry is named.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests stand outside the tests themselves"
+)]
 
 mod common;
 

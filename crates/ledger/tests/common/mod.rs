@@ -1,4 +1,9 @@
 //! Entries to record, and a ledger to record them in.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests stand outside the tests themselves"
+)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use portcullis_core::digest::{Digest, Digester};
