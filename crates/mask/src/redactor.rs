@@ -7,9 +7,9 @@
 //! gives, and the lineage read from the statement. What cannot be told apart from a hidden column
 //! is masked or refused.
 //!
-//! What is not held here: rows of a binary `COPY` of relations that hide nothing go out without
-//! content detectors having looked, because a field of it does not say its type. Inference by
-//! predicates, ordering and grouping is a question to policy, not to masks.
+//! Rows of a binary `COPY` do not say the types of their fields, so nothing can be looked for in
+//! them: they go out only where nothing is hidden and no detector is on. Inference by predicates,
+//! ordering and grouping is a question to policy, not to masks.
 
 use crate::detect::Detectors;
 use crate::pseudonym::PseudonymKey;
@@ -165,20 +165,20 @@ impl Redactor for StatementRedactor {
         format: CopyFormat,
     ) -> Result<Plan, MaskFailure> {
         let pass = |treatment| Plan { columns: std::iter::repeat_n(treatment, columns).collect() };
-        let shown = match format {
-            CopyFormat::Binary => Treatment::Pass,
-            CopyFormat::Text { .. } | CopyFormat::Csv { .. } => self.treatment(None, 0),
-        };
+        if format == CopyFormat::Binary {
+            if !self.detectors.is_empty() || self.reveal.hides_anything() {
+                let why = "rows copied out in binary cannot be looked through; copy as text or csv";
+                return Err(MaskFailure::Untraceable(why.into()));
+            }
+            return Ok(pass(Treatment::Pass));
+        }
+        let shown = self.treatment(None, 0);
         if !self.reveal.hides_anything() {
             return Ok(pass(shown));
         }
         let lineage = self.lineages.get(part).ok_or_else(|| unknown_part(part))?;
         if !self.touches_hidden(lineage) {
             return Ok(pass(shown));
-        }
-        if format == CopyFormat::Binary {
-            let why = "rows copied out in binary cannot be masked; copy as text or csv";
-            return Err(MaskFailure::Untraceable(why.into()));
         }
         let outputs = lineage.outputs.as_deref().filter(|outputs| outputs.len() == columns);
         let Some(outputs) = outputs else {

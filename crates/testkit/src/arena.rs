@@ -36,6 +36,8 @@ pub struct Setup {
     pub connection: String,
     /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
     pub role: &'static str,
+    /// Further tables at the end of the configuration.
+    pub more: String,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             policy: "[policy]\npacks = [\"allow-all\"]\n".to_owned(),
             connection: "detectors = []\n".to_owned(),
             role: "owner",
+            more: String::new(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Setup {
 "#
             .to_owned(),
             role: "owner",
+            more: String::new(),
         }
     }
 }
@@ -126,7 +130,8 @@ port = {port}
 database = "shop"
 user = "{role}"
 password_file = "app.password"
-"#,
+{more}"#,
+            more = setup.more,
             policy = setup.policy,
             connection = setup.connection,
             role = setup.role,
@@ -174,9 +179,10 @@ password_file = "app.password"
         self.gateway = None;
     }
 
-    /// The gateway's process.
-    pub const fn gateway(&mut self) -> Option<&mut Running> {
-        self.gateway.as_mut()
+    /// The gateway's process id.
+    #[must_use]
+    pub fn gateway_pid(&self) -> Option<u32> {
+        self.gateway.as_ref().map(Running::pid)
     }
 
     /// The configuration file.

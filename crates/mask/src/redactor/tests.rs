@@ -205,8 +205,8 @@ fn copied_rows_are_masked_by_the_statement_alone() {
 #[test]
 fn copied_rows_of_relations_that_hide_nothing_pass() {
     let redactor = redactor(lineage(None, &[ORDERS]));
-    let plan = redactor.plan_copy(0, 2, CopyFormat::Binary).unwrap();
-    assert!(plan.passes_all() && plan.columns.len() == 2);
+    // In binary rows the detectors could not look for anything.
+    assert!(redactor.plan_copy(0, 2, CopyFormat::Binary).is_err());
     let plan = redactor.plan_copy(0, 2, CopyFormat::Text { delimiter: b'|' }).unwrap();
     assert_eq!(plan.columns.as_slice(), &[SCAN, SCAN]);
 }

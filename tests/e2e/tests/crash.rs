@@ -1,0 +1,164 @@
+//! Killed in the middle of writes, the record holds: nothing ran that is not in it. And an edited
+//! record says so.
+
+use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::raw::RawClient;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// Inserts ids until the connection breaks.
+fn insert_until_broken(arena: &Arena, token: &str) {
+    let Ok(mut client) = RawClient::log_in(arena.postgres, "claude", "shop", token) else { return };
+    loop {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let Ok(answer) = client.query(&format!("INSERT INTO ledger_test VALUES ({id})")) else { return };
+        if answer.last().is_none_or(|m| m.tag != b'Z') {
+            return;
+        }
+    }
+}
+
+fn journal_files(data: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(data.join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "jsonl"));
+    files.sort();
+    files
+}
+
+fn entries(data: &Path) -> Vec<Value> {
+    let mut entries = Vec::new();
+    for file in journal_files(data) {
+        for line in fs::read_to_string(file).unwrap().lines() {
+            let json = line.split('\t').next().unwrap();
+            entries.push(serde_json::from_str::<Value>(json).unwrap()["entry"].clone());
+        }
+    }
+    entries
+}
+
+fn verified(arena: &Arena) -> (bool, String) {
+    let output = arena.portcullis(&["audit", "verify"]).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text.into_owned())
+}
+
+#[test]
+fn killed_in_the_middle_of_writes() {
+    let mut arena = Arena::start(&Setup::allow_all()).unwrap();
+    arena.server.sql("shop", "CREATE TABLE ledger_test (id int PRIMARY KEY)").unwrap();
+    for round in 0..3 {
+        let token = arena.token("claude").unwrap();
+        thread::scope(|scope| {
+            let shared = &arena;
+            let writers: Vec<_> =
+                (0..6).map(|_| scope.spawn(|| insert_until_broken(shared, &token))).collect();
+            thread::sleep(Duration::from_millis(700));
+            let pid = shared.gateway_pid().unwrap();
+            let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            assert!(killed.unwrap().success());
+            writers.into_iter().for_each(|w| w.join().unwrap());
+        });
+        arena.kill_gateway().unwrap();
+        arena.start_gateway().unwrap();
+        let (good, text) = verified(&arena);
+        assert!(good, "round {round}: {text}");
+    }
+    arena.stop_gateway();
+    let (good, text) = verified(&arena);
+    assert!(good, "{text}");
+    // Statements still running at the server when the gateway died have had their time.
+    thread::sleep(Duration::from_millis(500));
+    let there: HashSet<u32> = arena
+        .truth("SELECT id FROM ledger_test")
+        .unwrap()
+        .lines()
+        .map(|l| l.parse().unwrap())
+        .collect();
+    assert!(there.len() > 100, "only {} rows were written", there.len());
+    let entries = entries(&arena.data());
+    let of = |event: &str| entries.iter().filter(|e| e["event"] == event).collect::<Vec<_>>();
+    let recorded: HashSet<u32> = of("intent")
+        .iter()
+        .filter_map(|e| e["shown"]["statements"][0].as_str()?.split(['(', ')']).nth(1)?.parse().ok())
+        .collect();
+    let missing: Vec<_> = there.difference(&recorded).collect();
+    assert!(missing.is_empty(), "at the server, but not in the record: {missing:?}");
+    let closed: HashSet<&str> = of("outcome").iter().filter_map(|e| e["request"].as_str()).collect();
+    let open = of("intent").iter().filter(|e| !closed.contains(e["request"].as_str().unwrap())).count();
+    assert_eq!(open, 0, "intents without an outcome after recovery");
+    let abandoned = of("outcome").iter().filter(|e| e["status"] == "abandoned").count();
+    assert!(abandoned > 0, "six writers were killed three times, and nothing was abandoned");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_tampering_is_named() {
+    let mut arena = Arena::start(&Setup::agent_safe()).unwrap();
+    let token = arena.token("claude").unwrap();
+    let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    for n in 0..20 {
+        client.query(&format!("SELECT {n}")).unwrap();
+    }
+    drop(client);
+    thread::sleep(Duration::from_millis(1500));
+    arena.stop_gateway();
+    assert!(verified(&arena).0);
+    type Edit = fn(&mut Vec<String>);
+    let edits: [(&str, Edit); 6] = [
+        ("an edited entry", |lines| lines[9] = lines[9].replacen("SELECT", "SELECt", 1)),
+        ("a deleted entry", |lines| drop(lines.remove(7))),
+        ("swapped entries", |lines| lines.swap(5, 6)),
+        ("a doubled entry", |lines| {
+            let line = lines[8].clone();
+            lines.insert(8, line);
+        }),
+        ("a cut end", |lines| lines.truncate(lines.len() - 3)),
+        ("a torn end", |lines| {
+            let last = lines.last_mut().unwrap();
+            last.truncate(last.len() / 2);
+        }),
+    ];
+    for (what, edit) in edits {
+        let data = arena.directory().join(what.replace(' ', "-"));
+        copy(&arena.data(), &data);
+        let file = journal_files(&data).remove(0);
+        let text = fs::read_to_string(&file).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        edit(&mut lines);
+        let torn = what == "a torn end";
+        fs::write(&file, lines.join("\n") + if torn { "" } else { "\n" }).unwrap();
+        let config = fs::read_to_string(arena.config()).unwrap();
+        let other = arena.directory().join("tampered.toml");
+        let path = format!("data_dir = {:?}", data.to_str().unwrap());
+        fs::write(&other, config.replace("data_dir = \"data\"", &path)).unwrap();
+        let output = std::process::Command::new(portcullis_testkit::arena::binary())
+            .arg("--config")
+            .arg(&other)
+            .args(["audit", "verify"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(said.contains("journal"), "{what}: {said}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Planted secrets are looked for in everything that left the gateway: bytes to clients, journal,
+//! recordings, database, log at trace level. None may be there.
+
+use portcullis_testkit::arena::{APP_PASSWORD, Arena, SUPERUSER_PASSWORD, Setup};
+use portcullis_testkit::raw::RawClient;
+use std::fs;
+use std::path::Path;
+
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----";
+const AWS: &str = "AKIAQ3EGPZ7YLXK2MVTB";
+const JWT: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
+/// Not secret: it shows that the search finds what is there.
+const CANARY: &str = "canary-4711-not-a-secret";
+
+fn gather(path: &Path, into: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            gather(&entry.path(), into);
+        } else {
+            into.push((entry.path().display().to_string(), fs::read(entry.path()).unwrap()));
+        }
+    }
+}
+
+fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    hay.windows(needle.len()).any(|w| w == needle)
+}
+
+#[test]
+fn no_planted_secret_leaves() {
+    let mut arena = Arena::start(&Setup::agent_safe()).unwrap();
+    for (id, secret) in [(1, PEM), (2, AWS), (3, JWT)] {
+        let sql = format!("UPDATE orders SET note = '{secret}' WHERE id = {id}");
+        arena.server.sql("shop", &sql).unwrap();
+    }
+    let token = arena.token("claude").unwrap();
+    let mut seen = Vec::new();
+    for sql in [
+        "SELECT * FROM customers",
+        "SELECT * FROM orders WHERE id < 5",
+        "SELECT * FROM payments LIMIT 50",
+        "SELECT note::int FROM orders WHERE id = 2",
+        "SELECT email::int FROM customers",
+        "SELECT ('x' || email)::date FROM customers",
+        "COPY customers TO STDOUT",
+        "COPY (SELECT * FROM orders WHERE id < 9) TO STDOUT (FORMAT csv)",
+        "COPY orders TO STDOUT (FORMAT binary)",
+        "BEGIN; DECLARE c CURSOR FOR SELECT * FROM customers; FETCH 10 FROM c; COMMIT",
+        "PREPARE p AS SELECT email, card_number FROM customers; EXECUTE p",
+        "DROP TABLE customers",
+        "SELECT 1/0, email FROM customers",
+        "SELECT 'canary-4711-not-a-secret'",
+        "SELECT '4111 1111 1111 1111', 'someone@private.example', 'AKIAQ3EGPZ7YLXK2MVTB'",
+    ] {
+        let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+        client.send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+        // A session may end over an answer that cannot be masked.
+        for message in client.until(b'Z').unwrap() {
+            seen.extend_from_slice(&message.body);
+            seen.push(b'\n');
+        }
+    }
+    // A log-in that fails must not repeat the token.
+    let wrong = RawClient::log_in(arena.postgres, "claude", "nowhere", &token).unwrap_err();
+    seen.extend_from_slice(wrong.to_string().as_bytes());
+    arena.stop_gateway();
+
+    let mut places = vec![("client bytes".to_owned(), seen)];
+    gather(&arena.data(), &mut places);
+    places.push(("log".to_owned(), fs::read(arena.log_file()).unwrap()));
+    let columns = "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
+    let stored = arena.truth(columns).unwrap();
+    let mut secrets: Vec<&str> = stored.lines().collect();
+    assert!(secrets.len() > 200);
+    secrets.extend([APP_PASSWORD, SUPERUSER_PASSWORD, AWS, JWT, "someone@private.example"]);
+    secrets.push("MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF");
+    secrets.push(&token);
+    let signature = token.rsplit('.').next().unwrap();
+    secrets.push(signature);
+    for (place, bytes) in &places {
+        for secret in &secrets {
+            assert!(!contains(bytes, secret.as_bytes()), "{secret:.40} is in {place}");
+        }
+    }
+    let found: Vec<&str> = places
+        .iter()
+        .filter(|(_, bytes)| contains(bytes, CANARY.as_bytes()))
+        .map(|(place, _)| place.as_str())
+        .collect();
+    assert!(found.iter().any(|p| *p == "client bytes"), "{found:?}");
+    assert!(found.iter().any(|p| p.contains("journal")), "the search finds nothing: {found:?}");
+    assert!(found.iter().any(|p| p.contains("recordings")), "{found:?}");
+}
