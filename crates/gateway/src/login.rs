@@ -210,7 +210,7 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSess
         Ok(opened) => opened,
         Err(error) => return Err(door.refuse(&error).await),
     };
-    welcome(door, services, session, &greeting, who, startup.spoken_minor()).await
+    Box::pin(welcome(door, services, session, &greeting, who, startup.spoken_minor())).await
 }
 
 async fn identify(
