@@ -20,7 +20,8 @@ pub struct Statement {
     /// What it would do when executed. For `PREPARE` and `DECLARE` that is preparing alone; the
     /// inner statement is in `names`.
     pub effects: SmallVec<[Effect; 2]>,
-    /// Where its answer comes from; `None` where it answers with no rows.
+    /// Where its answer and its error texts come from; `None` where it shows no data at all. A
+    /// statement that answers with no rows but reads or writes relations has one without outputs.
     pub lineage: Option<Arc<Lineage>>,
     /// What it does to the session's names.
     pub names: NameChange,

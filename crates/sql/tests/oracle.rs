@@ -4,6 +4,8 @@
 mod common;
 
 #[cfg(test)]
+mod compare;
+#[cfg(test)]
 mod server;
 
 use portcullis_sql::catalog::Catalog;
@@ -29,4 +31,7 @@ fn the_real_catalog_loads_and_means_the_same() {
     for (sql, expected) in common::cases::CASES {
         assert_eq!(common::facts(sql, &catalog), *expected, "{sql}");
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (described, ran) = runtime.block_on(compare::compare(&server, &catalog));
+    assert!(described > 100 && ran > 100, "{described} described, {ran} ran");
 }

@@ -202,3 +202,50 @@ fn name_parts(node: &Node) -> Option<Vec<String>> {
         _ => None,
     }
 }
+
+/// The server's command tag, in lower case, for `ALTER` and `DROP` of a kind of thing.
+pub(super) fn tag(verb: &'static str, word: i32) -> &'static str {
+    use ObjectType as T;
+    let word = ObjectType::try_from(word).unwrap_or_default();
+    match (verb, word) {
+        ("alter", T::ObjectTable | T::ObjectColumn | T::ObjectTabconstraint) => "alter table",
+        ("alter", T::ObjectView) => "alter view",
+        ("alter", T::ObjectMatview) => "alter materialized view",
+        ("alter", T::ObjectForeignTable) => "alter foreign table",
+        ("alter", T::ObjectIndex) => "alter index",
+        ("alter", T::ObjectSequence) => "alter sequence",
+        ("alter", T::ObjectFunction) => "alter function",
+        ("alter", T::ObjectProcedure) => "alter procedure",
+        ("alter", T::ObjectRoutine) => "alter routine",
+        ("alter", T::ObjectAggregate) => "alter aggregate",
+        ("alter", T::ObjectSchema) => "alter schema",
+        ("alter", T::ObjectDatabase) => "alter database",
+        ("alter", T::ObjectRole) => "alter role",
+        ("alter", T::ObjectType) => "alter type",
+        ("alter", T::ObjectDomain) => "alter domain",
+        ("alter", T::ObjectTrigger) => "alter trigger",
+        ("alter", T::ObjectRule) => "alter rule",
+        ("alter", T::ObjectPolicy) => "alter policy",
+        ("alter", T::ObjectExtension) => "alter extension",
+        ("drop", T::ObjectTable) => "drop table",
+        ("drop", T::ObjectView) => "drop view",
+        ("drop", T::ObjectMatview) => "drop materialized view",
+        ("drop", T::ObjectForeignTable) => "drop foreign table",
+        ("drop", T::ObjectIndex) => "drop index",
+        ("drop", T::ObjectSequence) => "drop sequence",
+        ("drop", T::ObjectFunction) => "drop function",
+        ("drop", T::ObjectProcedure) => "drop procedure",
+        ("drop", T::ObjectRoutine) => "drop routine",
+        ("drop", T::ObjectAggregate) => "drop aggregate",
+        ("drop", T::ObjectSchema) => "drop schema",
+        ("drop", T::ObjectDatabase) => "drop database",
+        ("drop", T::ObjectRole) => "drop role",
+        ("drop", T::ObjectType) => "drop type",
+        ("drop", T::ObjectDomain) => "drop domain",
+        ("drop", T::ObjectTrigger) => "drop trigger",
+        ("drop", T::ObjectRule) => "drop rule",
+        ("drop", T::ObjectPolicy) => "drop policy",
+        ("drop", T::ObjectExtension) => "drop extension",
+        _ => verb,
+    }
+}

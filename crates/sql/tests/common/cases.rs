@@ -1259,4 +1259,306 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "DELETE FROM orders WHERE NOT EXISTS (SELECT 1 FROM customers WHERE id = customer_id)",
         "delete: read public.customers, delete public.orders some, update public.payments some? => ()",
     ),
+    (
+        "SELECT x FROM (SELECT email, id FROM customers) AS s(x)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT j FROM (customers c JOIN orders o ON true) AS j",
+        "select: read public.customers, read public.orders => (customers.id+customers.email+customers.card_number+customers.name+orders.id+orders.customer_id+orders.product_id+orders.note+orders.status)",
+    ),
+    (
+        "SELECT (j).email FROM (customers c JOIN orders o USING (id)) AS j",
+        "select: read public.customers, read public.orders => (customers.email)",
+    ),
+    (
+        "SELECT o.note FROM orders o JOIN customers c ON true, LATERAL (SELECT c.email AS note) n",
+        "select: read public.orders, read public.customers => (orders.note)",
+    ),
+    (
+        "SELECT n.note FROM orders o JOIN customers c ON true, LATERAL (SELECT c.email AS note) n",
+        "select: read public.orders, read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT e FROM customers c, LATERAL unnest(ARRAY[c.email, c.name]) e",
+        "select: read public.customers => (customers.email+customers.name)",
+    ),
+    (
+        "SELECT v FROM customers c, LATERAL (VALUES (c.email), (c.name)) AS t(v)",
+        "select: read public.customers => (customers.email+customers.name)",
+    ),
+    (
+        "SELECT t FROM customers c, LATERAL (VALUES (c.email)) AS t",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT value FROM customers c, json_each_text(row_to_json(c))",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT k, value FROM customers c, json_each_text(row_to_json(c)) AS j(k)",
+        "select: read public.customers => (customers.* | customers.*)",
+    ),
+    (
+        "SELECT j FROM customers c, json_each(row_to_json(c)) AS j",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (json_each(row_to_json(c))).value FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (json_populate_record(NULL::customers, row_to_json(c))).email FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT x.email FROM customers c, json_populate_record(NULL::customers, row_to_json(c)) x",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT * FROM customers c, json_populate_record(NULL::customers, row_to_json(c)) x",
+        "select: read public.customers => ?",
+    ),
+    (
+        "SELECT r.a FROM customers c, json_to_record(row_to_json(c)) AS r(a text, email text)",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT r.email FROM customers c, json_to_record(row_to_json(c)) AS r(a text, email text)",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "WITH a AS (SELECT * FROM customers), b AS (SELECT * FROM a) SELECT (b).card_number, b.* FROM b",
+        "select: read public.customers => (customers.card_number | customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "WITH a(x) AS (SELECT c FROM customers c) SELECT (x).email FROM a",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (SELECT a.x FROM (SELECT c.email) a(x)) FROM customers c",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT (SELECT email FROM (SELECT 'a' AS name) z) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT (SELECT name FROM (SELECT 'a' AS name) z) FROM customers",
+        "select: read public.customers => (-)",
+    ),
+    (
+        "SELECT email FROM (SELECT name AS email, email AS name FROM customers) s",
+        "select: read public.customers => (customers.name)",
+    ),
+    (
+        "SELECT min(email) OVER (), lag(card_number) OVER (ORDER BY id) FROM customers",
+        "select: read public.customers => (customers.email | customers.card_number)",
+    ),
+    (
+        "SELECT CASE id WHEN 1 THEN card_number END FROM customers",
+        "select: read public.customers => (customers.id+customers.card_number)",
+    ),
+    (
+        "SELECT (ARRAY[name, email])[2], (ARRAY[name, email])[1:2] FROM customers",
+        "select: read public.customers => (customers.email+customers.name | customers.email+customers.name)",
+    ),
+    (
+        "SELECT ROW(c.*)::customers FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT ((c::customers)).email FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (c::customers).card_number FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (CASE WHEN true THEN c END).email FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT (coalesce(c, c)).email FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    ("SELECT (array_agg(c))[1] FROM customers c", "select: read public.customers => (customers.*)"),
+    (
+        "SELECT ((array_agg(c))[1]).email FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT customers.email FROM customers JOIN orders USING (id) GROUP BY customers.id",
+        "select: read public.customers, read public.orders => (customers.email)",
+    ),
+    (
+        "SELECT jsonb_path_query(to_jsonb(c), '$.email') FROM customers c",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT to_jsonb(c) -> 'email', to_jsonb(c) ->> 'email', to_jsonb(c) #>> '{email}' FROM customers c",
+        "select: read public.customers => (customers.* | customers.* | customers.*)",
+    ),
+    (
+        "SELECT string_to_table(email, '_') FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT regexp_replace(email, 's_', 's_'), (regexp_matches(email, '.*'))[1] FROM customers",
+        "select: read public.customers => (customers.email | customers.email)",
+    ),
+    (
+        "SELECT xmlforest(email, card_number AS c) FROM customers",
+        "select: read public.customers => (customers.email+customers.card_number)",
+    ),
+    (
+        "SELECT query FROM (SELECT email AS query FROM customers) s WHERE query IS NOT NULL",
+        "select: read public.customers => (customers.email)",
+    ),
+    ("SELECT email FROM (TABLE customers) s", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT column2 FROM (VALUES (1, (SELECT email FROM customers))) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT c2 FROM (VALUES (1, (SELECT email FROM customers))) s(c1, c2)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT a.email, b.email FROM customers a NATURAL JOIN customers b",
+        "select: read public.customers => (customers.email | customers.email)",
+    ),
+    (
+        "SELECT email FROM customers a NATURAL JOIN (SELECT email, 1 AS z FROM customers) b",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT * FROM (SELECT id, email FROM customers) a FULL JOIN (SELECT id, note FROM orders) b USING (id)",
+        "select: read public.customers, read public.orders => (customers.id+orders.id | customers.email | orders.note)",
+    ),
+    (
+        "SELECT a FROM (SELECT email AS a, 1 AS b FROM customers UNION ALL SELECT 'x', 2) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT q.* FROM (SELECT 1 AS one, c.* FROM customers c) q",
+        "select: read public.customers => (- | customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "INSERT INTO notes (id, body) SELECT 2, email FROM customers RETURNING *",
+        "insert: read public.customers, insert public.notes some?, insert archive.notes some?, read public.notes?, read archive.notes? => (notes.id+notes.id | customers.email+notes.body+notes.body) sinks(customers.email)",
+    ),
+    (
+        "INSERT INTO public.notes (id, body) SELECT 2, email FROM customers RETURNING body, notes, (notes).body",
+        "insert: read public.customers, insert public.notes some, read public.notes => (customers.email+notes.body | customers.email+notes.* | customers.email+notes.body) sinks(customers.email)",
+    ),
+    (
+        "UPDATE public.notes SET body = (SELECT email FROM customers) RETURNING body || ''",
+        "update: read public.customers, update public.notes all, read public.notes => (customers.email+notes.body) sinks(customers.email)",
+    ),
+    (
+        "UPDATE public.notes n SET body = c.card_number FROM customers c RETURNING n.body, n.*",
+        "update: read public.customers, update public.notes all, read public.notes => (customers.card_number+notes.body | notes.id | customers.card_number+notes.body) sinks(customers.card_number)",
+    ),
+    (
+        "INSERT INTO public.notes VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET body = (SELECT email FROM customers) RETURNING body",
+        "insert: insert public.notes one, read public.customers, update public.notes some, read public.notes => (customers.email+notes.body) sinks(customers.email)",
+    ),
+    (
+        "WITH u AS (UPDATE public.notes SET body = (SELECT email FROM customers) RETURNING *) SELECT body FROM u",
+        "select: read public.customers, update public.notes all, read public.notes => (customers.email+notes.body) sinks(customers.email)",
+    ),
+    (
+        "DELETE FROM orders RETURNING *, (SELECT email FROM customers)",
+        "delete: delete public.orders all, update public.payments some?, read public.orders, read public.customers => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status | customers.email)",
+    ),
+    (
+        "SELECT contact_list FROM contact_list",
+        "select: read public.contact_list => (customers.id+customers.email+customer_contacts.id+customer_contacts.contact+contact_list.*+contact_list.shout+contact_list.id)",
+    ),
+    (
+        "SELECT w FROM whole w",
+        "select: read public.whole => (customers.*+customers.id+whole.*+whole.person+whole.id)",
+    ),
+    (
+        "SELECT (w.person).card_number FROM whole w",
+        "select: read public.whole => (customers.*+whole.person)",
+    ),
+    ("SELECT (person).* FROM whole", "select: read public.whole => ?"),
+    (
+        "SELECT person::text, row_to_json(person) FROM whole",
+        "select: read public.whole => (customers.*+whole.person | customers.*+whole.person)",
+    ),
+    (
+        "SELECT format_type(23, NULL), quote_literal(email), repeat(email, 2) FROM customers",
+        "select: read public.customers => (- | customers.email | customers.email)",
+    ),
+    (
+        "SELECT tableoid, ctid, c.xmin FROM customers c",
+        "select: read public.customers => (- | - | -)",
+    ),
+    ("SELECT current_query()", "select: control session: one => (-)"),
+    (
+        "SELECT email INTO TEMPORARY x FROM customers",
+        "select into: read public.customers, create pg_temp.x one, insert pg_temp.x some => () sinks(customers.email)",
+    ),
+    (
+        "SELECT DISTINCT ON (name) email FROM customers ORDER BY name, email",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT ts_headline(email, to_tsquery('x')) FROM customers",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT width_bucket(1, 0, 2, 3), string_agg(email, name) FROM customers",
+        "select: read public.customers => (- | customers.email+customers.name)",
+    ),
+    (
+        "WITH RECURSIVE t(a, b, c) AS (SELECT email, 'x', 'y' FROM customers UNION ALL SELECT 'z', a, b FROM t WHERE c <> 's_customers_email') SELECT c FROM t",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "WITH RECURSIVE t AS (SELECT 1 AS n, email AS e FROM customers UNION ALL (SELECT n + 1, e FROM t WHERE n < 3)) SELECT e FROM t",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT max(x) FROM (SELECT email FROM customers) s(x) HAVING count(*) > 0",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT s.* FROM customers c CROSS JOIN LATERAL (SELECT c.*) s",
+        "select: read public.customers => (customers.id | customers.email | customers.card_number | customers.name)",
+    ),
+    (
+        "SELECT s.email FROM customers c CROSS JOIN LATERAL (SELECT c.*) s",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT (s.c).email FROM (SELECT c FROM customers c) s",
+        "select: read public.customers => (customers.*)",
+    ),
+    (
+        "SELECT s.c FROM (SELECT c FROM customers c) s",
+        "select: read public.customers => (customers.*)",
+    ),
+    ("SELECT email FROM ONLY customers", "select: read public.customers => (customers.email)"),
+    ("SELECT email FROM customers *", "select: read public.customers => (customers.email)"),
+    (
+        "SELECT p.email FROM (SELECT (c).* FROM customers c) p",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT p.b FROM (SELECT (c).* FROM customers c) p(a, b)",
+        "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT p.b FROM (SELECT (ROW(c.email, c.name)).*) AS p(a, b), customers c",
+        "select: read public.customers => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT g.email FROM (SELECT id, email FROM customers GROUP BY GROUPING SETS ((id, email))) g",
+        "select: read public.customers => (customers.email)",
+    ),
 ];

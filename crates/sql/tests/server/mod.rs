@@ -105,3 +105,14 @@ fn owner(directory: &Path) -> Option<(u32, u32)> {
     std::os::unix::fs::chown(directory, Some(uid), Some(gid)).unwrap();
     Some((uid, gid))
 }
+
+impl Server {
+    /// A connection by the socket, driven on its own thread's runtime.
+    pub(crate) async fn connect(&self, database: &str) -> tokio_postgres::Client {
+        let mut config = tokio_postgres::Config::new();
+        config.host_path(&self.directory).user("postgres").dbname(database);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
