@@ -29,9 +29,17 @@ pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
             client.send(&batch)?;
             batch.clear();
             let tag = arguments.first().map_or(b'Z', |w| w.text().as_bytes()[0]);
-            for message in client.until(tag)? {
+            loop {
+                let message = match client.receive() {
+                    Ok(Some(message)) => message,
+                    Ok(None) => return Ok(transcript + "(closed)\n"),
+                    Err(error) => return Ok(format!("{transcript}({error} at line {})\n", n + 1)),
+                };
                 transcript.push_str(&message.shown());
                 transcript.push('\n');
+                if message.tag == tag {
+                    break;
+                }
             }
             continue;
         }

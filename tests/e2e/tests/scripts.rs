@@ -21,7 +21,11 @@ fn scripts() -> Vec<PathBuf> {
 
 fn transcript(mut client: RawClient, piece: usize, text: &str) -> String {
     client.piece = piece;
-    script::run(&mut client, text).unwrap()
+    match script::run(&mut client, text) {
+        Ok(transcript) => transcript,
+        // A hold or a hang: the difference shows.
+        Err(error) => format!("{error}\n"),
+    }
 }
 
 /// What differs from run to run: ids in refusals and notices.
@@ -42,6 +46,15 @@ fn steady(transcript: &str) -> String {
     out
 }
 
+/// The gateway refuses unreadable text itself, and knows no position in it.
+fn positionless(transcript: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(" P=") {
+        Some((rest, _)) if line.contains("C=42601") => rest.to_owned() + "\n",
+        _ => line.to_owned() + "\n",
+    };
+    transcript.lines().map(line).collect()
+}
+
 #[test]
 fn scripts_run_three_ways() {
     let open = Arena::start(&Setup::allow_all()).unwrap();
@@ -55,18 +68,18 @@ fn scripts_run_three_ways() {
         let text = fs::read_to_string(&path).unwrap();
         let direct = || RawClient::log_in(server, "raw", "shop", "").unwrap();
         let through = || RawClient::log_in(open.postgres, "claude", "shop", &token).unwrap();
-        let expected = transcript(direct(), 0, &text);
+        let expected = positionless(&transcript(direct(), 0, &text));
         assert!(expected.lines().count() > 3, "{name} says almost nothing");
         for (way, seen) in [
             ("allowing all", transcript(through(), 0, &text)),
             ("allowing all, byte by byte", transcript(through(), 1, &text)),
             ("direct, byte by byte", transcript(direct(), 1, &text)),
         ] {
-            if seen != expected {
+            if positionless(&seen) != expected {
                 problems.push(format!("== {name}, {way}\n-- expected\n{expected}-- seen\n{seen}"));
             }
         }
-        if text.contains("INSERT") {
+        if ["INSERT", "UPDATE", "FROM STDIN"].iter().any(|write| text.contains(write)) {
             // Under the default pack its writes wait for people: `review.rs` has those.
             continue;
         }
