@@ -5,4 +5,5 @@ mod attacks;
 mod claims;
 mod dev_provider;
 mod fetching;
+mod independent;
 mod support;
