@@ -7,3 +7,4 @@ mod dev_provider;
 mod fetching;
 mod independent;
 mod support;
+mod tls;
