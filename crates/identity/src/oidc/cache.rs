@@ -46,7 +46,14 @@ struct State {
 /// The last fetch that was started.
 struct Attempt {
     at: Timestamp,
-    failure: Option<String>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// Under way: whoever needs it waits for the turn.
+    Pending,
+    Fetched,
+    Failed(String),
 }
 
 type Answer = Result<Arc<KeySet>, IdentityError>;
@@ -62,6 +69,7 @@ impl KeyCache {
             return answer;
         }
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.state().close_ended_attempt();
         // Whoever had the turn before may have fetched what is needed here.
         if let Some(answer) = self.answer(key_id, now) {
             return answer;
@@ -99,16 +107,16 @@ impl KeyCache {
         }
         let interval = if held.is_some() { MIN_INTERVAL } else { RETRY_INTERVAL };
         let attempt = state.attempt.as_ref().filter(|attempt| age(attempt.at, now) < interval)?;
-        Some(match (known, &attempt.failure) {
-            (Some((keys, _)), _) => Ok(Arc::clone(keys)),
-            (None, None) => Err(self.unknown()),
-            (None, Some(cause)) => Err(self.unavailable(cause.clone())),
-        })
+        match (known, &attempt.outcome) {
+            (_, Outcome::Pending) => None,
+            (Some((keys, _)), _) => Some(Ok(Arc::clone(keys))),
+            (None, Outcome::Fetched) => Some(Err(self.unknown())),
+            (None, Outcome::Failed(cause)) => Some(Err(self.unavailable(cause.clone()))),
+        }
     }
 
     async fn refresh(&self, now: Timestamp) {
-        let unfinished = Some("a fetch did not finish".to_owned());
-        self.state().attempt = Some(Attempt { at: now, failure: unfinished });
+        self.state().attempt = Some(Attempt { at: now, outcome: Outcome::Pending });
         let fetched = self.source.fetch().await;
         let mut state = self.state();
         match fetched {
@@ -119,11 +127,11 @@ impl KeyCache {
                     tracing::warn!(provider, "identity provider lists no usable key");
                 }
                 state.keys = Some((Arc::new(keys), now));
-                state.attempt = Some(Attempt { at: now, failure: None });
+                state.attempt = Some(Attempt { at: now, outcome: Outcome::Fetched });
             }
             Err(cause) => {
                 tracing::warn!(provider = self.provider, cause, "identity provider's keys missing");
-                state.attempt = Some(Attempt { at: now, failure: Some(cause) });
+                state.attempt = Some(Attempt { at: now, outcome: Outcome::Failed(cause) });
             }
         }
     }
@@ -144,6 +152,16 @@ impl KeyCache {
 }
 
 impl State {
+    /// For whoever has the turn: an attempt that still looks under way was cut short by a panic or
+    /// the end of its runtime, and counts as failed, so that it is not repeated for every token.
+    fn close_ended_attempt(&mut self) {
+        if let Some(attempt) = &mut self.attempt
+            && matches!(attempt.outcome, Outcome::Pending)
+        {
+            attempt.outcome = Outcome::Failed("a fetch was cut short".to_owned());
+        }
+    }
+
     fn is_unknown(&self, key_id: Option<&str>, now: Timestamp) -> bool {
         let id = key_id.unwrap_or_default();
         self.unknown.iter().any(|(known, at)| known == id && age(*at, now) < UNKNOWN_FOR)

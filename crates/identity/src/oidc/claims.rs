@@ -174,7 +174,7 @@ fn check_times(
     }
     let limit = provider.max_lifetime();
     let issued = date(claims, "iat")?.unwrap_or(now);
-    if expires.since(issued) > limit || expires.since(latest) > limit {
+    if expires.since(issued) > limit {
         return Err(IdentityError::LifetimeTooLong { limit });
     }
     Ok(expires)

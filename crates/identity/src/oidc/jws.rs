@@ -74,11 +74,6 @@ impl Verified {
     pub(crate) const fn claims(&self) -> &Map<String, Value> {
         &self.0
     }
-
-    #[cfg(test)]
-    pub(crate) const fn for_test(claims: Map<String, Value>) -> Self {
-        Self(claims)
-    }
 }
 
 fn part(text: &str, problem: &'static str) -> Result<Map<String, Value>, IdentityError> {

@@ -137,3 +137,25 @@ impl fmt::Debug for Verifier {
         f.debug_list().entries(self.providers().map(|provider| &provider.name)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DevIssuer, DevPerson, DevProviderSettings};
+
+    /// The issuer is looked at again once it can be believed, whichever way a key set came.
+    #[test]
+    fn a_good_signature_of_another_issuer_is_refused() {
+        let people = vec![DevPerson { name: "alice".into(), ..DevPerson::default() }];
+        let settings = DevProviderSettings { people, ..DevProviderSettings::default() };
+        let mint = DevIssuer::new(settings, "http://127.0.0.1:1".into()).unwrap();
+        let now = Timestamp::from_micros(1_790_000_000_000_000);
+        let token = mint.mint("alice", now, None).unwrap();
+        let keys = serde_json::to_vec(&mint.key_set()).unwrap();
+        let mut provider = mint.as_provider("dev");
+        assert!(verify_with(&provider, &keys, &token, now).is_ok());
+        provider.issuer = "http://127.0.0.1:2".into();
+        let said = verify_with(&provider, &keys, &token, now);
+        assert_eq!(said, Err(IdentityError::UnknownIssuer));
+    }
+}

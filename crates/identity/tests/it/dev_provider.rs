@@ -231,6 +231,10 @@ impl Login {
         Self { verifier, query: query.into() }
     }
 
+    fn url(&self, stage: &Stage) -> Url {
+        Url::parse_with_params(&stage.url("/authorize"), &self.query).unwrap()
+    }
+
     async fn decide(&self, stage: &Stage, person: &str, secret: &str) -> reqwest::Response {
         let mut form = self.query.clone();
         form.insert("person", person.into());
@@ -269,7 +273,7 @@ impl Login {
 async fn people_log_in_with_a_code() {
     let stage = Stage::new().await;
     let login = Login::new();
-    let page = stage.http.get(stage.url("/authorize")).query(&login.query).send().await.unwrap();
+    let page = stage.http.get(login.url(&stage)).send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("default-src 'none'; form-action 'self' http://127.0.0.1:8250;"));
     let html = page.text().await.unwrap();
@@ -343,7 +347,7 @@ async fn log_in_is_for_people_who_can_read_the_secret() {
         login.query.insert(name, value.into());
         let sent = login.decide(&stage, "alice", secret).await;
         assert_eq!(sent.status(), StatusCode::BAD_REQUEST, "{name}={value}");
-        let page = stage.http.get(stage.url("/authorize")).query(&login.query);
+        let page = stage.http.get(login.url(&stage));
         assert_eq!(page.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     }
 }

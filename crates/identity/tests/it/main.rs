@@ -1,9 +1,10 @@
 //! The verifier and the development provider from outside, over real HTTP on loopback.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-#![expect(missing_docs, unreachable_pub, reason = "tests")]
 
 mod attacks;
 mod claims;
 mod dev_provider;
 mod fetching;
+mod independent;
 mod support;
+mod tls;

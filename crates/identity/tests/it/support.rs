@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// The moment all tests happen at, in seconds since the epoch.
 pub(crate) const NOW: i64 = 1_790_000_000;
@@ -119,6 +120,8 @@ pub(crate) enum Reply {
     Redirect(String),
     Body(usize),
     Never,
+    /// The key set, once there is a permit.
+    Gated(Value, Arc<Semaphore>),
 }
 
 pub(crate) struct Shared {
@@ -220,6 +223,10 @@ async fn key_set(State(shared): State<Arc<Shared>>) -> Response {
         }
         Reply::Body(size) => Body::from(vec![b' '; size]).into_response(),
         Reply::Never => std::future::pending().await,
+        Reply::Gated(value, gate) => {
+            gate.acquire().await.unwrap().forget();
+            Json(value).into_response()
+        }
     }
 }
 
