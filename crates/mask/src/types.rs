@@ -3,7 +3,8 @@
 //! client still reads a value of that type.
 //!
 //! Numbers are `pg_type.oid` of the system catalog, which are fixed for built-in types; numbers
-//! from 16384 on are the database's own (`FirstNormalObjectId`).
+//! from 10000 on (`FirstGenbkiObjectId`) are assigned: row types of catalogs and views first, the
+//! database's own types from 16384 on.
 //!
 //! Types that cannot hold text (numbers, dates, UUIDs, network addresses, geometry…) are left
 //! alone: an `int8` that happens to pass the Luhn check is no card. A built-in type that is not
@@ -30,7 +31,7 @@ pub(crate) mod oid {
     pub(crate) const JSONB: u32 = 3802;
     #[cfg(test)]
     pub(crate) const INT8: u32 = 20;
-    pub(crate) const FIRST_USER_DEFINED: u32 = 16384;
+    pub(crate) const FIRST_ASSIGNED: u32 = 10_000;
 }
 
 /// How values of a type are built.
@@ -76,19 +77,18 @@ impl Shape {
             oid::BYTEA => Self::Bytea,
             oid::UUID => Self::Uuid,
             oid::RECORD => Self::Record,
-            // Arrays of xml, name, text, bpchar, varchar and cstring.
-            143 | 1003 | 1009 | 1014 | 1015 | 1263 => Self::Array,
+            // Arrays of xml, name, text, bpchar, varchar, cstring, and of any type (`pg_stats`).
+            143 | 1003 | 1009 | 1014 | 1015 | 1263 | 2277 => Self::Array,
             // Arrays of json, bytea, record and jsonb.
             199 | 1001 | 2287 | 3807 => Self::RigidArray,
-            oid::FIRST_USER_DEFINED.. => Self::UserDefined,
+            oid::FIRST_ASSIGNED.. => Self::UserDefined,
             _ if is_plain(type_id) => Self::Plain,
             _ => Self::Other,
         }
     }
 }
 
-/// Built-in types that cannot hold text, and their arrays and ranges (PostgreSQL 18's
-/// `pg_type.dat`).
+/// Built-in types that cannot hold text, and their arrays and ranges (`pg_type.dat`).
 const fn is_plain(type_id: u32) -> bool {
     matches!(type_id,
         // bool, "char", int8, int2, int2vector, int4, regproc, oid, tid, xid, cid, oidvector
@@ -105,9 +105,9 @@ const fn is_plain(type_id: u32) -> bool {
         // numeric and its array, uuid array, pg_lsn, xid8, ranges and multiranges of numbers and
         // dates and their arrays
         | 1231 | 1700 | 2951 | 3220 | 3221 | 271 | 5069 | 3904..=3913 | 3926 | 3927
-        | 4451 | 4532..=4536 | 6150..=6157
+        | 4451 | 4532..=4536 | 6150..=6153 | 6155 | 6157
         // regclass, regtype and their like; snapshots; void
-        | 2202..=2211 | 2278 | 2949 | 2970 | 3734 | 3735 | 3769 | 3770 | 4089..=4097 | 4191 | 4192
+        | 2202..=2211 | 2278 | 2949 | 2970 | 3734 | 3735 | 3769 | 3770 | 4089 | 4090 | 4096 | 4097 | 4191 | 4192
         | 5038 | 5039)
 }
 
