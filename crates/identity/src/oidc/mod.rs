@@ -2,9 +2,9 @@
 //! 8725, RFC 9068): bearer token in, principal or a reason out. First station on the life of a
 //! request.
 //!
-//! The steps, each in a type only the one before it makes: take the token apart ([`jws`]), choose
+//! The steps, each in a type only the one before it makes: take the token apart (`jws`), choose
 //! the configured provider by exact issuer, hold the algorithm against configuration, get the
-//! issuer's keys ([`cache`]), check the signature, and only then look at what it says ([`claims`]).
+//! issuer's keys (`cache`), check the signature, and only then look at what it says (`claims`).
 
 mod cache;
 mod claims;
