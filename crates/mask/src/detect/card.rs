@@ -29,7 +29,10 @@ pub(super) fn find(text: &[u8], start: usize, floor: usize) -> Option<Range<usiz
         let groups = number.groups.get(..count)?;
         let (length, _, end) = *groups.last()?;
         let digits = number.digits.get(..length)?;
-        let fits = is_grouping(groups) && right_clear(text, end) && is_card(digits);
+        let fits = is_grouping(groups)
+            && right_clear(text, end)
+            && is_card(digits)
+            && (count > 1 || is_issued_long(digits));
         fits.then_some(start..end)
     })
 }
@@ -96,6 +99,12 @@ fn is_article(digits: &[u8]) -> bool {
         .map(|(i, d)| u32::from(*d) * if i % 2 == 0 { 1 } else { 3 })
         .sum();
     digits.len() == 13 && sum.is_multiple_of(10)
+}
+
+/// Numbers of 17 to 19 digits without separators are more often 64-bit identifiers: only schemes
+/// that do issue such numbers count.
+fn is_issued_long(digits: &[u8]) -> bool {
+    digits.len() <= 16 || matches!(digits, [4, ..] | [6, 2 | 7, ..] | [5, 0 | 8, ..] | [6, 3, ..])
 }
 
 /// Issuer ranges with the lengths they are issued in.

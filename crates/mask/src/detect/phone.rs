@@ -25,6 +25,9 @@ pub(super) fn find_international(text: &[u8], start: usize, floor: usize) -> Opt
     if !left_clear(text, start, floor) || before(text, start, floor) == Some(b'+') {
         return None;
     }
+    if is_expanded_date(text, start + 1) {
+        return None;
+    }
     let (low, high) = lengths_of_country(text, start + 1)?;
     let (mut at, mut best, mut shape) = (start + 1, None, Shape::default());
     let mut gap = 0;
@@ -69,6 +72,13 @@ impl Shape {
             (_, others) => others == 0,
         }
     }
+}
+
+/// A date with an expanded year (ISO 8601-1 §5.2.2.3): `+262142-12-31`.
+fn is_expanded_date(text: &[u8], at: usize) -> bool {
+    let digits = |at: usize| run(text, at, |b| b.is_ascii_digit());
+    let month = at + digits(at) + 1;
+    matches!(digits(at), 5 | 6) && byte(text, month - 1) == Some(b'-') && digits(month) == 2
 }
 
 fn ends_well(text: &[u8], end: usize) -> bool {
