@@ -128,7 +128,6 @@ auth_file = {home}/users.txt
 pool_mode = session
 max_client_conn = 200
 default_pool_size = 150
-max_prepared_statements = 0
 """)
         program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
         self.bouncer_process = self.start([program, os.path.join(home, "pgbouncer.ini")], "pgbouncer.log", cwd=home,

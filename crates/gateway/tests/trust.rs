@@ -17,7 +17,10 @@ const TRUSTED: &[(&str, &[&str])] = &[
         ],
     ),
     // The journal made this receipt.
-    ("issued_by_journal_assertion", &["crates/core/src/journal.rs", "crates/ledger/src/journal.rs"]),
+    (
+        "issued_by_journal_assertion",
+        &["crates/core/src/journal.rs", "crates/ledger/src/journal.rs"],
+    ),
     // The only opener of what a target sent, and the only maker of permits.
     (".open()", &["crates/core/src/link.rs", "crates/core/src/permit.rs"]),
     ("Permit::issue(", &["crates/core/src/gate.rs"]),

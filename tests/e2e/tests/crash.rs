@@ -18,7 +18,9 @@ fn insert_until_broken(arena: &Arena, token: &str) {
     let Ok(mut client) = RawClient::log_in(arena.postgres, "claude", "shop", token) else { return };
     loop {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let Ok(answer) = client.query(&format!("INSERT INTO ledger_test VALUES ({id})")) else { return };
+        let Ok(answer) = client.query(&format!("INSERT INTO ledger_test VALUES ({id})")) else {
+            return;
+        };
         if answer.last().is_none_or(|m| m.tag != b'Z') {
             return;
         }
@@ -87,12 +89,16 @@ fn killed_in_the_middle_of_writes() {
     let of = |event: &str| entries.iter().filter(|e| e["event"] == event).collect::<Vec<_>>();
     let recorded: HashSet<u32> = of("intent")
         .iter()
-        .filter_map(|e| e["shown"]["statements"][0].as_str()?.split(['(', ')']).nth(1)?.parse().ok())
+        .filter_map(|e| {
+            e["shown"]["statements"][0].as_str()?.split(['(', ')']).nth(1)?.parse().ok()
+        })
         .collect();
     let missing: Vec<_> = there.difference(&recorded).collect();
     assert!(missing.is_empty(), "at the server, but not in the record: {missing:?}");
-    let closed: HashSet<&str> = of("outcome").iter().filter_map(|e| e["request"].as_str()).collect();
-    let open = of("intent").iter().filter(|e| !closed.contains(e["request"].as_str().unwrap())).count();
+    let closed: HashSet<&str> =
+        of("outcome").iter().filter_map(|e| e["request"].as_str()).collect();
+    let open =
+        of("intent").iter().filter(|e| !closed.contains(e["request"].as_str().unwrap())).count();
     assert_eq!(open, 0, "intents without an outcome after recovery");
     let abandoned = of("outcome").iter().filter(|e| e["status"] == "abandoned").count();
     assert!(abandoned > 0, "six writers were killed three times, and nothing was abandoned");

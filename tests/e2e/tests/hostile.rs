@@ -121,9 +121,7 @@ fn hostile_clients_and_targets() {
     assert!(said.contains("58000") && said.contains("cannot be reached"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(12));
     let journal = fs::read_dir(arena.data().join("journal")).unwrap();
-    let text: String = journal
-        .filter_map(|e| fs::read_to_string(e.unwrap().path()).ok())
-        .collect();
+    let text: String = journal.filter_map(|e| fs::read_to_string(e.unwrap().path()).ok()).collect();
     for event in ["login_refused", "session_opened", "session_closed"] {
         assert!(text.contains(event), "{event} is not in the journal");
     }
@@ -175,5 +173,8 @@ fn slow_reader(arena: &Arena, token: &str) {
     client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
     thread::sleep(Duration::from_secs(2));
     let after = memory(arena);
-    assert!(after < before + 64 * 1024, "{after} KiB after {before} for a client that does not read");
+    assert!(
+        after < before + 64 * 1024,
+        "{after} KiB after {before} for a client that does not read"
+    );
 }

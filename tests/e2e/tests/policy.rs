@@ -8,13 +8,20 @@ use std::sync::LazyLock;
 
 static ARENA: LazyLock<Arena> = LazyLock::new(|| {
     let arena = Arena::start(&Setup::agent_safe()).unwrap();
-    arena.server.sql("shop", "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1'").unwrap();
+    arena
+        .server
+        .sql(
+            "shop",
+            "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1'",
+        )
+        .unwrap();
     arena
 });
 
 /// Every value of the sensitive columns, as the server has them.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let sql = "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
+    let sql =
+        "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
     let secrets: Vec<String> = ARENA.truth(sql).unwrap().lines().map(str::to_owned).collect();
     assert!(secrets.len() > 200);
     secrets
@@ -142,7 +149,10 @@ fn masking_holds_in_binary_and_over_the_extended_protocol() {
         let transcript = script::run(&mut client, &text).unwrap();
         assert_eq!(transcript.lines().filter(|l| l.starts_with("D ")).count(), 12, "{transcript}");
         assert!(!transcript.contains("@example.com"), "{transcript}");
-        assert!(!transcript.lines().any(|l| l.starts_with("T ")), "the gateway's own Describe was passed on: {transcript}");
+        assert!(
+            !transcript.lines().any(|l| l.starts_with("T ")),
+            "the gateway's own Describe was passed on: {transcript}"
+        );
     }
 }
 
@@ -212,7 +222,9 @@ fn what_is_refused_has_not_happened() {
     for sql in FORBIDDEN {
         // A statement that is only held waits for a person; it is taken back after a moment.
         client.socket().set_read_timeout(Some(std::time::Duration::from_secs(3))).unwrap();
-        client.send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+        client
+            .send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat()))
+            .unwrap();
         let mut seen = Vec::new();
         loop {
             match client.receive() {
@@ -227,7 +239,10 @@ fn what_is_refused_has_not_happened() {
                         assert!(sql.contains("WHERE id"), "{sql} was held, not refused: {seen:?}");
                     }
                 }
-                other => panic!("{sql}: {other:?} after {:?}", seen.iter().map(Message::shown).collect::<Vec<_>>()),
+                other => panic!(
+                    "{sql}: {other:?} after {:?}",
+                    seen.iter().map(Message::shown).collect::<Vec<_>>()
+                ),
             }
         }
         let error = error_of(&seen).unwrap_or_else(|| panic!("{sql} was not refused: {seen:?}"));
@@ -254,7 +269,10 @@ fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
     assert!(error_of(&refused).is_some());
     assert_eq!(refused.last().unwrap().body, b"E");
     let ignored = client.query("SELECT 1").unwrap();
-    assert!(error_of(&ignored).unwrap().contains("25P02"), "the target's transaction is aborted too");
+    assert!(
+        error_of(&ignored).unwrap().contains("25P02"),
+        "the target's transaction is aborted too"
+    );
     assert_eq!(client.query("ROLLBACK").unwrap().last().unwrap().body, b"I");
     // In a pipeline whose first segment has run, the rest fails with it.
     let transcript = script::run(
@@ -276,7 +294,10 @@ fn ordinary_reads_are_left_alone() {
         ("SELECT count(*) FROM customers", "\"200\""),
         ("SELECT count(email) FROM customers", "\"200\""),
         ("SELECT id FROM customers WHERE city = 'Oslo' ORDER BY id LIMIT 1", "\"1\""),
-        ("SELECT '123e4567-e89b-12d3-a456-426614174000'", "\"123e4567-e89b-12d3-a456-426614174000\""),
+        (
+            "SELECT '123e4567-e89b-12d3-a456-426614174000'",
+            "\"123e4567-e89b-12d3-a456-426614174000\"",
+        ),
         ("SELECT 4111111111111112", "\"4111111111111112\""),
         ("SELECT version() LIKE 'PostgreSQL%'", "\"t\""),
         ("SHOW server_version_num", "\"15"),

@@ -91,7 +91,8 @@ fn scripts_run_three_ways() {
         }
         let expected = fs::read_to_string(&file).unwrap_or_default();
         if seen != expected {
-            problems.push(format!("== {name}, default pack\n-- expected\n{expected}-- seen\n{seen}"));
+            problems
+                .push(format!("== {name}, default pack\n-- expected\n{expected}-- seen\n{seen}"));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -54,7 +54,9 @@ fn no_planted_secret_leaves() {
         "SELECT '4111 1111 1111 1111', 'someone@private.example', 'AKIAQ3EGPZ7YLXK2MVTB'",
     ] {
         let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
-        client.send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+        client
+            .send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat()))
+            .unwrap();
         // A session may end over an answer that cannot be masked.
         for message in client.until(b'Z').unwrap() {
             seen.extend_from_slice(&message.body);
@@ -69,7 +71,8 @@ fn no_planted_secret_leaves() {
     let mut places = vec![("client bytes".to_owned(), seen)];
     gather(&arena.data(), &mut places);
     places.push(("log".to_owned(), fs::read(arena.log_file()).unwrap()));
-    let columns = "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
+    let columns =
+        "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
     let stored = arena.truth(columns).unwrap();
     let mut secrets: Vec<&str> = stored.lines().collect();
     assert!(secrets.len() > 200);

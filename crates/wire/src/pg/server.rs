@@ -35,7 +35,15 @@ impl WireError {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { severity: "ERROR", code, message, detail: None, hint: None, rule: None, position: None }
+        Self {
+            severity: "ERROR",
+            code,
+            message,
+            detail: None,
+            hint: None,
+            rule: None,
+            position: None,
+        }
     }
 
     /// The same, ending the session.
