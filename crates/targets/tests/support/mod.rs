@@ -56,9 +56,12 @@ impl Request for Nothing {
 
 impl Masker for Nothing {
     type Answer = Message;
+    type Sample = ();
     fn mask(&mut self, answer: Message) -> Result<Message, MaskFailure> {
         Ok(answer)
     }
+
+    fn take_sample(&mut self) {}
 }
 
 impl Chore for SimpleQuery {
