@@ -125,6 +125,13 @@ impl<'c> Analyzer<'c> {
             let facts = self.view_facts(relation)?;
             for oid in &facts.relations {
                 if let Some(behind) = self.catalog.relation(*oid) {
+                    // A view is no way around a rule on what stands behind it. Those of the system
+                    // stand for themselves: nearly all of them read the same few catalogs.
+                    if !relation.is_system() && !behind.is_system() {
+                        let object =
+                            self.object(ObjectKind::Relation, [&*behind.schema, &*behind.name]);
+                        self.effect(Verb::Read, object, Extent::Some, Certainty::Resolved);
+                    }
                     self.nested(|a| a.note_read(behind, true))?;
                 }
             }

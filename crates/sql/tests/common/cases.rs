@@ -446,25 +446,25 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("SELECT relname FROM pg_class", "select: read pg_catalog.pg_class => (pg_class.relname)"),
     (
         "SELECT * FROM customer_contacts",
-        "select: read public.customer_contacts => (customers.id+customer_contacts.id | customers.email+customer_contacts.contact | customers.name+customer_contacts.name)",
+        "select: read public.customer_contacts, read public.customers => (customers.id+customer_contacts.id | customers.email+customer_contacts.contact | customers.name+customer_contacts.name)",
     ),
     (
         "SELECT shout FROM contact_list",
-        "select: read public.contact_list => (customers.email+customer_contacts.contact+contact_list.shout)",
+        "select: read public.contact_list, read public.customers, read public.customer_contacts => (customers.email+customer_contacts.contact+contact_list.shout)",
     ),
     (
         "SELECT * FROM loud",
-        "select: read public.loud, execute routine:public.f unknown? => (UNTRACED | notes.id+notes.id+loud.id) code unresolved",
+        "select: read public.loud, execute routine:public.f unknown?, read public.notes, read archive.notes => (UNTRACED | notes.id+notes.id+loud.id) code unresolved",
     ),
     (
         "SELECT id FROM loud",
-        "select: read public.loud, execute routine:public.f unknown? => (notes.id+notes.id+loud.id) code",
+        "select: read public.loud, execute routine:public.f unknown?, read public.notes, read archive.notes => (notes.id+notes.id+loud.id) code",
     ),
-    ("SELECT person FROM whole", "select: read public.whole => (customers.*+whole.person)"),
-    ("SELECT (person).email FROM whole", "select: read public.whole => (customers.*+whole.person)"),
+    ("SELECT person FROM whole", "select: read public.whole, read public.customers => (customers.*+whole.person)"),
+    ("SELECT (person).email FROM whole", "select: read public.whole, read public.customers => (customers.*+whole.person)"),
     (
         "SELECT card_number FROM cards",
-        "select: read public.cards => (customers.card_number+cards.card_number)",
+        "select: read public.cards, read public.customers => (customers.card_number+cards.card_number)",
     ),
     ("SELECT what FROM events", "select: read public.events => (events.what+events_2024.what)"),
     (
@@ -565,7 +565,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "INSERT INTO customer_contacts (id) VALUES (1)",
-        "insert: insert public.customer_contacts one, insert public.customers some? => ()",
+        "insert: read public.customers, insert public.customer_contacts one, insert public.customers some? => ()",
     ),
     (
         "INSERT INTO events VALUES (now(), 'x')",
@@ -605,7 +605,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "UPDATE customer_contacts SET name = 'x' WHERE id = 1",
-        "update: update public.customer_contacts some, update public.customers some? => ()",
+        "update: read public.customers, update public.customer_contacts some, update public.customers some? => ()",
     ),
     (
         "UPDATE customers SET name = 'x' WHERE id = 1 RETURNING email",
@@ -775,7 +775,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
     ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
     ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
-    ("REFRESH MATERIALIZED VIEW cards", "refresh materialized view: update public.cards all => ()"),
+    ("REFRESH MATERIALIZED VIEW cards", "refresh materialized view: update public.cards all, read public.customers => ()"),
     ("LOAD 'x.so'", "load: transfer-in file:x.so one, execute file:x.so unknown? => () code"),
     ("BEGIN", "begin: control transaction: one"),
     ("START TRANSACTION READ ONLY", "start transaction: control transaction: one"),
@@ -1475,20 +1475,20 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT contact_list FROM contact_list",
-        "select: read public.contact_list => (customers.id+customers.email+customer_contacts.id+customer_contacts.contact+contact_list.*+contact_list.shout+contact_list.id)",
+        "select: read public.contact_list, read public.customers, read public.customer_contacts => (customers.id+customers.email+customer_contacts.id+customer_contacts.contact+contact_list.*+contact_list.shout+contact_list.id)",
     ),
     (
         "SELECT w FROM whole w",
-        "select: read public.whole => (customers.*+customers.id+whole.*+whole.person+whole.id)",
+        "select: read public.whole, read public.customers => (customers.*+customers.id+whole.*+whole.person+whole.id)",
     ),
     (
         "SELECT (w.person).card_number FROM whole w",
-        "select: read public.whole => (customers.*+whole.person)",
+        "select: read public.whole, read public.customers => (customers.*+whole.person)",
     ),
-    ("SELECT (person).* FROM whole", "select: read public.whole => ?"),
+    ("SELECT (person).* FROM whole", "select: read public.whole, read public.customers => ?"),
     (
         "SELECT person::text, row_to_json(person) FROM whole",
-        "select: read public.whole => (customers.*+whole.person | customers.*+whole.person)",
+        "select: read public.whole, read public.customers => (customers.*+whole.person | customers.*+whole.person)",
     ),
     (
         "SELECT format_type(23, NULL), quote_literal(email), repeat(email, 2) FROM customers",
