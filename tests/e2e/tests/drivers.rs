@@ -196,3 +196,41 @@ fn pg_dump_writes_the_same() {
     assert_eq!(dump(&ARENA.direct()), through);
     assert!(through.contains("COPY public.orders"));
 }
+
+/// What tokio-postgres sees of reads, pipelined reads, a transaction and an error.
+async fn tokio_postgres_transcript(environment: &[(&str, String)]) -> Vec<String> {
+    let of = |name: &str| environment.iter().find(|(k, _)| *k == name).unwrap().1.clone();
+    let mut config = tokio_postgres::Config::new();
+    config.host(of("PGHOST")).port(of("PGPORT").parse().unwrap()).user(of("PGUSER"));
+    config.password(of("PGPASSWORD")).dbname(of("PGDATABASE"));
+    let (mut client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let mut seen = Vec::new();
+    let read = client.prepare("SELECT id, name FROM customers WHERE id = $1").await.unwrap();
+    let (one, two) = tokio::join!(client.query(&read, &[&1i32]), client.query(&read, &[&2i32]));
+    for rows in [one.unwrap(), two.unwrap()] {
+        seen.push(format!("{} {}", rows[0].get::<_, i32>(0), rows[0].get::<_, &str>(1)));
+    }
+    let simple = client.simple_query("SELECT 1; SELECT 'x' AS y").await.unwrap();
+    seen.push(format!("{} messages", simple.len()));
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute("UPDATE orders SET note = 'rust' WHERE id = $1", &[&6i32]).await.unwrap();
+    let row = transaction.query_one("SELECT note FROM orders WHERE id = 6", &[]).await.unwrap();
+    seen.push(row.get(0));
+    transaction.rollback().await.unwrap();
+    let error = client.query("SELECT * FROM no_such_table", &[]).await.unwrap_err();
+    seen.push(error.as_db_error().unwrap().to_string());
+    seen.push(client.query_one("SELECT 'alive'", &[]).await.unwrap().get(0));
+    drop(client);
+    driver.await.unwrap().unwrap();
+    seen
+}
+
+#[test]
+fn tokio_postgres() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let direct = runtime.block_on(tokio_postgres_transcript(&ARENA.direct()));
+    let through = ARENA.through("claude").unwrap();
+    assert_eq!(direct, runtime.block_on(tokio_postgres_transcript(&through)));
+    assert_eq!(direct.len(), 6);
+}
