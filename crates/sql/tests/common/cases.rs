@@ -460,8 +460,14 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "SELECT id FROM loud",
         "select: read public.loud, execute routine:public.f unknown?, read public.notes, read archive.notes => (notes.id+notes.id+loud.id) code",
     ),
-    ("SELECT person FROM whole", "select: read public.whole, read public.customers => (customers.*+whole.person)"),
-    ("SELECT (person).email FROM whole", "select: read public.whole, read public.customers => (customers.*+whole.person)"),
+    (
+        "SELECT person FROM whole",
+        "select: read public.whole, read public.customers => (customers.*+whole.person)",
+    ),
+    (
+        "SELECT (person).email FROM whole",
+        "select: read public.whole, read public.customers => (customers.*+whole.person)",
+    ),
     (
         "SELECT card_number FROM cards",
         "select: read public.cards, read public.customers => (customers.card_number+cards.card_number)",
@@ -775,7 +781,10 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
     ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
     ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
-    ("REFRESH MATERIALIZED VIEW cards", "refresh materialized view: update public.cards all, read public.customers => ()"),
+    (
+        "REFRESH MATERIALIZED VIEW cards",
+        "refresh materialized view: update public.cards all, read public.customers => ()",
+    ),
     ("LOAD 'x.so'", "load: transfer-in file:x.so one, execute file:x.so unknown? => () code"),
     ("BEGIN", "begin: control transaction: one"),
     ("START TRANSACTION READ ONLY", "start transaction: control transaction: one"),
