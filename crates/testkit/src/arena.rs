@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -26,6 +27,34 @@ pub struct Arena {
     pub postgres: SocketAddr,
     /// The gateway's API.
     pub http: SocketAddr,
+}
+
+/// An arena several tests share. It lives while any of them holds it, so that server and gateway
+/// end with the last one; a static arena would outlive the tests.
+pub struct Shared(Mutex<Weak<Arena>>);
+
+impl Shared {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(Weak::new()))
+    }
+
+    /// The arena that is held by somebody, or a new one.
+    pub fn get(&self, start: impl FnOnce() -> Arena) -> Arc<Arena> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let arena = Arc::new(start());
+            *shared = Arc::downgrade(&arena);
+            arena
+        })
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What differs between arenas.

@@ -1,13 +1,17 @@
 //! Drivers of five languages see the same through the gateway, with everything allowed, as from
 //! the server itself.
 
-use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::arena::{Arena, Setup, Shared};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
-static ARENA: LazyLock<Arena> = LazyLock::new(|| Arena::start(&Setup::allow_all()).unwrap());
+static ARENA: Shared = Shared::new();
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(|| Arena::start(&Setup::allow_all()).unwrap())
+}
 
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
@@ -32,8 +36,8 @@ fn run(command: &mut Command, environment: &[(&str, String)]) -> String {
 
 /// The two transcripts, key by key.
 fn equal(make: impl Fn() -> Command) {
-    let direct = run(&mut make(), &ARENA.direct());
-    let through = run(&mut make(), &ARENA.through("claude").unwrap());
+    let direct = run(&mut make(), &arena().direct());
+    let through = run(&mut make(), &arena().through("claude").unwrap());
     let (direct, through): (Value, Value) =
         (serde_json::from_str(&direct).unwrap(), serde_json::from_str(&through).unwrap());
     let (direct, through) = (direct.as_object().unwrap(), through.as_object().unwrap());
@@ -51,6 +55,7 @@ fn equal(make: impl Fn() -> Command) {
 
 #[test]
 fn python() {
+    let _held = arena();
     equal(|| {
         let mut command = Command::new(tools().join("venv/bin/python"));
         command.arg(clients().join("python/transcript.py"));
@@ -60,6 +65,7 @@ fn python() {
 
 #[test]
 fn node() {
+    let _held = arena();
     equal(|| {
         let mut command = Command::new("node");
         command.arg("transcript.mjs").current_dir(clients().join("node"));
@@ -69,11 +75,13 @@ fn node() {
 
 #[test]
 fn go() {
+    let _held = arena();
     equal(|| Command::new(tools().join("go-client")));
 }
 
 #[test]
 fn java() {
+    let _held = arena();
     equal(|| {
         let java = tools().join("java");
         let jar = java.join("e2e-clients-1.jar");
@@ -87,7 +95,7 @@ fn java() {
 }
 
 fn psql(environment: &[(&str, String)], arguments: &[&str], input: &str) -> String {
-    let mut command = Command::new(ARENA.server.program_directory().join("psql"));
+    let mut command = Command::new(arena().server.program_directory().join("psql"));
     command.args(["-X", "-a"]).args(arguments).args(["-f", "-"]);
     let mut child = command
         .envs(environment.iter().map(|(k, v)| (k, v)))
@@ -103,6 +111,7 @@ fn psql(environment: &[(&str, String)], arguments: &[&str], input: &str) -> Stri
 
 #[test]
 fn psql_sees_the_same() {
+    let _held = arena();
     let script = r"
 SELECT id, name, city FROM customers ORDER BY id LIMIT 5;
 \d customers
@@ -143,8 +152,8 @@ SELECT repeat('x', 100000) = repeat('x', 100000), length(repeat('y', 2000000));
 SELECT id FROM orders ORDER BY id LIMIT 25;
 \q
 ";
-    let direct = psql(&ARENA.direct(), &[], script);
-    let through = psql(&ARENA.through("claude").unwrap(), &[], script);
+    let direct = psql(&arena().direct(), &[], script);
+    let through = psql(&arena().through("claude").unwrap(), &[], script);
     // The notification names the backend that sent it.
     let steady = |text: &str| {
         let keep = |line: &&str| !line.starts_with("Asynchronous notification");
@@ -156,14 +165,15 @@ SELECT id FROM orders ORDER BY id LIMIT 25;
 
 #[test]
 fn pgbench_runs_in_every_mode() {
-    let programs = ARENA.server.program_directory();
+    let held = arena();
+    let programs = held.server.program_directory();
     let init = Command::new(programs.join("pgbench"))
         .args(["-i", "-q", "-s", "1"])
-        .envs(ARENA.direct().iter().map(|(k, v)| (k, v)))
+        .envs(arena().direct().iter().map(|(k, v)| (k, v)))
         .output()
         .unwrap();
     assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
-    let through = ARENA.through("claude").unwrap();
+    let through = arena().through("claude").unwrap();
     for mode in ["simple", "extended", "prepared"] {
         for script in [&["-S"][..], &[]] {
             let output = Command::new(programs.join("pgbench"))
@@ -178,22 +188,23 @@ fn pgbench_runs_in_every_mode() {
             assert!(text.contains("number of failed transactions: 0"), "{text}");
         }
     }
-    let history = ARENA.truth("SELECT count(*) FROM pgbench_history").unwrap();
+    let history = arena().truth("SELECT count(*) FROM pgbench_history").unwrap();
     assert_eq!(history, "600");
 }
 
 #[test]
 fn pg_dump_writes_the_same() {
+    let _held = arena();
     let dump = |environment: &[(&str, String)]| {
-        let mut command = Command::new(ARENA.server.program_directory().join("pg_dump"));
+        let mut command = Command::new(arena().server.program_directory().join("pg_dump"));
         command.args(["-t", "orders", "-t", "customers"]);
         let text = run(&mut command, environment);
         // Newer versions fence the dump with a random word.
         let keep = |line: &&str| !line.contains("restrict ");
         text.lines().filter(keep).collect::<Vec<_>>().join("\n")
     };
-    let through = dump(&ARENA.through("claude").unwrap());
-    assert_eq!(dump(&ARENA.direct()), through);
+    let through = dump(&arena().through("claude").unwrap());
+    assert_eq!(dump(&arena().direct()), through);
     assert!(through.contains("COPY public.orders"));
 }
 
@@ -228,9 +239,10 @@ async fn tokio_postgres_transcript(environment: &[(&str, String)]) -> Vec<String
 
 #[test]
 fn tokio_postgres() {
+    let _held = arena();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let direct = runtime.block_on(tokio_postgres_transcript(&ARENA.direct()));
-    let through = ARENA.through("claude").unwrap();
+    let direct = runtime.block_on(tokio_postgres_transcript(&arena().direct()));
+    let through = arena().through("claude").unwrap();
     assert_eq!(direct, runtime.block_on(tokio_postgres_transcript(&through)));
     assert_eq!(direct.len(), 6);
 }

@@ -1,35 +1,39 @@
 //! The default pack in front of a real server: what must be masked is masked on every way out, and
 //! what must be refused has not happened.
 
-use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::arena::{Arena, Setup, Shared};
 use portcullis_testkit::raw::{Message, RawClient};
 use portcullis_testkit::script;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-static ARENA: LazyLock<Arena> = LazyLock::new(|| {
-    let arena = Arena::start(&Setup::agent_safe()).unwrap();
-    arena
+static ARENA: Shared = Shared::new();
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(|| {
+        let arena = Arena::start(&Setup::agent_safe()).unwrap();
+        arena
         .server
         .sql(
             "shop",
             "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1'",
         )
         .unwrap();
-    arena
-});
+        arena
+    })
+}
 
 /// Every value of the sensitive columns, as the server has them.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let sql =
         "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
-    let secrets: Vec<String> = ARENA.truth(sql).unwrap().lines().map(str::to_owned).collect();
+    let secrets: Vec<String> = arena().truth(sql).unwrap().lines().map(str::to_owned).collect();
     assert!(secrets.len() > 200);
     secrets
 });
 
 fn client() -> RawClient {
-    let token = ARENA.token("claude").unwrap();
-    RawClient::log_in(ARENA.postgres, "claude", "shop", &token).unwrap()
+    let token = arena().token("claude").unwrap();
+    RawClient::log_in(arena().postgres, "claude", "shop", &token).unwrap()
 }
 
 fn text_of(messages: &[Message]) -> String {
@@ -55,6 +59,7 @@ fn error_of(messages: &[Message]) -> Option<String> {
 
 #[test]
 fn sensitive_columns_are_masked_on_every_way_out() {
+    let _held = arena();
     let mut client = client();
     let answered = [
         "SELECT * FROM customers ORDER BY id LIMIT 5",
@@ -139,6 +144,7 @@ fn sensitive_columns_are_masked_on_every_way_out() {
 
 #[test]
 fn masking_holds_in_binary_and_over_the_extended_protocol() {
+    let _held = arena();
     let mut client = client();
     for bind in ["Bind", "BindBinary"] {
         let text = format!(
@@ -213,12 +219,13 @@ const FORBIDDEN: &[&str] = &[
 
 #[test]
 fn what_is_refused_has_not_happened() {
+    let _held = arena();
     let mut client = client();
     let state = "SELECT (SELECT count(*) FROM payments), (SELECT sum(amount) FROM payments), \
                  (SELECT count(*) FROM orders), (SELECT count(*) FROM orders WHERE note LIKE '%@example.com'), \
                  (SELECT count(*) FROM pg_class WHERE relname IN ('evil', 'loot')), \
                  (SELECT count(*) FROM pg_roles WHERE rolname = 'evil')";
-    let before = ARENA.truth(state).unwrap();
+    let before = arena().truth(state).unwrap();
     for sql in FORBIDDEN {
         // A statement that is only held waits for a person; it is taken back after a moment.
         client.socket().set_read_timeout(Some(std::time::Duration::from_secs(3))).unwrap();
@@ -253,8 +260,8 @@ fn what_is_refused_has_not_happened() {
         let alive = client.query("SELECT 'alive'").unwrap();
         assert!(text_of(&alive).contains("alive"), "{sql}: the session is gone");
     }
-    assert_eq!(ARENA.truth(state).unwrap(), before);
-    let log = std::fs::read_to_string(ARENA.server.directory().join("server.log")).unwrap();
+    assert_eq!(arena().truth(state).unwrap(), before);
+    let log = std::fs::read_to_string(arena().server.directory().join("server.log")).unwrap();
     for sql in FORBIDDEN {
         let first = sql.lines().next().unwrap();
         assert!(!log.contains(&format!("statement: {first}")), "{sql} reached the server");
@@ -263,6 +270,7 @@ fn what_is_refused_has_not_happened() {
 
 #[test]
 fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
+    let _held = arena();
     let mut client = client();
     assert_eq!(client.query("BEGIN").unwrap().last().unwrap().body, b"T");
     let refused = client.query("DROP TABLE orders").unwrap();
@@ -283,11 +291,12 @@ fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
     )
     .unwrap();
     assert!(transcript.contains("E ") && transcript.contains("alive"), "{transcript}");
-    assert_eq!(ARENA.truth("SELECT count(*) FROM orders").unwrap(), "1000");
+    assert_eq!(arena().truth("SELECT count(*) FROM orders").unwrap(), "1000");
 }
 
 #[test]
 fn ordinary_reads_are_left_alone() {
+    let _held = arena();
     let mut client = client();
     for (sql, expected) in [
         ("SELECT 'DROP TABLE payments'", "\"DROP TABLE payments\""),
