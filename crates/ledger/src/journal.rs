@@ -10,7 +10,8 @@ use crate::recording::Recorder;
 use crate::recover::{self, Found};
 use crate::storage::{Files, Storage};
 use crate::sync::{Shared, Syncer};
-use crate::writer::Writer;
+use crate::tapes::Tapes;
+use crate::writer::{Desk, Writer};
 use aws_lc_rs::digest;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::SessionId;
@@ -85,6 +86,7 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    desk: Arc<Desk>,
     running: Mutex<Option<Running>>,
     recovery: Recovery,
     vkey: String,
@@ -93,7 +95,7 @@ struct Inner {
 
 /// What an open ledger holds on to.
 struct Running {
-    writer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     syncer: JoinHandle<()>,
     /// Keeps other gateways out.
     _lock: File,
@@ -146,6 +148,7 @@ impl Ledger {
             closed_sessions: found.sessions.len(),
         };
         let closing = closing_entries(&layout, &found)?;
+        let tapes = Tapes::new(Arc::clone(&storage));
         let (shared, mut writer, mut syncer) = engine(&settings, &found, storage, signer);
         let changed = !closing.is_empty() || !torn.is_empty() || found.head != Some(found.chain);
         if changed {
@@ -153,11 +156,12 @@ impl Ledger {
                 .and_then(|chain| syncer.publish(chain, torn))
                 .map_err(LedgerError::Broken)?;
         }
-        let threads = spawn(writer, syncer);
-        let (writer, syncer) = threads.map_err(LedgerError::io("start a thread for", dir))?;
-        let running = Mutex::new(Some(Running { writer, syncer, _lock: lock }));
+        let desk = Arc::new(Desk::new(Arc::clone(&shared), writer));
+        let threads = spawn(Arc::clone(&desk), tapes, syncer);
+        let (keeper, syncer) = threads.map_err(LedgerError::io("start a thread for", dir))?;
+        let running = Mutex::new(Some(Running { keeper, syncer, _lock: lock }));
         let recording_bytes = settings.recording_bytes;
-        Ok(Self(Arc::new(Inner { shared, running, recovery, vkey, recording_bytes })))
+        Ok(Self(Arc::new(Inner { shared, desk, running, recovery, vkey, recording_bytes })))
     }
 
     /// What opening found and did.
@@ -195,17 +199,20 @@ impl Ledger {
         self.0.close()
     }
 
-    /// Queues an entry, serialised in the calling task.
+    /// Queues an entry, serialised in the calling task, and writes it here where nobody else is
+    /// writing: the receipt of a read is then there at once.
     fn submit(
         &self,
         entry: &Entry,
         durability: Durability,
     ) -> Result<oneshot::Receiver<Result<u64, JournalError>>, JournalError> {
-        with_json(entry, |json| {
-            let (reply, receipt) = oneshot::channel();
-            self.0.shared.queue.push(json, Some((durability, reply)))?;
-            Ok(receipt)
-        })
+        let (reply, receipt) = oneshot::channel();
+        let turn =
+            with_json(entry, |json| self.0.shared.queue.push(json, Some((durability, reply))))?;
+        if turn {
+            self.0.desk.write_some();
+        }
+        Ok(receipt)
     }
 }
 
@@ -225,17 +232,18 @@ impl Journal for Ledger {
     }
 
     fn note(&self, entry: Entry) -> Result<(), JournalError> {
-        with_json(&entry, |json| self.0.shared.queue.push(json, None))
+        // A note never gets the turn to write.
+        with_json(&entry, |json| self.0.shared.queue.push(json, None)).map(drop)
     }
 }
 
 impl Inner {
     fn close(&self) -> Result<(), LedgerError> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { writer, syncer, _lock }) = running {
+        if let Some(Running { keeper, syncer, _lock }) = running {
             self.shared.queue.close();
             // A thread that panicked has broken the ledger, which is told below.
-            let _ = writer.join();
+            let _ = keeper.join();
             self.shared.finish();
             let _ = syncer.join();
         }
@@ -276,7 +284,8 @@ fn engine(
         events: settings.recording_queue_entries,
         event_bytes: settings.recording_queue_bytes,
     });
-    let shared = Arc::new(Shared::new(queue, found.chain));
+    let sync_after = settings.sync_within.saturating_sub(LINGER);
+    let shared = Arc::new(Shared::new(queue, found.chain, sync_after));
     let segment = (found.segment.1, settings.segment_bytes);
     let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), found.chain, segment);
     let syncer = Syncer {
@@ -286,7 +295,6 @@ fn engine(
         head: found.head,
         head_at: Instant::now(),
         head_every: settings.head_every,
-        sync_after: settings.sync_within.saturating_sub(LINGER),
     };
     (shared, writer, syncer)
 }
@@ -305,12 +313,16 @@ fn write_now(writer: &mut Writer, syncer: &Syncer, entries: Vec<Entry>) -> Resul
     Ok(writer.chain())
 }
 
-fn spawn(writer: Writer, syncer: Syncer) -> io::Result<(JoinHandle<()>, JoinHandle<()>)> {
+fn spawn(
+    desk: Arc<Desk>,
+    tapes: Tapes,
+    syncer: Syncer,
+) -> io::Result<(JoinHandle<()>, JoinHandle<()>)> {
     let shared = Arc::clone(&syncer.shared);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let syncer = thread("journal-sync").spawn(move || syncer.run())?;
-    match thread("journal-write").spawn(move || writer.run()) {
-        Ok(writer) => Ok((writer, syncer)),
+    match thread("journal-keep").spawn(move || desk.keep(tapes)) {
+        Ok(keeper) => Ok((keeper, syncer)),
         Err(error) => {
             shared.finish();
             Err(error)

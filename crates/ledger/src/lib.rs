@@ -22,6 +22,7 @@ pub mod render;
 mod segments;
 pub mod storage;
 mod sync;
+mod tapes;
 #[cfg(test)]
 mod vector;
 pub mod verify;

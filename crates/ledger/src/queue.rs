@@ -1,8 +1,12 @@
-//! What waits for the writer: entries and recorded events, bounded, in the order they came.
+//! What waits to be written: entries and recorded events, bounded, in the order they came.
 //! On the life of a request: where a request waits for its receipt.
 //!
-//! Bytes are copied into one growing arena that the writer swaps for an empty one, so an entry
+//! Bytes are copied into one growing arena that whoever writes swaps for an empty one, so an entry
 //! costs no allocation here but its wake-up.
+//!
+//! Who asks for a receipt and finds nobody writing gets the turn to write, for itself and for all
+//! who come meanwhile: a lone request changes no thread. What nobody waits for is left to the
+//! keeper's thread, which lets it gather for a while.
 
 use crate::chain::MAX_ENTRY;
 use crate::recording::RecordingState;
@@ -13,12 +17,13 @@ use portcullis_core::journal::{Durability, JournalError};
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long the writer waits for company before a lone note wakes it. Part of the 10 ms in which
-/// a note becomes durable.
-pub(crate) const LINGER: Duration = Duration::from_millis(1);
+/// How long a note may wait for company. Part of the 10 ms in which it becomes durable.
+pub(crate) const LINGER: Duration = Duration::from_millis(2);
+/// How long recorded events gather. They are synced when their recording ends.
+const GATHER: Duration = Duration::from_millis(20);
 /// Arenas over this size are given back to the allocator after a burst.
 const KEEP_ARENA: usize = 1024 * 1024;
 
@@ -59,27 +64,18 @@ pub(crate) struct RecordingJob {
     pub(crate) what: Recording,
 }
 
-/// Everything that waited when the writer last looked.
+/// The entries that waited when somebody last took them.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) arena: Vec<u8>,
     pub(crate) entries: Vec<Waiting>,
-    pub(crate) events_arena: Vec<u8>,
-    pub(crate) events: Vec<RecordingJob>,
 }
 
 impl Batch {
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.events.is_empty()
-    }
-
     fn reset(&mut self) {
         self.entries.clear();
-        self.events.clear();
-        for arena in [&mut self.arena, &mut self.events_arena] {
-            arena.clear();
-            arena.shrink_to(KEEP_ARENA);
-        }
+        self.arena.clear();
+        self.arena.shrink_to(KEEP_ARENA);
     }
 
     /// Answers everything in it with an error.
@@ -87,7 +83,27 @@ impl Batch {
         for (_, reply) in self.entries.drain(..).filter_map(|w| w.reply) {
             let _ = reply.send(Err(JournalError::Broken(why.to_owned())));
         }
-        for job in self.events.drain(..) {
+        self.reset();
+    }
+}
+
+/// The recorded events that waited when the keeper last took them.
+#[derive(Default)]
+pub(crate) struct Events {
+    pub(crate) arena: Vec<u8>,
+    pub(crate) jobs: Vec<RecordingJob>,
+}
+
+impl Events {
+    fn reset(&mut self) {
+        self.jobs.clear();
+        self.arena.clear();
+        self.arena.shrink_to(KEEP_ARENA);
+    }
+
+    /// Answers everything in it with an error.
+    pub(crate) fn fail(&mut self, why: &str) {
+        for job in self.jobs.drain(..) {
             job.state.fail(why);
             if let Recording::Finish(reply) = job.what {
                 let _ = reply.send(Err(why.to_owned()));
@@ -97,15 +113,22 @@ impl Batch {
     }
 }
 
-/// What the writer is doing.
+/// What the keeper is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writer {
+enum Keeper {
     /// Working, or already called.
     Awake,
-    /// Waiting for at most [`LINGER`]: a note need not call it.
+    /// Waiting for a moment: what need not hurry need not call it.
     Lingering,
     /// Waiting until it is called.
     Parked,
+}
+
+/// What the keeper is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// The turn to write entries is the keeper's.
+    pub(crate) turn: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,11 +140,18 @@ enum Life {
 
 struct State {
     batch: Batch,
-    writer: Writer,
+    events: Events,
+    /// Somebody has the turn to write entries.
+    writing: bool,
+    /// Something waits that must not linger.
+    hurry: bool,
+    /// Since when events gather.
+    gathering: Option<Instant>,
+    keeper: Keeper,
     life: Life,
 }
 
-/// The queue between sessions and the writer.
+/// The queue between sessions and who writes.
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
@@ -152,7 +182,15 @@ pub(crate) fn with_json<T>(
 
 impl Queue {
     pub(crate) fn new(limits: Limits) -> Self {
-        let state = State { batch: Batch::default(), writer: Writer::Awake, life: Life::Open };
+        let state = State {
+            batch: Batch::default(),
+            events: Events::default(),
+            writing: false,
+            hurry: false,
+            gathering: None,
+            keeper: Keeper::Awake,
+            life: Life::Open,
+        };
         Self { state: Mutex::new(state), wake: Condvar::new(), limits }
     }
 
@@ -160,12 +198,14 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues one entry. Without a reply it is a note, which need not hurry.
+    /// Queues one entry. Without a reply it is a note, which need not hurry. True where the caller
+    /// has the turn to write: it must then take batches until there are none, or hand over.
+    #[must_use = "a turn that is not used stops the journal"]
     pub(crate) fn push(
         &self,
         entry: &[u8],
         reply: Option<(Durability, Reply)>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
         if entry.len() > MAX_ENTRY {
             return Err(JournalError::Full);
         }
@@ -179,10 +219,16 @@ impl Queue {
         }
         let start = batch.arena.len();
         batch.arena.extend_from_slice(entry);
-        let hurry = reply.is_some();
+        let waits = reply.is_some();
         batch.entries.push(Waiting { bytes: start..start + entry.len(), reply });
-        self.call(state, hurry);
-        Ok(())
+        if waits && !state.writing {
+            state.writing = true;
+            return Ok(true);
+        }
+        if !waits {
+            self.call(state, false);
+        }
+        Ok(false)
     }
 
     /// Queues one recorded event.
@@ -194,16 +240,17 @@ impl Queue {
     ) -> Result<(), JournalError> {
         let mut queue = self.lock();
         queue.alive()?;
-        let batch = &mut queue.batch;
-        if batch.events.len() >= self.limits.events
-            || batch.events_arena.len() + bytes.len() > self.limits.event_bytes
+        let events = &mut queue.events;
+        if events.jobs.len() >= self.limits.events
+            || events.arena.len() + bytes.len() > self.limits.event_bytes
         {
             return Err(JournalError::Full);
         }
-        let start = batch.events_arena.len();
-        batch.events_arena.extend_from_slice(bytes);
+        let start = events.arena.len();
+        events.arena.extend_from_slice(bytes);
         let what = Recording::Append(start..start + bytes.len());
-        batch.events.push(RecordingJob { session, state: Arc::clone(state), what });
+        events.jobs.push(RecordingJob { session, state: Arc::clone(state), what });
+        queue.gathering.get_or_insert_with(Instant::now);
         self.call(queue, false);
         Ok(())
     }
@@ -213,51 +260,83 @@ impl Queue {
         let mut queue = self.lock();
         queue.alive()?;
         let hurry = matches!(job.what, Recording::Finish(_));
-        queue.batch.events.push(job);
+        queue.events.jobs.push(job);
+        queue.gathering.get_or_insert_with(Instant::now);
         self.call(queue, hurry);
         Ok(())
     }
 
     fn call(&self, mut state: MutexGuard<'_, State>, hurry: bool) {
-        let needed = match state.writer {
-            Writer::Awake => false,
-            Writer::Lingering => hurry,
-            Writer::Parked => true,
+        state.hurry |= hurry;
+        let needed = match state.keeper {
+            Keeper::Awake => false,
+            Keeper::Lingering => hurry,
+            Keeper::Parked => true,
         };
         if needed {
-            state.writer = Writer::Awake;
+            state.keeper = Keeper::Awake;
             drop(state);
             self.wake.notify_one();
         }
     }
 
-    /// Swaps everything that waits for the empty `batch`; false once nothing will come any more.
+    /// For who has the turn: swaps the entries that wait for the empty `batch`. False ends the
+    /// turn: nothing waits, or nothing is written any more.
     pub(crate) fn take(&self, batch: &mut Batch) -> bool {
         batch.reset();
+        let mut state = self.lock();
+        if state.batch.entries.is_empty() || matches!(state.life, Life::Broken(_)) {
+            self.end_turn(state);
+            return false;
+        }
+        std::mem::swap(&mut state.batch, batch);
+        true
+    }
+
+    /// For who has the turn: leaves what waits to the keeper.
+    pub(crate) fn hand_over(&self) {
+        let mut state = self.lock();
+        state.hurry = true;
+        state.keeper = Keeper::Awake;
+        self.end_turn(state);
+        self.wake.notify_all();
+    }
+
+    fn end_turn(&self, mut state: MutexGuard<'_, State>) {
+        state.writing = false;
+        let closing = state.life != Life::Open;
+        drop(state);
+        if closing {
+            self.wake.notify_all();
+        }
+    }
+
+    /// For the keeper: waits for something to do, and swaps the events that are due for the empty
+    /// `events`. `None` once nothing will come any more.
+    pub(crate) fn wait(&self, events: &mut Events) -> Option<Work> {
+        events.reset();
         let mut lingered = false;
         let mut state = self.lock();
         loop {
-            if matches!(state.life, Life::Broken(_)) {
-                return false;
+            match state.life {
+                Life::Broken(_) => return None,
+                Life::Closing if state.done() => return None,
+                Life::Closing | Life::Open => {}
             }
-            if !state.batch.is_empty() {
-                state.writer = Writer::Awake;
-                std::mem::swap(&mut state.batch, batch);
-                return true;
+            if let Some(work) = state.due(lingered, events) {
+                return Some(work);
             }
-            if state.life == Life::Closing {
-                return false;
-            }
-            if lingered {
-                state.writer = Writer::Parked;
+            if lingered && state.idle() {
+                state.keeper = Keeper::Parked;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-            } else {
-                state.writer = Writer::Lingering;
-                let waited = self.wake.wait_timeout(state, LINGER);
-                let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                state = guard;
-                lingered = timeout.timed_out();
+                lingered = false;
+                continue;
             }
+            state.keeper = Keeper::Lingering;
+            let waited = self.wake.wait_timeout(state, LINGER);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            lingered = timeout.timed_out();
         }
     }
 
@@ -278,6 +357,7 @@ impl Queue {
             state.life = Life::Broken(why.into());
         }
         state.batch.fail(why);
+        state.events.fail(why);
         drop(state);
         self.wake.notify_all();
     }
@@ -296,6 +376,32 @@ impl Queue {
 }
 
 impl State {
+    /// Nothing waits that the keeper would have to look at again.
+    fn idle(&self) -> bool {
+        self.events.jobs.is_empty() && (self.writing || self.batch.entries.is_empty())
+    }
+
+    fn done(&self) -> bool {
+        !self.writing && self.batch.entries.is_empty() && self.events.jobs.is_empty()
+    }
+
+    /// What the keeper is to do now, if anything.
+    fn due(&mut self, lingered: bool, events: &mut Events) -> Option<Work> {
+        let hurry = std::mem::take(&mut self.hurry) || self.life != Life::Open;
+        let turn = !self.writing && !self.batch.entries.is_empty() && (lingered || hurry);
+        let gathered = self.gathering.is_some_and(|since| hurry || since.elapsed() >= GATHER);
+        if !turn && !gathered {
+            return None;
+        }
+        if gathered {
+            self.gathering = None;
+            std::mem::swap(&mut self.events, events);
+        }
+        self.writing |= turn;
+        self.keeper = Keeper::Awake;
+        Some(Work { turn })
+    }
+
     fn alive(&self) -> Result<(), JournalError> {
         match &self.life {
             Life::Open => Ok(()),

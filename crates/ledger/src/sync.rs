@@ -1,4 +1,4 @@
-//! The syncing thread: puts what the writer wrote on stable storage, wakes who waited for that,
+//! The syncing thread: puts what was written on stable storage, wakes who waited for that,
 //! and signs heads over it. On the life of a request: the receipt of everything that may change
 //! something is given here.
 //!
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     behind: Mutex<Behind>,
     wake: Condvar,
+    /// How long anything written stays unsynced, before the sync itself.
+    sync_after: Duration,
     /// Held while a segment is synced; true once that has failed. The kernel reports a failed
     /// write-back once, so a second sync of the same file could claim a success that never was.
     sync_failed: Mutex<bool>,
@@ -38,12 +40,13 @@ struct Behind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleep {
     Awake,
-    Timed,
+    /// Until then.
+    Timed(Instant),
     Parked,
 }
 
 impl Shared {
-    pub(crate) fn new(queue: Queue, written: Chain) -> Self {
+    pub(crate) fn new(queue: Queue, written: Chain, sync_after: Duration) -> Self {
         let behind = Behind {
             written,
             waiters: Vec::new(),
@@ -53,7 +56,7 @@ impl Shared {
             broken: None,
         };
         let (behind, sync_failed) = (Mutex::new(behind), Mutex::new(false));
-        Self { queue, behind, wake: Condvar::new(), sync_failed }
+        Self { queue, behind, wake: Condvar::new(), sync_after, sync_failed }
     }
 
     fn behind(&self) -> MutexGuard<'_, Behind> {
@@ -72,7 +75,10 @@ impl Shared {
         behind.dirty_since.get_or_insert_with(Instant::now);
         let called = match behind.syncer {
             Sleep::Awake => false,
-            Sleep::Timed => !behind.waiters.is_empty(),
+            Sleep::Timed(until) => {
+                let due = behind.dirty_since.is_some_and(|since| since + self.sync_after < until);
+                due || !behind.waiters.is_empty()
+            }
             Sleep::Parked => true,
         };
         if called {
@@ -139,7 +145,6 @@ pub(crate) struct Syncer {
     pub(crate) head: Option<Chain>,
     pub(crate) head_at: Instant,
     pub(crate) head_every: Duration,
-    pub(crate) sync_after: Duration,
 }
 
 /// What the syncing thread does next.
@@ -185,7 +190,7 @@ impl Syncer {
                 });
             }
             behind = if let Some(due) = due {
-                behind.syncer = Sleep::Timed;
+                behind.syncer = Sleep::Timed(due);
                 let waited = self.shared.wake.wait_timeout(behind, due - now);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
@@ -196,7 +201,7 @@ impl Syncer {
     }
 
     fn due(&self, behind: &Behind) -> Option<Instant> {
-        let sync = behind.dirty_since.map(|since| since + self.sync_after);
+        let sync = behind.dirty_since.map(|since| since + self.shared.sync_after);
         let head = (self.head != Some(behind.written)).then(|| self.head_at + self.head_every);
         sync.into_iter().chain(head).min()
     }

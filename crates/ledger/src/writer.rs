@@ -1,24 +1,77 @@
-//! The writing thread: takes everything that waits, chains it, writes it in one go, and wakes who
-//! only needed it written. On the life of a request: where the receipt of a pure read is given.
+//! Writing entries: takes everything that waits, chains it, writes it in one go, and wakes who only
+//! needed it written. On the life of a request: where the receipt of a pure read is given.
+//!
+//! There is one pen. Whoever has the turn (see [`crate::queue`]) writes with it: most often the task
+//! whose entry it is, so that no thread has to be woken for a read; else the keeper's thread, which
+//! writes what nobody waits for, and the recordings.
 
-use crate::chain::{Chain, finished};
-use crate::queue::{Batch, Recording, RecordingJob, Reply, Waiting};
-use crate::recording::RecordingState;
-use crate::storage::{RecordingFile, Storage};
+use crate::chain::Chain;
+use crate::queue::{Batch, Events, Reply, Waiting};
+use crate::storage::Storage;
 use crate::sync::{Shared, Watch};
-use aws_lc_rs::digest;
-use portcullis_core::digest::Digest;
-use portcullis_core::id::SessionId;
+use crate::tapes::Tapes;
 use portcullis_core::journal::{Durability, JournalError};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A batch is written in pieces of about this size, so that a segment is not overrun by much.
 const CHUNK: usize = 4 * 1024 * 1024;
+/// How many batches a request writes before it leaves what others added to the keeper.
+const PATIENCE: usize = 4;
 
-/// The state of the writing thread.
+/// The pen and what its holders share.
+pub(crate) struct Desk {
+    pub(crate) shared: Arc<Shared>,
+    pen: Mutex<Writer>,
+}
+
+impl Desk {
+    pub(crate) const fn new(shared: Arc<Shared>, pen: Writer) -> Self {
+        Self { shared, pen: Mutex::new(pen) }
+    }
+
+    /// Uses a turn: writes batch after batch until none is left, or `patience` ran out.
+    fn write(&self, patience: Option<usize>) {
+        let _watch = Watch(Arc::clone(&self.shared));
+        let queue = &self.shared.queue;
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = std::mem::take(&mut pen.batch);
+        let mut batches = 0;
+        while queue.take(&mut batch) {
+            if let Err(why) = pen.commit(&mut batch) {
+                self.shared.break_down(&why);
+                batch.fail(&why);
+                pen.fail(&why);
+            }
+            batches += 1;
+            if patience.is_some_and(|most| batches >= most) {
+                pen.batch = batch;
+                drop(pen);
+                return queue.hand_over();
+            }
+        }
+        pen.batch = batch;
+    }
+
+    /// Uses the turn of a task.
+    pub(crate) fn write_some(&self) {
+        self.write(Some(PATIENCE));
+    }
+
+    /// The keeper's thread: runs until the ledger is closed or broken.
+    pub(crate) fn keep(&self, mut tapes: Tapes) {
+        let _watch = Watch(Arc::clone(&self.shared));
+        let mut events = Events::default();
+        while let Some(work) = self.shared.queue.wait(&mut events) {
+            if work.turn {
+                self.write(None);
+            }
+            tapes.run(&mut events);
+        }
+        events.fail("the journal is broken");
+    }
+}
+
+/// The pen: the end of the journal, and what is about to be added to it.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
@@ -31,7 +84,8 @@ pub(crate) struct Writer {
     out: Vec<u8>,
     written: Vec<(Reply, u64)>,
     durable: Vec<(Reply, u64)>,
-    recordings: Recordings,
+    /// Empty: kept for its memory.
+    batch: Batch,
 }
 
 impl Writer {
@@ -41,31 +95,20 @@ impl Writer {
         chain: Chain,
         segment: (u64, u64),
     ) -> Self {
-        let recordings = Recordings { open: HashMap::new(), storage: Arc::clone(&storage) };
         let (out, written, durable) = (Vec::new(), Vec::new(), Vec::new());
-        let first = chain.size;
-        Self { shared, storage, chain, first, segment, out, written, durable, recordings }
+        let (first, batch) = (chain.size, Batch::default());
+        Self { shared, storage, chain, first, segment, out, written, durable, batch }
     }
 
-    /// Runs until the ledger is closed or broken.
-    pub(crate) fn run(mut self) {
-        let _watch = Watch(Arc::clone(&self.shared));
-        let mut batch = Batch::default();
-        while self.shared.queue.take(&mut batch) {
-            if let Err(why) = self.commit(&mut batch) {
-                self.shared.break_down(&why);
-                batch.fail(&why);
-                for (reply, _) in self.written.drain(..).chain(self.durable.drain(..)) {
-                    let _ = reply.send(Err(JournalError::Broken(why.clone())));
-                }
-                return;
-            }
+    fn fail(&mut self, why: &str) {
+        for (reply, _) in self.written.drain(..).chain(self.durable.drain(..)) {
+            let _ = reply.send(Err(JournalError::Broken(why.to_owned())));
         }
     }
 
     /// Writes everything in the batch.
     pub(crate) fn commit(&mut self, batch: &mut Batch) -> Result<(), String> {
-        let Batch { arena, entries, events_arena, events } = batch;
+        let Batch { arena, entries } = batch;
         for Waiting { bytes, reply } in entries.drain(..) {
             let entry = arena.get(bytes).unwrap_or_default();
             let sequence = self.chain.seal(entry, &mut self.out);
@@ -78,9 +121,7 @@ impl Writer {
                 self.flush()?;
             }
         }
-        self.flush()?;
-        self.recordings.run(events, events_arena);
-        Ok(())
+        self.flush()
     }
 
     /// Where the chain ends.
@@ -110,79 +151,5 @@ impl Writer {
             let _ = reply.send(Ok(sequence));
         }
         Ok(())
-    }
-}
-
-/// The recordings being written.
-struct Recordings {
-    open: HashMap<SessionId, OpenRecording>,
-    storage: Arc<dyn Storage>,
-}
-
-struct OpenRecording {
-    file: Box<dyn RecordingFile>,
-    hash: digest::Context,
-}
-
-/// Events of one session that lie side by side: written in one go.
-struct Run {
-    session: SessionId,
-    state: Arc<RecordingState>,
-    bytes: Range<usize>,
-}
-
-impl Recordings {
-    fn run(&mut self, jobs: &mut Vec<RecordingJob>, arena: &[u8]) {
-        let mut run: Option<Run> = None;
-        for RecordingJob { session, state, what } in jobs.drain(..) {
-            match (&what, &mut run) {
-                (Recording::Append(bytes), Some(run))
-                    if run.session == session && run.bytes.end == bytes.start =>
-                {
-                    run.bytes.end = bytes.end;
-                    continue;
-                }
-                _ => self.append(run.take(), arena),
-            }
-            match what {
-                Recording::Append(bytes) => run = Some(Run { session, state, bytes }),
-                Recording::GiveUp => drop(self.open.remove(&session)),
-                Recording::Finish(reply) => {
-                    let sealed = self.open.remove(&session).map(|OpenRecording { file, hash }| {
-                        (Digest::from_bytes(finished(&hash.finish())), file)
-                    });
-                    let _ = reply.send(match state.failure() {
-                        Some(why) => Err(why),
-                        None => Ok(sealed),
-                    });
-                }
-            }
-        }
-        self.append(run, arena);
-    }
-
-    /// A recording that cannot be written ends its own session, not the journal.
-    fn append(&mut self, run: Option<Run>, arena: &[u8]) {
-        let Some(Run { session, state, bytes }) = run else { return };
-        if state.failure().is_some() {
-            return;
-        }
-        let bytes = arena.get(bytes).unwrap_or_default();
-        let open = match self.open.entry(session) {
-            Entry::Occupied(open) => Ok(open.into_mut()),
-            Entry::Vacant(slot) => self.storage.record(session).map(|file| {
-                let hash = digest::Context::new(&digest::SHA256);
-                slot.insert(OpenRecording { file, hash })
-            }),
-        };
-        let written = open.and_then(|open| {
-            open.file.write(bytes)?;
-            open.hash.update(bytes);
-            Ok(())
-        });
-        if let Err(error) = written {
-            state.fail(&format!("writing the recording failed: {error}"));
-            self.open.remove(&session);
-        }
     }
 }

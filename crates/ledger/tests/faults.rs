@@ -280,6 +280,8 @@ async fn a_failed_recording_ends_its_session_and_not_the_journal() {
                 let _ = recorder.record(&Masked::authored_assertion(message(n)));
                 durable(&ledger, intent(1, 1, n, "SELECT 1")).await;
                 durable(&ledger, outcome(2, 1, n, 0)).await;
+                // Events gather for 20 ms before they are written.
+                tokio::time::sleep(std::time::Duration::from_millis(60)).await;
             }
             if step != Step::RecordSync {
                 let later = recorder.record(&Masked::authored_assertion(message(9)));

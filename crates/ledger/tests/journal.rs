@@ -126,10 +126,73 @@ async fn a_note_is_synced_without_anybody_asking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_note_is_synced_as_soon_although_a_head_is_not_due() {
+    let dir = tempdir().unwrap();
+    let settings = LedgerSettings { head_every: Duration::from_secs(3600), ..settings() };
+    let (ledger, gated) = gated(dir.path(), settings);
+    for n in 0..3 {
+        let before = gated.syncs.passed.load(Ordering::SeqCst);
+        ledger.note(outcome(0, 1, n, 1)).unwrap();
+        let synced = async {
+            while gated.syncs.passed.load(Ordering::SeqCst) == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let synced = tokio::time::timeout(Duration::from_secs(20), synced).await;
+        assert!(synced.is_ok(), "note {n} was never synced");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_written_receipt_has_it_without_another_thread() {
+    let dir = tempdir().unwrap();
+    let (ledger, _) = gated(dir.path(), settings());
+    for n in 0..20 {
+        let mut append = std::pin::pin!(ledger.append(intent(0, 1, n, "x"), Durability::Written));
+        let waker = std::task::Waker::noop();
+        let first = append.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        // Where the keeper has the turn at that very moment, it may take a moment.
+        if first.is_pending() {
+            append.await.unwrap();
+        } else {
+            return;
+        }
+    }
+    panic!("every receipt came from another thread");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_ask_at_once_are_answered() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let tasks: Vec<_> = (0..16)
+        .map(|task| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move {
+                for n in 0..200 {
+                    let class = if n % 7 == 0 { Durability::Durable } else { Durability::Written };
+                    ledger.append(intent(0, task, n, "x"), class).await.unwrap();
+                    ledger.note(outcome(0, task, n, 0)).unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
+        ended.expect("an append was never answered").unwrap();
+    }
+    drop(ledger);
+    assert_eq!(check(dir.path()).unwrap().entries, 16 * 200 * 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_that_waits_is_written_and_synced_together() {
     let dir = tempdir().unwrap();
     let (ledger, gated) = gated(dir.path(), settings());
     gated.writes.set(true);
+    // The keeper takes a note and waits at the gate: the turn to write is taken.
+    ledger.note(outcome(0, 1, 0, 0)).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
     // An append is queued when it is made, not when it is first polled.
     let all: Vec<_> =
         (0..64).map(|n| ledger.append(intent(0, 1, n, "DELETE"), Durability::Durable)).collect();
