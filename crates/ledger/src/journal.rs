@@ -11,7 +11,7 @@ use crate::recover::{self, Found};
 use crate::storage::{Files, Storage};
 use crate::sync::{Shared, Syncer};
 use crate::tapes::Tapes;
-use crate::writer::{Desk, Writer};
+use crate::writer::{Desk, Turn, Writer};
 use aws_lc_rs::digest;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::SessionId;
@@ -199,22 +199,21 @@ impl Ledger {
         self.0.close()
     }
 
-    /// Queues an entry, serialised in the calling task, and writes it here where nobody else is
-    /// writing: the receipt of a read is then there at once.
+    /// Queues an entry, serialised in the calling task. Where nobody else is writing, the turn to
+    /// write is the caller's.
     fn submit(
         &self,
         entry: &Entry,
         durability: Durability,
-    ) -> Result<oneshot::Receiver<Result<u64, JournalError>>, JournalError> {
+    ) -> Result<(Receiving, Option<Turn>), JournalError> {
         let (reply, receipt) = oneshot::channel();
         let turn =
             with_json(entry, |json| self.0.shared.queue.push(json, Some((durability, reply))))?;
-        if turn {
-            self.0.desk.write_some();
-        }
-        Ok(receipt)
+        Ok((receipt, turn.then(|| Turn::new(Arc::clone(&self.0.desk)))))
     }
 }
+
+type Receiving = oneshot::Receiver<Result<u64, JournalError>>;
 
 impl Journal for Ledger {
     fn append(
@@ -224,7 +223,13 @@ impl Journal for Ledger {
     ) -> impl Future<Output = Result<Receipt, JournalError>> + Send {
         let submitted = self.submit(&entry, durability);
         async move {
-            match submitted?.await {
+            let (receipt, turn) = submitted?;
+            if let Some(turn) = turn {
+                // Whoever else is ready on this thread adds an entry first: one write for all.
+                tokio::task::yield_now().await;
+                turn.write();
+            }
+            match receipt.await {
                 Ok(result) => result.map(Receipt::issued_by_journal_assertion),
                 Err(_) => Err(JournalError::Broken("the writer stopped".to_owned())),
             }

@@ -52,11 +52,6 @@ impl Desk {
         pen.batch = batch;
     }
 
-    /// Uses the turn of a task.
-    pub(crate) fn write_some(&self) {
-        self.write(Some(PATIENCE));
-    }
-
     /// The keeper's thread: runs until the ledger is closed or broken.
     pub(crate) fn keep(&self, mut tapes: Tapes) {
         let _watch = Watch(Arc::clone(&self.shared));
@@ -68,6 +63,31 @@ impl Desk {
             tapes.run(&mut events);
         }
         events.fail("the journal is broken");
+    }
+}
+
+/// A task's turn to write. Dropped unused, with its task, it goes to the keeper.
+#[must_use = "a turn is to be used"]
+pub(crate) struct Turn(Option<Arc<Desk>>);
+
+impl Turn {
+    pub(crate) const fn new(desk: Arc<Desk>) -> Self {
+        Self(Some(desk))
+    }
+
+    /// Writes what waits.
+    pub(crate) fn write(mut self) {
+        if let Some(desk) = self.0.take() {
+            desk.write(Some(PATIENCE));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(desk) = self.0.take() {
+            desk.shared.queue.hand_over();
+        }
     }
 }
 

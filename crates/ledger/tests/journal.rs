@@ -143,22 +143,38 @@ async fn a_second_note_is_synced_as_soon_although_a_head_is_not_due() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_asks_for_a_written_receipt_has_it_without_another_thread() {
+#[tokio::test]
+async fn who_is_ready_at_the_same_time_shares_a_write() {
     let dir = tempdir().unwrap();
-    let (ledger, _) = gated(dir.path(), settings());
-    for n in 0..20 {
-        let mut append = std::pin::pin!(ledger.append(intent(0, 1, n, "x"), Durability::Written));
-        let waker = std::task::Waker::noop();
-        let first = append.as_mut().poll(&mut std::task::Context::from_waker(waker));
-        // Where the keeper has the turn at that very moment, it may take a moment.
-        if first.is_pending() {
-            append.await.unwrap();
-        } else {
-            return;
-        }
+    let (ledger, gated) = gated(dir.path(), settings());
+    let before = gated.writes.passed.load(Ordering::SeqCst);
+    let tasks: Vec<_> = (0..32).map(|n| tokio::spawn(read(&ledger, n))).collect();
+    for task in tasks {
+        task.await.unwrap();
     }
-    panic!("every receipt came from another thread");
+    let writes = gated.writes.passed.load(Ordering::SeqCst) - before;
+    assert!(writes <= 4, "{writes} writes for what waited together");
+}
+
+fn read(ledger: &Ledger, n: u64) -> impl Future<Output = ()> + Send + use<> {
+    let ledger = ledger.clone();
+    async move { drop(ledger.append(intent(0, 1, n, "x"), Durability::Written).await.unwrap()) }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_dropped_with_its_task_is_taken_over() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    drop(ledger.append(intent(0, 1, 0, "x"), Durability::Written));
+    let mut polled = Box::pin(ledger.append(intent(0, 1, 1, "x"), Durability::Written));
+    let waker = std::task::Waker::noop();
+    let _ = polled.as_mut().poll(&mut std::task::Context::from_waker(waker));
+    drop(polled);
+    let next = ledger.append(intent(0, 1, 2, "x"), Durability::Durable);
+    let next = tokio::time::timeout(Duration::from_secs(20), next).await;
+    next.expect("the journal stands still").unwrap();
+    drop(ledger);
+    assert_eq!(check(dir.path()).unwrap().entries, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
