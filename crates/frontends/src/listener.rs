@@ -126,7 +126,8 @@ impl Incoming {
     }
 
     /// Agrees on encryption, up to the first bytes of the start-up packet. To be run in the
-    /// connection's own task.
+    /// connection's own task: from here on the socket is polled by the runtime of that task, which
+    /// may be another than the listener's.
     ///
     /// # Errors
     /// [`AcceptError`], for the log: the client has been told what it can be told.

@@ -98,7 +98,9 @@ pub(crate) async fn negotiate(incoming: Incoming) -> Result<Accepted, AcceptErro
 
 /// Opens the stream; with a fault where the client is to be told that it gets no session.
 async fn open(incoming: Incoming) -> Result<(Accepted, Option<AcceptError>), AcceptError> {
-    let Incoming { mut tcp, peer, tls, slot, deadline } = incoming;
+    let Incoming { tcp, peer, tls, slot, deadline } = incoming;
+    // The socket was taken in on another runtime than the one that runs this.
+    let mut tcp = TcpStream::from_std(tcp.into_std()?)?;
     let mut start = BytesMut::with_capacity(1024);
     let mut fault = None;
     let wants_tls = match agree(&mut tcp, tls.is_some(), &mut start).await {

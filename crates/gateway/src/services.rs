@@ -3,6 +3,7 @@
 use crate::api;
 use crate::catalog::SharedCatalog;
 use crate::config::{Config, Connection, Reads, SensitiveColumn};
+use crate::lanes::Lanes;
 use crate::login;
 use crate::moment::now;
 use anyhow::{Context as _, bail};
@@ -136,7 +137,7 @@ impl Gateway {
         let services = Arc::new(build(&config, providers, stopping.clone()).await?);
         let listener = listen(&config)?;
         let postgres_address = listener.address();
-        tasks.spawn(login::accept(listener, services.clone()));
+        tasks.spawn(login::accept(listener, Lanes::start()?, services.clone()));
         let http = TcpListener::bind(config.listen.http.address)
             .await
             .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
