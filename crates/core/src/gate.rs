@@ -13,7 +13,9 @@ use crate::protocol::{Protocol, Request, Shown};
 use crate::refusal::{Refusal, RefusalClass, Retry};
 use crate::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
 use crate::time::Timestamp;
-use crate::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Standing, Verdict};
+use crate::verdict::{
+    Approvals, Circumstances, ConnectionFacts, Ground, Judge, Obligations, Standing, Verdict,
+};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -50,14 +52,22 @@ pub struct Gate<J, L, D> {
     scrub: Obligations,
 }
 
-/// Proof that the session itself was judged and recorded: nothing is dialed without it.
+/// Proof that the session itself was judged and recorded, and of where it may go: nothing is dialed
+/// without it, nothing else is dialed with it, and it is used up by dialing.
 #[must_use = "an admission that dials nothing leaves a session recorded and never opened"]
 pub struct Admission<P: Protocol> {
+    standing: Arc<Standing>,
     obligations: Obligations,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<P: Protocol> Admission<P> {
+    /// The connection and the role the session was admitted to.
+    #[must_use]
+    pub fn connection(&self) -> &ConnectionFacts {
+        &self.standing.connection
+    }
+
     /// How what the target says unasked (notices, notifications) is masked.
     pub fn standing_flight(&self) -> InFlight<P> {
         InFlight::standing(&self.obligations)
@@ -164,9 +174,14 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 return match journal.append(entry, Durability::Durable).await {
                     Ok(_receipt) => {
                         let scrub = obligations.clone();
+                        let admission = Admission {
+                            standing: Arc::clone(&standing),
+                            obligations,
+                            protocol: PhantomData,
+                        };
                         let gate =
                             Self { session, standing, judge, journal, desk, settings, scrub };
-                        Ok((gate, Admission { obligations, protocol: PhantomData }))
+                        Ok((gate, admission))
                     }
                     Err(error) => Err(unrecorded(moment.decision, "log-in", &error)),
                 };

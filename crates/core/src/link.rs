@@ -49,9 +49,10 @@ pub struct Link<P: Protocol, T: Transport> {
 }
 
 impl<P: Protocol, T: Transport> Link<P, T> {
-    /// A link over a transport that has been dialed and authenticated for `admission`.
-    pub fn new(admission: &Admission<P>, transport: T) -> Self {
-        let _ = admission;
+    /// A link over a transport that has been dialed and authenticated for `admission`, which is
+    /// used up.
+    pub fn new(admission: Admission<P>, transport: T) -> Self {
+        drop(admission);
         Self { transport, buffer: BytesMut::with_capacity(16 * 1024), protocol: PhantomData }
     }
 

@@ -190,7 +190,7 @@ fn opened<'a>(
     ))
     .unwrap();
     let wire = Wire::default();
-    let link = Link::new(&admission, wire.clone());
+    let link = Link::new(admission, wire.clone());
     (gate, link, wire)
 }
 

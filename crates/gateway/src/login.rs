@@ -2,6 +2,7 @@
 //! the life of a request.
 
 use crate::judge::{SessionJudge, names_column};
+use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
 use crate::services::{Cancel, ConnectionServices, Services, stopped};
 use crate::session::{End, Session};
@@ -53,7 +54,7 @@ enum NoSession {
 }
 
 /// Accepts clients until the gateway stops.
-pub(crate) async fn accept(listener: Listener, services: Arc<Services>) {
+pub(crate) async fn accept(listener: Listener, lanes: Lanes, services: Arc<Services>) {
     let mut sessions = JoinSet::new();
     let mut stop = Box::pin(stopped(services.stopping.clone()));
     loop {
@@ -61,7 +62,7 @@ pub(crate) async fn accept(listener: Listener, services: Arc<Services>) {
             accepted = listener.accept() => match accepted {
                 Ok(incoming) => {
                     let services = services.clone();
-                    sessions.spawn(async move { client(incoming, &services).await });
+                    lanes.spawn(&mut sessions, async move { client(incoming, &services).await });
                 }
                 Err(error) => {
                     warn!(%error, "the listening socket has failed");
@@ -327,7 +328,7 @@ async fn admit(
     let judge = SessionJudge::new(policy, connection);
     let moment = moments.next();
     let (who, expires) = (standing.principal.to_string(), standing.principal.expires);
-    let (name, role) = (standing.connection.name.clone(), standing.connection.role.clone());
+    let name = standing.connection.name.clone();
     let (gate, admission) = Gate::admit::<Postgres>(
         id,
         Arc::new(standing),
@@ -340,12 +341,11 @@ async fn admit(
     .await
     .map_err(|refusal| server::refusal(&refusal))?;
     let request = DialRequest {
-        connection: &name,
-        role: &role,
         application_name: Some(&format!("portcullis:{id}")),
         parameters: &startup.parameters,
     };
-    let dialed = match services.dialer.dial(&admission, &request).await {
+    let unasked = admission.standing_flight();
+    let dialed = match services.dialer.dial(admission, &request).await {
         Ok(dialed) => dialed,
         Err(error) => {
             warn!(session = %id, connection = name, %error, decision = %moment.decision, "no target");
@@ -364,7 +364,7 @@ async fn admit(
         judge,
         conversation: Conversation::new(analyst.clone(), WireLimits::default()),
         analyst,
-        unasked: admission.standing_flight(),
+        unasked,
         connection: connection.clone(),
         expires,
         moments,

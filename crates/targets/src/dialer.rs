@@ -12,6 +12,7 @@ use crate::transport::PgTransport;
 use portcullis_core::gate::Admission;
 use portcullis_core::link::Link;
 use portcullis_core::protocol::Protocol;
+use portcullis_core::verdict::ConnectionFacts;
 use std::collections::HashMap;
 use std::fmt;
 use tokio::time::{Instant, timeout_at};
@@ -27,13 +28,9 @@ struct Known {
     plan: Option<TlsPlan>,
 }
 
-/// What is asked of a dialer.
+/// What a dialer is told beside the admission, which says where to and as whom.
 #[derive(Debug, Clone, Copy)]
 pub struct DialRequest<'a> {
-    /// The connection's configured name.
-    pub connection: &'a str,
-    /// The role to take at the target: one of its configured ones.
-    pub role: &'a str,
     /// What the target's own records call the session; cut to 63 printable ASCII characters.
     /// Without one, the client's own.
     pub application_name: Option<&'a str>,
@@ -95,32 +92,35 @@ impl Dialer {
         warnings
     }
 
-    /// Opens a link for an admitted session.
+    /// Opens a link for an admitted session, to the connection and as the role it was admitted to.
     ///
     /// # Errors
     /// [`DialError`] for the operator; the caller is told [`DialError::public`].
     pub async fn dial<P: Protocol>(
         &self,
-        admission: &Admission<P>,
+        admission: Admission<P>,
         request: &DialRequest<'_>,
     ) -> Result<Dialed<P>, DialError> {
-        let (transport, greeting) = Box::pin(self.log_in(request)).await?;
+        let (transport, greeting) = Box::pin(self.log_in(admission.connection(), request)).await?;
         Ok(Dialed { link: Link::new(admission, transport), greeting })
     }
 
     async fn log_in(
         &self,
+        admitted: &ConnectionFacts,
         request: &DialRequest<'_>,
     ) -> Result<(PgTransport, Greeting), DialError> {
-        let Some(Known { target, plan }) = self.targets.get(request.connection) else {
-            return Err(DialError::UnknownConnection(request.connection.to_owned()));
+        let ConnectionFacts { name: connection, role, database, .. } = admitted;
+        let known = self.targets.get(connection).filter(|k| k.target.database == *database);
+        let Some(Known { target, plan }) = known else {
+            return Err(DialError::UnknownConnection(connection.clone()));
         };
-        let source = target.source_of(request.role).ok_or_else(|| DialError::UnknownRole {
-            connection: request.connection.to_owned(),
-            role: request.role.to_owned(),
+        let source = target.source_of(role).ok_or_else(|| DialError::UnknownRole {
+            connection: connection.clone(),
+            role: role.clone(),
         })?;
         let name = request.application_name;
-        let startup = startup::message(request.role, &target.database, name, request.parameters)?;
+        let startup = startup::message(role, &target.database, name, request.parameters)?;
         // The settings were reviewed when the dialer was made.
         let source = source.map_err(|_| DialError::NoCredential)?;
         let deadline = Instant::now() + target.timeout();
@@ -130,7 +130,7 @@ impl Dialer {
         let Opened { mut transport, security, address } =
             open(target, plan.as_ref(), deadline).await?;
         let terms = Terms {
-            user: request.role,
+            user: role,
             credential: credential.as_ref(),
             methods: target.methods.as_deref(),
             security: &security,

@@ -15,7 +15,7 @@ use portcullis_core::id::DecisionId;
 use portcullis_targets::{DialError, DialRequest};
 use std::time::Duration;
 use support::server::{Authority, Server};
-use support::{admission, dial_as, dialer, first_row, query};
+use support::{admission, dial, dial_as, dialer, first_row, query};
 
 struct Bench {
     server: Server,
@@ -32,10 +32,11 @@ impl Bench {
     /// Dials `role` at `host` with further settings; the row of a query that tells who and how.
     async fn check(&self, host: &str, role: &str, more: &str) -> Result<Vec<String>, DialError> {
         let port = self.server.port;
-        let database = if more.contains("database") { "" } else { "database = \"shop\"" };
+        let own = more.split("database = \"").nth(1).and_then(|rest| rest.split('"').next());
+        let database = own.map_or("database = \"shop\"", |_| "");
         let settings =
             format!("host = \"{host}\"\nport = {port}\nuser = \"{role}\"\n{database}\n{more}");
-        let mut dialed = dial_as(&dialer(&settings), role).await?;
+        let mut dialed = dial(&dialer(&settings), own.unwrap_or("shop"), role).await?;
         assert_eq!(dialed.greeting.transaction_status, b'I');
         let text = "select current_user, coalesce(ssl::text, '-'), \
                     current_setting('TimeZone'), current_setting('application_name'), \
@@ -165,10 +166,11 @@ async fn rotation_and_roles(bench: &Bench) {
     assert!(dial_as(&dialer, "trusted").await.is_ok());
     let unknown = dial_as(&dialer, "postgres").await;
     assert!(matches!(unknown, Err(DialError::UnknownRole { .. })));
-    let elsewhere =
-        DialRequest { connection: "other", role: "app", application_name: None, parameters: &[] };
-    let unknown = dialer.dial(&admission().await, &elsewhere).await;
+    let request = DialRequest { application_name: None, parameters: &[] };
+    let unknown = dialer.dial(admission("other", "shop", "app").await, &request).await;
     assert!(matches!(unknown, Err(DialError::UnknownConnection(_))));
+    let elsewhere = dial(&dialer, "another", "app").await;
+    assert!(matches!(elsewhere, Err(DialError::UnknownConnection(_))), "another database");
     std::fs::remove_file(path).unwrap();
     let missing = dial_as(&dialer, "app").await;
     assert!(matches!(missing, Err(DialError::Credential(_))));

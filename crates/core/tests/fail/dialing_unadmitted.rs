@@ -4,12 +4,13 @@
 // No link without an admission, and an admission is made by the gate alone.
 use portcullis_core::gate::Admission;
 use portcullis_core::link::{Link, Transport};
-use portcullis_core::verdict::Obligations;
+use portcullis_core::verdict::{Obligations, Standing};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-fn cheat<T: Transport>(transport: T, obligations: Obligations) -> Link<toy::Toy, T> {
-    let admission = Admission { obligations, protocol: PhantomData };
-    Link::new(&admission, transport)
+fn cheat<T: Transport>(transport: T, standing: Arc<Standing>, obligations: Obligations) -> Link<toy::Toy, T> {
+    let admission = Admission { standing, obligations, protocol: PhantomData };
+    Link::new(admission, transport)
 }
 
 fn main() {}

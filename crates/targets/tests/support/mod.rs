@@ -174,8 +174,8 @@ impl Desk for Open {
     fn withdraw(&self, _: &Ticket, _: Withdrawal) {}
 }
 
-/// An admission, got the only way there is: from a gate.
-pub async fn admission() -> Admission<Bare> {
+/// An admission to a connection as a role, got the only way there is: from a gate.
+pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare> {
     let at = Timestamp::from_micros(0);
     let text = |t: &str| t.to_owned();
     let principal = Principal {
@@ -189,11 +189,11 @@ pub async fn admission() -> Admission<Bare> {
         expires: at,
     };
     let connection = ConnectionFacts {
-        name: text("shop"),
+        name: text(name),
         environment: text("test"),
         protocol: ProtocolKind::Postgres,
-        database: text("shop"),
-        role: text("app"),
+        database: text(database),
+        role: text(role),
     };
     let standing = Arc::new(Standing { principal, connection });
     let moment =
@@ -218,13 +218,16 @@ pub fn dialer(settings: &str) -> Dialer {
 
 /// Dials connection `shop` as `role`.
 pub async fn dial_as(dialer: &Dialer, role: &str) -> Result<Dialed<Bare>, DialError> {
+    dial(dialer, "shop", role).await
+}
+
+/// Dials connection `shop`, admitted to `database` as `role`.
+pub async fn dial(dialer: &Dialer, database: &str, role: &str) -> Result<Dialed<Bare>, DialError> {
     let request = DialRequest {
-        connection: "shop",
-        role,
         application_name: Some("portcullis:test"),
         parameters: &[("TimeZone".to_owned(), "Asia/Tokyo".to_owned())],
     };
-    dialer.dial(&admission().await, &request).await
+    dialer.dial(admission("shop", database, role).await, &request).await
 }
 
 /// The values of the first row of an answer, and the SQLSTATE if there is an error.
