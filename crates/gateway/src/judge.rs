@@ -4,6 +4,7 @@ use crate::config::SensitiveColumn;
 use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
+use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
@@ -11,7 +12,7 @@ use portcullis_policy::{Decision, Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Relation};
 use portcullis_sql::{Limits, analyse};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// How deep views are followed to the columns behind them.
 const VIEW_DEPTH: usize = 16;
@@ -31,11 +32,17 @@ struct Parts {
 
 impl SessionJudge {
     /// A judge from the session's slice of the policy and what masking on its connection needs.
-    pub(crate) fn new(policy: SessionPolicy, connection: &ConnectionServices) -> Self {
+    pub(crate) fn new(
+        policy: SessionPolicy,
+        principal: &Principal,
+        connection: &ConnectionServices,
+    ) -> Self {
         let policy = Arc::new(policy);
         let reveal = Arc::new(SessionReveal {
             policy: policy.clone(),
             sensitive: connection.sensitive.clone(),
+            viewer: Viewer::of(principal),
+            shared: connection.unmasked.clone(),
             known: Mutex::default(),
         });
         let (detectors, key) = (connection.detectors.clone(), connection.key.clone());
@@ -118,7 +125,60 @@ fn laundering(operation: &Operation) -> Ground {
 struct SessionReveal {
     policy: Arc<SessionPolicy>,
     sensitive: Arc<[SensitiveColumn]>,
+    viewer: Viewer,
+    shared: Arc<Unmasked>,
     known: Mutex<Known>,
+}
+
+/// What of a principal a policy can see. On one connection, two principals that are alike in it
+/// may see the same columns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Viewer {
+    kind: PrincipalKind,
+    names: [String; 3],
+    acting_for: Option<String>,
+    groups: BTreeSet<String>,
+}
+
+impl Viewer {
+    fn of(principal: &Principal) -> Self {
+        // Every field is named, so that a new one has to be thought of here.
+        let Principal { kind, subject, name, issuer, acting_for, groups, token_id: _, expires: _ } =
+            principal.clone();
+        Self { kind, names: [subject, name, issuer], acting_for, groups }
+    }
+}
+
+/// From whom nothing at all is hidden on one connection, and whether: the one question that needs
+/// the whole catalog, asked once for all sessions of a viewer.
+#[derive(Debug, Default)]
+pub(crate) struct Unmasked {
+    answers: Mutex<HashMap<Viewer, (Weak<Catalog>, bool)>>,
+}
+
+/// Viewers remembered per connection.
+const VIEWERS: usize = 256;
+
+impl Unmasked {
+    fn answers(&self) -> MutexGuard<'_, HashMap<Viewer, (Weak<Catalog>, bool)>> {
+        // A cache: a panic leaves nothing half written that matters.
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything in this catalog is hidden from the viewer, if that is known.
+    fn hides(&self, viewer: &Viewer, catalog: &Arc<Catalog>) -> Option<bool> {
+        let answers = self.answers();
+        let (of, hides) = answers.get(viewer)?;
+        std::ptr::eq(of.as_ptr(), Arc::as_ptr(catalog)).then_some(*hides)
+    }
+
+    fn remember(&self, viewer: &Viewer, catalog: &Arc<Catalog>, hides: bool) {
+        let mut answers = self.answers();
+        if answers.len() >= VIEWERS {
+            answers.clear();
+        }
+        answers.insert(viewer.clone(), (Arc::downgrade(catalog), hides));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -184,6 +244,22 @@ impl SessionReveal {
             hidden.columns.insert(column.number, strategy);
         }
         hidden
+    }
+
+    /// Whether any column of the catalog is hidden: first asked of the relations that mask rules
+    /// name, so that the rest is asked only where those are all shown.
+    fn find_hidden(&self, catalog: &Catalog) -> bool {
+        let named = |relation: &Relation| {
+            let rules = self.sensitive.iter();
+            let mut rules = rules.map(|rule| rule.column.splitn(3, '.').collect::<Vec<_>>());
+            let name = |part: Option<&&str>, name: &str| {
+                part.is_some_and(|part| *part == "*" || *part == name)
+            };
+            rules.any(|r| name(r.first(), &relation.schema) && name(r.get(1), &relation.name))
+        };
+        let own = || catalog.relations().filter(|r| !r.is_system());
+        own().filter(|r| named(r)).any(|r| self.relation_hides(r.oid))
+            || own().any(|r| self.relation_hides(r.oid))
     }
 
     /// What stands behind a view's column: hidden where any column behind it is.
@@ -262,8 +338,14 @@ impl Reveal for SessionReveal {
             return anything;
         }
         let Some(catalog) = self.known().catalog.clone() else { return true };
-        let anything =
-            catalog.relations().filter(|r| !r.is_system()).any(|r| self.relation_hides(r.oid));
+        let anything = match self.shared.hides(&self.viewer, &catalog) {
+            Some(known) => known,
+            None => {
+                let anything = self.find_hidden(&catalog);
+                self.shared.remember(&self.viewer, &catalog, anything);
+                anything
+            }
+        };
         self.known().anything = Some(anything);
         anything
     }

@@ -325,7 +325,7 @@ async fn admit(
     mut moments: Moments,
 ) -> Result<(HalfSession, Greeting, String), WireError> {
     let policy = services.policies.for_session(&standing, &connection.settings.groups);
-    let judge = SessionJudge::new(policy, connection);
+    let judge = SessionJudge::new(policy, &standing.principal, connection);
     let moment = moments.next();
     let (who, expires) = (standing.principal.to_string(), standing.principal.expires);
     let name = standing.connection.name.clone();

@@ -3,6 +3,7 @@
 use crate::api;
 use crate::catalog::SharedCatalog;
 use crate::config::{Config, Connection, Reads, SensitiveColumn};
+use crate::judge::Unmasked;
 use crate::lanes::Lanes;
 use crate::login;
 use crate::moment::now;
@@ -56,6 +57,7 @@ pub(crate) struct ConnectionServices {
     pub(crate) settings: Connection,
     pub(crate) sensitive: Arc<[SensitiveColumn]>,
     pub(crate) catalog: Arc<SharedCatalog>,
+    pub(crate) unmasked: Arc<Unmasked>,
     pub(crate) detectors: Arc<Detectors>,
     pub(crate) key: Arc<PseudonymKey>,
 }
@@ -293,6 +295,7 @@ async fn build(
                 settings: settings.clone(),
                 sensitive: settings.sensitive.clone().into(),
                 catalog: Arc::default(),
+                unmasked: Arc::default(),
                 detectors: Arc::new(detectors(name, settings)?),
                 key: key.clone(),
             };

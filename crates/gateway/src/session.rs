@@ -519,8 +519,7 @@ impl Session {
         let database = &self.gate.standing().connection.database;
         let catalog =
             Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
-        let catalog = Arc::new(catalog);
-        self.catalog.store(catalog.clone(), started_at);
+        let catalog = self.catalog.store(catalog, started_at);
         self.use_catalog(catalog);
         Ok(())
     }
