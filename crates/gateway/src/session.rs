@@ -136,8 +136,7 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        let left = self.expires.since(crate::moment::now());
-        let mut expiry = std::pin::pin!(tokio::time::sleep(left));
+        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             self.refresh_catalog().await?;
             let turn = loop {
@@ -161,6 +160,11 @@ impl Session {
             }
             self.take(turn).await?;
         }
+    }
+
+    /// Resolves when the caller's token expires.
+    fn expiry(&self) -> tokio::time::Sleep {
+        tokio::time::sleep(self.expires.since(crate::moment::now()))
     }
 
     async fn take(&mut self, turn: Turn) -> Result<(), End> {
@@ -264,6 +268,7 @@ impl Session {
 
     /// Passes the answer on, masked, until it is whole; feeds copied-in rows meanwhile.
     async fn answer(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
+        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
@@ -281,11 +286,15 @@ impl Session {
                         return Ok(());
                     }
                 }
-                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                // Copied rows are fed on at once, so what stays is one message, however long.
+                read = self.client.read(&mut self.inbox),
+                    if copying || self.inbox.len() < INBOX_LIMIT =>
+                {
                     if read? == 0 {
                         return Err(End::ClientLeft);
                     }
                 }
+                () = &mut expiry => return Err(End::TokenExpired),
             }
         }
     }
@@ -342,6 +351,7 @@ impl Session {
     /// Keeps a held client informed until people decide, or it goes away, or takes it back.
     async fn hold(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {
         let started = Instant::now();
+        let mut expiry = std::pin::pin!(self.expiry());
         let mut told = 0;
         loop {
             let due = Duration::from_secs(
@@ -349,6 +359,8 @@ impl Session {
             );
             let event = tokio::select! {
                 biased;
+                // First: an approval that comes too late runs nothing.
+                () = &mut expiry => Waited::Expired,
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
                 () = self.cancelled.notified() => Waited::Over(Withdrawal::Cancelled),
                 read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
@@ -374,6 +386,11 @@ impl Session {
                         // The gate does not hold a request it has just taken on.
                         Passage::Held(held) => self.withdrawn(held, shape).await,
                     };
+                }
+                Waited::Expired => {
+                    let moment = self.moments.next();
+                    self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
+                    return Err(End::TokenExpired);
                 }
                 Waited::Over(Withdrawal::Cancelled) => return self.withdrawn(held, shape).await,
                 Waited::Over(why) => {
@@ -556,6 +573,7 @@ impl Session {
 }
 
 enum Waited {
+    Expired,
     Nothing,
     Notice,
     Decided(portcullis_core::review::Decision),

@@ -218,6 +218,20 @@ pub struct Type {
     pub user_code: bool,
 }
 
+/// A function of a user that converts values of a type, or of one it is part of, without being
+/// asked to. There are few of them, and mostly none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImplicitCast {
+    /// The type's number.
+    pub source: u32,
+    /// The type's schema.
+    pub schema: Box<str>,
+    /// The type's name.
+    pub name: Box<str>,
+    /// The schema and name of the function.
+    pub function: (Box<str>, Box<str>),
+}
+
 /// An operator of a user, by the function behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
@@ -286,6 +300,7 @@ pub struct Catalog {
     implicit_cast_types: HashSet<u32>,
     /// Types, and arrays of them, of which making a value runs code of users.
     coded_types: HashSet<u32>,
+    casts: Vec<ImplicitCast>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
 }
 
@@ -403,6 +418,12 @@ impl Catalog {
     #[must_use]
     pub fn casts_implicitly(&self, type_oid: u32) -> bool {
         self.implicit_cast_types.contains(&type_oid)
+    }
+
+    /// The implicit casts by functions of users.
+    #[must_use]
+    pub fn implicit_casts(&self) -> &[ImplicitCast] {
+        &self.casts
     }
 
     /// True where making a value of the type (or of an array of it) runs code of users.

@@ -21,7 +21,7 @@ mod session;
 mod utility;
 mod views;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
 use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable};
 use pg_query::protobuf::Node;
@@ -193,6 +193,16 @@ impl<'c> Analyzer<'c> {
         self.effect(Verb::Execute, object, Extent::Unknown, Certainty::Assumed);
     }
 
+    /// Values are at hand that functions of users may convert unasked: whether they do depends on
+    /// the type of every expression, so they are taken to.
+    fn may_cast(&mut self, at_hand: impl Fn(&ImplicitCast) -> bool) {
+        for cast in self.catalog.implicit_casts().iter().filter(|c| at_hand(c)) {
+            let (schema, function) = &cast.function;
+            let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+            self.execute(object);
+        }
+    }
+
     fn object<'a>(&self, kind: ObjectKind, path: impl IntoIterator<Item = &'a str>) -> Object {
         let database = self.catalog.database();
         Object {
@@ -228,6 +238,10 @@ impl<'c> Analyzer<'c> {
 
     /// Hands over what was collected, and is empty again.
     fn finish(&mut self, kind: &str, shape: Option<Shape>) -> Statement {
+        if shape.is_some() || !self.relations.is_empty() {
+            // Values of the server's own types are at hand in any query.
+            self.may_cast(|cast| cast.source < FIRST_USER_OID);
+        }
         if self.effects.is_empty() {
             self.control_session();
         }

@@ -14,10 +14,7 @@ use server::Server;
 /// With `PORTCULLIS_BLESS` set, also writes the file that the other tests read.
 #[test]
 fn the_real_catalog_loads_and_means_the_same() {
-    let Some(server) = Server::start() else {
-        assert!(std::env::var_os("CI").is_none(), "PostgreSQL is not installed");
-        return;
-    };
+    let server = Server::start();
     server.psql("postgres", "CREATE DATABASE shop");
     server.psql("shop", include_str!("data/shop.sql"));
     let rows = server.rows("shop");

@@ -63,6 +63,8 @@ pub struct Setup {
     pub policy: String,
     /// Lines of `[connections.shop]`, the sensitive columns for instance.
     pub connection: String,
+    /// Lines of `[dev_provider]`, for instance how long its tokens live.
+    pub provider: String,
     /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
     pub role: &'static str,
     /// Further tables at the end of the configuration.
@@ -76,6 +78,7 @@ impl Setup {
         Self {
             policy: "[policy]\npacks = [\"allow-all\"]\n".to_owned(),
             connection: "detectors = []\n".to_owned(),
+            provider: String::new(),
             role: "owner",
             more: String::new(),
         }
@@ -93,6 +96,7 @@ impl Setup {
 ]
 "#
             .to_owned(),
+            provider: String::new(),
             role: "owner",
             more: String::new(),
         }
@@ -148,7 +152,11 @@ people = [
   {{ name = "ana", groups = ["developers"] }},
   {{ name = "bo", groups = ["developers", "dba"] }},
 ]
-agents = [{{ name = "claude", acting_for = "ana", groups = ["agents"] }}]
+agents = [
+  {{ name = "claude", acting_for = "ana", groups = ["agents"] }},
+  {{ name = "deckard", acting_for = "bo", groups = ["agents", "dba"] }},
+]
+{dev}
 [connections.shop]
 environment = "test"
 groups = ["agents", "developers"]
@@ -161,6 +169,7 @@ user = "{role}"
 password_file = "app.password"
 {more}"#,
             more = setup.more,
+            dev = setup.provider,
             policy = setup.policy,
             connection = setup.connection,
             role = setup.role,

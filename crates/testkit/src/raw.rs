@@ -19,7 +19,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct RawClient {
     socket: TcpStream,
-    /// The largest piece written at once; 0 for all.
+    /// The largest piece written at once, for up to 65,536 pieces; 0 for all.
     pub piece: usize,
     /// What BackendKeyData said: process id and key.
     pub cancel_key: Option<(u32, Vec<u8>)>,
@@ -91,7 +91,7 @@ impl RawClient {
         if self.piece == 0 {
             return Ok(self.socket.write_all(bytes)?);
         }
-        for piece in bytes.chunks(self.piece) {
+        for piece in bytes.chunks(self.piece.max(bytes.len() >> 16)) {
             self.socket.write_all(piece)?;
         }
         Ok(())
@@ -157,6 +157,8 @@ impl Message {
             b'Z' => String::from_utf8_lossy(&self.body).into_owned(),
             b'D' => row(&self.body),
             b'T' => description(&self.body),
+            // The process that notified differs from run to run.
+            b'A' => self.body.get(4..).unwrap_or_default().escape_ascii().to_string(),
             _ => self.body.escape_ascii().to_string(),
         };
         format!("{} {text}", char::from(self.tag)).trim_end().to_owned()

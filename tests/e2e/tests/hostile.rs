@@ -104,6 +104,7 @@ fn hostile_clients_and_targets() {
     }
 
     bad_log_ins(&arena, &token);
+    reuse_after_refusal(&arena, &token);
     big_messages(&arena, &token);
     slow_reader(&arena, &token);
     assert!(memory(&arena) < before + 120 * 1024, "{} KiB after {before}", memory(&arena));
@@ -177,4 +178,112 @@ fn slow_reader(arena: &Arena, token: &str) {
         after < before + 64 * 1024,
         "{after} KiB after {before} for a client that does not read"
     );
+}
+
+/// Messages that no client sends where they are: an error and an end, or nothing, but no hang and
+/// nothing run.
+fn reuse_after_refusal(arena: &Arena, token: &str) {
+    let parts: [(&str, Vec<u8>); 12] = [
+        ("an unknown type", message(b'z', b"")),
+        ("a password again", message(b'p', b"x\0")),
+        ("a length below four", vec![b'Q', 0, 0, 0, 3]),
+        ("a negative length", vec![b'Q', 0xff, 0xff, 0xff, 0xff]),
+        ("a query without an end", message(b'Q', b"SELECT 1")),
+        ("a query with more behind its end", message(b'Q', b"SELECT 1\0SELECT 2\0")),
+        ("not UTF-8", message(b'Q', b"SELECT '\xff\xfe'\0")),
+        ("a Bind that counts too many", message(b'B', b"\0\0\0\0\x7f\xff")),
+        ("a Bind with a negative length", message(b'B', b"\0\0\0\0\0\x01\x80\0\0\0\0\0")),
+        ("a Parse that counts too many", message(b'P', b"\0SELECT 1\0\x7f\xff")),
+        ("a Describe of nothing known", message(b'D', b"X\0")),
+        ("a start-up in the middle", startup(0, &[("user", "claude")])),
+    ];
+    for (what, bytes) in parts {
+        let mut client = RawClient::log_in(arena.postgres, "claude", "shop", token).unwrap();
+        client.socket().set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client.send(&bytes).unwrap();
+        // The connection may be closed already.
+        let _ = client.send(&message(b'S', b""));
+        let seen = loop {
+            match client.receive() {
+                Ok(Some(message)) if message.tag == b'E' => break message.shown(),
+                Ok(Some(message)) => assert!(message.tag != b'D', "{what} was answered with rows"),
+                Ok(None) => break "closed".to_owned(),
+                Err(error) => {
+                    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+                    assert_eq!(kind, Some(std::io::ErrorKind::ConnectionReset), "{what}: {error}");
+                    break "reset".to_owned();
+                }
+            }
+        };
+        assert!(!seen.contains("C=XX000"), "{what}: {seen}");
+    }
+}
+
+/// Start-up parameters are the caller's words: none of them gets the session other rights, another
+/// database, or a setting that changes how text is read.
+#[test]
+fn start_up_parameters_change_nothing_that_matters() {
+    let arena = Arena::start(&Setup::agent_safe()).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = |extra: &[(&str, &str)]| -> Result<RawClient, String> {
+        let mut client = RawClient::connect(arena.postgres).unwrap();
+        let parameters = [&[("user", "claude"), ("database", "shop")], extra].concat();
+        client.send(&startup(0, &parameters)).unwrap();
+        loop {
+            let Some(next) = client.receive().unwrap() else { return Err("closed".to_owned()) };
+            match next.tag {
+                b'R' if next.body == [0, 0, 0, 3] => {
+                    client.send(&message(b'p', &[token.as_bytes(), b"\0"].concat())).unwrap();
+                }
+                b'E' => return Err(next.shown()),
+                b'Z' => return Ok(client),
+                _ => {}
+            }
+        }
+    };
+    for extra in [
+        ("options", "-c session_replication_role=replica"),
+        ("options", "-c standard_conforming_strings=off"),
+        ("options", "-crole=postgres"),
+        ("options", "--session_authorization=postgres"),
+        ("role", "postgres"),
+        ("session_authorization", "postgres"),
+        ("session_replication_role", "replica"),
+        ("standard_conforming_strings", "off"),
+        ("client_encoding", "SJIS"),
+        ("replication", "database"),
+        ("replication", "true"),
+        ("search_path", "pg_temp, public"),
+        ("row_security", "off"),
+        ("allow_system_table_mods", "on"),
+        ("local_preload_libraries", "x"),
+        ("no_such_setting", "x"),
+        ("_pq_.unknown", "x"),
+    ] {
+        let Ok(mut client) = log_in(&[extra]) else { continue };
+        for (setting, safe) in [
+            ("session_replication_role", "origin"),
+            ("standard_conforming_strings", "on"),
+            ("client_encoding", "UTF8"),
+            ("row_security", "on"),
+            ("allow_system_table_mods", "off"),
+            ("local_preload_libraries", ""),
+        ] {
+            let sql = format!("SELECT current_setting('{setting}')");
+            let seen: Vec<String> =
+                client.query(&sql).unwrap().iter().map(Message::shown).collect();
+            let row = seen.iter().find(|line| line.starts_with("D ")).unwrap();
+            assert_eq!(row, &format!("D \"{safe}\""), "{extra:?} changed {setting}");
+        }
+        let seen: Vec<String> = client
+            .query("SELECT current_user, session_user")
+            .unwrap()
+            .iter()
+            .map(Message::shown)
+            .collect();
+        assert!(seen.iter().any(|line| line == "D \"owner\" \"owner\""), "{extra:?}: {seen:?}");
+        let refused = client.query("IDENTIFY_SYSTEM").unwrap();
+        assert!(refused.iter().any(|m| m.tag == b'E'), "{extra:?} opened a replication session");
+    }
+    assert!(log_in(&[("application_name", "mine"), ("timezone", "Asia/Tokyo")]).is_ok());
 }

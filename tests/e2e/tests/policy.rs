@@ -1,39 +1,56 @@
 //! The default pack in front of a real server: what must be masked is masked on every way out, and
 //! what must be refused has not happened.
 
-use portcullis_testkit::arena::{Arena, Setup, Shared};
+use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::raw::{Message, RawClient};
 use portcullis_testkit::script;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-static ARENA: Shared = Shared::new();
-
-fn arena() -> Arc<Arena> {
-    ARENA.get(|| {
-        let arena = Arena::start(&Setup::agent_safe()).unwrap();
-        arena
+static ARENA: LazyLock<Arena> = LazyLock::new(|| {
+    let arena = Arena::start(&Setup::agent_safe()).unwrap();
+    arena
         .server
         .sql(
             "shop",
-            "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1'",
+            "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1';
+             CREATE PROCEDURE wipe_all() LANGUAGE sql AS 'DELETE FROM payments';
+             CREATE FUNCTION wipe(int) RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1';
+             CREATE FUNCTION wipe(int, int) RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1';
+             CREATE VIEW innocent AS SELECT wipe() AS x;
+             CREATE VIEW more_innocent AS SELECT * FROM innocent;
+             CREATE OPERATOR === (FUNCTION = wipe, LEFTARG = int, RIGHTARG = int);
+             CREATE AGGREGATE sum_up (int) (SFUNC = wipe, STYPE = int, INITCOND = '0');
+             CREATE TYPE boxed AS (n int);
+             CREATE FUNCTION unbox(boxed) RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1';
+             CREATE CAST (boxed AS int) WITH FUNCTION unbox(boxed) AS IMPLICIT;
+             CREATE TABLE boxes AS SELECT ROW(1)::boxed AS b;
+             CREATE DOMAIN careful AS int CHECK (wipe(VALUE) = 1);
+             CREATE FUNCTION quiet(n int DEFAULT wipe()) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+             CREATE FUNCTION everyone() RETURNS SETOF customers STABLE LANGUAGE sql AS 'SELECT * FROM customers';
+             CREATE FUNCTION somebody() RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = 1';
+             CREATE VIEW mirrored AS SELECT id, reverse(email) AS liame, reverse(card_number) AS drac FROM customers;
+             CREATE MATERIALIZED VIEW kept AS SELECT id, reverse(email) AS liame FROM customers;
+             CREATE SCHEMA alt; CREATE SCHEMA mir;
+             CREATE VIEW alt.folk AS SELECT id, name AS x FROM customers;
+             CREATE VIEW mir.folk AS SELECT id, reverse(email) AS x FROM customers;
+             CREATE EXTENSION IF NOT EXISTS dblink",
         )
         .unwrap();
-        arena
-    })
-}
+    arena
+});
 
 /// Every value of the sensitive columns, as the server has them.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let sql =
         "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
-    let secrets: Vec<String> = arena().truth(sql).unwrap().lines().map(str::to_owned).collect();
+    let secrets: Vec<String> = ARENA.truth(sql).unwrap().lines().map(str::to_owned).collect();
     assert!(secrets.len() > 200);
     secrets
 });
 
 fn client() -> RawClient {
-    let token = arena().token("claude").unwrap();
-    RawClient::log_in(arena().postgres, "claude", "shop", &token).unwrap()
+    let token = ARENA.token("claude").unwrap();
+    RawClient::log_in(ARENA.postgres, "claude", "shop", &token).unwrap()
 }
 
 fn text_of(messages: &[Message]) -> String {
@@ -49,6 +66,8 @@ fn assert_masked(what: &str, messages: &[Message]) {
         let reversed: String = secret.chars().rev().collect();
         assert!(!text.contains(&reversed), "{what}: {reversed} came through");
         assert!(!text.contains(&secret.replace(' ', "")), "{what}: {secret} came through unspaced");
+        let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+        assert!(!text.contains(&hex), "{what}: {secret} came through as {hex}");
     }
     assert!(!text.contains("@example.com"), "{what}: an address came through in\n{text}");
 }
@@ -59,7 +78,6 @@ fn error_of(messages: &[Message]) -> Option<String> {
 
 #[test]
 fn sensitive_columns_are_masked_on_every_way_out() {
-    let _held = arena();
     let mut client = client();
     let answered = [
         "SELECT * FROM customers ORDER BY id LIMIT 5",
@@ -102,6 +120,26 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "COPY customers (email, card_number) TO STDOUT (FORMAT csv, HEADER)",
         "COPY (SELECT lower(email) FROM customers) TO STDOUT (FORMAT csv, DELIMITER ';', QUOTE '''')",
         "SELECT note FROM orders WHERE note IS NOT NULL",
+        "SELECT a.email FROM customers a JOIN customers b USING (email)",
+        "SELECT email FROM customers a NATURAL JOIN customers b",
+        "SELECT v.x FROM customers c JOIN LATERAL (VALUES (reverse(c.email))) v(x) ON true",
+        "SELECT lag(reverse(email)) OVER (ORDER BY id) FROM customers",
+        "SELECT DISTINCT ON (email) reverse(email) FROM customers ORDER BY email",
+        "SELECT mode() WITHIN GROUP (ORDER BY reverse(email)) FROM customers",
+        "SELECT reverse(email) FROM customers GROUP BY GROUPING SETS ((email), ())",
+        "SELECT jsonb_each_text(jsonb_build_object('x', reverse(email))) FROM customers",
+        "SELECT encode(email::bytea, 'hex') FROM customers",
+        "SELECT (SELECT reverse(c::text) FROM customers c WHERE id = 1)",
+        "SELECT reverse(x) FROM (SELECT name FROM customers UNION SELECT email FROM customers) AS s(x)",
+        "SELECT reverse(email) FROM customers EXCEPT SELECT 'x'",
+        "SELECT reverse(x[1]) FROM (SELECT array_agg(email ORDER BY id) AS x FROM customers) s",
+        "SELECT liame, drac FROM mirrored",
+        "SELECT a, b FROM mirrored AS m(x, a, b)",
+        "SELECT id, liame FROM customer_contacts JOIN mirrored USING (id)",
+        "WITH w(x) AS MATERIALIZED (SELECT reverse(email) FROM customers) SELECT x FROM w",
+        "COPY (SELECT reverse(email) FROM customers) TO STDOUT",
+        "COPY (WITH w AS (SELECT liame FROM mirrored) SELECT * FROM w) TO STDOUT",
+        "BEGIN; DECLARE c2 CURSOR FOR SELECT drac FROM mirrored; FETCH 5 FROM c2; MOVE 5 IN c2; FETCH ALL c2; COMMIT",
     ];
     let mut rows = 0;
     for sql in answered {
@@ -136,6 +174,44 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "SELECT set_config('application_name', email, false) FROM customers",
         "SELECT current_setting('application_name')",
         "SELECT query FROM pg_stat_activity",
+        "SELECT reverse(email)::int FROM customers",
+        "SELECT encode(email::bytea, 'hex')::date FROM customers",
+        "SELECT reverse(card_number)::int FROM customers",
+        "SELECT email::regclass FROM customers",
+        "SELECT reverse(email)::regproc FROM customers",
+        "SELECT xmlparse(document reverse(email)) FROM customers",
+        "SELECT reverse(email)::json FROM customers",
+        "SELECT to_date(reverse(email), 'YYYY') FROM customers",
+        "SELECT 'x' ~ ('(' || reverse(email)) FROM customers",
+        "SELECT reverse(email)::jsonpath FROM customers",
+        "SELECT date_part(reverse(email), now()) FROM customers",
+        "SELECT liame::int FROM mirrored",
+        "SELECT reverse(email) FROM everyone()",
+        "SELECT reverse((e).email) FROM everyone() e",
+        "SELECT reverse(x::text) FROM everyone() x",
+        "SELECT somebody()",
+        "SELECT * FROM somebody()",
+        "SELECT liame FROM kept",
+        "SELECT reverse(liame) FROM kept",
+        "SELECT * FROM dblink('dbname=shop', 'SELECT reverse(email) FROM customers') AS t(x text)",
+        "SELECT * FROM ts_stat('SELECT to_tsvector(reverse(email)) FROM customers')",
+        "SELECT cursor_to_xml('c', 1, true, true, '')",
+        "SELECT schema_to_xml('public', true, true, '')",
+        "SELECT database_to_xml(true, true, '')",
+        "SELECT current_query(), reverse(email) FROM customers",
+        "EXPLAIN (VERBOSE, ANALYZE) SELECT reverse(email) FROM customers WHERE email = 'cleo2@example.com'",
+        "SELECT jsonb_path_query(to_jsonb(c), '$.email') FROM customers c",
+        "SELECT x.* FROM customers c, json_to_record(row_to_json(c)) AS x(email text)",
+        "SELECT json_populate_record(NULL::customers, row_to_json(c)) FROM customers c",
+        "SELECT reverse(value::text) FROM customers c, jsonb_each(to_jsonb(c))",
+        "SELECT reverse(get_byte(email::bytea, 1)::text) FROM customers",
+        "SELECT a[1] FROM customers, regexp_matches(reverse(email), '(.*)') AS a",
+        "SELECT reverse(x) FROM customers, unnest(ARRAY[email, card_number]) AS x",
+        "SELECT r FROM customers, LATERAL reverse(email) AS r",
+        "SELECT b FROM customers, LATERAL ROWS FROM (reverse(email), upper(email)) AS t(a, b)",
+        "TABLE mirrored",
+        "SELECT m FROM mirrored m",
+        "SELECT row_to_json(m) FROM mirrored m",
     ] {
         let messages = client.query(sql).unwrap();
         assert_masked(sql, &messages);
@@ -144,7 +220,6 @@ fn sensitive_columns_are_masked_on_every_way_out() {
 
 #[test]
 fn masking_holds_in_binary_and_over_the_extended_protocol() {
-    let _held = arena();
     let mut client = client();
     for bind in ["Bind", "BindBinary"] {
         let text = format!(
@@ -213,19 +288,79 @@ const FORBIDDEN: &[&str] = &[
     "SELECT U&\"wipe\"()",
     "SELECT \"wipe\"()",
     "SELECT public.wipe() FROM generate_series(1, 1)",
+    "CALL wipe_all()",
+    "SELECT * FROM innocent",
+    "SELECT 1 FROM more_innocent WHERE x = 1",
+    "EXPLAIN ANALYZE SELECT * FROM innocent",
+    "COPY (SELECT * FROM innocent) TO STDOUT",
+    "DECLARE bad CURSOR WITH HOLD FOR SELECT x FROM more_innocent",
+    "SELECT 1 === 2",
+    "SELECT 1 OPERATOR(public.===) 2",
+    "SELECT id FROM customers WHERE id === 2",
+    "SELECT sum_up(id) FROM customers",
+    "SELECT ROW(1)::boxed::int",
+    "SELECT 1 + ROW(1)::boxed",
+    "SELECT abs(b) FROM boxes",
+    "SELECT id FROM orders JOIN boxes ON id = b",
+    "SELECT 1 FROM boxes WHERE b IN (1, 2)",
+    "SELECT sum(b) FROM boxes",
+    "SELECT (ARRAY[1, 2])[b] FROM boxes",
+    "SELECT CASE b WHEN 1 THEN 2 END FROM boxes",
+    "SELECT 5::careful",
+    "SELECT CAST('5' AS careful)",
+    "SELECT quiet()",
+    "SELECT * FROM dblink('dbname=shop', 'DELETE FROM payments RETURNING 1') AS t(x int)",
+    "SELECT dblink_exec('dbname=shop', 'DELETE FROM payments')",
+    "SELECT dblink_connect('dbname=shop')",
+    "SELECT query_to_xml('SELECT wipe()', true, true, '')",
+    "SELECT ts_rewrite('a'::tsquery, 'SELECT wipe()::text::tsquery, ''a''::tsquery')",
+    "SELECT * FROM ts_stat('SELECT wipe()::text::tsvector')",
+    "SELECT pg_read_binary_file('PG_VERSION')",
+    "SELECT pg_stat_file('PG_VERSION')",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_creat(-1)",
+    "SELECT pg_logical_emit_message(false, 'x', 'y')",
+    "SELECT pg_switch_wal()",
+    "SELECT pg_cancel_backend(1)",
+    "SELECT pg_rotate_logfile()",
+    "SELECT pg_notify('ch', 'x')",
+    "SELECT pg_sleep(0)",
+    "LOAD 'plpgsql'",
+    "CHECKPOINT",
+    "CLUSTER payments",
+    "REINDEX TABLE payments",
+    "REFRESH MATERIALIZED VIEW kept",
+    "DISCARD ALL; DROP TABLE payments",
+    "BEGIN; PREPARE TRANSACTION 'x'",
+    "RESET SESSION AUTHORIZATION; SET SESSION AUTHORIZATION postgres",
+    "ALTER ROLE owner PASSWORD 'x'",
+    "SET LOCAL ROLE postgres",
+    "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC",
+    "IMPORT FOREIGN SCHEMA public FROM SERVER x INTO public",
+    "COPY (SELECT * FROM payments) TO PROGRAM 'cat > /tmp/loot'",
+    "COPY payments FROM '/etc/passwd'",
+    "SELECT * FROM payments WHERE id = (SELECT wipe())",
+    "SELECT id FROM payments ORDER BY wipe()",
+    "SELECT id FROM payments LIMIT wipe()",
+    "VALUES (wipe())",
+    "EXECUTE nothing(wipe())",
+    "SELECT count(*) FILTER (WHERE wipe() = 1) FROM payments",
+    "SELECT CASE WHEN wipe() = 1 THEN 1 END",
+    "WITH w AS (SELECT wipe()) SELECT 1",
+    "PREPARE fine AS SELECT 1; PREPARE evil AS SELECT wipe(); EXECUTE evil",
     "INSERT INTO orders (id, customer_id, status, total, placed_at, note) SELECT 9000 + id, id, 'x', 1, now(), email FROM customers",
     "UPDATE orders SET note = (SELECT email FROM customers LIMIT 1) WHERE id = 1",
 ];
 
 #[test]
 fn what_is_refused_has_not_happened() {
-    let _held = arena();
     let mut client = client();
     let state = "SELECT (SELECT count(*) FROM payments), (SELECT sum(amount) FROM payments), \
                  (SELECT count(*) FROM orders), (SELECT count(*) FROM orders WHERE note LIKE '%@example.com'), \
                  (SELECT count(*) FROM pg_class WHERE relname IN ('evil', 'loot')), \
                  (SELECT count(*) FROM pg_roles WHERE rolname = 'evil')";
-    let before = arena().truth(state).unwrap();
+    let before = ARENA.truth(state).unwrap();
+    let mut problems = Vec::new();
     for sql in FORBIDDEN {
         // A statement that is only held waits for a person; it is taken back after a moment.
         client.socket().set_read_timeout(Some(std::time::Duration::from_secs(3))).unwrap();
@@ -252,7 +387,15 @@ fn what_is_refused_has_not_happened() {
                 ),
             }
         }
-        let error = error_of(&seen).unwrap_or_else(|| panic!("{sql} was not refused: {seen:?}"));
+        let Some(error) = error_of(&seen) else {
+            let shown: Vec<String> = seen.iter().map(Message::shown).collect();
+            problems.push(format!("{sql} was not refused: {shown:?}"));
+            continue;
+        };
+        if !error.contains("M=portcullis: ") {
+            problems.push(format!("{sql} was refused by the server, not here: {error}"));
+            continue;
+        }
         assert!(error.contains("C=42501") && error.contains("M=portcullis: "), "{sql}: {error}");
         assert!(error.contains("retrying") || error.contains("it can run"), "{sql}: {error}");
         assert!(!seen.iter().any(|m| m.tag == b'D' || m.tag == b'C'), "{sql}: half of it ran");
@@ -260,8 +403,12 @@ fn what_is_refused_has_not_happened() {
         let alive = client.query("SELECT 'alive'").unwrap();
         assert!(text_of(&alive).contains("alive"), "{sql}: the session is gone");
     }
-    assert_eq!(arena().truth(state).unwrap(), before);
-    let log = std::fs::read_to_string(arena().server.directory().join("server.log")).unwrap();
+    let after = ARENA.truth(state).unwrap();
+    if after != before {
+        problems.push(format!("the target went from {before} to {after}"));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let log = std::fs::read_to_string(ARENA.server.directory().join("server.log")).unwrap();
     for sql in FORBIDDEN {
         let first = sql.lines().next().unwrap();
         assert!(!log.contains(&format!("statement: {first}")), "{sql} reached the server");
@@ -270,7 +417,6 @@ fn what_is_refused_has_not_happened() {
 
 #[test]
 fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
-    let _held = arena();
     let mut client = client();
     assert_eq!(client.query("BEGIN").unwrap().last().unwrap().body, b"T");
     let refused = client.query("DROP TABLE orders").unwrap();
@@ -291,12 +437,11 @@ fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
     )
     .unwrap();
     assert!(transcript.contains("E ") && transcript.contains("alive"), "{transcript}");
-    assert_eq!(arena().truth("SELECT count(*) FROM orders").unwrap(), "1000");
+    assert_eq!(ARENA.truth("SELECT count(*) FROM orders").unwrap(), "1000");
 }
 
 #[test]
 fn ordinary_reads_are_left_alone() {
-    let _held = arena();
     let mut client = client();
     for (sql, expected) in [
         ("SELECT 'DROP TABLE payments'", "\"DROP TABLE payments\""),
@@ -316,4 +461,175 @@ fn ordinary_reads_are_left_alone() {
         let shown: Vec<String> = messages.iter().map(Message::shown).collect();
         assert!(shown.iter().any(|l| l.starts_with(&format!("D {expected}"))), "{sql}: {shown:?}");
     }
+}
+
+/// What a name means is what it means at the server when the statement runs: after errors, rollbacks,
+/// other paths and other statements of the same name. Each of these ends by reading mirrored e-mail
+/// addresses under a name that had another meaning a moment before.
+#[test]
+fn a_name_that_changes_its_meaning_unmasks_nothing() {
+    const USE: &str = "Bind \"\" \"s\"\nExecute \"\" 0\nSync\nuntil Z\n";
+    let mirror = "SELECT reverse(email) AS x FROM customers";
+    let parse = |text: &str| format!("Parse \"s\" \"{text}\"\n");
+    let sync = "Sync\nuntil Z\n";
+    let failing = "Parse \"\" \"SELECT 1/0\"\nBind \"\" \"\"\nExecute \"\" 0\n";
+    let query = |text: &str| format!("Query \"{text}\"\nuntil Z\n");
+    let cases = [
+        // Skipped after an error, so the old statement is still there.
+        parse(mirror)
+            + sync
+            + failing
+            + "Close S \"s\"\n"
+            + &parse("SELECT name AS x FROM customers")
+            + sync
+            + USE,
+        parse(mirror)
+            + sync
+            + &query("SELECT 1/0; DEALLOCATE s; PREPARE s AS SELECT name AS x FROM customers")
+            + USE,
+        parse(mirror)
+            + sync
+            + &query("SELECT 1/0; DEALLOCATE s; PREPARE s AS SELECT name AS x FROM customers")
+            + &query("EXECUTE s"),
+        parse(mirror) + sync + "Parse \"s\" \"SELECT name FROM customers\"\n" + sync + USE,
+        query("PREPARE s AS SELECT name FROM customers")
+            + &query(&format!("BEGIN; DEALLOCATE s; PREPARE s AS {mirror}; SELECT 1/0"))
+            + &query("ROLLBACK")
+            + USE,
+        query("BEGIN") + &parse(mirror) + sync + &query("ROLLBACK") + USE,
+        parse("SELECT name AS x FROM customers")
+            + sync
+            + &query("DEALLOCATE ALL")
+            + &parse(mirror)
+            + sync
+            + USE,
+        parse("SELECT name AS x FROM customers")
+            + sync
+            + &query("DISCARD ALL")
+            + &query(&format!("PREPARE s AS {mirror}"))
+            + USE
+            + &query("EXECUTE s"),
+        // Portals and cursors share their names.
+        query("BEGIN")
+            + &parse(mirror)
+            + "Bind \"c\" \"s\"\n"
+            + sync
+            + &query("FETCH 3 FROM c")
+            + &query("MOVE 1 IN c; FETCH ALL FROM c; COMMIT"),
+        query(&format!("BEGIN; DECLARE c CURSOR FOR {mirror}"))
+            + "Execute \"c\" 3\n"
+            + sync
+            + "Execute \"c\" 0\n"
+            + sync
+            + &query("COMMIT"),
+        query(&format!("BEGIN; DECLARE c SCROLL CURSOR FOR {mirror}; SAVEPOINT a"))
+            + &query("CLOSE c; DECLARE c CURSOR FOR SELECT name FROM customers; ROLLBACK TO a")
+            + &query("FETCH ALL FROM c")
+            + &query("ROLLBACK"),
+        query(&format!("BEGIN; DECLARE c SCROLL CURSOR FOR {mirror}; SAVEPOINT a; SELECT 1/0"))
+            + &query("ROLLBACK TO a; FETCH 5 FROM c; FETCH ABSOLUTE 2 FROM c; COMMIT"),
+        query(&format!(
+            "BEGIN; DECLARE c BINARY CURSOR WITH HOLD FOR {mirror}; COMMIT; SELECT 1; FETCH 4 FROM c"
+        )) + &query("FETCH ALL FROM c; CLOSE c"),
+        query("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT name FROM customers; COMMIT")
+            + &query(&format!(
+                "BEGIN; CLOSE c; DECLARE c CURSOR WITH HOLD FOR {mirror}; COMMIT; FETCH 4 FROM c"
+            )),
+        // Names under another path. Prepared statements are read again under the path in force.
+        query("SET search_path = mir; SELECT x FROM folk"),
+        query("SET search_path = alt")
+            + &parse("SELECT x FROM folk")
+            + sync
+            + &query("SET search_path = mir")
+            + USE
+            + USE,
+        query(
+            "SET search_path = alt; PREPARE s AS SELECT x FROM folk; EXECUTE s; SET search_path = mir; EXECUTE s",
+        ) + &query("EXECUTE s"),
+        query("SET search_path = mir")
+            + &query(
+                "BEGIN; SET search_path = alt; SELECT x FROM folk; ROLLBACK; SELECT x FROM folk",
+            )
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = mir")
+            + &query(
+                "BEGIN; SET LOCAL search_path = alt; SELECT x FROM folk; COMMIT; SELECT x FROM folk",
+            )
+            + &query("TABLE folk"),
+        query("SET search_path = mir")
+            + &query("BEGIN; SET LOCAL search_path = alt")
+            + &query("COMMIT")
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = mir")
+            + &query("SET search_path = alt; SELECT 1/0")
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = mir")
+            + &query(
+                "BEGIN; SAVEPOINT a; SET search_path = alt; ROLLBACK TO a; SELECT x FROM folk; COMMIT",
+            ),
+        query("SET search_path = mir")
+            + &query(
+                "BEGIN; SAVEPOINT a; SET search_path = alt; RELEASE a; SELECT x FROM folk; ROLLBACK",
+            )
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = mir")
+            + &query(
+                "BEGIN; SET LOCAL search_path = alt; SET search_path = DEFAULT; ROLLBACK; SELECT x FROM folk",
+            ),
+        query("SET search_path = alt; SELECT set_config('search_path', 'mir', false)")
+            + &query("SELECT x FROM folk"),
+        query(
+            "SET search_path = alt; SELECT set_config('search_path', 'mir', false); SELECT x FROM folk",
+        ),
+        query("SET search_path = alt")
+            + &query("SELECT set_config('search_' || 'path', 'm' || 'ir', false)")
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = alt")
+            + "Parse \"\" \"SELECT set_config($1, $2, false)\" 25 25\nBind \"\" \"\" \"search_path\" \"mir\"\nExecute \"\" 0\n"
+            + sync
+            + &query("SELECT x FROM folk"),
+        query("SET search_path = alt")
+            + "Parse \"\" \"SET search_path = mir\"\nBind \"\" \"\"\nExecute \"\" 0\nParse \"\" \"SELECT x FROM folk\"\nBind \"\" \"\"\nExecute \"\" 0\n"
+            + sync,
+        query("SET search_path = alt")
+            + &parse("SELECT x FROM folk")
+            + "Parse \"\" \"SET search_path = mir\"\nBind \"\" \"\"\nExecute \"\" 0\nBind \"\" \"s\"\nExecute \"\" 0\n"
+            + sync,
+        query("SET search_path = alt")
+            + "Parse \"p\" \"SET search_path = mir\"\n"
+            + sync
+            + "Bind \"\" \"p\"\nExecute \"\" 0\n"
+            + sync
+            + &query("SELECT x FROM folk"),
+        query("SET search_path TO \\\"mir\\\", alt; SELECT x FROM folk"),
+        query("SET SCHEMA 'mir'; SELECT x FROM folk"),
+        query(
+            "BEGIN; SET search_path = mir; DECLARE c CURSOR FOR SELECT x FROM folk; SET search_path = alt; FETCH ALL FROM c; COMMIT",
+        ),
+        query("SET search_path = alt; PREPARE s AS SELECT x FROM folk")
+            + &query("SET search_path = mir; COPY (SELECT x FROM folk) TO STDOUT")
+            + "Bind \"\" \"s\"\nDescribe P \"\"\nExecute \"\" 2\nExecute \"\" 0\n"
+            + sync,
+    ];
+    let mut answered = 0;
+    for case in cases {
+        for piece in [0, 1] {
+            let mut client = client();
+            client.piece = piece;
+            let transcript = script::run(&mut client, &case).unwrap();
+            for secret in SECRETS.iter() {
+                let reversed: String = secret.chars().rev().collect();
+                let shown = [secret.as_str(), &reversed].iter().any(|s| transcript.contains(s));
+                assert!(!shown, "{reversed} came through in\n{case}\n{transcript}");
+            }
+            assert!(!transcript.contains("nothing came"), "{case}\n{transcript}");
+            let rows = transcript.lines().filter(|l| l.starts_with("D ") || l.starts_with("d "));
+            let masked = rows.filter(|l| l.contains("[masked")).count();
+            // Where the gateway cannot tell, it refuses.
+            let refused = transcript.contains("M=portcullis: ");
+            assert!(masked > 3 || refused, "nothing was masked in\n{case}\n{transcript}");
+            answered += usize::from(masked > 3);
+        }
+    }
+    assert!(answered > 50, "only {answered} were answered: refusing is no way to trace names");
 }

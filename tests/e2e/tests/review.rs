@@ -80,6 +80,8 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     parameters_are_bound(&arena, &mut agent);
     takes_back(&arena, &mut agent);
     transactions(&arena, &mut agent);
+    agents_decide_nothing(&arena, &mut agent);
+    an_approval_is_not_a_licence(&arena, &mut agent);
     survives_a_restart(&mut arena, agent);
 }
 
@@ -193,12 +195,127 @@ fn survives_a_restart(arena: &mut Arena, mut agent: RawClient) {
 
 #[test]
 fn an_unanswered_review_expires_and_says_so() {
-    let arena = Arena::start(&setup("expires = \"2s\"")).unwrap();
+    let arena = Arena::start(&setup("expires = \"7s\"")).unwrap();
     let mut agent = client(&arena, "claude");
     send(&mut agent, "DELETE FROM orders WHERE id = 999");
-    held(&mut agent);
+    let started = Instant::now();
+    let id = held(&mut agent);
+    assert_eq!(held(&mut agent), id, "the second notice names another review");
+    assert!((4..7).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
     let answer = rest(&mut agent);
     assert!(answer[0].contains("57014") && answer[0].contains("in time"), "{answer:?}");
     assert_eq!(answer.last().unwrap(), "Z I");
+    assert!(!review(&arena, &["bo", "approve", &id]).0, "an expired review was approved");
     assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 999").unwrap(), "1");
+}
+
+/// An agent in the reviewers' group is still an agent, and whoever it acts for has asked as well.
+fn agents_decide_nothing(arena: &Arena, agent: &mut RawClient) {
+    send(agent, "DELETE FROM orders WHERE id = 20");
+    let id = held(agent);
+    let (decided, text) = review(arena, &["deckard", "approve", &id]);
+    assert!(!decided && text.contains("only a person"), "{text}");
+    let (decided, text) = review(arena, &["deckard", "reject", &id, "--reason", "x"]);
+    assert!(!decided && text.contains("only a person"), "{text}");
+    assert!(review(arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    assert!(rest(agent)[0].contains("42501"));
+
+    let mut deckard = client(arena, "deckard");
+    send(&mut deckard, "DELETE FROM orders WHERE id = 20");
+    let id = held(&mut deckard);
+    let (decided, text) = review(arena, &["bo", "approve", &id]);
+    assert!(!decided && text.contains("on your behalf"), "{text}");
+    drop(deckard);
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 20").unwrap(), "1");
+}
+
+/// One approval, and everything near it: other bytes, other values, other callers.
+fn an_approval_is_not_a_licence(arena: &Arena, agent: &mut RawClient) {
+    let digest = |id: &str| {
+        let (_, page) = review(arena, &["bo", "show", id]);
+        let line = page.lines().find(|line| line.starts_with("digest")).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    // Approved in advance: asked for inside a transaction, and not run yet.
+    agent.query("BEGIN").unwrap();
+    send(agent, "DELETE FROM orders WHERE id = 30");
+    let answer = rest(agent).remove(0);
+    let start = answer.find("rev_").unwrap();
+    let id = &answer[start..];
+    let id = &id[..id.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap()];
+    agent.query("ROLLBACK").unwrap();
+    assert!(review(arena, &["bo", "approve", id]).0);
+    let approved = digest(id);
+    for other in [
+        "DELETE FROM orders WHERE id = 31",
+        "DELETE FROM orders WHERE id = 30 ",
+        "DELETE FROM orders WHERE id = 30 OR id = 31",
+        "delete FROM orders WHERE id = 30",
+        "DELETE FROM orders WHERE id = 30; SELECT 1",
+    ] {
+        let mut near = client(arena, "claude");
+        send(&mut near, other);
+        let held = held(&mut near);
+        assert_ne!(held, id, "{other}");
+        assert_ne!(digest(&held), approved, "{other}");
+    }
+    // The same bytes of another caller, and the same text by the other protocol with a value.
+    let mut deckard = client(arena, "deckard");
+    send(&mut deckard, "DELETE FROM orders WHERE id = 30");
+    assert_ne!(held(&mut deckard), id);
+    drop(deckard);
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id IN (30, 31)").unwrap(), "2");
+    send(agent, "DELETE FROM orders WHERE id = 30");
+    let answer = rest(agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+    // Used up.
+    send(agent, "DELETE FROM orders WHERE id = 30");
+    let again = held(agent);
+    assert_ne!(again, id);
+    assert!(review(arena, &["bo", "reject", &again, "--reason", "no"]).0);
+    rest(agent);
+
+    // Other values of the same statement.
+    let with = |value: &str| {
+        format!(
+            "Parse \"\" \"DELETE FROM orders WHERE id = $1\" 23\nBind \"\" \"\" \"{value}\"\n\
+             Execute \"\" 0\nSync\n"
+        )
+    };
+    portcullis_testkit::script::run(agent, &with("32")).unwrap();
+    let first = held(agent);
+    let mut other = client(arena, "claude");
+    portcullis_testkit::script::run(&mut other, &with("33")).unwrap();
+    let second = held(&mut other);
+    assert_ne!(digest(&first), digest(&second));
+    assert!(review(arena, &["bo", "approve", &second]).0);
+    assert!(rest(&mut other).iter().any(|l| l.starts_with("C DELETE 1")));
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 32").unwrap(), "1");
+    assert!(review(arena, &["bo", "reject", &first, "--reason", "no"]).0);
+    rest(agent);
+}
+
+#[test]
+fn an_expired_token_runs_nothing() {
+    let mut setup = setup("expires = \"5m\"");
+    setup.provider = "token_ttl_seconds = 5\n".to_owned();
+    let arena = Arena::start(&setup).unwrap();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token);
+    let (mut idle, mut agent) = (log_in().unwrap(), log_in().unwrap());
+    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    let id = held(&mut agent);
+    // Its own notice of the end, without having asked anything.
+    let farewell = idle.until(b'E').unwrap();
+    assert!(farewell[0].shown().contains("28000"), "{:?}", farewell[0].shown());
+    assert_eq!(idle.receive().unwrap(), None);
+    let refused = log_in().unwrap_err().to_string();
+    assert!(refused.contains("28000") && refused.contains("expired"), "{refused}");
+    // Approved for a caller whose token has run out meanwhile.
+    review(&arena, &["bo", "approve", &id]);
+    let answer = agent.until(b'Z').unwrap_or_default();
+    let answer: Vec<String> = answer.iter().map(Message::shown).collect();
+    let count = arena.truth("SELECT count(*) FROM orders WHERE id = 1").unwrap();
+    assert_eq!(count, "1", "it ran on an expired token: {answer:?}");
 }

@@ -2,8 +2,8 @@
 //! [`Catalog`].
 
 use super::{
-    Builtin, Catalog, CatalogError, Column, Function, HiddenCode, Operator, Reference, Relation,
-    RelationKind, Trigger, Type, ViewBody,
+    Builtin, Catalog, CatalogError, Column, Function, HiddenCode, ImplicitCast, Operator,
+    Reference, Relation, RelationKind, Trigger, Type, ViewBody,
 };
 use portcullis_core::digest::Digester;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -128,6 +128,30 @@ pub const QUERIES: &[&str] = &[
       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >= 16384 \
      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",
+    // 15: types whose values implicit casts by functions of users may convert, and types made of
+    // them. Those from a type of the server count where the function is volatile.
+    "WITH RECURSIVE made(whole, part) AS ( \
+       SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
+       UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
+       UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
+       UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
+         FROM pg_catalog.pg_range r \
+       UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
+     reach(type, cast_by) AS ( \
+       SELECT k.castsource, k.castfunc FROM pg_catalog.pg_cast k \
+         JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+         WHERE k.castfunc >= 16384 AND k.castcontext = 'i' \
+           AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
+             SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
+              AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
+       UNION SELECT m.whole, r.cast_by FROM reach r JOIN made m ON m.part = r.type) \
+     SELECT t.oid, tn.nspname, t.typname, n.nspname, p.proname \
+     FROM reach r JOIN pg_catalog.pg_type t ON t.oid = r.type \
+     JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+     JOIN pg_catalog.pg_proc p ON p.oid = r.cast_by \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY t.oid, p.oid",
 ];
 
 /// More rows than this in one answer and the catalog is refused.
@@ -195,6 +219,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         types: BTreeMap::new(),
         implicit_cast_types: HashSet::new(),
         coded_types: HashSet::new(),
+        casts: Vec::new(),
         views: Mutex::default(),
     }
 }
@@ -327,6 +352,14 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
         if row.flag(2)? {
             catalog.implicit_cast_types.extend(ends);
         }
+    }
+    for row in rows(all, 15) {
+        catalog.casts.push(ImplicitCast {
+            source: row.number(0)?,
+            schema: row.text(1)?.into(),
+            name: row.text(2)?.into(),
+            function: row.routine(3)?,
+        });
     }
     for row in rows(all, 9) {
         let oid = row.number(0)?;

@@ -286,6 +286,7 @@ impl Analyzer<'_> {
     pub(super) fn type_use(&mut self, name: Option<&TypeName>) -> Origin {
         let Some(name) = name else { return nothing() };
         let Some((schema, name)) = type_name(name) else { return self.unreadable() };
+        self.may_cast(|cast| *cast.name == *name && schema.is_none_or(|s| *cast.schema == *s));
         let catalog = self.catalog;
         let mut types = catalog.types_named(name).iter();
         let coded = types.find(|t| t.user_code && schema.is_none_or(|s| *t.schema == *s));

@@ -121,6 +121,7 @@ impl<'c> Analyzer<'c> {
         if relation.columns.iter().any(|c| self.catalog.casts_implicitly(c.type_oid)) {
             self.user_code = true;
         }
+        self.may_cast(|cast| relation.columns.iter().any(|c| c.type_oid == cast.source));
         if relation.view.is_some() {
             let facts = self.view_facts(relation)?;
             for oid in &facts.relations {

@@ -13,16 +13,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `None` where no server is installed.
-    pub(crate) fn start() -> Option<Self> {
-        let binaries = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-        let mut versions: Vec<PathBuf> =
-            binaries.flatten().map(|e| e.path().join("bin")).filter(|p| p.is_dir()).collect();
-        versions.sort();
+    /// The newest that Debian's packages have installed.
+    pub(crate) fn start() -> Self {
+        let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let directories = installed.map(|e| e.path().join("bin")).filter(|p| p.is_dir());
+        let Some(binaries) = directories.max() else {
+            panic!("no PostgreSQL server in /usr/lib/postgresql: `./dev test` installs one");
+        };
         let directory = std::env::temp_dir().join(format!("portcullis-sql-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let user = owner(&directory);
-        let server = Self { binaries: versions.pop()?, directory, user };
+        let server = Self { binaries, directory, user };
         let data = server.directory.join("data");
         let data = data.to_str().unwrap();
         server.run("initdb", &["-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N"]);
@@ -33,7 +34,7 @@ impl Server {
             "pg_ctl",
             &["-D", data, "-w", "-l", log.to_str().unwrap(), "-o", &options, "start"],
         );
-        Some(server)
+        server
     }
 
     fn command(&self, program: &str) -> Command {

@@ -72,7 +72,7 @@ pub enum Why {
     #[error("the function call protocol is not supported: call the function in a SELECT")]
     FunctionCall,
     /// No prepared statement has that name. The server says SQLSTATE 26000.
-    #[error("prepared statement \"{name}\" does not exist")]
+    #[error("{}", missing_statement(name))]
     UnknownStatement {
         /// The name.
         name: String,
@@ -107,6 +107,14 @@ pub enum Why {
     /// would read as copy data gone wrong.
     #[error("COPY FROM STDIN must be the last command before Sync")]
     CopyNotLast,
+}
+
+/// As the server words it (`FetchPreparedStatement` and `exec_bind_message` of its source).
+fn missing_statement(name: &str) -> String {
+    if name.is_empty() {
+        return "unnamed prepared statement does not exist".to_owned();
+    }
+    format!("prepared statement \"{name}\" does not exist")
 }
 
 impl From<Full> for Why {
