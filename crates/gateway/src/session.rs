@@ -653,6 +653,7 @@ fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
             (RefusalClass::Unresolved, "known-names")
         }
         Why::Encoding
+        | Why::Unspoken { .. }
         | Why::FunctionCall
         | Why::Ambiguous { .. }
         | Why::LongName

@@ -106,6 +106,7 @@ struct Analyzer<'c> {
     names: NameChange,
     transaction: TransactionChange,
     copy: Option<Copy>,
+    unspoken: Option<&'static str>,
 }
 
 impl<'c> Analyzer<'c> {
@@ -130,6 +131,7 @@ impl<'c> Analyzer<'c> {
             names: NameChange::None,
             transaction: TransactionChange::None,
             copy: None,
+            unspoken: None,
         }
     }
 
@@ -257,6 +259,7 @@ impl<'c> Analyzer<'c> {
             names: std::mem::take(&mut self.names),
             transaction: std::mem::take(&mut self.transaction),
             copy: self.copy.take(),
+            unspoken: self.unspoken.take(),
         }
     }
 

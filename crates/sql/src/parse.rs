@@ -35,7 +35,10 @@ impl Default for Limits {
 /// [`Unreadable`]: nothing in the text may run.
 pub fn parse(text: &str, limits: &Limits) -> Result<ParseResult, Unreadable> {
     check_text(text, limits)?;
-    let syntax = |message: String| Unreadable::Syntax { message, at: None };
+    let syntax = |message: String| {
+        let at = position(text, &message);
+        Unreadable::Syntax { message, at }
+    };
     // The crate's own post-processing of the tree may panic on shapes it does not expect: such a
     // text is one we cannot read.
     let parsed = std::panic::catch_unwind(|| pg_query::parse(text, 0))
@@ -52,6 +55,57 @@ pub fn parse(text: &str, limits: &Limits) -> Result<ParseResult, Unreadable> {
         });
     }
     Ok(parsed)
+}
+
+/// Texts longer than this, in bytes, are not searched for where an error is.
+const SEARCHED: usize = 16 << 10;
+
+/// So many places are tried.
+const TRIED: usize = 16;
+
+/// Where in the text, in bytes from 0, the error is: the parser's message ends with the token at
+/// which it stopped, and it stops there too where the text ends with that token.
+fn position(text: &str, message: &str) -> Option<usize> {
+    if text.len() > SEARCHED {
+        return None;
+    }
+    if message.ends_with("at end of input") {
+        return Some(text.len());
+    }
+    let (_, near) = message.split_once(" at or near \"")?;
+    let token = near.strip_suffix('"')?;
+    let fails_at = |at: &usize| {
+        let head = text.get(..at + token.len());
+        let error = head.map(|head| std::panic::catch_unwind(|| pg_query::parse(head, 0)));
+        matches!(error, Some(Ok(Err(pg_query::Error::Parse(said)))) if said == message)
+    };
+    let whole = |at: &usize| {
+        let (before, after) = (text.get(..*at), text.get(at + token.len()..));
+        let joined = |a: Option<char>, b: Option<char>| match (a, b) {
+            (Some(a), Some(b)) => kind(a) != Kind::Other && kind(a) == kind(b),
+            _ => false,
+        };
+        !joined(before.and_then(|t| t.chars().last()), token.chars().next())
+            && !joined(token.chars().last(), after.and_then(|t| t.chars().next()))
+    };
+    text.match_indices(token).map(|(at, _)| at).filter(whole).take(TRIED).find(fails_at)
+}
+
+/// Characters of one kind, one after the other, are one token.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Word,
+    Operator,
+    Other,
+}
+
+fn kind(c: char) -> Kind {
+    match c {
+        '_' | '$' => Kind::Word,
+        c if c.is_alphanumeric() => Kind::Word,
+        c if "~!@#^&|`?+-*/%<>=".contains(c) => Kind::Operator,
+        _ => Kind::Other,
+    }
 }
 
 /// Text from bytes off the wire.
@@ -102,6 +156,22 @@ mod tests {
     fn one_shape_whatever_the_values() {
         assert_eq!(shape("SELECT a FROM t WHERE b = 1"), shape("select a from t where b = 'x'"));
         assert_eq!(shape("SELECT a FROM t WHERE b = $1"), shape("SELECT a FROM t WHERE b = 2"));
+    }
+
+    #[test]
+    fn errors_have_their_place() {
+        let place = |sql: &str| match parse(sql, &Limits::default()) {
+            Err(Unreadable::Syntax { at, .. }) => at,
+            other => panic!("{sql}: {other:?}"),
+        };
+        assert_eq!(place("SELEC 1"), Some(0));
+        assert_eq!(place("SELECT 1; SELECT 'FRM' FRM FROM FRM x y"), Some(38));
+        assert_eq!(place("SELECT é FRM x y"), Some(14));
+        assert_eq!(place("SELECT 1; SELEC 1"), Some(10));
+        assert_eq!(place("SELECT (1"), Some(9));
+        assert_eq!(place("SELECT 'open"), Some(7));
+        assert_eq!(place("SELECT 1 FROM a WHERE x = = 1 = 2"), Some(26));
+        assert_eq!(place("SELECT /* open"), Some(7));
     }
 
     #[test]

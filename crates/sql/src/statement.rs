@@ -29,6 +29,9 @@ pub struct Statement {
     pub transaction: TransactionChange,
     /// What it copies, if it is a `COPY … STDIN/STDOUT`.
     pub copy: Option<Copy>,
+    /// A setting that decides how texts are read, where it may get a value by which this crate
+    /// does not read them. Such a statement must not run, whatever the policy says.
+    pub unspoken: Option<&'static str>,
 }
 
 /// A `COPY` between server and client.

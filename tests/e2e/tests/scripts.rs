@@ -56,15 +56,6 @@ fn steady(transcript: &str) -> String {
     out
 }
 
-/// The gateway refuses unreadable text itself, and knows no position in it.
-fn positionless(transcript: &str) -> String {
-    let line = |line: &str| match line.rsplit_once(" P=") {
-        Some((rest, _)) if line.contains("C=42601") => rest.to_owned() + "\n",
-        _ => line.to_owned() + "\n",
-    };
-    transcript.lines().map(line).collect()
-}
-
 /// The script by every way, and what is wrong with what was seen.
 fn problems(path: &Path, arenas: &Arenas) -> Vec<String> {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -75,32 +66,37 @@ fn problems(path: &Path, arenas: &Arenas) -> Vec<String> {
     let direct = || RawClient::log_in(server, "raw", "shop", "").unwrap();
     let through = || RawClient::log_in(open.postgres, "claude", "shop", &arenas.token).unwrap();
     let mut problems = Vec::new();
-    let expected = positionless(&transcript(direct(), 0, &text));
-    let own = positionless(&transcript(through(), 0, &text));
-    let through_expected = if differs { &own } else { &expected };
+    let expected = transcript(direct(), 0, &text);
+    let own = transcript(through(), 0, &text);
+    let other = if differs { committed(path, "open", &own) } else { String::new() };
+    let through_expected = if differs { &other } else { &expected };
     assert!(expected.lines().count() > 1, "{name} says almost nothing");
     for (way, seen, expected) in [
         ("allowing all", &own, through_expected),
         ("allowing all, byte by byte", &transcript(through(), 1, &text), through_expected),
         ("direct, byte by byte", &transcript(direct(), 1, &text), &expected),
     ] {
-        let (seen, expected) = (positionless(seen), expected);
-        if steady(&seen) != steady(expected) {
-            problems.push(format!("== {name}, {way}\n{}", difference(expected, &seen)));
+        if steady(seen) != steady(expected) {
+            problems.push(format!("== {name}, {way}\n{}", difference(expected, seen)));
         }
     }
     let safe = &arenas.safe;
     let client = RawClient::log_in(safe.postgres, "claude", "shop", &arenas.safe_token).unwrap();
     let seen = steady(&transcript(client, 0, &text));
-    let file = path.with_extension("policy");
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&file, &seen).unwrap();
-    }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
+    let expected = committed(path, "policy", &seen);
     if seen != expected {
         problems.push(format!("== {name}, default pack\n{}", difference(&expected, &seen)));
     }
     problems
+}
+
+/// The transcript beside the script; with `UPDATE` set, what is seen is written there first.
+fn committed(script: &Path, extension: &str, seen: &str) -> String {
+    let file = script.with_extension(extension);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&file, steady(seen)).unwrap();
+    }
+    fs::read_to_string(&file).unwrap_or_default()
 }
 
 /// The lines of both from the first that differs, each cut to a readable length.

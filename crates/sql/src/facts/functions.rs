@@ -370,6 +370,7 @@ impl Analyzer<'_> {
             Reach::Setting => {
                 let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
                 self.control_setting(name.as_deref());
+                self.speech(name.as_deref(), args.get(1).and_then(literal));
                 origin.clone()
             }
             Reach::Dynamic => self.dynamic(name, origin),

@@ -17,6 +17,17 @@ const CURSOR_HOLD: i32 = 0x0020;
 
 type Facts = (&'static str, Option<Shape>);
 
+/// Encoding names are compared by letters and digits alone (`pg_char_to_encoding`).
+fn is_utf8(value: &str) -> bool {
+    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+    ["utf8", "unicode"].iter().any(|name| plain.eq_ignore_ascii_case(name))
+}
+
+/// Words that `parse_bool` takes for true; of its abbreviations only what is written out.
+fn is_on(value: &str) -> bool {
+    ["on", "true", "yes", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
 impl Analyzer<'_> {
     pub(super) fn transaction_statement(&mut self, s: &TransactionStmt) -> Facts {
         use TransactionStmtKind as Kind;
@@ -83,12 +94,33 @@ impl Analyzer<'_> {
                 } else {
                     self.control_setting(Some(&name));
                 }
+                if kind == VariableSetKind::VarSetValue {
+                    let value = match s.args.as_slice() {
+                        [one] => literal_text(one),
+                        _ => None,
+                    };
+                    self.speech(Some(&name), value.as_deref());
+                }
                 (if kind == VariableSetKind::VarReset { "reset" } else { "set" }, None)
             }
             Err(_) => {
                 self.unreadable();
                 ("unreadable", None)
             }
+        }
+    }
+
+    /// A setting gets a value; `None` for what is known at run time alone. Of a name that is not
+    /// known the policy decides, and the server reports what became of these two.
+    pub(super) fn speech(&mut self, name: Option<&str>, value: Option<&str>) {
+        match name {
+            Some("client_encoding") if !value.is_some_and(is_utf8) => {
+                self.unspoken = Some("client_encoding");
+            }
+            Some("standard_conforming_strings") if !value.is_some_and(is_on) => {
+                self.unspoken = Some("standard_conforming_strings");
+            }
+            _ => {}
         }
     }
 

@@ -118,6 +118,7 @@ fn part() -> Part {
         names: NameChange::None,
         transaction: TransactionChange::None,
         copy: None,
+        unspoken: None,
     };
     Part { statement: Arc::new(statement), copy_out: None, copy_in: false }
 }

@@ -230,6 +230,7 @@ pub fn empty_statement() -> Arc<Statement> {
             names: NameChange::None,
             transaction: TransactionChange::None,
             copy: None,
+            unspoken: None,
         })
     });
     Arc::clone(&EMPTY)

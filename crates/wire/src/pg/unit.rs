@@ -68,6 +68,12 @@ pub enum Why {
     /// A text is not valid UTF-8.
     #[error("the statement text is not valid UTF-8")]
     Encoding,
+    /// A setting that decides how texts are read would get a value this gateway does not read by.
+    #[error("{setting} can only be {}", spoken(setting))]
+    Unspoken {
+        /// Its name.
+        setting: &'static str,
+    },
     /// A `FunctionCall` message, which names its function by number alone.
     #[error("the function call protocol is not supported: call the function in a SELECT")]
     FunctionCall,
@@ -107,6 +113,10 @@ pub enum Why {
     /// would read as copy data gone wrong.
     #[error("COPY FROM STDIN must be the last command before Sync")]
     CopyNotLast,
+}
+
+fn spoken(setting: &str) -> &'static str {
+    if setting == "client_encoding" { "UTF8, written out: it is what is spoken here" } else { "on" }
 }
 
 /// As the server words it (`FetchPreparedStatement` and `exec_bind_message` of its source).
@@ -781,7 +791,11 @@ fn describe_portal(wire: &mut BytesMut, name: &[u8]) {
 
 fn analyse(analyst: &dyn Analyst, text: &Bytes) -> Result<Arc<Analysis>, Why> {
     let text = std::str::from_utf8(text).map_err(|_| Why::Encoding)?;
-    Ok(analyst.analyse(text)?)
+    let analysis = analyst.analyse(text)?;
+    match analysis.statements.iter().find_map(|s| s.unspoken) {
+        Some(setting) => Err(Why::Unspoken { setting }),
+        None => Ok(analysis),
+    }
 }
 
 fn short(name: &Bytes) -> Result<(), Why> {

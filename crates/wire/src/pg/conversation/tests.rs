@@ -42,6 +42,7 @@ impl Toy {
             names: NameChange::None,
             transaction: TransactionChange::None,
             copy: None,
+            unspoken: None,
         };
         s.names = match word(0)? {
             "prepare" => NameChange::Prepare { name: name(1)?, inner: rest(3)? },
