@@ -32,13 +32,13 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         live: true,
     };
     match verify(&config.data_dir, &options) {
-        Ok(report) if json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Ok(report) => println!("{report}"),
+        Ok(report) if json => say!("{}", serde_json::to_string_pretty(&report)?),
+        Ok(report) => say!("{report}"),
         Err(finding) => {
             if json {
-                println!("{}", serde_json::to_string_pretty(&finding)?);
+                say!("{}", serde_json::to_string_pretty(&finding)?);
             } else {
-                println!("{finding}");
+                say!("{finding}");
             }
             return Ok(ExitCode::from(1));
         }

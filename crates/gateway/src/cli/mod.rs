@@ -1,5 +1,15 @@
 //! The command line.
 
+/// Prints a line. Where nobody reads on (`portcullis … | head`), that is an error to be passed up.
+macro_rules! say {
+    ($($what:tt)*) => {
+        std::io::Write::write_fmt(
+            &mut std::io::stdout().lock(),
+            format_args!("{}\n", format_args!($($what)*)),
+        )?
+    };
+}
+
 mod audit;
 mod review;
 mod session;
@@ -67,11 +77,20 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,
+        Err(error) if nobody_reads(&error) => ExitCode::from(NOBODY_READS),
         Err(error) => {
             eprintln!("portcullis: {error:#}");
             ExitCode::from(2)
         }
     }
+}
+
+/// What a shell reports of a command that was ended by SIGPIPE.
+const NOBODY_READS: u8 = 141;
+
+fn nobody_reads(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<std::io::Error>().is_some_and(broken)
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -89,7 +108,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             for warning in &warnings {
                 eprintln!("{}: warning: {warning}", config.display());
             }
-            println!(
+            say!(
                 "{}: good ({} connections, {} warnings)",
                 config.display(),
                 loaded.connections.len(),
@@ -98,12 +117,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(ConfigCommand::Schema) => {
-            println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?);
+            say!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Token { name } => {
             let config = Config::load(&config)?;
-            println!("{}", runtime()?.block_on(services::development_token(&config, &name))?);
+            say!("{}", runtime()?.block_on(services::development_token(&config, &name))?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Review(command) => {

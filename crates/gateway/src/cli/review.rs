@@ -69,27 +69,27 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
                 client.get(if all { "/api/v1/reviews?all=true" } else { "/api/v1/reviews" });
             let reviews = reviews.await?;
             if json {
-                println!("{reviews:#}");
+                say!("{reviews:#}");
             } else {
-                print_list(&reviews);
+                print_list(&reviews)?;
             }
         }
         Command::Show { id } => {
             let review = client.get(&format!("/api/v1/reviews/{id}")).await?;
             if json {
-                println!("{review:#}");
+                say!("{review:#}");
             } else {
-                print!("{}", rendered(&review));
+                say!("{}", rendered(&review).trim_end());
             }
         }
         Command::Approve { id } => {
             let review = client.post(&format!("/api/v1/reviews/{id}/approve"), &json!({})).await?;
-            print_decision(&review, json);
+            print_decision(&review, json)?;
         }
         Command::Reject { id, reason } => {
             let body = json!({ "reason": reason });
             let review = client.post(&format!("/api/v1/reviews/{id}/reject"), &body).await?;
-            print_decision(&review, json);
+            print_decision(&review, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -136,13 +136,13 @@ fn who(review: &Value) -> String {
     }
 }
 
-fn print_list(reviews: &Value) {
+fn print_list(reviews: &Value) -> anyhow::Result<()> {
     let reviews = reviews.as_array().map(Vec::as_slice).unwrap_or_default();
     if reviews.is_empty() {
-        println!("nothing is waiting");
+        say!("nothing is waiting");
     }
     for review in reviews {
-        println!(
+        say!(
             "{}  {:9} {}  {} on {}: {}",
             text(review, "/id"),
             text(review, "/status"),
@@ -152,6 +152,7 @@ fn print_list(reviews: &Value) {
             visible(text(review, "/ask/operation")),
         );
     }
+    Ok(())
 }
 
 /// The reviewer's page: what the gateway observed first, what the caller claims not at all.
@@ -195,13 +196,14 @@ fn rendered(review: &Value) -> String {
     page
 }
 
-fn print_decision(review: &Value, json: bool) {
+fn print_decision(review: &Value, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{review:#}");
+        say!("{review:#}");
     } else {
         let digest = text(review, "/ask/digest").get(..12).unwrap_or("");
-        println!("{} is {} (digest {digest})", text(review, "/id"), text(review, "/status"));
+        say!("{} is {} (digest {digest})", text(review, "/id"), text(review, "/status"));
     }
+    Ok(())
 }
 
 /// Control, bidirectional and zero-width characters made visible: the text is a caller's.

@@ -70,7 +70,11 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is not for a terminal is not cut to its width, so that it can be searched.
+const UNCUT: usize = 10_000;
+
 fn render_options() -> RenderOptions {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    RenderOptions { color, width: 100 }
+    RenderOptions { color, width: terminal.map_or(UNCUT, |(width, _)| width.0.into()) }
 }
