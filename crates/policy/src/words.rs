@@ -13,6 +13,12 @@ const SHOWN_NAME: usize = 64;
 /// `effect` in words; names inside `database` are written without it.
 pub(crate) fn effect_in_words(effect: &Effect, database: &str) -> String {
     if effect.certainty == Certainty::Unreadable || effect.verb == Verb::Unknown {
+        // What a name of a prepared statement or cursor stands for.
+        if let (ObjectKind::Session, [name]) = (effect.object.kind, effect.object.path.as_slice()) {
+            let mut words = "use of ".to_owned();
+            push_name(&mut words, name);
+            return words;
+        }
         return "a request that cannot be read".to_owned();
     }
     let object = object_in_words(&effect.object, database);

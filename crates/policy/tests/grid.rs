@@ -8,7 +8,7 @@
 mod common;
 
 use common::*;
-use portcullis_core::effect::{Effect, Extent, ObjectKind as Kind, Operation, Verb};
+use portcullis_core::effect::{Certainty, Effect, Extent, ObjectKind as Kind, Operation, Verb};
 use portcullis_core::mask::Strategy;
 use portcullis_core::principal::PrincipalKind;
 use portcullis_core::verdict::Standing;
@@ -54,7 +54,14 @@ fn reads() -> Vec<(&'static str, Operation)> {
         one("pg_read_file", "select", read(Kind::File, &["/etc/passwd"])),
         one("lo_get", "select", read(Kind::LargeObject, &["4711"])),
         ("unreadable", Operation::unreadable()),
+        one("execute unknown name", "execute", unknown_name()),
     ]
+}
+
+fn unknown_name() -> Effect {
+    let mut effect = effect(Verb::Unknown, Kind::Session, &["nowhere"], Extent::Unknown);
+    effect.certainty = Certainty::Unreadable;
+    effect
 }
 
 fn changes() -> Vec<(&'static str, Operation)> {
