@@ -492,6 +492,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 .into_iter()
                 .map(|list| list.into_iter().map(|p| p.map(text)).collect())
                 .collect(),
+            beyond: shown.beyond,
         }
     }
 }

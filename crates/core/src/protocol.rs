@@ -79,6 +79,9 @@ pub struct Shown {
     pub statements: Vec<String>,
     /// Bound parameters of each, rendered as text; `None` is NULL.
     pub parameters: Vec<Vec<Option<String>>>,
+    /// What belongs to it and is not shown, in words: an approval does not cover it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<String>,
 }
 
 /// Masks the answers to one request. Made by [`Protocol::masker`], driven by

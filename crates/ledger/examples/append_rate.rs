@@ -24,6 +24,7 @@ fn intent(n: u64) -> Entry {
             shown: Shown {
                 statements: vec![statement],
                 parameters: vec![vec![Some(n.to_string())]],
+                ..Shown::default()
             },
             digest: Digester::new("example").part(&n.to_be_bytes()).finish(),
             rules: vec!["agents-read".to_owned()],

@@ -133,6 +133,9 @@ impl Block {
                 all.extend(line(&format!("${} = {value}", j + 1), room));
             }
         }
+        for beyond in &shown.beyond {
+            all.extend(line(&format!("not shown: {beyond}"), room));
+        }
         all.append(&mut self.lines);
         self.lines = all;
         self

@@ -65,7 +65,11 @@ fn ask_of(principal: Principal, statement: &str, of: &[&str]) -> Ask {
         request: RequestId::from_bits(2),
         standing: Standing { principal, connection },
         digest: digest(statement),
-        shown: Shown { statements: vec![statement.to_owned()], parameters: vec![vec![None]] },
+        shown: Shown {
+            statements: vec![statement.to_owned()],
+            parameters: vec![vec![None]],
+            ..Shown::default()
+        },
         operation: "DELETE · delete shop.public.orders".to_owned(),
         groups: groups(of),
         ground: Ground {

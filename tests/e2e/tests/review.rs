@@ -78,6 +78,7 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     approval_fits_its_own_bytes_alone(&arena, &mut agent);
     repeats_collapse(&arena, &mut agent);
     parameters_are_bound(&arena, &mut agent);
+    copied_rows_are_not_covered(&arena, &mut agent);
     takes_back(&arena, &mut agent);
     transactions(&arena, &mut agent);
     agents_decide_nothing(&arena, &mut agent);
@@ -109,6 +110,16 @@ fn repeats_collapse(arena: &Arena, agent: &mut RawClient) {
     let answers = [rest(agent), rest(&mut other)].concat();
     let ran = answers.iter().filter(|l| l.starts_with("C DELETE")).count();
     assert_eq!(ran, 1, "one approval, one execution: {answers:?}");
+}
+
+/// What the approval does not cover is said to who gives it, and in the record.
+fn copied_rows_are_not_covered(arena: &Arena, agent: &mut RawClient) {
+    send(agent, "COPY orders (id) FROM STDIN");
+    let id = held(agent);
+    let (shown, page) = review(arena, &["bo", "show", &id]);
+    assert!(shown && page.contains("not shown    the rows that COPY brings in"), "{page}");
+    assert!(review(arena, &["bo", "reject", &id, "--reason", "which rows?"]).0);
+    assert!(rest(agent)[0].contains("which rows?"));
 }
 
 fn parameters_are_bound(arena: &Arena, agent: &mut RawClient) {

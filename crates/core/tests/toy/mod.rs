@@ -22,7 +22,7 @@ impl Request for Line {
         Digester::new("toy").part(self.text.as_bytes()).finish()
     }
     fn shown(&self) -> Shown {
-        Shown { statements: vec![self.text.clone()], parameters: vec![] }
+        Shown { statements: vec![self.text.clone()], ..Shown::default() }
     }
     fn wire_bytes(&self) -> &[u8] {
         self.text.as_bytes()

@@ -173,6 +173,9 @@ fn rendered(review: &Value) -> String {
             line("", &format!("${} = {}", n + 1, visible(&value)));
         }
     }
+    for beyond in list("/ask/shown/beyond") {
+        line("not shown", &visible(beyond.as_str().unwrap_or("")));
+    }
     line("which is", &visible(text(review, "/ask/operation")));
     line(
         "on",

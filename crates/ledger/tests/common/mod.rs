@@ -35,7 +35,7 @@ pub(crate) fn digest(n: u64) -> Digest {
 }
 
 pub(crate) fn shown(text: &str) -> Shown {
-    Shown { statements: vec![text.to_owned()], parameters: vec![vec![]] }
+    Shown { statements: vec![text.to_owned()], parameters: vec![vec![]], ..Shown::default() }
 }
 
 pub(crate) fn standing() -> Standing {

@@ -238,6 +238,9 @@ impl Request for Unit {
             shown.statements.push(text_of(&prepared.text));
             shown.parameters.push(Vec::new());
         }
+        if self.script.parts.iter().any(|part| part.copy_in) {
+            shown.beyond.push("the rows that COPY brings in: they are sent afterwards".to_owned());
+        }
         shown
     }
 
@@ -770,7 +773,7 @@ impl Draft {
         let statements: Vec<String> = self.texts.iter().map(text_of).collect();
         let parameters = vec![Vec::new(); statements.len()];
         let why = self.failed.unwrap_or(Why::Encoding);
-        (why, Shown { statements, parameters })
+        (why, Shown { statements, parameters, ..Shown::default() })
     }
 }
 
