@@ -167,6 +167,11 @@ pub enum Redacted {
 pub enum ErrorPart {
     /// The primary message.
     Message,
+    /// Any text of an error that the target places in the caller's own text, raised before the
+    /// statement saw data.
+    Analysis,
+    /// What another session says to this one.
+    Notification,
     /// Detail, hint, context, internal query: everything that may quote data.
     Elaboration,
     /// Names of schema, table, column, type and constraint.

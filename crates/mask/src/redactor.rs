@@ -228,11 +228,19 @@ impl Redactor for StatementRedactor {
             ErrorPart::Name if touches && user_code => Redacted::Removed,
             ErrorPart::Name => Redacted::Unchanged,
             ErrorPart::Elaboration if touches => Redacted::Removed,
-            ErrorPart::Message if touches && (user_code || !quotes_no_data(code)) => {
+            ErrorPart::Message if touches && (user_code || !quotes_no_data(code, text)) => {
                 out.extend_from_slice(withheld(code).as_bytes());
                 Redacted::Replaced
             }
-            ErrorPart::Message | ErrorPart::Elaboration => self.replace(text, out),
+            // Whoever sent it may have seen more than this principal may.
+            ErrorPart::Notification if self.reveal.hides_anything() => {
+                out.extend_from_slice(b"[withheld]");
+                Redacted::Replaced
+            }
+            ErrorPart::Message
+            | ErrorPart::Analysis
+            | ErrorPart::Elaboration
+            | ErrorPart::Notification => self.replace(text, out),
         }
     }
 
@@ -241,13 +249,17 @@ impl Redactor for StatementRedactor {
     }
 }
 
-/// Classes of SQLSTATE (PostgreSQL manual, appendix A) whose messages quote the caller's own text
-/// or the server's state, and no stored value: features, cursors, transactions, names, catalogs,
-/// resources, limits, operators. Classes 22 and 23 (data, constraints) quote values.
-fn quotes_no_data(code: &str) -> bool {
-    const CLASSES: [&str; 14] =
-        ["08", "0A", "25", "26", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
-    is_code(code) && code.get(..2).is_some_and(|class| CLASSES.contains(&class))
+/// SQLSTATEs (PostgreSQL manual, appendix A) whose messages quote no value even where they are
+/// raised while a statement runs: transactions, names of cursors and statements, conflicts between
+/// transactions, resources, limits, operators; and a permission that the role lacks on an object,
+/// which is named as the catalog has it. All others may quote what an expression gave: names of
+/// relations, roles, settings or configurations that it made up (42, 3D, 3F, 0A), values (22, 23).
+fn quotes_no_data(code: &str, text: &[u8]) -> bool {
+    const CLASSES: [&str; 7] = ["25", "26", "34", "40", "53", "54", "57"];
+    let class = is_code(code).then(|| code.get(..2)).flatten();
+    class.is_some_and(|class| CLASSES.contains(&class))
+        || code == "55P03"
+        || code == "42501" && text.starts_with(b"permission denied for ")
 }
 
 fn is_code(code: &str) -> bool {

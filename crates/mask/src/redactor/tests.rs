@@ -227,21 +227,27 @@ fn error(
 fn errors_of_statements_over_hidden_columns_say_no_more_than_their_code() {
     let redactor = redactor(lineage(None, &[CUSTOMERS]));
     let message = |part, code| error(&redactor, part, code, ErrorPart::Message, "invalid: \"x\"");
-    for code in ["22P02", "22003", "23505", "23514", "P0001", "XX000", "00000", "01000", "21000"] {
+    // What they quote may be made of values: `(email || 'x')::regclass`.
+    let quoting = ["42P01", "42704", "0A000", "3D000", "3F000", "55000", "58030", "08006", "42501"];
+    let values = ["22P02", "22003", "23505", "23514", "P0001", "XX000", "00000", "01000", "21000"];
+    for code in values.into_iter().chain(quoting) {
         let expect =
             format!("message withheld: the statement touches masked columns (SQLSTATE {code})");
         for part in [Some(0), None, Some(9)] {
             assert_eq!(message(part, code), (Replaced, expect.clone()));
         }
     }
-    for code in [
-        "42P01", "42601", "0A000", "3D000", "3F000", "25P02", "26000", "34000", "54001", "57014",
-        "53300", "58030", "55P03", "40001", "08006",
-    ] {
+    for code in ["25P02", "26000", "34000", "54001", "57014", "53300", "55P03", "40001"] {
         assert_eq!(message(Some(0), code), (Unchanged, String::new()), "{code}");
         assert_eq!(message(None, code), (Unchanged, String::new()), "{code}");
         assert_eq!(message(Some(9), code).0, Replaced, "{code}");
     }
+    let of_role = "permission denied for table orders";
+    assert_eq!(error(&redactor, Some(0), "42501", ErrorPart::Message, of_role).0, Unchanged);
+    let of_text = error(&redactor, Some(0), "42703", ErrorPart::Analysis, "column \"x\"");
+    assert_eq!(of_text.0, Unchanged);
+    let (done, told) = error(&redactor, None, "", ErrorPart::Notification, "anything");
+    assert_eq!((done, &*told), (Replaced, "[withheld]"));
     // The code is the target's too.
     for code in ["", "42", "42 jane", "42p01", "jane@", "42Ä1"] {
         let (done, text) = message(Some(0), code);

@@ -14,7 +14,7 @@ use super::rows::{self, RowPlan};
 use super::sample::Sample;
 use super::script::{Confirmation, Script};
 use super::track::{Act, Track};
-use portcullis_core::mask::{MaskFailure, Redacted, Redactor};
+use portcullis_core::mask::{ErrorPart, MaskFailure, Redacted, Redactor};
 use portcullis_core::protocol::Masker;
 use portcullis_core::verdict::Obligations;
 use smallvec::SmallVec;
@@ -337,7 +337,8 @@ impl AnswerMasker {
         let payload = body.cstr()?;
         body.end()?;
         self.scratch.clear();
-        let payload: &[u8] = match self.redactor.redact_text(payload, &mut self.scratch) {
+        let (kind, scratch) = (ErrorPart::Notification, &mut self.scratch);
+        let payload: &[u8] = match self.redactor.redact_error(None, "", kind, payload, scratch) {
             Redacted::Unchanged => return Ok(()),
             Redacted::Replaced => &self.scratch,
             Redacted::Removed => &[],

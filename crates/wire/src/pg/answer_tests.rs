@@ -98,7 +98,11 @@ impl Redactor for Toy {
         if kind == ErrorPart::Message {
             self.parts.lock().unwrap().push(part);
         }
-        hide(text, kind != ErrorPart::Message, out)
+        match kind {
+            ErrorPart::Analysis => Redacted::Unchanged,
+            ErrorPart::Message | ErrorPart::Notification => hide(text, false, out),
+            ErrorPart::Elaboration | ErrorPart::Name => hide(text, true, out),
+        }
     }
 
     fn redact_text(&self, text: &[u8], out: &mut Vec<u8>) -> Redacted {
@@ -595,6 +599,15 @@ fn texts_of_errors_and_notices_are_treated_by_kind() {
     check(&[query(1)], &[part()], &[raw, ready(b'I')], &[treated, ready(b'I')]);
     let kept = report(b'E', &[(b'C', "23505"), (b'M', "m"), (b'p', "7"), (b'q', "select 1")]);
     check(&[query(1)], &[part()], &[kept.clone(), ready(b'I')], &[kept, ready(b'I')]);
+    // Placed in the caller's own text, it was raised before the statement saw data.
+    let text = [(b'C', "42703"), (b'M', "no column sekrit"), (b'H', "not sekrit"), (b'P', "8")];
+    let own = report(b'E', &text);
+    check(&[query(1)], &[part()], &[own.clone(), ready(b'I')], &[own, ready(b'I')]);
+    for more in [(b'p', "1"), (b'q', "select 1"), (b'W', "a function")] {
+        let ran = report(b'E', &[text.as_slice(), &[more]].concat());
+        let hidden = [(b'C', "42703"), (b'M', "no column [hidden]"), (b'P', "8"), more];
+        check(&[query(1)], &[part()], &[ran, ready(b'I')], &[report(b'E', &hidden), ready(b'I')]);
+    }
     let told = message(b'A', b"\0\0\0\x01ch\0sekrit!\0");
     let hidden = message(b'A', b"\0\0\0\x01ch\0[hidden]!\0");
     check(&[], &[], &[told], &[hidden]);

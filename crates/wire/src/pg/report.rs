@@ -61,6 +61,7 @@ pub(super) fn treat(
         .iter()
         .any(|(kind, text)| matches!(kind, b'V' | b'S') && matches!(*text, b"FATAL" | b"PANIC"));
     let sqlstate = std::str::from_utf8(&code).unwrap_or("XX000");
+    let analysis = is_of_analysis(&fields, part.is_some() || code[..2] != *b"42");
     let mut rebuilt = Vec::new();
     let (mut changed, mut query_changed) = (false, false);
     for (kind, text) in &fields {
@@ -68,6 +69,7 @@ pub(super) fn treat(
             put_field(&mut rebuilt, *kind, text);
             continue;
         };
+        let category = if analysis { ErrorPart::Analysis } else { category };
         scratch.clear();
         match redactor.redact_error(part, sqlstate, category, text, scratch) {
             Redacted::Unchanged => {
@@ -87,6 +89,14 @@ pub(super) fn treat(
     }
     rebuilt.push(0);
     Ok(Report { code, fatal, changed: changed.then_some(rebuilt) })
+}
+
+/// True for an error of the analysis of the caller's text. The server gives a position in that text
+/// (`parser_errposition`) there and not where a statement runs: then it stands in an internal query,
+/// or there is a context. `placed`: without a position it is not.
+fn is_of_analysis(fields: &Fields<'_>, placed: bool) -> bool {
+    let has = |kind: u8| fields.iter().any(|(k, _)| *k == kind);
+    (has(b'P') || !placed) && !has(b'p') && !has(b'q') && !has(b'W')
 }
 
 /// How a field is treated; `None` where it goes out as it is.
