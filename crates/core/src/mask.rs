@@ -93,6 +93,8 @@ pub struct Lineage {
     pub user_code: bool,
     /// True where not every relation it reads could be resolved.
     pub unresolved: bool,
+    /// True where that is so because a name in it is not in the catalog as it was last read.
+    pub missing: bool,
 }
 
 /// Which columns a principal may see. Asked per column, answered under one policy version.

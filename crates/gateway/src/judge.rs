@@ -9,7 +9,7 @@ use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
 use portcullis_policy::{Decision, Reveal as Shown, SessionPolicy};
-use portcullis_sql::catalog::{Catalog, Relation};
+use portcullis_sql::catalog::{Catalog, Column, Relation};
 use portcullis_sql::{Limits, analyse};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -239,11 +239,18 @@ impl SessionReveal {
             let inherited = behind
                 .as_ref()
                 .and_then(|origins| self.behind_view(relation, origins.get(i), depth));
-            let strategy = own.or(inherited);
+            let generated = self.made_of_hidden(catalog, relation, column);
+            let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);
         }
         hidden
+    }
+
+    /// Whether the column is generated from one that is hidden.
+    fn made_of_hidden(&self, catalog: &Catalog, relation: &Relation, column: &Column) -> bool {
+        let mut sources = relation.columns.iter().filter(|c| column.made_of.contains(&c.number));
+        sources.any(|c| self.ask(catalog, relation, &c.name).is_some())
     }
 
     /// Whether any column of the catalog is hidden: first asked of the relations that mask rules
@@ -321,6 +328,10 @@ pub(crate) fn names_column(rule: &str, schema: &str, relation: &str, column: &st
 
 impl Reveal for SessionReveal {
     fn hidden(&self, column: ColumnRef) -> Option<Strategy> {
+        // Columns of the system (`ctid`, `xmin`, `tableoid`): they hold no data of users.
+        if column.column < 0 {
+            return None;
+        }
         match self.of_relation(column.relation, 0) {
             None => Some(Strategy::Redact),
             Some(hidden) => {

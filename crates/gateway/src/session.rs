@@ -187,7 +187,7 @@ impl Session {
     /// Where a name in the unit is not in the catalog, reads the catalog again, once, and has the
     /// unit formed anew.
     async fn resolved(&mut self, unit: Box<Unit>) -> Result<Option<Box<Unit>>, End> {
-        let missing = unit.operation().lineages.iter().any(|l| l.unresolved);
+        let missing = unit.operation().lineages.iter().any(|l| l.missing);
         if !missing || !self.catalog.may_have_missed() || !self.may_read_catalog() {
             return Ok(Some(unit));
         }

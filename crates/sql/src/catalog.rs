@@ -6,6 +6,7 @@ mod load;
 pub use load::QUERIES;
 
 use portcullis_core::digest::Digest;
+use portcullis_core::effect::Effect;
 use portcullis_core::mask::Origin;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -62,6 +63,8 @@ pub struct Column {
     pub type_oid: u32,
     /// True where it is generated (`COPY … TO` leaves it out).
     pub generated: bool,
+    /// The columns it is generated from.
+    pub made_of: SmallVec<[i16; 2]>,
 }
 
 /// A user's trigger.
@@ -185,12 +188,31 @@ pub struct Function {
 }
 
 impl Function {
+    /// True where it only computes a value from its arguments, as far as its makers can be taken at
+    /// their word: a function in C of an extension that an administrator installed, which claims to
+    /// be immutable. Of those that are not, the few below are known.
+    #[must_use]
+    pub fn is_tame(&self) -> bool {
+        // From uuid-ossp, pgcrypto and unaccent.
+        const KNOWN: [&str; 7] = [
+            "gen_random_bytes",
+            "gen_random_uuid",
+            "gen_salt",
+            "unaccent",
+            "uuid_generate_v1",
+            "uuid_generate_v1mc",
+            "uuid_generate_v4",
+        ];
+        let computes = self.volatility == 'i' || KNOWN.contains(&&*self.name);
+        self.extension && computes && &*self.language == "c" && !self.security_definer
+    }
+
     /// True where it may stand beside a built-in of the same name without making every use of that
     /// name suspect: a part of an installed extension that claims to have no side effects (such as
     /// the overloads that `citext` brings for `max` or `=`).
     #[must_use]
     pub fn is_tame_overload(&self) -> bool {
-        self.extension && self.volatility != 'v'
+        self.is_tame() || self.extension && self.volatility != 'v'
     }
 }
 
@@ -203,6 +225,8 @@ pub struct Builtin {
     pub aggregate: bool,
     /// True where each returns one value of a type without columns.
     pub scalar: bool,
+    /// True where any of them returns a set.
+    pub returns_set: bool,
     /// The names of the output columns, where all agree on them.
     pub outputs: Option<Vec<Box<str>>>,
 }
@@ -270,13 +294,23 @@ pub enum CatalogError {
     },
 }
 
-/// What a view's columns come from.
+/// What a view's columns come from, and what reading it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ViewFacts {
     /// One origin per column, in column order.
     pub(crate) columns: Vec<Origin>,
     /// Every relation behind it.
     pub(crate) relations: Vec<u32>,
+    /// What reading it does beside reading those.
+    pub(crate) effects: Vec<Effect>,
+    /// Columns that reach a place other than its answer.
+    pub(crate) sinks: Vec<Origin>,
+    /// True where it runs code of users.
+    pub(crate) user_code: bool,
+    /// True where it runs code whose reach is not known.
+    pub(crate) opaque: bool,
+    /// True where not every relation behind it is known.
+    pub(crate) unresolved: bool,
 }
 
 type Names = HashMap<Box<str>, SmallVec<[u32; 1]>>;

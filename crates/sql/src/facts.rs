@@ -91,6 +91,7 @@ struct Analyzer<'c> {
     sinks: Vec<Origin>,
     user_code: bool,
     unresolved: bool,
+    missing: bool,
     /// Something was used that may show relations which are not named.
     opaque: bool,
     /// An earlier statement of the text may have changed definitions.
@@ -122,6 +123,7 @@ impl<'c> Analyzer<'c> {
             sinks: Vec::new(),
             user_code: false,
             unresolved: false,
+            missing: false,
             opaque: false,
             stale: false,
             frames: Vec::new(),
@@ -178,6 +180,12 @@ impl<'c> Analyzer<'c> {
             Object::new(ObjectKind::Session, []),
             Extent::One,
         ));
+    }
+
+    /// A name in the statement is not in the catalog.
+    fn not_found(&mut self) {
+        self.unresolved = true;
+        self.missing = true;
     }
 
     /// Something in the statement could not be read: the statement as a whole is not.
@@ -288,6 +296,7 @@ impl<'c> Analyzer<'c> {
             sinks,
             user_code: self.user_code,
             unresolved: self.unresolved || self.opaque && untraced,
+            missing: self.missing,
         }))
     }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use portcullis_core::digest::Digester;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use smallvec::SmallVec;
 use std::sync::Mutex;
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
@@ -26,7 +27,7 @@ pub const QUERIES: &[&str] = &[
     // 3: columns
     "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated <> '' \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-     WHERE c.relkind IN ('r','v','m','f','p','c') AND a.attnum > 0 AND NOT a.attisdropped \
+     WHERE c.relkind IN ('r','v','m','f','p','c','S') AND a.attnum > 0 AND NOT a.attisdropped \
      ORDER BY a.attrelid, a.attnum",
     // 4: definitions of views
     "SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) \
@@ -60,8 +61,10 @@ pub const QUERIES: &[&str] = &[
             pg_catalog.bool_and(f.outs IS NULL AND f.typtype IN ('b','d','e','r','m')), \
             CASE WHEN pg_catalog.count(*) = pg_catalog.count(f.outs) \
                   AND pg_catalog.min(f.outs) = pg_catalog.max(f.outs) \
-                 THEN pg_catalog.min(f.outs) END \
+                 THEN pg_catalog.min(f.outs) END, \
+            pg_catalog.bool_or(f.set) \
      FROM (SELECT p.proname, p.provolatile = 'v' AS vol, p.prokind = 'a' AS agg, t.typtype, \
+                  p.proretset AS set, \
                   (SELECT pg_catalog.string_agg(COALESCE(a.name, ''), ',' ORDER BY a.ord) \
                    FROM ROWS FROM (pg_catalog.unnest(p.proargnames), \
                                    pg_catalog.unnest(p.proargmodes)) \
@@ -152,6 +155,16 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
      JOIN pg_catalog.pg_proc p ON p.oid = r.cast_by \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY t.oid, p.oid",
+    // 16: what generated columns are made of
+    "SELECT DISTINCT a.attrelid, a.attnum, d.refobjsubid \
+     FROM pg_catalog.pg_attribute a \
+     LEFT JOIN pg_catalog.pg_attrdef k ON k.adrelid = a.attrelid AND k.adnum = a.attnum \
+     JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+      AND d.refobjid = a.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum \
+      AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+           AND d.objid = a.attrelid AND d.objsubid = a.attnum \
+           OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = k.oid) \
+     WHERE a.attgenerated <> '' ORDER BY 1, 2, 3",
 ];
 
 /// More rows than this in one answer and the catalog is refused.
@@ -289,9 +302,18 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             name: row.text(2)?.into(),
             type_oid: row.number(3)?,
             generated: row.flag(4)?,
+            made_of: SmallVec::new(),
         };
         if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
             relation.columns.push(column);
+        }
+    }
+    for row in rows(all, 16) {
+        let (number, source): (i16, i16) = (row.number(1)?, row.number(2)?);
+        let relation = catalog.relations.get_mut(&row.number(0)?);
+        let mut columns = relation.into_iter().flat_map(|r| &mut r.columns);
+        if let Some(column) = columns.find(|c| c.number == number) {
+            column.made_of.push(source);
         }
     }
     Ok(())
@@ -331,6 +353,7 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             volatile: row.flag(1)?,
             aggregate: row.flag(2)?,
             scalar: row.flag(3)?,
+            returns_set: row.flag(5)?,
             outputs,
         };
         catalog.builtins.insert(row.text(0)?.into(), builtin);

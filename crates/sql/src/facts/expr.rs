@@ -141,7 +141,7 @@ impl Analyzer<'_> {
         if exists {
             return self.apply(&[name], &[], &row);
         }
-        self.unresolved = true;
+        self.not_found();
         Ok(join(row, &Origin::Untraced))
     }
 
@@ -324,8 +324,10 @@ impl Analyzer<'_> {
     pub(super) fn window(&mut self, window: &WindowDef) -> Result<Origin> {
         self.expressions(&window.partition_clause)?;
         self.expressions(&window.order_clause)?;
-        self.optional(window.start_offset.as_deref())?;
-        self.optional(window.end_offset.as_deref())?;
+        // How many rows are in the frame shows what decided it.
+        let start = self.optional(window.start_offset.as_deref())?;
+        let frame = join(self.optional(window.end_offset.as_deref())?, &start);
+        self.sink(frame);
         Ok(nothing())
     }
 }

@@ -41,8 +41,9 @@ impl Analyzer<'_> {
                 };
                 // The method is a function of the server or of an extension.
                 a.sampling_method(&sample.method);
-                a.expressions(&sample.args)?;
-                a.optional(sample.repeatable.as_deref())?;
+                let seed = a.optional(sample.repeatable.as_deref())?;
+                let seed = join(a.all(&sample.args)?, &seed);
+                a.sink(seed);
                 Ok(item)
             }
             _ => {
@@ -223,6 +224,8 @@ impl Analyzer<'_> {
         let mut origin = self.optional(table.docexpr.as_deref())?;
         add(&mut origin, &self.optional(table.rowexpr.as_deref())?);
         add(&mut origin, &self.expressions(&table.namespaces)?);
+        // The number of rows shows what is in the document.
+        self.sink(origin.clone());
         let mut columns = Vec::new();
         for node in &table.columns {
             let Some(NodeEnum::RangeTableFuncCol(column)) = node.node.as_ref() else {

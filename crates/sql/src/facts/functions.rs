@@ -24,6 +24,8 @@ enum Reach {
     ExportFile,
     /// Changes a setting.
     Setting,
+    /// Shows a setting.
+    ShowsSetting,
     /// Runs a query made from its arguments, or reads relations that they name.
     Dynamic,
     /// Runs functions that its arguments choose.
@@ -70,6 +72,7 @@ fn reach_of_server(name: &str) -> Option<Reach> {
     use Verb::Control;
     Some(match name {
         "set_config" => Reach::Setting,
+        "current_setting" => Reach::ShowsSetting,
         "pg_notify" => Reach::Does(Control, Channel),
         "pg_terminate_backend"
         | "pg_cancel_backend"
@@ -237,18 +240,9 @@ impl Analyzer<'_> {
         if let Some(window) = call.over.as_deref() {
             self.window(window)?;
         }
-        // How many there are shows nothing of what they hold; which of them are counted does.
-        if self.is_count(&names) {
-            origin = nothing();
-        }
         add(&mut origin, &order);
         add(&mut origin, &filter);
         self.apply(&names, &call.args, &origin)
-    }
-
-    fn is_count(&self, names: &[&str]) -> bool {
-        let count = matches!(names, ["count"] | ["pg_catalog", "count"]);
-        count && (names.len() == 2 || self.catalog.functions_named(None, "count").is_empty())
     }
 
     /// Calls a function: `origin` is what its arguments depend on.
@@ -277,6 +271,10 @@ impl Analyzer<'_> {
                 self.builtin(name, volatile, args, origin)
             }
             None if by_users => Origin::Untraced,
+            None if self.is_tame(schema, name) => {
+                self.sink_of_set(schema, name, origin);
+                origin.clone()
+            }
             None => self.unknown_function(schema, name, args, origin),
         };
         Ok(if by_users { Origin::Untraced } else { result })
@@ -288,7 +286,7 @@ impl Analyzer<'_> {
         let builtin = schema.is_none() && catalog.builtin(name).is_some();
         let mut any = false;
         for function in catalog.functions_named(schema, name) {
-            if builtin && function.is_tame_overload() {
+            if function.is_tame() || builtin && function.is_tame_overload() {
                 continue;
             }
             any = true;
@@ -296,6 +294,19 @@ impl Analyzer<'_> {
             self.execute(object);
         }
         any
+    }
+
+    /// True where every function of users that the name may mean only computes.
+    fn is_tame(&self, schema: Option<&str>, name: &str) -> bool {
+        let all = self.catalog.functions_named(schema, name);
+        !all.is_empty() && all.iter().all(|f| f.is_tame())
+    }
+
+    /// The number of rows that a function gives shows what it was called with.
+    fn sink_of_set(&mut self, schema: Option<&str>, name: &str, origin: &Origin) {
+        if self.catalog.functions_named(schema, name).iter().any(|f| f.returns_set) {
+            self.sink(origin.clone());
+        }
     }
 
     /// A name that no function has: a type's name used as a function converts, anything else is
@@ -316,7 +327,7 @@ impl Analyzer<'_> {
         }
         let object = self.object(ObjectKind::Routine, [schema.unwrap_or("?"), name]);
         self.execute(object);
-        self.unresolved = true;
+        self.not_found();
         self.sink(origin.clone());
         Origin::Untraced
     }
@@ -328,6 +339,10 @@ impl Analyzer<'_> {
                 return self.dynamic(name, origin);
             }
             if !volatile || is_harmless(name) {
+                // The number of rows, or what a later call gives, shows what it was called with.
+                if volatile || self.catalog.builtin(name).is_some_and(|b| b.returns_set) {
+                    self.sink(origin.clone());
+                }
                 return origin.clone();
             }
             let object = self.object(ObjectKind::Routine, ["pg_catalog", name]);
@@ -371,6 +386,14 @@ impl Analyzer<'_> {
                 let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
                 self.control_setting(name.as_deref());
                 self.speech(name.as_deref(), args.get(1).and_then(literal));
+                origin.clone()
+            }
+            Reach::ShowsSetting => {
+                let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
+                let certainty =
+                    if name.is_some() { Certainty::Resolved } else { Certainty::Assumed };
+                let object = Object::new(ObjectKind::Setting, [name.as_deref().unwrap_or("?")]);
+                self.effect(Verb::Read, object, Extent::One, certainty);
                 origin.clone()
             }
             Reach::Dynamic => self.dynamic(name, origin),

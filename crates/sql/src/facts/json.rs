@@ -127,6 +127,7 @@ impl Analyzer<'_> {
         }
         add(&mut value, &self.json_behavior(table.on_error.as_deref())?);
         let value = self.json_word("json_table", value, None);
+        self.sink(value.clone());
         let mut columns = Vec::new();
         if !self.json_columns(&table.columns, &value, &mut columns)? {
             return Ok(unknown_item());

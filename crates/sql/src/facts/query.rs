@@ -100,8 +100,10 @@ impl Analyzer<'_> {
         self.expressions(&select.distinct_clause)?;
         self.expressions(&select.sort_clause)?;
         self.expressions(&select.window_clause)?;
-        self.optional(select.limit_offset.as_deref())?;
-        self.optional(select.limit_count.as_deref())?;
+        // Which rows there are shows what decided it.
+        let cut = self.optional(select.limit_offset.as_deref())?;
+        let cut = join(self.optional(select.limit_count.as_deref())?, &cut);
+        self.sink(cut);
         if !select.locking_clause.is_empty() {
             self.lock_rows();
         }
@@ -242,7 +244,7 @@ impl Analyzer<'_> {
                 shape
             }
             [] => {
-                self.unresolved = true;
+                self.not_found();
                 Shape::unknown()
             }
             several => {

@@ -3,7 +3,7 @@
 
 use super::scope::{OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Relation, RelationKind, ViewFacts};
 use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -65,7 +65,7 @@ impl<'c> Analyzer<'c> {
             self.effect(verb, self.relation_object(relation), extent, certainty);
         }
         if candidates.is_empty() {
-            self.unresolved = true;
+            self.not_found();
             self.effect(verb, self.unknown_relation(name), extent, Certainty::Assumed);
         }
     }
@@ -124,6 +124,7 @@ impl<'c> Analyzer<'c> {
         self.may_cast(|cast| relation.columns.iter().any(|c| c.type_oid == cast.source));
         if relation.view.is_some() {
             let facts = self.view_facts(relation)?;
+            self.run_view(relation, &facts);
             for oid in &facts.relations {
                 if let Some(behind) = self.catalog.relation(*oid) {
                     // A view is no way around a rule on what stands behind it. Those of the system
@@ -140,12 +141,25 @@ impl<'c> Analyzer<'c> {
         let children = if inherit { relation.children.as_slice() } else { &[] };
         for oid in children.iter().chain(&relation.parents) {
             let Some(other) = self.catalog.relation(*oid) else {
-                self.unresolved = true;
+                self.not_found();
                 continue;
             };
             self.nested(|a| a.note_read(other, inherit))?;
         }
         Ok(())
+    }
+
+    /// What reading a view does beside reading what is behind it. A materialized one did it when it
+    /// was filled, and shows what came of it.
+    fn run_view(&mut self, view: &Relation, facts: &ViewFacts) {
+        self.user_code |= facts.user_code;
+        self.opaque |= facts.opaque;
+        self.unresolved |= facts.unresolved;
+        if view.kind == RelationKind::MaterializedView {
+            return;
+        }
+        facts.effects.iter().for_each(|effect| self.push(effect.clone()));
+        facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
     }
 
     /// The columns of a relation and where they come from.
@@ -167,6 +181,9 @@ impl<'c> Analyzer<'c> {
             let mut origin = of_column(relation.oid, column.number);
             if let Some(facts) = &facts {
                 add(&mut origin, facts.columns.get(place).unwrap_or(&Origin::Untraced));
+            }
+            for source in &column.made_of {
+                add(&mut origin, &of_column(relation.oid, *source));
             }
             for relative in &relatives {
                 if let Some(same) = relative.columns.iter().find(|c| c.name == column.name) {

@@ -266,7 +266,7 @@ impl Analyzer<'_> {
             (Some(origin), None) | (None, Some(origin)) => origin,
             (None, None) if is_system_column(name) => nothing(),
             (None, None) => {
-                self.unresolved = true;
+                self.not_found();
                 Origin::Untraced
             }
         })
@@ -308,7 +308,7 @@ impl Analyzer<'_> {
     pub(super) fn find_qualified(&mut self, table: &str, column: &str) -> Result<Named> {
         let tables = self.find_tables(table);
         if tables.is_empty() {
-            self.unresolved = true;
+            self.not_found();
             return Ok(Named::Value(Origin::Untraced));
         }
         let mut all: Option<Origin> = None;

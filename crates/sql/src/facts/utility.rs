@@ -279,6 +279,7 @@ impl Analyzer<'_> {
                 self.relations.extend(&lineage.relations);
                 self.user_code |= lineage.user_code;
                 self.unresolved |= lineage.unresolved;
+                self.missing |= lineage.missing;
                 if runs {
                     lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
                 }

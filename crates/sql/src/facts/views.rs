@@ -1,9 +1,9 @@
-//! Looking through views: which base columns each column of a view shows.
+//! Looking through views: which base columns each column of a view shows, and what reading it does.
 
-use super::scope::{add, nothing, of_column};
 use super::{Analyzer, Result};
 use crate::catalog::{Relation, ViewFacts};
 use crate::parse::{Limits, parse};
+use portcullis_core::effect::{Effect, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use std::sync::Arc;
 
@@ -26,10 +26,7 @@ impl<'c> Analyzer<'c> {
         if cut_short {
             return Ok(Arc::new(untraced(view)));
         }
-        let facts = Arc::new(match self.read_view(view) {
-            Some(facts) => facts,
-            None => self.by_dependencies(view)?,
-        });
+        let facts = Arc::new(self.read_view(view).unwrap_or_else(|| untraced(view)));
         // What was found on the way down a deep or circular chain may be less than there is.
         if self.views.is_empty() {
             self.catalog.keep_view_facts(view.oid, Arc::clone(&facts));
@@ -52,45 +49,38 @@ impl<'c> Analyzer<'c> {
         let mut inner = Analyzer::new(self.catalog, &limits, limits.work);
         inner.views.clone_from(&self.views);
         inner.views.push(view.oid);
-        let shape = inner.nested(|a| a.query_node(select));
-        let columns = shape.ok()?.columns?;
-        let usable = columns.len() == view.columns.len() && !inner.unresolved;
-        usable.then(|| ViewFacts {
-            columns: columns.into_iter().map(|c| c.origin).collect(),
+        let shape = inner.nested(|a| a.query_node(select)).ok()?;
+        let columns: Vec<Origin> = match shape.columns {
+            Some(columns) if columns.len() == view.columns.len() => {
+                columns.into_iter().map(|c| c.origin).collect()
+            }
+            _ => vec![Origin::Untraced; view.columns.len()],
+        };
+        // What it reads is told by its relations.
+        let reads = |e: &Effect| e.verb == Verb::Read && e.object.kind == ObjectKind::Relation;
+        inner.effects.retain(|effect| !reads(effect));
+        Some(ViewFacts {
+            columns,
             relations: inner.relations.into_iter().collect(),
+            effects: inner.effects,
+            sinks: inner.sinks,
+            user_code: inner.user_code,
+            opaque: inner.opaque,
+            unresolved: inner.unresolved,
         })
-    }
-
-    /// By what the server noted: every column depends on everything the view mentions. Whole
-    /// relations, because the server notes no column for a reference to a whole row.
-    fn by_dependencies(&mut self, view: &'c Relation) -> Result<ViewFacts> {
-        let Some(body) = view.view.as_ref() else { return Ok(untraced(view)) };
-        let mut all =
-            if body.user_code || body.depends.is_empty() { Origin::Untraced } else { nothing() };
-        let mut relations = Vec::new();
-        for (oid, _) in &body.depends {
-            relations.push(*oid);
-            add(&mut all, &of_column(*oid, 0));
-            let Some(behind) = self.catalog.relation(*oid) else {
-                all = Origin::Untraced;
-                continue;
-            };
-            self.views.push(view.oid);
-            let shape = self.nested(|a| a.relation_shape(behind, true));
-            self.views.pop();
-            add(&mut all, &shape?.whole());
-        }
-        relations.sort_unstable();
-        relations.dedup();
-        Ok(ViewFacts { columns: vec![all; view.columns.len()], relations })
     }
 }
 
-/// A view of which nothing is known but what the server noted.
+/// A view that cannot be read: it may show and do anything.
 fn untraced(view: &Relation) -> ViewFacts {
     let depends = view.view.iter().flat_map(|body| &body.depends);
     ViewFacts {
         columns: vec![Origin::Untraced; view.columns.len()],
         relations: depends.map(|(oid, _)| *oid).collect(),
+        effects: vec![Effect::unreadable()],
+        sinks: Vec::new(),
+        user_code: true,
+        opaque: true,
+        unresolved: true,
     }
 }

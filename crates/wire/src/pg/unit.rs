@@ -855,5 +855,6 @@ fn lineage(resolved: &Resolved) -> Arc<Lineage> {
     merged.sinks.extend(own.sinks.iter().cloned());
     merged.user_code |= own.user_code;
     merged.unresolved |= own.unresolved;
+    merged.missing |= own.missing;
     Arc::new(merged)
 }
