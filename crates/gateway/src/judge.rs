@@ -114,8 +114,11 @@ impl Judge for SessionJudge {
 fn laundering(operation: &Operation) -> Ground {
     Ground {
         rule: "masked-stays-masked".to_owned(),
-        reason: "it would copy values of masked columns to where they are not masked".to_owned(),
-        hint: Some("leave the masked columns out of what is written".to_owned()),
+        reason:
+            "values of masked columns would reach where they are not masked: what is written, a \
+                 setting, how many rows there are"
+                .to_owned(),
+        hint: Some("leave the masked columns out of that part of the statement".to_owned()),
         what: operation.to_string(),
     }
 }

@@ -256,9 +256,11 @@ impl Redactor for StatementRedactor {
 /// relations, roles, settings or configurations that it made up (42, 3D, 3F, 0A), values (22, 23).
 fn quotes_no_data(code: &str, text: &[u8]) -> bool {
     const CLASSES: [&str; 7] = ["25", "26", "34", "40", "53", "54", "57"];
+    // Broken protocol; a cursor, then a prepared statement, of that name there already; no lock.
+    const CODES: [&str; 4] = ["08P01", "42P03", "42P05", "55P03"];
     let class = is_code(code).then(|| code.get(..2)).flatten();
     class.is_some_and(|class| CLASSES.contains(&class))
-        || code == "55P03"
+        || CODES.contains(&code)
         || code == "42501" && text.starts_with(b"permission denied for ")
 }
 

@@ -51,6 +51,7 @@ fn reads() -> Vec<(&'static str, Operation)> {
         one("own table pg_stats", "select", on(Verb::Read, "pg_stats", Extent::All)),
         one("select unknown table", "select", assumed(read(Kind::Relation, &["nope"]))),
         one("show setting", "show", read(Kind::Setting, &["work_mem"])),
+        one("show setting of an application", "show", read(Kind::Setting, &["app.secret"])),
         one("pg_read_file", "select", read(Kind::File, &["/etc/passwd"])),
         one("lo_get", "select", read(Kind::LargeObject, &["4711"])),
         ("unreadable", Operation::unreadable()),

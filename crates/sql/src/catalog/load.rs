@@ -6,8 +6,8 @@ use super::{
     Reference, Relation, RelationKind, Trigger, Type, ViewBody,
 };
 use portcullis_core::digest::Digester;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use smallvec::SmallVec;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.

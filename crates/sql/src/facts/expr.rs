@@ -59,7 +59,14 @@ impl Analyzer<'_> {
             NodeEnum::ColumnRef(column) => self.column_ref(column),
             NodeEnum::AExpr(e) => self.operator_expr(e),
             NodeEnum::BoolExpr(e) => self.all(&e.args),
-            NodeEnum::NullTest(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::NullTest(e) => {
+                let origin = self.optional(e.arg.as_deref())?;
+                Ok(if e.arg.as_deref().is_some_and(|arg| self.is_stored(arg)) {
+                    nothing()
+                } else {
+                    origin
+                })
+            }
             NodeEnum::BooleanTest(e) => self.optional(e.arg.as_deref()),
             NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
             NodeEnum::AArrayExpr(e) => self.all(&e.elements),

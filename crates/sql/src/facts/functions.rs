@@ -240,9 +240,20 @@ impl Analyzer<'_> {
         if let Some(window) = call.over.as_deref() {
             self.window(window)?;
         }
+        // How many there are shows nothing of what they hold; which of them are counted does.
+        if self.counts_stored(&names, call) {
+            origin = nothing();
+        }
         add(&mut origin, &order);
         add(&mut origin, &filter);
         self.apply(&names, &call.args, &origin)
+    }
+
+    /// `count(column)` of a column that is stored.
+    fn counts_stored(&self, names: &[&str], call: &FuncCall) -> bool {
+        let count = matches!(names, ["count"] | ["pg_catalog", "count"])
+            && (names.len() == 2 || self.catalog.functions_named(None, "count").is_empty());
+        count && !call.agg_distinct && matches!(call.args.as_slice(), [one] if self.is_stored(one))
     }
 
     /// Calls a function: `origin` is what its arguments depend on.

@@ -2,6 +2,9 @@
 
 use super::Analyzer;
 use super::Result;
+use super::names::strings;
+use pg_query::NodeEnum;
+use pg_query::protobuf::Node;
 use portcullis_core::mask::{ColumnRef, Origin};
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -289,6 +292,26 @@ impl Analyzer<'_> {
             }
         }
         None
+    }
+
+    /// True where the expression is certainly a column stored in a relation: whether it is NULL says
+    /// nothing of what it holds. A column that a query made up may be NULL by a condition.
+    pub(super) fn is_stored(&self, node: &Node) -> bool {
+        let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return false };
+        let Some(names) = strings(&column.fields) else { return false };
+        let (table, name) = match names.as_slice() {
+            [name] => (None, *name),
+            [table, name] => (Some(*table), *name),
+            _ => return false,
+        };
+        let Some(item) = self.frames.last().map(|f| &f.item) else { return false };
+        let mut found = item
+            .tables
+            .iter()
+            .filter(|t| table.is_none_or(|table| *t.name == *table))
+            .filter(|t| !matches!(find_in(&t.shape, name), Found::No))
+            .peekable();
+        found.peek().is_some() && found.all(|t| matches!(t.row, Some(Origin::Columns(_))))
     }
 
     /// The nearest tables of that name (two of different schemas may share it).

@@ -77,6 +77,16 @@ pub(crate) fn with_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Every case has the facts it should have.
+pub(crate) fn check(catalog: &Catalog) {
+    let wrong = cases::CASES.iter().filter_map(|(sql, expected)| {
+        let seen = facts(sql, catalog);
+        (seen != *expected).then(|| format!("{sql}\n  expected {expected}\n  seen     {seen}\n"))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.concat());
+}
+
 /// The facts of a text, one line for each statement.
 pub(crate) fn facts(sql: &str, catalog: &Catalog) -> String {
     let analysed = with_stack(|| analyse(sql, catalog, &Limits::default()));
