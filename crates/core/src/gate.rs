@@ -236,12 +236,17 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 self.refuse(&request, refusal, moment).await
             }
             Verdict::Hold { groups, ground } => {
+                let shown = request.shown();
+                if shown.elided {
+                    let refusal = unreviewable(moment.decision, ground);
+                    return self.refuse(&request, refusal, moment).await;
+                }
                 let ask = Ask {
                     session: self.session,
                     request: moment.request,
                     standing: (*self.standing).clone(),
                     digest: self.bind(request.digest()),
-                    shown: request.shown(),
+                    shown,
                     operation: request.operation().to_string(),
                     groups,
                     ground: ground.clone(),
@@ -493,6 +498,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 .map(|list| list.into_iter().map(|p| p.map(text)).collect())
                 .collect(),
             beyond: shown.beyond,
+            elided: shown.elided,
         }
     }
 }
@@ -512,6 +518,17 @@ fn shown_digest(shown: &Shown) -> Digest {
         digester.add(statement.as_bytes());
     }
     digester.finish()
+}
+
+/// Nobody approves what nobody can see.
+fn unreviewable(decision: DecisionId, ground: Ground) -> Refusal {
+    let ground = Ground {
+        rule: "reviewable-requests".to_owned(),
+        reason: "it needs a review and is too large to be shown to a reviewer whole".to_owned(),
+        hint: Some("send it in smaller pieces".to_owned()),
+        what: ground.what,
+    };
+    refusal_from(decision, RefusalClass::Limit, Retry::AfterChange, ground, None)
 }
 
 fn refusal_from(

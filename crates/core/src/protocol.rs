@@ -82,6 +82,9 @@ pub struct Shown {
     /// What belongs to it and is not shown, in words: an approval does not cover it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
+    /// True where statements or parameters had to be cut or left out: nobody can approve it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elided: bool,
 }
 
 /// Masks the answers to one request. Made by [`Protocol::masker`], driven by

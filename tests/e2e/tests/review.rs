@@ -78,6 +78,7 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     approval_fits_its_own_bytes_alone(&arena, &mut agent);
     repeats_collapse(&arena, &mut agent);
     parameters_are_bound(&arena, &mut agent);
+    all_that_runs_is_shown(&arena, &mut agent);
     copied_rows_are_not_covered(&arena, &mut agent);
     takes_back(&arena, &mut agent);
     transactions(&arena, &mut agent);
@@ -110,6 +111,39 @@ fn repeats_collapse(arena: &Arena, agent: &mut RawClient) {
     let answers = [rest(agent), rest(&mut other)].concat();
     let ran = answers.iter().filter(|l| l.starts_with("C DELETE")).count();
     assert_eq!(ran, 1, "one approval, one execution: {answers:?}");
+}
+
+/// A reviewer sees what names stand for and every parameter; what cannot be shown whole is not held.
+fn all_that_runs_is_shown(arena: &Arena, agent: &mut RawClient) {
+    send(agent, "PREPARE px (int) AS DELETE FROM orders WHERE id <> $1");
+    rest(agent);
+    send(agent, "EXECUTE px(3)");
+    let id = held(agent);
+    let (_, page) = review(arena, &["bo", "show", &id]);
+    assert!(page.contains("EXECUTE px(3)") && page.contains("WHERE id <> $1"), "{page}");
+    assert!(review(arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    rest(agent);
+    // Filler in front does not push the parameters that matter out of sight.
+    let with = |filler: &str, count: usize| {
+        let listed =
+            |f: &dyn Fn(usize) -> String| (1..=count).map(f).collect::<Vec<_>>().join(", ");
+        let places = listed(&|n| format!("${n}::text"));
+        let values = (0..count).map(|_| format!("\"{filler}\" ")).collect::<String>();
+        let (from, to) = (count + 1, count + 2);
+        format!(
+            "Parse \"\" \"DELETE FROM orders WHERE note NOT IN ({places}) AND id BETWEEN ${from} AND ${to}\"\n\
+             Bind \"\" \"\" {values}\"17\" \"18\"\nExecute \"\" 0\nSync\n"
+        )
+    };
+    portcullis_testkit::script::run(agent, &with(&"x".repeat(200), 60)).unwrap();
+    let id = held(agent);
+    let (_, page) = review(arena, &["bo", "show", &id]);
+    assert!(page.contains("$61 = '17'") && page.contains("$62 = '18'"), "{page}");
+    assert!(review(arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    rest(agent);
+    portcullis_testkit::script::run(agent, &with(&"x".repeat(3000), 40)).unwrap();
+    let answer = rest(agent);
+    assert!(answer[0].contains("reviewable-requests"), "{answer:?}");
 }
 
 /// What the approval does not cover is said to who gives it, and in the record.

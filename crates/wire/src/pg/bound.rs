@@ -4,20 +4,28 @@
 use bytes::{Buf as _, Bytes};
 use std::fmt::Write as _;
 
-/// The most of one parameter that is shown, in bytes of text.
-pub const MAX_SHOWN: usize = 1024;
 /// The most of all parameters of one execution that is shown, in bytes of text.
-const MAX_SHOWN_TOTAL: usize = 64 * 1024;
+pub const MAX_SHOWN: usize = 64 * 1024;
+
+/// Parameters as people read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// In order; `None` is NULL.
+    pub values: Vec<Option<String>>,
+    /// False where any of them had to be cut.
+    pub whole: bool,
+}
 
 /// Renders the parameters of a `Bind`: what follows its two names, as checked by
-/// [`crate::pg::message::decode`]. `types` are the object ids given at `Parse`.
+/// [`crate::pg::message::decode`]. `types` are the object ids given at `Parse`. What takes more room
+/// than `budget` (or [`MAX_SHOWN`]), in bytes of text, is cut, the longest values first: a short one
+/// says what a long one is for.
 #[must_use]
-pub fn render(values: &Bytes, types: &[u32]) -> Vec<Option<String>> {
+pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
     let mut rest = values.clone();
     let formats = counted(&mut rest);
     let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
-    let mut budget = MAX_SHOWN_TOTAL;
-    let mut shown = Vec::new();
+    let mut all: Vec<Option<(Bytes, u32, bool)>> = Vec::new();
     for n in 0..usize::from(count) {
         if rest.len() < 4 {
             break;
@@ -29,15 +37,40 @@ pub fn render(values: &Bytes, types: &[u32]) -> Vec<Option<String>> {
             [one] => *one == 1,
             many => many.get(n) == Some(&1),
         };
-        let text = value.map(|value| {
-            let oid = types.get(n).copied().unwrap_or(0);
-            let text = if binary { from_binary(oid, &value) } else { from_text(&value) };
-            cut(text, value.len(), MAX_SHOWN.min(budget))
-        });
-        budget = budget.saturating_sub(text.as_ref().map_or(0, String::len));
-        shown.push(text);
+        all.push(value.map(|value| (value, types.get(n).copied().unwrap_or(0), binary)));
     }
-    shown
+    let level = level(all.iter().flatten().map(|(value, ..)| value.len()), MAX_SHOWN.min(*budget));
+    let mut whole = true;
+    let values: Vec<Option<String>> = all
+        .into_iter()
+        .map(|value| {
+            let (value, oid, binary) = value?;
+            let text =
+                if binary { from_binary(oid, &value, level) } else { from_text(&value, level) };
+            let (text, cut) = cut(text, &value, level);
+            whole &= !cut;
+            Some(text)
+        })
+        .collect();
+    *budget = budget.saturating_sub(values.iter().flatten().map(String::len).sum());
+    Rendered { values, whole }
+}
+
+/// The length to which values are cut so that together they take no more than `room`, each of them
+/// twice its size (hexadecimal digits) and a little.
+fn level(sizes: impl Iterator<Item = usize>, room: usize) -> usize {
+    let mut sizes: Vec<usize> =
+        sizes.map(|size| size.saturating_mul(2).saturating_add(16)).collect();
+    sizes.sort_unstable();
+    let mut left = room;
+    for (place, size) in sizes.iter().enumerate() {
+        let share = left / (sizes.len() - place);
+        if *size > share {
+            return share;
+        }
+        left -= size;
+    }
+    MAX_SHOWN
 }
 
 fn counted(rest: &mut Bytes) -> Vec<u16> {
@@ -51,32 +84,32 @@ fn counted(rest: &mut Bytes) -> Vec<u16> {
 }
 
 /// Looks at no more of a value than can be shown, so that a large one costs no more than a small.
-fn head(value: &[u8]) -> &[u8] {
-    value.get(..MAX_SHOWN + 4).unwrap_or(value)
+fn head(value: &[u8], level: usize) -> &[u8] {
+    value.get(..level + 4).unwrap_or(value)
 }
 
-fn from_text(value: &[u8]) -> String {
-    let head = head(value);
+fn from_text(value: &[u8], level: usize) -> String {
+    let head = head(value, level);
     match std::str::from_utf8(head) {
         Ok(text) => text.to_owned(),
         // A character cut by `head` is no reason for hexadecimal.
         Err(e) if e.error_len().is_none() && head.len() < value.len() => {
             String::from_utf8_lossy(head.get(..e.valid_up_to()).unwrap_or_default()).into_owned()
         }
-        Err(_) => hex(head),
+        Err(_) => hex(head, level),
     }
 }
 
-fn hex(value: &[u8]) -> String {
+fn hex(value: &[u8], level: usize) -> String {
     let mut text = String::from("\\x");
-    for byte in value.iter().take(MAX_SHOWN / 2) {
+    for byte in value.iter().take(level / 2) {
         let _ = write!(text, "{byte:02x}");
     }
     text
 }
 
 /// Binary forms of the types drivers send most, by their fixed object ids (`pg_type.dat`).
-fn from_binary(oid: u32, value: &[u8]) -> String {
+fn from_binary(oid: u32, value: &[u8], level: usize) -> String {
     let mut bytes = value;
     match (oid, value.len()) {
         (16, 1) => (value != [0]).to_string(),
@@ -86,27 +119,28 @@ fn from_binary(oid: u32, value: &[u8]) -> String {
         (26, 4) => bytes.get_u32().to_string(),
         (700, 4) => bytes.get_f32().to_string(),
         (701, 8) => bytes.get_f64().to_string(),
-        (25 | 1042 | 1043 | 19 | 114, _) => from_text(value),
+        (25 | 1042 | 1043 | 19 | 114, _) => from_text(value, level),
         (2950, 16) => {
-            let digits = hex(value);
+            let digits = hex(value, MAX_SHOWN);
             let part = |from: usize, to: usize| digits.get(from + 2..to + 2).unwrap_or_default();
             let groups = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
             groups.join("-")
         }
-        _ => hex(value),
+        _ => hex(value, level),
     }
 }
 
-/// Cuts a rendering at the limit and says how much there was.
-fn cut(mut text: String, size: usize, limit: usize) -> String {
-    if text.len() > limit {
-        let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        let _ = write!(text, "… ({size} bytes)");
-    } else if size > MAX_SHOWN + 4 || text.starts_with("\\x") && size > MAX_SHOWN / 2 {
-        let _ = write!(text, "… ({size} bytes)");
+/// Cuts a rendering at the limit and says how much there was; true where something is missing.
+fn cut(mut text: String, value: &[u8], limit: usize) -> (String, bool) {
+    let is_hex = text.starts_with("\\x") && !value.starts_with(b"\\x");
+    let shown = if is_hex { (text.len() - 2) / 2 } else { text.len() };
+    if text.len() <= limit && (shown >= value.len() || value.len() <= 16 && !is_hex) {
+        return (text, false);
     }
-    text
+    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.truncate(end);
+    let _ = write!(text, "… ({} bytes)", value.len());
+    (text, true)
 }
 
 #[cfg(test)]
@@ -126,11 +160,19 @@ mod tests {
         bytes.into()
     }
 
+    fn whole(values: &Bytes, types: &[u32]) -> Vec<Option<String>> {
+        let rendered = render(values, types, &mut usize::MAX.clone());
+        assert!(rendered.whole);
+        rendered.values
+    }
+
     #[test]
     fn parameters() {
         let check = |format, oid, value: &[u8], expect: &str| {
-            let shown = render(&values(&[format], &[Some(value)]), &[oid]);
-            assert_eq!(shown, [Some(expect.to_owned())]);
+            assert_eq!(
+                whole(&values(&[format], &[Some(value)]), &[oid]),
+                [Some(expect.to_owned())]
+            );
         };
         check(0, 23, b"42", "42");
         check(0, 0, b"\xff", "\\xff");
@@ -142,29 +184,52 @@ mod tests {
         check(1, 0, b"ab", "\\x6162");
         check(1, 23, b"ab", "\\x6162");
         check(1, 2950, &[0x11; 16], "11111111-1111-1111-1111-111111111111");
-        let mixed = render(&values(&[1, 0], &[Some(&[0, 1]), None]), &[21]);
+        let mixed = whole(&values(&[1, 0], &[Some(&[0, 1]), None]), &[21]);
         assert_eq!(mixed, [Some("1".into()), None]);
-        let none = render(&values(&[], &[Some(b"a"), Some(b"b")]), &[]);
+        let none = whole(&values(&[], &[Some(b"a"), Some(b"b")]), &[]);
         assert_eq!(none, [Some("a".into()), Some("b".into())]);
     }
 
     #[test]
     fn what_is_cut_says_so() {
-        let long = vec![b'a'; 3000];
-        let shown = render(&values(&[0], &[Some(&long)]), &[]).remove(0).unwrap();
-        assert_eq!(shown, format!("{}… (3000 bytes)", "a".repeat(MAX_SHOWN)));
-        let many: Vec<Option<&[u8]>> = vec![Some(&long); 1000];
-        let total: usize =
-            render(&values(&[1], &many), &[]).iter().flatten().map(String::len).sum();
-        assert!(total < 2 * MAX_SHOWN_TOTAL, "{total}");
-        let blob = render(&values(&[1], &[Some(&long)]), &[]).remove(0).unwrap();
-        assert!(blob.starts_with("\\x6161") && blob.ends_with("(3000 bytes)"), "{blob}");
+        let long = vec![b'a'; 300_000];
+        let cut = render(&values(&[0], &[Some(&long)]), &[], &mut usize::MAX.clone());
+        let text = cut.values[0].as_deref().unwrap();
+        assert!(
+            text.ends_with("a… (300000 bytes)") && text.len() > MAX_SHOWN / 2,
+            "{}",
+            text.len()
+        );
+        assert!(!cut.whole);
+        let blob = render(&values(&[1], &[Some(&long)]), &[], &mut usize::MAX.clone());
+        let text = blob.values[0].as_deref().unwrap();
+        assert!(text.starts_with("\\x6161") && text.ends_with("(300000 bytes)"), "{}", text.len());
+        let mut left = 100;
+        let none = render(&values(&[0], &[Some(&long)]), &[], &mut left);
+        assert!(!none.whole && none.values[0].as_ref().unwrap().len() < 130);
+        assert!(left < 20);
+    }
+
+    /// Filler must not push what matters out of sight.
+    #[test]
+    fn the_longest_are_cut_first() {
+        let filler = vec![b'x'; 1024];
+        let mut all: Vec<Option<&[u8]>> = vec![Some(&filler); 68];
+        all.extend([Some(b"1".as_slice()), Some(b"1000"), Some(b"DESTROYED"), Some(&[0; 16])]);
+        let shown = render(&values(&[0], &all), &[], &mut usize::MAX.clone());
+        assert!(!shown.whole);
+        let tail: Vec<&str> = shown.values.iter().skip(68).flatten().map(String::as_str).collect();
+        assert_eq!(&tail[..3], ["1", "1000", "DESTROYED"]);
+        let total: usize = shown.values.iter().flatten().map(String::len).sum();
+        assert!(total < 2 * MAX_SHOWN, "{total}");
+        let some = render(&values(&[0], &all[60..]), &[], &mut usize::MAX.clone());
+        assert!(some.whole);
     }
 
     proptest! {
         #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..99), oid: u32) {
-            let _ = render(&bytes.into(), &[oid, 23, 16, 2950]);
+            let _ = render(&bytes.into(), &[oid, 23, 16, 2950], &mut 999);
         }
     }
 }

@@ -203,6 +203,17 @@ pub struct Names {
     max_bytes: usize,
 }
 
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub struct Behind {
+    /// The text it came in.
+    pub text: Bytes,
+    /// The parameters bound to it, as they came; empty where none are yet.
+    pub values: Bytes,
+    /// The object ids of their types, as far as given.
+    pub types: Vec<u32>,
+}
+
 /// What a statement does once names in it are looked up.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -210,8 +221,8 @@ pub struct Resolved {
     pub statement: Arc<Statement>,
     /// Every statement whose effects it has, outermost first; the last one is `statement`.
     pub chain: SmallVec<[Arc<Statement>; 2]>,
-    /// The texts (and bound parameters) behind the names.
-    pub behind: SmallVec<[Bytes; 1]>,
+    /// What stands behind the names, outermost first.
+    pub behind: SmallVec<[Behind; 1]>,
     /// The name that could not be looked up, if any.
     pub unusable: Option<(Box<str>, Unusable)>,
 }
@@ -417,7 +428,7 @@ impl Names {
             let found = if depth < MAX_DEPTH { found } else { Err(Unusable::Ambiguous) };
             match found {
                 Ok((inner, behind)) => {
-                    resolved.behind.extend(behind);
+                    resolved.behind.push(behind);
                     resolved.chain.push(Arc::clone(&inner));
                     resolved.statement = inner;
                 }
@@ -671,15 +682,22 @@ impl Names {
         Ok(())
     }
 
-    fn inner_of_statement(&self, name: &str) -> Result<(Arc<Statement>, Vec<Bytes>), Unusable> {
+    fn inner_of_statement(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let prepared = self.statement(name.as_bytes())?;
-        Ok((Arc::clone(&prepared.statement), vec![prepared.text.clone()]))
+        let behind =
+            Behind { text: prepared.text.clone(), values: Bytes::new(), types: Vec::new() };
+        Ok((Arc::clone(&prepared.statement), behind))
     }
 
-    fn inner_of_portal(&self, name: &str) -> Result<(Arc<Statement>, Vec<Bytes>), Unusable> {
+    fn inner_of_portal(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let portal = self.portal(name.as_bytes())?;
         let inner = portal.resolved.as_ref().unwrap_or(&portal.prepared.statement);
-        Ok((Arc::clone(inner), vec![portal.prepared.text.clone(), portal.values.clone()]))
+        let behind = Behind {
+            text: portal.prepared.text.clone(),
+            values: portal.values.clone(),
+            types: portal.prepared.types.clone(),
+        };
+        Ok((Arc::clone(inner), behind))
     }
 }
 

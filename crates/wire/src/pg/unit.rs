@@ -4,7 +4,9 @@
 
 use super::bound;
 use super::message::{Frontend, Limits, Target};
-use super::names::{Full, MAX_NAME, Names, Origin, Prepared, Resolved, Unusable, empty_statement};
+use super::names::{
+    Behind, Full, MAX_NAME, Names, Origin, Prepared, Resolved, Unusable, empty_statement,
+};
 use super::script::{Part, Script, Step};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
@@ -150,7 +152,7 @@ struct Run {
     /// What followed the names in `Bind`; empty where nothing was bound.
     values: Bytes,
     /// Texts and parameters behind names in the text.
-    behind: SmallVec<[Bytes; 1]>,
+    behind: SmallVec<[Behind; 1]>,
     /// How many rows at most.
     rows: u32,
     /// True where a suspended portal is continued.
@@ -219,7 +221,10 @@ impl Request for Unit {
             digester.add(&run.values);
             digester.add(&run.rows.to_be_bytes());
             digester.add(&run.behind.len().to_be_bytes());
-            run.behind.iter().for_each(|text| digester.add(text));
+            for behind in &run.behind {
+                digester.add(&behind.text);
+                digester.add(&behind.values);
+            }
         }
         for prepared in &self.prepared {
             digester.add(b"prepare");
@@ -229,15 +234,17 @@ impl Request for Unit {
     }
 
     fn shown(&self) -> Shown {
-        let mut shown = Shown::default();
+        let mut page = Page { shown: Shown::default(), texts: MAX_TEXTS, values: MAX_VALUES };
         for run in self.runs.iter().filter(|run| !run.same_text) {
-            shown.statements.push(text_of(&run.prepared.text));
-            shown.parameters.push(bound::render(&run.values, &run.prepared.types));
+            page.put(&run.prepared.text, &run.values, &run.prepared.types);
+            for behind in &run.behind {
+                page.put_behind(behind);
+            }
         }
         for prepared in &self.prepared {
-            shown.statements.push(text_of(&prepared.text));
-            shown.parameters.push(Vec::new());
+            page.put(&prepared.text, &Bytes::new(), &[]);
         }
+        let mut shown = page.shown;
         if self.script.parts.iter().any(|part| part.copy_in) {
             shown.beyond.push("the rows that COPY brings in: they are sent afterwards".to_owned());
         }
@@ -246,6 +253,39 @@ impl Request for Unit {
 
     fn wire_bytes(&self) -> &[u8] {
         &self.wire
+    }
+}
+
+/// The most of a unit's statement texts, and of its parameters, that is shown, in bytes.
+const MAX_TEXTS: usize = 1 << 20;
+const MAX_VALUES: usize = 256 << 10;
+
+/// What people read of a unit, while it is written.
+struct Page {
+    shown: Shown,
+    /// Bytes of text still to be shown.
+    texts: usize,
+    /// Bytes of parameters still to be shown.
+    values: usize,
+}
+
+impl Page {
+    fn put(&mut self, text: &Bytes, values: &Bytes, types: &[u32]) {
+        if text.len() > self.texts {
+            self.texts = 0;
+            self.shown.elided = true;
+            return;
+        }
+        self.texts -= text.len();
+        let rendered = bound::render(values, types, &mut self.values);
+        self.shown.elided |= !rendered.whole;
+        self.shown.statements.push(text_of(text));
+        self.shown.parameters.push(rendered.values);
+    }
+
+    /// A name stands for this: it runs too.
+    fn put_behind(&mut self, behind: &Behind) {
+        self.put(&behind.text, &behind.values, &behind.types);
     }
 }
 
