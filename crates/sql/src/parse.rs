@@ -124,7 +124,27 @@ fn check_text(text: &str, limits: &Limits) -> Result<(), Unreadable> {
     if text.contains('\0') {
         return Err(Unreadable::Encoding);
     }
+    if text.len() > SCANNED && operator_work(text) > MAX_OPERATOR_WORK {
+        return Err(Unreadable::TooLarge {
+            what: "work for operator characters in a row",
+            limit: MAX_OPERATOR_WORK,
+        });
+    }
     Ok(())
+}
+
+/// Shorter texts cannot have too much of it.
+const SCANNED: usize = 8 << 10;
+
+/// Steps of the lexer, at most, for characters that it looks at again and again.
+const MAX_OPERATOR_WORK: usize = 1 << 26;
+
+/// The server's lexer takes all operator characters in a row, then gives back what is not part of
+/// the operator (or comment) that they begin with, so that it may need the square of their number.
+/// Without looking at what is a string: there are never so many in one that is not made for this.
+fn operator_work(text: &str) -> usize {
+    let runs = text.as_bytes().split(|b| !b"~!@#^&|`?+-*/%<>=".contains(b));
+    runs.map(|run| run.len().saturating_mul(run.len())).fold(0, usize::saturating_add)
 }
 
 /// A number that texts of one shape share: literals and parameters do not count.
@@ -156,6 +176,20 @@ mod tests {
     fn one_shape_whatever_the_values() {
         assert_eq!(shape("SELECT a FROM t WHERE b = 1"), shape("select a from t where b = 'x'"));
         assert_eq!(shape("SELECT a FROM t WHERE b = $1"), shape("SELECT a FROM t WHERE b = 2"));
+    }
+
+    #[test]
+    fn the_lexer_is_not_made_to_work_for_nothing() {
+        let limits = Limits::default();
+        let comments = "/*".repeat(60_000) + &"*/".repeat(60_000);
+        let spread = format!("/*{}", "*//*".repeat(60_000));
+        for text in [comments, spread, format!("select {}1", "+".repeat(200_000))] {
+            assert!(matches!(parse(&text, &limits), Err(Unreadable::TooLarge { .. })), "{text:.20}");
+        }
+        let rules = format!("select '{}'", format!("{}\n", "-".repeat(200)).repeat(1_000));
+        assert!(parse(&rules, &limits).is_ok());
+        let list = format!("select 1 where 1 in ({}2)", "1, ".repeat(30_000));
+        assert!(parse(&list, &limits).is_ok());
     }
 
     #[test]
