@@ -107,7 +107,7 @@ impl Stage {
             ),
             (
                 "a held DELETE",
-                psql("claude", "DELETE FROM orders WHERE status = 'test' AND id < 100"),
+                psql("claude", "DELETE FROM orders WHERE status = 'test' AND id > 800"),
                 "waits for a reviewer; leave it running and decide in another terminal:",
             ),
             ("… what waits", format!("{portcullis} review --as bo list"), "the review's id"),
