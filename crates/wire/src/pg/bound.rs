@@ -126,7 +126,30 @@ fn from_binary(oid: u32, value: &[u8], level: usize) -> String {
             let groups = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
             groups.join("-")
         }
+        (0, size) if size <= MAX_GUESSED => hex(value, level) + &guess(value),
         _ => hex(value, level),
+    }
+}
+
+/// Longer values of a type that was not given are not guessed at.
+const MAX_GUESSED: usize = 256;
+
+/// What a value of a type that the client left to the server may be: whole numbers and text are what
+/// drivers mostly send so. Beside the bytes, because it is a guess.
+fn guess(value: &[u8]) -> String {
+    let readable = |text: &&str| !text.is_empty() && !text.chars().any(char::is_control);
+    let text = std::str::from_utf8(value).ok().filter(readable);
+    let mut bytes = value;
+    let number = match value.len() {
+        2 => Some(i64::from(bytes.get_i16())),
+        4 => Some(i64::from(bytes.get_i32())),
+        8 => Some(bytes.get_i64()),
+        _ => None,
+    };
+    match (number, text) {
+        (_, Some(text)) => format!(" (as text: {text})"),
+        (Some(number), None) => format!(" (as a whole number: {number})"),
+        (None, None) => String::new(),
     }
 }
 
@@ -181,7 +204,9 @@ mod tests {
         check(1, 16, b"\x01", "true");
         check(1, 701, &1.5f64.to_be_bytes(), "1.5");
         check(1, 25, "é".as_bytes(), "é");
-        check(1, 0, b"ab", "\\x6162");
+        check(1, 0, b"ab", "\\x6162 (as text: ab)");
+        check(1, 0, &5i32.to_be_bytes(), "\\x00000005 (as a whole number: 5)");
+        check(1, 0, b"\xff", "\\xff");
         check(1, 23, b"ab", "\\x6162");
         check(1, 2950, &[0x11; 16], "11111111-1111-1111-1111-111111111111");
         let mixed = whole(&values(&[1, 0], &[Some(&[0, 1]), None]), &[21]);
