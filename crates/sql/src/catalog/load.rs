@@ -369,11 +369,11 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
     }
     let mut by_cast: HashSet<u32> = HashSet::new();
     for row in rows(all, 10) {
-        let ends: [u32; 2] = [row.number(0)?, row.number(1)?];
-        // Only the way to its target uses the cast.
-        by_cast.extend(ends.last());
+        let (source, target) = (row.number(0)?, row.number(1)?);
+        // Asked for or not, a value of the one becomes one of the other.
+        by_cast.insert(target);
         if row.flag(2)? {
-            catalog.implicit_cast_types.extend(ends);
+            catalog.implicit_cast_types.insert(source);
         }
     }
     for row in rows(all, 15) {
