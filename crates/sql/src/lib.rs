@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod facts;
 pub mod parse;
+pub mod shape;
 pub mod statement;
 
 pub use facts::analyse;

@@ -184,7 +184,10 @@ mod tests {
         let comments = "/*".repeat(60_000) + &"*/".repeat(60_000);
         let spread = format!("/*{}", "*//*".repeat(60_000));
         for text in [comments, spread, format!("select {}1", "+".repeat(200_000))] {
-            assert!(matches!(parse(&text, &limits), Err(Unreadable::TooLarge { .. })), "{text:.20}");
+            assert!(
+                matches!(parse(&text, &limits), Err(Unreadable::TooLarge { .. })),
+                "{text:.20}"
+            );
         }
         let rules = format!("select '{}'", format!("{}\n", "-".repeat(200)).repeat(1_000));
         assert!(parse(&rules, &limits).is_ok());

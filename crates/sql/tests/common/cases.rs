@@ -100,7 +100,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT array_agg(email), count(*), count(email), max(id) FROM customers",
-        "select: read public.customers => (customers.email | - | customers.email | customers.id)",
+        "select: read public.customers => (customers.email | - | - | customers.id)",
     ),
     (
         "SELECT count(*) FILTER (WHERE email LIKE 'a%') FROM customers",
@@ -160,7 +160,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT email = 'x', email IS NULL, (email, id) FROM customers",
-        "select: read public.customers => (customers.email | customers.email | customers.id+customers.email)",
+        "select: read public.customers => (customers.email | - | customers.id+customers.email)",
     ),
     ("SELECT ROW(c.*) FROM customers c", "select: read public.customers => (customers.*)"),
     (
