@@ -4,7 +4,7 @@
 use crate::judge::{SessionJudge, names_column};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
-use crate::services::{Cancel, ConnectionServices, Services, stopped};
+use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Session};
 use bytes::BytesMut;
 use portcullis_core::gate::Gate;
@@ -30,7 +30,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -396,8 +395,9 @@ async fn welcome(
     who: String,
     minor: u16,
 ) -> Result<Opened, NoSession> {
-    let cancelled = Arc::new(Notify::new());
-    let cancel = Cancel { held: cancelled.clone(), target: greeting.cancel.clone() };
+    let asked = CancelCount::default();
+    let cancelled = asked.watch();
+    let cancel = Cancel { asked, target: greeting.cancel.clone() };
     let process = greeting.process_id;
     let key = loop {
         // Protocol 3.0 and 3.1 have keys of four bytes, 3.2 has longer ones.

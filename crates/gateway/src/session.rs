@@ -7,6 +7,7 @@
 use crate::catalog::SharedCatalog;
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
+use crate::services::CancelWatch;
 use bytes::BytesMut;
 use portcullis_core::effect::{Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
@@ -40,12 +41,13 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// Client bytes that may wait while a request is in flight or held.
 const INBOX_LIMIT: usize = 256 * 1024;
 /// When a held client hears that it is held, in seconds from the start; then every 30.
 const NOTICES: [u64; 3] = [0, 5, 15];
+/// The SQLSTATE of a request that was cancelled (`query_canceled`).
+const CANCELLED: &str = "57014";
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -117,8 +119,8 @@ pub(crate) struct Session {
     /// How many rows of each answer are recorded.
     pub(crate) sample_rows: usize,
     pub(crate) catalog: Arc<SharedCatalog>,
-    /// Rung when the client sends a CancelRequest for this session.
-    pub(crate) cancelled: Arc<Notify>,
+    /// Whether the client has cancelled the request under way.
+    pub(crate) cancelled: CancelWatch,
     pub(crate) expires: Timestamp,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
@@ -140,6 +142,8 @@ impl Session {
         loop {
             self.refresh_catalog().await?;
             let turn = loop {
+                // A cancel that came before the last byte of a request is not meant for it.
+                self.cancelled.forget();
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
@@ -244,6 +248,12 @@ impl Session {
         let request = permit.id();
         let redefines = redefines(permit.request().operation());
         let started = Instant::now();
+        // The target ignores a cancel that comes before the statement, so it is obeyed here.
+        if self.cancelled.is_cancelled() {
+            let shape = permit.request().shape();
+            drop(permit);
+            return self.cancelled_unsent(request, shape, started).await;
+        }
         let mut flight = match self.link.send(permit).await {
             Ok(flight) => flight,
             Err(error) => {
@@ -361,8 +371,8 @@ impl Session {
                 biased;
                 // First: an approval that comes too late runs nothing.
                 () = &mut expiry => Waited::Expired,
+                () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
-                () = self.cancelled.notified() => Waited::Over(Withdrawal::Cancelled),
                 read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
                     match read {
                         Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
@@ -377,6 +387,10 @@ impl Session {
                     told += 1;
                     let (message, hint) = hold_notice(&held, started.elapsed());
                     self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
+                }
+                // Once more, right before an approval is used up.
+                Waited::Decided(_) if self.cancelled.is_cancelled() => {
+                    return self.withdrawn(held, shape).await;
                 }
                 Waited::Decided(decision) => {
                     let moment = self.moments.next();
@@ -400,6 +414,29 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// A permitted request that was cancelled before a byte of it was sent.
+    async fn cancelled_unsent(
+        &mut self,
+        request: RequestId,
+        shape: Shape,
+        started: Instant,
+    ) -> Result<(), End> {
+        let event = Event::Outcome {
+            status: Status::Failed,
+            rows: 0,
+            tags: Vec::new(),
+            error: Some(CANCELLED.to_owned()),
+            masked: 0,
+            micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        let at = crate::moment::now();
+        let entry = Entry { at, session: Some(self.id), request: Some(request), event };
+        self.gate.journal().note(entry)?;
+        let status = self.fail_transaction().await?;
+        let error = WireError::new(CANCELLED, "canceling statement due to user request");
+        self.answer_error(&error, shape, status).await
     }
 
     async fn withdrawn(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {

@@ -330,3 +330,40 @@ fn an_expired_token_runs_nothing() {
     let count = arena.truth("SELECT count(*) FROM orders WHERE id = 1").unwrap();
     assert_eq!(count, "1", "it ran on an expired token: {answer:?}");
 }
+
+/// A cancel is obeyed at whatever moment of a hold it comes: none is lost, and what was cancelled
+/// cannot be approved any more.
+#[test]
+fn no_cancel_of_a_held_request_is_lost() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let mut agent = client(&arena, "claude");
+    let before = orders(&arena);
+    let key = agent.cancel_key.clone().unwrap();
+    let mut reviews = Vec::new();
+    for n in 0..60 {
+        send(&mut agent, &format!("DELETE FROM orders WHERE id = {}", 100 + n));
+        reviews.push(held(&mut agent));
+        cancel(&arena, &key);
+        let started = Instant::now();
+        let answer = rest(&mut agent);
+        assert!(answer[0].contains("57014") && answer[0].contains("withdrawn"), "{n}: {answer:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "cancel {n} was lost");
+    }
+    for id in [&reviews[0], &reviews[59]] {
+        let (approved, text) = review(&arena, &["bo", "approve", id]);
+        assert!(!approved, "a withdrawn review was approved: {text}");
+    }
+    let (_, open) = review(&arena, &["bo", "list"]);
+    assert!(reviews.iter().all(|id| !open.contains(id)), "{open}");
+    // A cancel while nothing runs means nothing, as with the server.
+    cancel(&arena, &key);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(rest_of(&mut agent, "SELECT 1").last().unwrap(), "Z I");
+    assert_eq!(orders(&arena), before);
+}
+
+fn rest_of(client: &mut RawClient, sql: &str) -> Vec<String> {
+    let seen: Vec<String> = client.query(sql).unwrap().iter().map(Message::shown).collect();
+    assert!(!seen.iter().any(|line| line.starts_with('E')), "{sql}: {seen:?}");
+    seen
+}
