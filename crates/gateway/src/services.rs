@@ -336,7 +336,7 @@ async fn build(
             let services = ConnectionServices {
                 settings: settings.clone(),
                 sensitive: settings.sensitive.clone().into(),
-                catalog: Arc::default(),
+                catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
                 unmasked: Arc::default(),
                 detectors: Arc::new(detectors(name, settings)?),
                 key: key.clone(),

@@ -4,7 +4,7 @@
 //! back. It decides nothing: every way to the target is a permit, and every byte to the client is
 //! masked or written by the gateway itself.
 
-use crate::catalog::SharedCatalog;
+use crate::catalog::{Basis, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
 use crate::services::CancelWatch;
@@ -48,6 +48,8 @@ const INBOX_LIMIT: usize = 256 * 1024;
 const NOTICES: [u64; 3] = [0, 5, 15];
 /// The SQLSTATE of a request that was cancelled (`query_canceled`).
 const CANCELLED: &str = "57014";
+/// How often reading the catalog is tried where the caller's cancels hit it.
+const CATALOG_TRIES: usize = 3;
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -119,6 +121,8 @@ pub(crate) struct Session {
     /// How many rows of each answer are recorded.
     pub(crate) sample_rows: usize,
     pub(crate) catalog: Arc<SharedCatalog>,
+    /// What this session alone knows of definitions, inside a transaction.
+    pub(crate) inside: Inside,
     /// Whether the client has cancelled the request under way.
     pub(crate) cancelled: CancelWatch,
     pub(crate) expires: Timestamp,
@@ -140,10 +144,15 @@ impl Session {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         let mut expiry = std::pin::pin!(self.expiry());
         loop {
-            self.refresh_catalog().await?;
+            let mut current = true;
             let turn = loop {
                 // A cancel that came before the last byte of a request is not meant for it.
                 self.cancelled.forget();
+                // What the bytes mean is read from definitions as they are now, not as they were
+                // when the session fell silent.
+                if !self.inbox.is_empty() {
+                    current = self.refresh_catalog().await?;
+                }
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
@@ -162,7 +171,7 @@ impl Session {
             if self.expires <= crate::moment::now() {
                 return Err(End::TokenExpired);
             }
-            self.take(turn).await?;
+            self.take(turn, current).await?;
         }
     }
 
@@ -171,10 +180,12 @@ impl Session {
         tokio::time::sleep(self.expires.since(crate::moment::now()))
     }
 
-    async fn take(&mut self, turn: Turn) -> Result<(), End> {
+    /// Takes on what came from the client; `current` where its facts are those of now.
+    async fn take(&mut self, turn: Turn, current: bool) -> Result<(), End> {
         match turn {
             Turn::Unit(unit) => match self.resolved(unit).await? {
-                Some(unit) => self.unit(*unit).await,
+                Some(unit) if current || !defined(unit.operation()) => self.unit(*unit).await,
+                Some(unit) => self.outdated(*unit).await,
                 None => Ok(()),
             },
             Turn::Unformed(unformed) => self.unformed(*unformed).await,
@@ -188,20 +199,54 @@ impl Session {
         }
     }
 
-    /// Where a name in the unit is not in the catalog, reads the catalog again, once, and has the
-    /// unit formed anew.
+    /// Where the catalog was replaced while the unit came in, or lacks a name in it and is read
+    /// again for that, has the unit formed anew.
     async fn resolved(&mut self, unit: Box<Unit>) -> Result<Option<Box<Unit>>, End> {
-        let missing = unit.operation().lineages.iter().any(|l| l.unresolved);
-        if !missing || !self.catalog.may_have_missed() || !self.may_read_catalog() {
+        let mut anew = self.conversation.outdated();
+        if unit.operation().lineages.iter().any(|l| l.unresolved) && self.may_read_catalog() {
+            let outside = self.conversation.transaction_status() == b'I';
+            if outside && self.catalog.may_have_missed() {
+                self.read_catalog().await?;
+                anew = true;
+            } else if !outside && self.inside.may_have_missed() {
+                self.read_inside().await?;
+                anew = true;
+            }
+        }
+        if !anew {
             return Ok(Some(unit));
         }
-        self.read_catalog().await?;
         match self.conversation.reconsider(*unit)? {
             Turn::Unit(unit) => Ok(Some(unit)),
             Turn::Unformed(unformed) => self.unformed(*unformed).await.map(|()| None),
             // The same messages make a unit, or none.
             Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => Ok(None),
         }
+    }
+
+    /// A unit that would be judged by definitions of which nobody knows whether they still hold.
+    async fn outdated(&mut self, unit: Unit) -> Result<(), End> {
+        let (moment, shape) = (self.moments.next(), unit.shape());
+        let refusal = Refusal {
+            decision: moment.decision,
+            class: RefusalClass::Policy,
+            rule: "current-definitions".to_owned(),
+            what: unit.operation().to_string(),
+            why:
+                "the definitions it touches may have changed, and cannot be looked up from inside \
+                  this transaction or pipeline"
+                    .to_owned(),
+            retry: Retry::AfterChange,
+            next: Some(
+                "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
+                 SERIALIZABLE transactions have to be short"
+                    .to_owned(),
+            ),
+            review: None,
+        };
+        let (shown, operation) = (unit.shown(), unit.operation().clone());
+        let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
+        self.refuse(&refusal, shape, None).await
     }
 
     async fn unit(&mut self, unit: Unit) -> Result<(), End> {
@@ -246,7 +291,8 @@ impl Session {
 
     async fn send(&mut self, permit: Permit<Postgres>) -> Result<(), End> {
         let request = permit.id();
-        let redefines = redefines(permit.request().operation());
+        let redefines =
+            !permit.request().prepares_only() && redefines(permit.request().operation());
         let started = Instant::now();
         // The target ignores a cancel that comes before the statement, so it is obeyed here.
         if self.cancelled.is_cancelled() {
@@ -269,9 +315,8 @@ impl Session {
             Err(End::Withheld(_)) => Status::Withheld,
             Err(_) => Status::Broken,
         };
-        if redefines {
-            self.catalog.changed();
-        }
+        let left = flight.masker().transaction_status();
+        self.inside.after(&self.catalog, left, started, redefines);
         self.outcome(request, Some(&mut flight), status, started)?;
         answered
     }
@@ -550,32 +595,72 @@ impl Session {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    /// Uses the newest catalog, reading it where nobody has or it is old.
-    pub(crate) async fn refresh_catalog(&mut self) -> Result<(), End> {
-        match self.catalog.fresh() {
-            Some(catalog) => self.use_catalog(catalog),
-            None if self.may_read_catalog() => self.read_catalog().await?,
-            None => {}
+    /// Uses a catalog that is young enough to judge by, reading it where there is none. False where
+    /// none can be had: inside a transaction or pipeline not everything can be read.
+    pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
+        let may_read = self.may_read_catalog();
+        if may_read && self.conversation.transaction_status() == b'I' {
+            match self.catalog.fresh() {
+                Some(catalog) => self.use_catalog(catalog),
+                None => self.read_catalog().await?,
+            }
+            return Ok(true);
+        }
+        let mut basis = self.inside.basis(&self.catalog);
+        if may_read && matches!(basis, Basis::ReadInside) {
+            self.read_inside().await?;
+            basis = self.inside.basis(&self.catalog);
+        }
+        match basis {
+            Basis::Catalog(catalog) => self.use_catalog(catalog),
+            Basis::ReadInside | Basis::TooOld => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads the target's catalog through this session's link, for all sessions.
+    async fn read_catalog(&mut self) -> Result<(), End> {
+        let reading = self.catalog.reading();
+        let rows = self.catalog_rows(sql_catalog::QUERIES).await?;
+        let database = &self.gate.standing().connection.database;
+        let catalog =
+            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
+        let catalog = self.catalog.store(catalog, reading);
+        self.use_catalog(catalog);
+        Ok(())
+    }
+
+    /// Reads the target's catalog as the session's own transaction sees it, for itself alone.
+    async fn read_inside(&mut self) -> Result<(), End> {
+        let reading = self.catalog.reading();
+        let rows = self.catalog_rows(Inside::queries()).await?;
+        let database = &self.gate.standing().connection.database;
+        let kept = self.inside.keep(database, &rows, reading);
+        kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog) {
+            self.use_catalog(catalog);
         }
         Ok(())
     }
 
-    /// Reads the target's catalog through this session's link.
-    pub(crate) async fn read_catalog(&mut self) -> Result<(), End> {
-        let started_at = self.catalog.reading();
-        let chore = Chore::read_catalog(sql_catalog::QUERIES);
-        let (rows, unasked) = match self.link.run(chore).await? {
-            ChoreOutcome::Catalog { rows, unasked } => (rows.queries, unasked),
-            ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
-            ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
-        };
-        self.pass_on(unasked).await?;
-        let database = &self.gate.standing().connection.database;
-        let catalog =
-            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
-        let catalog = self.catalog.store(catalog, started_at);
-        self.use_catalog(catalog);
-        Ok(())
+    async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
+        for _ in 0..CATALOG_TRIES {
+            match self.link.run(Chore::read_catalog(queries)).await? {
+                ChoreOutcome::Catalog { rows, unasked } => {
+                    self.pass_on(unasked).await?;
+                    return Ok(rows.queries);
+                }
+                ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
+                // A cancel of the caller's that was late for what it meant.
+                ChoreOutcome::Failed { status: b'I', error, unasked }
+                    if error.code == CANCELLED =>
+                {
+                    self.pass_on(unasked).await?;
+                }
+                ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
+            }
+        }
+        Err(unreadable_catalog("it was cancelled each time"))
     }
 
     fn use_catalog(&mut self, catalog: Arc<Catalog>) {
@@ -647,6 +732,11 @@ fn redefines(operation: &Operation) -> bool {
             Verb::Read | Verb::Insert | Verb::Update | Verb::Delete | Verb::Control | Verb::Connect
         )
     })
+}
+
+/// True where it depends on definitions what a request does.
+fn defined(operation: &Operation) -> bool {
+    operation.effects.iter().any(|e| e.verb != Verb::Control)
 }
 
 fn unreadable_catalog(why: &str) -> End {
