@@ -19,7 +19,7 @@ use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
-use portcullis_core::review::Withdrawal;
+use portcullis_core::review::{Decision, Withdrawal};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
@@ -433,19 +433,7 @@ impl Session {
                     let (message, hint) = hold_notice(&held, started.elapsed());
                     self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
                 }
-                // Once more, right before an approval is used up.
-                Waited::Decided(_) if self.cancelled.is_cancelled() => {
-                    return self.withdrawn(held, shape).await;
-                }
-                Waited::Decided(decision) => {
-                    let moment = self.moments.next();
-                    return match self.gate.resume(held, decision, moment).await {
-                        Passage::Permitted(permit) => self.send(permit).await,
-                        Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await,
-                        // The gate does not hold a request it has just taken on.
-                        Passage::Held(held) => self.withdrawn(held, shape).await,
-                    };
-                }
+                Waited::Decided(decision) => return self.decided(held, decision, shape).await,
                 Waited::Expired => {
                     let moment = self.moments.next();
                     self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
@@ -458,6 +446,35 @@ impl Session {
                     return Err(End::ClientLeft);
                 }
             }
+        }
+    }
+
+    /// Takes a held request on that was decided. What was approved runs only where it still does
+    /// what people saw, by the definitions there are now.
+    async fn decided(
+        &mut self,
+        held: Held<Postgres>,
+        decision: Decision,
+        shape: Shape,
+    ) -> Result<(), End> {
+        let mut anew = None;
+        if decision == Decision::Approved {
+            if self.read_definitions().await?
+                && let Turn::Unit(unit) = self.conversation.reconsider(held.request().clone())?
+            {
+                anew = Some(*unit);
+            }
+            // Once more, right before the approval is used up.
+            if self.cancelled.is_cancelled() {
+                return self.withdrawn(held, shape).await;
+            }
+        }
+        let moment = self.moments.next();
+        match self.gate.resume(held, decision, anew, moment).await {
+            Passage::Permitted(permit) => self.send(permit).await,
+            Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await,
+            // The gate does not hold a request it has just taken on.
+            Passage::Held(held) => self.withdrawn(held, shape).await,
         }
     }
 
@@ -618,6 +635,19 @@ impl Session {
         Ok(true)
     }
 
+    /// Reads the catalog, however young the last one is. False where it cannot be read here.
+    async fn read_definitions(&mut self) -> Result<bool, End> {
+        if !self.may_read_catalog() {
+            return Ok(false);
+        }
+        if self.conversation.transaction_status() == b'I' {
+            self.read_catalog().await?;
+            return Ok(true);
+        }
+        self.read_inside().await?;
+        self.refresh_catalog().await
+    }
+
     /// Reads the target's catalog through this session's link, for all sessions.
     async fn read_catalog(&mut self) -> Result<(), End> {
         let reading = self.catalog.reading();
@@ -698,7 +728,7 @@ enum Waited {
     Expired,
     Nothing,
     Notice,
-    Decided(portcullis_core::review::Decision),
+    Decided(Decision),
     Over(Withdrawal),
 }
 
