@@ -17,6 +17,7 @@ use crate::verdict::{
     Approvals, Circumstances, ConnectionFacts, Ground, Judge, Obligations, Standing, Verdict,
 };
 use smallvec::SmallVec;
+use std::hash::{Hash as _, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -138,6 +139,19 @@ impl<P: Protocol> Held<P> {
     pub const fn ground(&self) -> &Ground {
         &self.ground
     }
+
+    /// What is held, to form it anew by the definitions of the moment it is decided.
+    #[must_use]
+    pub const fn request(&self) -> &P::Request {
+        &self.request
+    }
+
+    /// True where `other` is the same bytes and would do the same.
+    fn is_still(&self, other: &P::Request) -> bool {
+        self.request.digest() == other.digest()
+            && self.request.wire_bytes() == other.wire_bytes()
+            && self.request.operation() == other.operation()
+    }
 }
 
 impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
@@ -245,7 +259,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                     session: self.session,
                     request: moment.request,
                     standing: (*self.standing).clone(),
-                    digest: self.bind(request.digest()),
+                    digest: self.bind(&request),
                     shown,
                     operation: request.operation().to_string(),
                     groups,
@@ -269,39 +283,86 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     }
 
     /// Takes a held request on once it is decided: uses up the approval, judges again, records.
+    ///
+    /// `anew` is the same request, formed again by the definitions there are now; `None` where that
+    /// was not done. An approval counts for what people saw: a request that is not the same any
+    /// more, or of which nobody knows, is refused, and the approval is used up all the same.
     pub async fn resume<P: Protocol>(
         &self,
         held: Held<P>,
         decision: Decision,
+        anew: Option<P::Request>,
         moment: Moment,
     ) -> Passage<P> {
         let moment = Moment { request: held.id, ..moment };
+        let anew = anew.filter(|anew| held.is_still(anew));
         let Held { request, circumstances, mut ticket, ground, .. } = held;
         ticket.keep();
         let ticket = ticket.ticket.clone();
-        let review = Some(ticket.review);
-        let class_and_why = match decision {
-            Decision::Approved => None,
+        let (class, retry, why) = match decision {
+            Decision::Approved => match anew {
+                Some(anew) => {
+                    return self.run_approved(anew, circumstances, ticket, ground, moment).await;
+                }
+                None => {
+                    return self.refuse_redefined(&request, &ticket, ground, moment).await;
+                }
+            },
             Decision::Rejected { by, reason } => {
-                Some((RefusalClass::Rejected, Retry::Never, format!("{by}: {reason}")))
+                (RefusalClass::Rejected, Retry::Never, format!("{by}: {reason}"))
             }
-            Decision::Expired => Some((
+            Decision::Expired => (
                 RefusalClass::Expired,
                 Retry::AfterApproval,
                 "the review expired before anybody decided".to_owned(),
-            )),
-            Decision::Withdrawn => Some((
+            ),
+            Decision::Withdrawn => (
                 RefusalClass::Withdrawn,
                 Retry::AfterApproval,
                 "the review was withdrawn".to_owned(),
-            )),
+            ),
         };
-        if let Some((class, retry, why)) = class_and_why {
-            let mut refusal = refusal_from(moment.decision, class, retry, ground, review);
-            refusal.why = why;
-            return self.refuse(&request, refusal, moment).await;
-        }
-        let digest = self.bind(request.digest());
+        let mut refusal = refusal_from(moment.decision, class, retry, ground, Some(ticket.review));
+        refusal.why = why;
+        self.refuse(&request, refusal, moment).await
+    }
+
+    /// Refuses what was approved and would do something else by now.
+    async fn refuse_redefined<P: Protocol>(
+        &self,
+        request: &P::Request,
+        ticket: &Ticket,
+        ground: Ground,
+        moment: Moment,
+    ) -> Passage<P> {
+        // So that the approval can be used for nothing else; where that fails, it is still bound
+        // to what the request did when it was asked for.
+        let _ = self.desk.consume(ticket, ticket.digest, moment.at).await;
+        let refusal = Refusal {
+            decision: moment.decision,
+            class: RefusalClass::Policy,
+            rule: ground.rule,
+            what: ground.what,
+            why: "the definitions it touches have changed while it was held; send it again for a \
+                  new review"
+                .to_owned(),
+            retry: Retry::AfterApproval,
+            next: Some("send it again: what it does now is reviewed anew".to_owned()),
+            review: Some(ticket.review),
+        };
+        self.refuse(request, refusal, moment).await
+    }
+
+    async fn run_approved<P: Protocol>(
+        &self,
+        request: P::Request,
+        circumstances: Circumstances,
+        ticket: Ticket,
+        ground: Ground,
+        moment: Moment,
+    ) -> Passage<P> {
+        let review = Some(ticket.review);
+        let digest = self.bind(&request);
         let approvals = match self.desk.consume(&ticket, digest, moment.at).await {
             Ok(approvals) => approvals,
             Err(error) => {
@@ -384,10 +445,13 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         moment: Moment,
     ) -> Passage<P> {
         let review = held.ticket().review;
-        if self.desk.consume_ready(held.ticket()).await {
-            return self.resume(held, Decision::Approved, moment).await;
-        }
         held.ticket.keep();
+        if self.desk.consume_ready(held.ticket()).await {
+            // It was formed a moment ago, and its ticket is bound to what it does now.
+            let Held { request, circumstances, ticket, ground, .. } = held;
+            let ticket = ticket.ticket.clone();
+            return self.run_approved(request, circumstances, ticket, ground, moment).await;
+        }
         let mut refusal = refusal_from(
             moment.decision,
             RefusalClass::NeedsApproval,
@@ -473,12 +537,16 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         Entry { at, session: Some(self.session), request: Some(request), event }
     }
 
-    /// Binds a request's digest to who asks and where, so that an approval fits nobody else.
-    fn bind(&self, request: Digest) -> Digest {
+    /// Binds a request to what it does by the definitions there are, who asks and where, so that
+    /// an approval fits nothing and nobody else.
+    fn bind<R: Request>(&self, request: &R) -> Digest {
         let principal = &self.standing.principal;
         let connection = &self.standing.connection;
-        Digester::new("portcullis/review/1")
-            .part(request.as_bytes())
+        let mut operation = OperationHasher(Digester::new("portcullis/operation/1"));
+        request.operation().hash(&mut operation);
+        Digester::new("portcullis/review/2")
+            .part(request.digest().as_bytes())
+            .part(operation.0.finish().as_bytes())
             .part(principal.issuer.as_bytes())
             .part(principal.subject.as_bytes())
             .part(principal.acting_for.as_deref().unwrap_or("").as_bytes())
@@ -500,6 +568,20 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             beyond: shown.beyond,
             elided: shown.elided,
         }
+    }
+}
+
+/// Feeds everything an operation's equality looks at into a digest. The digest means something
+/// within one build of the gateway only; a review filed by another lapses.
+struct OperationHasher(Digester);
+
+impl Hasher for OperationHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.add(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
     }
 }
 

@@ -260,15 +260,54 @@ fn an_approval_runs_once_and_only_its_own_bytes() {
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     let one = held(&gate);
     desk.0.lock().unwrap().approved = Some(one.ticket().digest);
-    let passage = now(gate.resume(one, Decision::Approved, moment()));
+    let passage = now(gate.resume(one, Decision::Approved, Some(line(Verb::Delete)), moment()));
     assert!(matches!(passage, Passage::Permitted(_)), "approved");
     let two = held(&gate);
-    let passage = now(gate.resume(two, Decision::Approved, moment()));
+    let passage = now(gate.resume(two, Decision::Approved, Some(line(Verb::Delete)), moment()));
     assert!(matches!(passage, Passage::Refused(_)), "the approval was used up");
     let three = held(&gate);
     desk.0.lock().unwrap().approved = Some(Digest::from_bytes([7; 32]));
-    let passage = now(gate.resume(three, Decision::Approved, moment()));
+    let passage = now(gate.resume(three, Decision::Approved, Some(line(Verb::Delete)), moment()));
     assert!(matches!(passage, Passage::Refused(_)), "approved for other bytes");
+}
+
+#[test]
+fn an_approval_counts_for_what_was_seen() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    let same = || line(Verb::Delete);
+    let mut does_more = same();
+    let object = Object::new(ObjectKind::Routine, ["shop", "public", "spill"]);
+    let fires = Effect::resolved(Verb::Execute, object, Extent::One);
+    does_more.operation.effects.push(fires.clone());
+    let mut read_from_elsewhere = same();
+    let lineage = portcullis_core::mask::Lineage { relations: vec![7], ..Default::default() };
+    read_from_elsewhere.operation.lineages.push(Arc::new(lineage));
+    let other_bytes = Line { text: "delete ;".into(), ..same() };
+    for anew in [None, Some(does_more), Some(read_from_elsewhere), Some(other_bytes)] {
+        let held = held(&gate);
+        desk.0.lock().unwrap().approved = Some(held.ticket().digest);
+        match now(gate.resume(held, Decision::Approved, anew, moment())) {
+            Passage::Refused(refusal) => {
+                assert_eq!(refusal.class, RefusalClass::Policy);
+                assert!(refusal.sentence().contains("definitions it touches have changed"));
+            }
+            _ => panic!("something else than what was reviewed has passed"),
+        }
+        assert_eq!(desk.0.lock().unwrap().approved, None, "the approval is used up");
+    }
+    let first = held(&gate);
+    desk.0.lock().unwrap().approved = Some(first.ticket().digest);
+    let passage = now(gate.resume(first, Decision::Approved, Some(same()), moment()));
+    assert!(matches!(passage, Passage::Permitted(_)));
+    // The same bytes that do something else are another question from the start.
+    let asked: Vec<Digest> = desk.0.lock().unwrap().filed.iter().map(|ask| ask.digest).collect();
+    assert!(asked.windows(2).all(|pair| pair[0] == pair[1]));
+    let mut fired = same();
+    fired.operation.effects.push(fires);
+    let passage = now(gate.pass::<Toy>(fired, Circumstances::default(), moment()));
+    let Passage::Held(fired) = passage else { panic!("not held") };
+    assert_ne!(fired.ticket().digest, asked[0]);
 }
 
 #[test]
@@ -281,7 +320,7 @@ fn every_other_end_of_a_review_is_a_refusal() {
         (Decision::Expired, RefusalClass::Expired),
         (Decision::Withdrawn, RefusalClass::Withdrawn),
     ] {
-        match now(gate.resume(held(&gate), decision, moment())) {
+        match now(gate.resume(held(&gate), decision, Some(line(Verb::Delete)), moment())) {
             Passage::Refused(refusal) => assert_eq!(refusal.class, class),
             _ => panic!("{class:?} passed"),
         }

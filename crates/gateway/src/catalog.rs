@@ -1,77 +1,118 @@
 //! The catalog of each target, read through a session's own link and shared by all sessions of the
 //! connection. It is read again when it is old, when a definition changed, or when a name in a
 //! request is not in it.
+//!
+//! *Architecture invariant:* what was read inside a transaction is for the session that reads it
+//! alone, since it shows what that transaction sees and not what is true.
 
-use portcullis_sql::catalog::Catalog;
-use std::sync::{Arc, Mutex, PoisonError};
+use portcullis_sql::catalog::{Catalog, CatalogError, QUERIES};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A catalog older than this is read again before the next request.
-const MAX_AGE: Duration = Duration::from_secs(60);
-/// While one session reads an old catalog again, the others go on with it for this long.
-const READING: Duration = Duration::from_secs(5);
 /// Names that are not found cause one reading in this time at most.
 const MISS_INTERVAL: Duration = Duration::from_secs(1);
+/// A session that began to read again what is soon too old and is not back after this is not
+/// waited for.
+const READING: Duration = Duration::from_secs(5);
+/// Asked first inside a transaction: what the rest shows depends on it.
+const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
+
+/// What is asked inside a transaction: its isolation level, and the catalog.
+static QUERIES_INSIDE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| std::iter::once(ISOLATION).chain(QUERIES.iter().copied()).collect());
+
+/// Rows as a chore gives them: by query, values as text.
+pub(crate) type Rows = Vec<Vec<Vec<Option<String>>>>;
 
 /// The newest catalog of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SharedCatalog {
+    /// No request is judged by what was true longer ago than this.
+    max_age: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    newest: Option<(Arc<Catalog>, Instant)>,
+    newest: Option<(Arc<Catalog>, Reading)>,
     /// Counts definitions changed through this gateway; a reading started before is stale.
     changes: u64,
-    read_at: u64,
-    /// Since when a session reads again what is merely old.
-    reading: Option<Instant>,
+    /// Since when a session reads again what is not too old yet.
+    renewing: Option<Instant>,
+}
+
+/// When a reading of the catalog began: what was read is as of then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    as_of: Instant,
+    changes: u64,
 }
 
 impl SharedCatalog {
+    /// None read yet; what is read is good for `max_age`.
+    pub(crate) fn new(max_age: Duration) -> Self {
+        Self { max_age, state: Mutex::default() }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic elsewhere cannot leave these few fields half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The catalog, where it can be used as it is. `None` asks the caller to read it: where it is
-    /// merely old, one caller at a time is asked.
+    fn is_good(&self, reading: Reading, changes: u64) -> bool {
+        reading.changes == changes && reading.as_of.elapsed() < self.max_age
+    }
+
+    /// The catalog, where requests can be judged by it. `None` asks the caller to read it: all
+    /// callers where it is too old, and before that one at a time.
     pub(crate) fn fresh(&self) -> Option<Arc<Catalog>> {
         let mut state = self.state();
-        let (catalog, age) = state.newest.as_ref().map(|(c, read)| (c.clone(), read.elapsed()))?;
-        if state.read_at != state.changes {
+        let (catalog, reading) = state.newest.as_ref()?;
+        if !self.is_good(*reading, state.changes) {
             return None;
         }
-        let others = state.reading.is_some_and(|since| since.elapsed() < READING);
-        if age < MAX_AGE || (others && age < MAX_AGE * 2) {
-            return Some(catalog);
+        let soon = reading.as_of.elapsed() >= self.max_age * 2 / 3;
+        if !soon || state.renewing.is_some_and(|since| since.elapsed() < READING) {
+            return Some(catalog.clone());
         }
-        state.reading = Some(Instant::now());
+        state.renewing = Some(Instant::now());
         None
+    }
+
+    /// The catalog, where requests can be judged by it; for callers that cannot read it.
+    pub(crate) fn usable(&self) -> Option<Arc<Catalog>> {
+        let state = self.state();
+        let (catalog, reading) = state.newest.as_ref()?;
+        self.is_good(*reading, state.changes).then(|| catalog.clone())
     }
 
     /// True where a name that was not found justifies another reading.
     pub(crate) fn may_have_missed(&self) -> bool {
-        self.state().newest.as_ref().is_none_or(|(_, read)| read.elapsed() >= MISS_INTERVAL)
+        let state = self.state();
+        state.newest.as_ref().is_none_or(|(_, read)| read.as_of.elapsed() >= MISS_INTERVAL)
     }
 
-    /// The count of changes a reading starts from.
-    pub(crate) fn reading(&self) -> u64 {
-        self.state().changes
+    /// A reading starts now.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading { as_of: Instant::now(), changes: self.state().changes }
     }
 
-    /// Keeps what was read, as of the count of changes when the reading began, and gives what is to
-    /// be used: the catalog there was where nothing has changed, so that what sessions derived from
-    /// it stays good.
-    pub(crate) fn store(&self, catalog: Catalog, started_at: u64) -> Arc<Catalog> {
+    /// Keeps what was read outside of transactions, and gives what is to be used: the catalog there
+    /// was where nothing has changed, so that what sessions derived from it stays good. A reading
+    /// that began before the newest one replaces nothing.
+    pub(crate) fn store(&self, catalog: Catalog, reading: Reading) -> Arc<Catalog> {
         let mut state = self.state();
-        let same = state.newest.take().map(|(old, _)| old);
-        let same = same.filter(|old| old.version() == catalog.version());
-        let catalog = same.unwrap_or_else(|| Arc::new(catalog));
-        state.newest = Some((catalog.clone(), Instant::now()));
-        state.read_at = started_at;
-        state.reading = None;
+        state.renewing = None;
+        let catalog = match &state.newest {
+            Some((newest, read))
+                if read.as_of > reading.as_of && read.changes >= reading.changes =>
+            {
+                return newest.clone();
+            }
+            Some((newest, _)) if newest.version() == catalog.version() => newest.clone(),
+            _ => Arc::new(catalog),
+        };
+        state.newest = Some((catalog.clone(), reading));
         catalog
     }
 
@@ -82,41 +123,161 @@ impl SharedCatalog {
     }
 }
 
+/// What one session knows of definitions beyond the shared catalog: whether it is inside a
+/// transaction, what it has changed there, and what it has read there for itself.
+#[derive(Debug, Default)]
+pub(crate) struct Inside {
+    /// Not after the transaction's first snapshot; `None` outside of transactions.
+    since: Option<Instant>,
+    /// True where definitions may have been changed in it, for nobody else to see yet.
+    redefined: bool,
+    read: Option<Own>,
+}
+
+/// A catalog read inside a transaction.
+#[derive(Debug)]
+struct Own {
+    catalog: Arc<Catalog>,
+    reading: Reading,
+    /// True where the transaction sees what was committed before it began, and no more.
+    frozen: bool,
+}
+
+/// By what the next request of a session is judged.
+#[derive(Debug)]
+pub(crate) enum Basis {
+    /// By this catalog.
+    Catalog(Arc<Catalog>),
+    /// The catalog has to be read in the transaction.
+    ReadInside,
+    /// Nothing that is young enough can be had inside this transaction.
+    TooOld,
+}
+
+impl Inside {
+    /// A request that began at `started` has left the session in a transaction or outside;
+    /// `redefines` where it may have changed definitions.
+    pub(crate) fn after(
+        &mut self,
+        shared: &SharedCatalog,
+        status: Option<u8>,
+        started: Instant,
+        redefines: bool,
+    ) {
+        if redefines {
+            shared.changed();
+        }
+        if status == Some(b'I') {
+            // What was changed in the transaction is there for all to see now.
+            if self.redefined {
+                shared.changed();
+            }
+            *self = Self::default();
+            return;
+        }
+        self.since.get_or_insert(started);
+        if redefines {
+            self.redefined = true;
+            self.read = self.read.take().filter(|own| own.frozen);
+        }
+    }
+
+    /// By what a request inside a transaction can be judged.
+    pub(crate) fn basis(&self, shared: &SharedCatalog) -> Basis {
+        if !self.redefined
+            && let Some(catalog) = shared.usable()
+        {
+            return Basis::Catalog(catalog);
+        }
+        let Some(own) = &self.read else { return Basis::ReadInside };
+        if shared.is_good(own.reading, shared.reading().changes) {
+            return Basis::Catalog(own.catalog.clone());
+        }
+        if own.frozen && own.reading.as_of.elapsed() >= shared.max_age {
+            return Basis::TooOld;
+        }
+        Basis::ReadInside
+    }
+
+    /// True where a name that was not found justifies reading the catalog in the transaction.
+    pub(crate) fn may_have_missed(&self) -> bool {
+        self.read
+            .as_ref()
+            .is_none_or(|own| !own.frozen && own.reading.as_of.elapsed() >= MISS_INTERVAL)
+    }
+
+    /// What to ask in a transaction.
+    pub(crate) fn queries() -> &'static [&'static str] {
+        &QUERIES_INSIDE
+    }
+
+    /// Keeps, for this session alone, what was read in its transaction.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what was asked.
+    pub(crate) fn keep(
+        &mut self,
+        database: &str,
+        rows: &Rows,
+        reading: Reading,
+    ) -> Result<(), CatalogError> {
+        let isolation = rows.first().and_then(|rows| rows.first()?.first()?.as_deref());
+        let frozen = !matches!(isolation, Some("read committed" | "read uncommitted"));
+        let catalog = Catalog::from_rows(database, rows.get(1..).unwrap_or_default())?;
+        let as_of = if frozen { self.since.unwrap_or(reading.as_of) } else { reading.as_of };
+        let same = self.read.take().map(|own| own.catalog);
+        let same = same.filter(|own| own.version() == catalog.version());
+        let catalog = same.unwrap_or_else(|| Arc::new(catalog));
+        self.read = Some(Own { catalog, reading: Reading { as_of, ..reading }, frozen });
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AGE: Duration = Duration::from_secs(15);
+
+    fn shared() -> SharedCatalog {
+        SharedCatalog::new(AGE)
+    }
+
+    fn earlier(by: Duration) -> Instant {
+        Instant::now().checked_sub(by).unwrap()
+    }
+
     fn aged(shared: &SharedCatalog, age: Duration) {
-        let mut state = shared.state();
-        let read = Instant::now().checked_sub(age).unwrap();
-        state.newest = state.newest.take().map(|(catalog, _)| (catalog, read));
+        if let Some((_, reading)) = &mut shared.state().newest {
+            reading.as_of = earlier(age);
+        }
     }
 
     fn catalog(database: &str) -> Catalog {
-        portcullis_sql::catalog::Catalog::empty(database)
+        Catalog::empty(database)
     }
 
     #[test]
     fn an_unchanged_catalog_stays_the_same_one() {
-        let shared = SharedCatalog::default();
+        let shared = shared();
         assert!(shared.fresh().is_none(), "nobody has read it yet");
-        let first = shared.store(catalog("shop"), 0);
-        let again = shared.store(catalog("shop"), 0);
+        let first = shared.store(catalog("shop"), shared.reading());
+        let again = shared.store(catalog("shop"), shared.reading());
         assert!(Arc::ptr_eq(&first, &again));
-        let other = shared.store(catalog("other"), 0);
+        let other = shared.store(catalog("other"), shared.reading());
         assert!(!Arc::ptr_eq(&first, &other));
         assert!(Arc::ptr_eq(&other, &shared.fresh().unwrap()));
     }
 
     #[test]
-    fn an_old_catalog_is_read_again_by_one_and_a_changed_one_by_all() {
-        let shared = SharedCatalog::default();
-        shared.store(catalog("shop"), 0);
-        aged(&shared, MAX_AGE + Duration::from_secs(1));
-        assert!(shared.fresh().is_none(), "the first is asked to read");
+    fn nobody_goes_on_with_one_that_is_too_old_or_changed() {
+        let shared = shared();
+        shared.store(catalog("shop"), shared.reading());
+        aged(&shared, AGE * 2 / 3);
+        assert!(shared.fresh().is_none(), "the first is asked to read it in time");
         assert!(shared.fresh().is_some(), "the others go on");
-        aged(&shared, MAX_AGE * 2);
-        assert!(shared.fresh().is_none(), "not for ever");
+        aged(&shared, AGE);
+        assert!(shared.fresh().is_none() && shared.fresh().is_none() && shared.usable().is_none());
         shared.store(catalog("shop"), shared.reading());
         assert!(shared.fresh().is_some());
         let before = shared.reading();
@@ -124,5 +285,61 @@ mod tests {
         assert!(shared.fresh().is_none() && shared.fresh().is_none(), "a change concerns all");
         shared.store(catalog("shop"), before);
         assert!(shared.fresh().is_none(), "what was read before the change is stale");
+    }
+
+    #[test]
+    fn a_slow_reading_does_not_replace_a_newer_one() {
+        let shared = shared();
+        let slow = shared.reading();
+        let fast = shared.reading();
+        shared.store(catalog("new"), fast);
+        let used = shared.store(catalog("old"), slow);
+        assert_eq!(used.database(), "new");
+    }
+
+    fn rows(isolation: &str) -> Rows {
+        let mut rows = vec![Vec::new(); QUERIES.len() + 1];
+        rows[0] = vec![vec![Some(isolation.to_owned())]];
+        rows[1] = vec![vec![Some("170000".to_owned()), Some("public".to_owned())]];
+        rows
+    }
+
+    #[test]
+    fn what_is_read_in_a_transaction_is_nobody_elses() {
+        let shared = shared();
+        let newest = shared.store(catalog("shop"), shared.reading());
+        let mut inside = Inside::default();
+        inside.after(&shared, Some(b'T'), Instant::now(), false);
+        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest)));
+        // Its own change is seen by itself at once, by the others after it is committed.
+        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        assert!(matches!(inside.basis(&shared), Basis::ReadInside));
+        inside.keep("shop", &rows("read committed"), shared.reading()).unwrap();
+        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        assert!(shared.fresh().is_none(), "nothing was stored for others");
+        let newest = shared.store(catalog("shop"), shared.reading());
+        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest)));
+        assert!(shared.fresh().is_some());
+        inside.after(&shared, Some(b'I'), Instant::now(), false);
+        assert!(shared.fresh().is_none(), "the change is committed");
+    }
+
+    #[test]
+    fn an_old_snapshot_shows_nothing_new() {
+        let shared = shared();
+        let mut inside = Inside::default();
+        inside.after(&shared, Some(b'T'), earlier(AGE), false);
+        inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
+        assert!(matches!(inside.basis(&shared), Basis::TooOld));
+        assert!(!inside.may_have_missed());
+        // Others have read it meanwhile: names mean what they mean now, snapshot or not.
+        shared.store(catalog("shop"), shared.reading());
+        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        inside.after(&shared, Some(b'I'), Instant::now(), false);
+        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        inside.keep("shop", &rows("serializable"), shared.reading()).unwrap();
+        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)), "its snapshot is young");
+        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        assert!(matches!(inside.basis(&shared), Basis::ReadInside), "it has changed more");
     }
 }

@@ -200,6 +200,18 @@ pub(crate) struct Connection {
     /// Content detectors that look at every text that leaves; all of them by default.
     #[serde(default)]
     pub(crate) detectors: Option<Vec<String>>,
+    /// How old, in seconds (1 to 3600), what the gateway knows of the target's definitions may be
+    /// when a request is judged. Definitions changed through the gateway are known at once; this
+    /// is about those changed past it.
+    #[serde(default = "defaults::catalog_max_age_seconds")]
+    pub(crate) catalog_max_age_seconds: u16,
+}
+
+impl Connection {
+    /// `catalog_max_age_seconds` as a span of time.
+    pub(crate) fn catalog_max_age(&self) -> Duration {
+        Duration::from_secs(self.catalog_max_age_seconds.into())
+    }
 }
 
 /// A column that only some may see.
@@ -226,6 +238,10 @@ mod defaults {
 
     pub(super) fn data_dir() -> PathBuf {
         PathBuf::from("portcullis-data")
+    }
+
+    pub(super) const fn catalog_max_age_seconds() -> u16 {
+        15
     }
 
     pub(super) const fn mask() -> Strategy {
@@ -341,6 +357,11 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
+            if !(1..=3600).contains(&connection.catalog_max_age_seconds) {
+                return Err(wrong(format!(
+                    "connections.{name}.catalog_max_age_seconds must be 1 to 3600"
+                )));
+            }
             for rule in &connection.sensitive {
                 if rule.column.split('.').count() != 3 || rule.column.split('.').any(str::is_empty)
                 {

@@ -1,10 +1,11 @@
 //! From an accepted socket to a session: start-up, token, admission, target. The first stations on
 //! the life of a request.
 
+use crate::catalog::Inside;
 use crate::judge::{SessionJudge, names_column};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
-use crate::services::{Cancel, ConnectionServices, Services, stopped};
+use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Session};
 use bytes::BytesMut;
 use portcullis_core::gate::Gate;
@@ -30,7 +31,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -396,8 +396,9 @@ async fn welcome(
     who: String,
     minor: u16,
 ) -> Result<Opened, NoSession> {
-    let cancelled = Arc::new(Notify::new());
-    let cancel = Cancel { held: cancelled.clone(), target: greeting.cancel.clone() };
+    let asked = CancelCount::default();
+    let cancelled = asked.watch();
+    let cancel = Cancel { asked, target: greeting.cancel.clone() };
     let process = greeting.process_id;
     let key = loop {
         // Protocol 3.0 and 3.1 have keys of four bytes, 3.2 has longer ones.
@@ -420,6 +421,7 @@ async fn welcome(
         recorder: services.ledger.recorder(half.id),
         sample_rows: services.sample_rows,
         catalog: half.connection.catalog.clone(),
+        inside: Inside::default(),
         cancelled,
         expires: half.expires,
         moments: half.moments,
@@ -457,7 +459,7 @@ async fn prepare(session: &mut Session, connection: &ConnectionServices) -> Resu
         WireError::new("58000", "portcullis: the target's catalog cannot be read")
     };
     session.refresh_catalog().await.map_err(|e| failed(&e))?;
-    let Some(catalog) = connection.catalog.fresh() else { return Ok(()) };
+    let Some(catalog) = session.analyst.catalog() else { return Ok(()) };
     let missing = connection.sensitive.iter().find(|rule| {
         !rule.optional
             && !catalog.relations().any(|relation| {
@@ -495,6 +497,11 @@ impl SessionAnalyst {
     fn state(&self) -> std::sync::MutexGuard<'_, AnalystState> {
         // A cache: a panic leaves nothing half written that matters.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The catalog statements are taken apart with.
+    fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.state().catalog.clone()
     }
 
     /// Uses this catalog from now on; true where it is another one than before.

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -71,8 +71,50 @@ pub(crate) struct Cancels {
 /// How one session is cancelled: at the desk where it is held, at the target where it runs.
 #[derive(Clone)]
 pub(crate) struct Cancel {
-    pub(crate) held: Arc<Notify>,
+    pub(crate) asked: CancelCount,
     pub(crate) target: CancelHandle,
+}
+
+/// Counts the CancelRequests for one session. What asks whether there was one compares counts, so
+/// that none is lost while the session is busy with something else than waiting for it.
+#[derive(Clone, Default)]
+pub(crate) struct CancelCount(Arc<watch::Sender<u64>>);
+
+impl CancelCount {
+    /// One more.
+    fn add(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The session's own view of the count.
+    pub(crate) fn watch(&self) -> CancelWatch {
+        CancelWatch(self.0.subscribe())
+    }
+}
+
+/// Whether a session was cancelled since it was last asked to forget it.
+pub(crate) struct CancelWatch(watch::Receiver<u64>);
+
+impl CancelWatch {
+    /// What was cancelled so far is over: from here on a cancel means what comes next.
+    pub(crate) fn forget(&mut self) {
+        self.0.mark_unchanged();
+    }
+
+    /// True where a cancel came since [`CancelWatch::forget`].
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
+    /// Resolves at once where a cancel came since [`CancelWatch::forget`], else when one comes.
+    /// Cancel-safe, and what it saw stays seen by [`CancelWatch::is_cancelled`].
+    pub(crate) async fn cancelled(&self) {
+        let mut watch = self.0.clone();
+        if watch.changed().await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Cancels {
@@ -103,7 +145,7 @@ impl Cancels {
     pub(crate) async fn cancel(&self, process: u32, key: &[u8]) {
         let found = self.sessions().get(&(process, key.to_vec())).cloned();
         let Some(cancel) = found else { return };
-        cancel.held.notify_waiters();
+        cancel.asked.add();
         if let Err(error) = cancel.target.cancel().await {
             warn!(%error, "a CancelRequest could not be passed on");
         }
@@ -294,7 +336,7 @@ async fn build(
             let services = ConnectionServices {
                 settings: settings.clone(),
                 sensitive: settings.sensitive.clone().into(),
-                catalog: Arc::default(),
+                catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
                 unmasked: Arc::default(),
                 detectors: Arc::new(detectors(name, settings)?),
                 key: key.clone(),
@@ -418,4 +460,31 @@ fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
         options.write(true).create_new(true).mode(0o600).open(&file).with_context(context)?;
     out.write_all(&bytes).and_then(|()| out.sync_all()).with_context(context)?;
     Ok(PseudonymKey::new(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    #[test]
+    fn a_cancel_is_seen_whenever_it_came_and_until_it_is_forgotten() {
+        let count = CancelCount::default();
+        let mut watch = count.watch();
+        let is_told = |watch: &CancelWatch| {
+            let told = pin!(watch.cancelled()).poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(told == Poll::Ready(()), watch.is_cancelled());
+            told == Poll::Ready(())
+        };
+        assert!(!is_told(&watch), "nobody has asked");
+        count.add();
+        count.add();
+        assert!(is_told(&watch), "nobody was waiting when it came");
+        assert!(is_told(&watch), "to be told does not use it up");
+        watch.forget();
+        assert!(!is_told(&watch), "it was meant for what is over");
+        count.add();
+        assert!(is_told(&watch));
+    }
 }

@@ -4,9 +4,10 @@
 //! back. It decides nothing: every way to the target is a permit, and every byte to the client is
 //! masked or written by the gateway itself.
 
-use crate::catalog::SharedCatalog;
+use crate::catalog::{Basis, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
+use crate::services::CancelWatch;
 use bytes::BytesMut;
 use portcullis_core::effect::{Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
@@ -18,7 +19,7 @@ use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
-use portcullis_core::review::Withdrawal;
+use portcullis_core::review::{Decision, Withdrawal};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
@@ -40,12 +41,15 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// Client bytes that may wait while a request is in flight or held.
 const INBOX_LIMIT: usize = 256 * 1024;
 /// When a held client hears that it is held, in seconds from the start; then every 30.
 const NOTICES: [u64; 3] = [0, 5, 15];
+/// The SQLSTATE of a request that was cancelled (`query_canceled`).
+const CANCELLED: &str = "57014";
+/// How often reading the catalog is tried where the caller's cancels hit it.
+const CATALOG_TRIES: usize = 3;
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -117,8 +121,10 @@ pub(crate) struct Session {
     /// How many rows of each answer are recorded.
     pub(crate) sample_rows: usize,
     pub(crate) catalog: Arc<SharedCatalog>,
-    /// Rung when the client sends a CancelRequest for this session.
-    pub(crate) cancelled: Arc<Notify>,
+    /// What this session alone knows of definitions, inside a transaction.
+    pub(crate) inside: Inside,
+    /// Whether the client has cancelled the request under way.
+    pub(crate) cancelled: CancelWatch,
     pub(crate) expires: Timestamp,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
@@ -138,8 +144,15 @@ impl Session {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         let mut expiry = std::pin::pin!(self.expiry());
         loop {
-            self.refresh_catalog().await?;
+            let mut current = true;
             let turn = loop {
+                // A cancel that came before the last byte of a request is not meant for it.
+                self.cancelled.forget();
+                // What the bytes mean is read from definitions as they are now, not as they were
+                // when the session fell silent.
+                if !self.inbox.is_empty() {
+                    current = self.refresh_catalog().await?;
+                }
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
@@ -158,7 +171,7 @@ impl Session {
             if self.expires <= crate::moment::now() {
                 return Err(End::TokenExpired);
             }
-            self.take(turn).await?;
+            self.take(turn, current).await?;
         }
     }
 
@@ -167,10 +180,12 @@ impl Session {
         tokio::time::sleep(self.expires.since(crate::moment::now()))
     }
 
-    async fn take(&mut self, turn: Turn) -> Result<(), End> {
+    /// Takes on what came from the client; `current` where its facts are those of now.
+    async fn take(&mut self, turn: Turn, current: bool) -> Result<(), End> {
         match turn {
             Turn::Unit(unit) => match self.resolved(unit).await? {
-                Some(unit) => self.unit(*unit).await,
+                Some(unit) if current || !defined(unit.operation()) => self.unit(*unit).await,
+                Some(unit) => self.outdated(*unit).await,
                 None => Ok(()),
             },
             Turn::Unformed(unformed) => self.unformed(*unformed).await,
@@ -184,20 +199,54 @@ impl Session {
         }
     }
 
-    /// Where a name in the unit is not in the catalog, reads the catalog again, once, and has the
-    /// unit formed anew.
+    /// Where the catalog was replaced while the unit came in, or lacks a name in it and is read
+    /// again for that, has the unit formed anew.
     async fn resolved(&mut self, unit: Box<Unit>) -> Result<Option<Box<Unit>>, End> {
-        let missing = unit.operation().lineages.iter().any(|l| l.missing);
-        if !missing || !self.catalog.may_have_missed() || !self.may_read_catalog() {
+        let mut anew = self.conversation.outdated();
+        if unit.operation().lineages.iter().any(|l| l.missing) && self.may_read_catalog() {
+            let outside = self.conversation.transaction_status() == b'I';
+            if outside && self.catalog.may_have_missed() {
+                self.read_catalog().await?;
+                anew = true;
+            } else if !outside && self.inside.may_have_missed() {
+                self.read_inside().await?;
+                anew = true;
+            }
+        }
+        if !anew {
             return Ok(Some(unit));
         }
-        self.read_catalog().await?;
         match self.conversation.reconsider(*unit)? {
             Turn::Unit(unit) => Ok(Some(unit)),
             Turn::Unformed(unformed) => self.unformed(*unformed).await.map(|()| None),
             // The same messages make a unit, or none.
             Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => Ok(None),
         }
+    }
+
+    /// A unit that would be judged by definitions of which nobody knows whether they still hold.
+    async fn outdated(&mut self, unit: Unit) -> Result<(), End> {
+        let (moment, shape) = (self.moments.next(), unit.shape());
+        let refusal = Refusal {
+            decision: moment.decision,
+            class: RefusalClass::Policy,
+            rule: "current-definitions".to_owned(),
+            what: unit.operation().to_string(),
+            why:
+                "the definitions it touches may have changed, and cannot be looked up from inside \
+                  this transaction or pipeline"
+                    .to_owned(),
+            retry: Retry::AfterChange,
+            next: Some(
+                "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
+                 SERIALIZABLE transactions have to be short"
+                    .to_owned(),
+            ),
+            review: None,
+        };
+        let (shown, operation) = (unit.shown(), unit.operation().clone());
+        let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
+        self.refuse(&refusal, shape, None).await
     }
 
     async fn unit(&mut self, unit: Unit) -> Result<(), End> {
@@ -242,8 +291,15 @@ impl Session {
 
     async fn send(&mut self, permit: Permit<Postgres>) -> Result<(), End> {
         let request = permit.id();
-        let redefines = redefines(permit.request().operation());
+        let redefines =
+            !permit.request().prepares_only() && redefines(permit.request().operation());
         let started = Instant::now();
+        // The target ignores a cancel that comes before the statement, so it is obeyed here.
+        if self.cancelled.is_cancelled() {
+            let shape = permit.request().shape();
+            drop(permit);
+            return self.cancelled_unsent(request, shape, started).await;
+        }
         let mut flight = match self.link.send(permit).await {
             Ok(flight) => flight,
             Err(error) => {
@@ -259,9 +315,8 @@ impl Session {
             Err(End::Withheld(_)) => Status::Withheld,
             Err(_) => Status::Broken,
         };
-        if redefines {
-            self.catalog.changed();
-        }
+        let left = flight.masker().transaction_status();
+        self.inside.after(&self.catalog, left, started, redefines);
         self.outcome(request, Some(&mut flight), status, started)?;
         answered
     }
@@ -361,8 +416,8 @@ impl Session {
                 biased;
                 // First: an approval that comes too late runs nothing.
                 () = &mut expiry => Waited::Expired,
+                () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
-                () = self.cancelled.notified() => Waited::Over(Withdrawal::Cancelled),
                 read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
                     match read {
                         Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
@@ -378,15 +433,7 @@ impl Session {
                     let (message, hint) = hold_notice(&held, started.elapsed());
                     self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
                 }
-                Waited::Decided(decision) => {
-                    let moment = self.moments.next();
-                    return match self.gate.resume(held, decision, moment).await {
-                        Passage::Permitted(permit) => self.send(permit).await,
-                        Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await,
-                        // The gate does not hold a request it has just taken on.
-                        Passage::Held(held) => self.withdrawn(held, shape).await,
-                    };
-                }
+                Waited::Decided(decision) => return self.decided(held, decision, shape).await,
                 Waited::Expired => {
                     let moment = self.moments.next();
                     self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
@@ -400,6 +447,58 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Takes a held request on that was decided. What was approved runs only where it still does
+    /// what people saw, by the definitions there are now.
+    async fn decided(
+        &mut self,
+        held: Held<Postgres>,
+        decision: Decision,
+        shape: Shape,
+    ) -> Result<(), End> {
+        let mut anew = None;
+        if decision == Decision::Approved {
+            if self.read_definitions().await?
+                && let Turn::Unit(unit) = self.conversation.reconsider(held.request().clone())?
+            {
+                anew = Some(*unit);
+            }
+            // Once more, right before the approval is used up.
+            if self.cancelled.is_cancelled() {
+                return self.withdrawn(held, shape).await;
+            }
+        }
+        let moment = self.moments.next();
+        match self.gate.resume(held, decision, anew, moment).await {
+            Passage::Permitted(permit) => self.send(permit).await,
+            Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await,
+            // The gate does not hold a request it has just taken on.
+            Passage::Held(held) => self.withdrawn(held, shape).await,
+        }
+    }
+
+    /// A permitted request that was cancelled before a byte of it was sent.
+    async fn cancelled_unsent(
+        &mut self,
+        request: RequestId,
+        shape: Shape,
+        started: Instant,
+    ) -> Result<(), End> {
+        let event = Event::Outcome {
+            status: Status::Failed,
+            rows: 0,
+            tags: Vec::new(),
+            error: Some(CANCELLED.to_owned()),
+            masked: 0,
+            micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        let at = crate::moment::now();
+        let entry = Entry { at, session: Some(self.id), request: Some(request), event };
+        self.gate.journal().note(entry)?;
+        let status = self.fail_transaction().await?;
+        let error = WireError::new(CANCELLED, "canceling statement due to user request");
+        self.answer_error(&error, shape, status).await
     }
 
     async fn withdrawn(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {
@@ -513,32 +612,85 @@ impl Session {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    /// Uses the newest catalog, reading it where nobody has or it is old.
-    pub(crate) async fn refresh_catalog(&mut self) -> Result<(), End> {
-        match self.catalog.fresh() {
-            Some(catalog) => self.use_catalog(catalog),
-            None if self.may_read_catalog() => self.read_catalog().await?,
-            None => {}
+    /// Uses a catalog that is young enough to judge by, reading it where there is none. False where
+    /// none can be had: inside a transaction or pipeline not everything can be read.
+    pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
+        let may_read = self.may_read_catalog();
+        if may_read && self.conversation.transaction_status() == b'I' {
+            match self.catalog.fresh() {
+                Some(catalog) => self.use_catalog(catalog),
+                None => self.read_catalog().await?,
+            }
+            return Ok(true);
+        }
+        let mut basis = self.inside.basis(&self.catalog);
+        if may_read && matches!(basis, Basis::ReadInside) {
+            self.read_inside().await?;
+            basis = self.inside.basis(&self.catalog);
+        }
+        match basis {
+            Basis::Catalog(catalog) => self.use_catalog(catalog),
+            Basis::ReadInside | Basis::TooOld => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads the catalog, however young the last one is. False where it cannot be read here.
+    async fn read_definitions(&mut self) -> Result<bool, End> {
+        if !self.may_read_catalog() {
+            return Ok(false);
+        }
+        if self.conversation.transaction_status() == b'I' {
+            self.read_catalog().await?;
+            return Ok(true);
+        }
+        self.read_inside().await?;
+        self.refresh_catalog().await
+    }
+
+    /// Reads the target's catalog through this session's link, for all sessions.
+    async fn read_catalog(&mut self) -> Result<(), End> {
+        let reading = self.catalog.reading();
+        let rows = self.catalog_rows(sql_catalog::QUERIES).await?;
+        let database = &self.gate.standing().connection.database;
+        let catalog =
+            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
+        let catalog = self.catalog.store(catalog, reading);
+        self.use_catalog(catalog);
+        Ok(())
+    }
+
+    /// Reads the target's catalog as the session's own transaction sees it, for itself alone.
+    async fn read_inside(&mut self) -> Result<(), End> {
+        let reading = self.catalog.reading();
+        let rows = self.catalog_rows(Inside::queries()).await?;
+        let database = &self.gate.standing().connection.database;
+        let kept = self.inside.keep(database, &rows, reading);
+        kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog) {
+            self.use_catalog(catalog);
         }
         Ok(())
     }
 
-    /// Reads the target's catalog through this session's link.
-    pub(crate) async fn read_catalog(&mut self) -> Result<(), End> {
-        let started_at = self.catalog.reading();
-        let chore = Chore::read_catalog(sql_catalog::QUERIES);
-        let (rows, unasked) = match self.link.run(chore).await? {
-            ChoreOutcome::Catalog { rows, unasked } => (rows.queries, unasked),
-            ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
-            ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
-        };
-        self.pass_on(unasked).await?;
-        let database = &self.gate.standing().connection.database;
-        let catalog =
-            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
-        let catalog = self.catalog.store(catalog, started_at);
-        self.use_catalog(catalog);
-        Ok(())
+    async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
+        for _ in 0..CATALOG_TRIES {
+            match self.link.run(Chore::read_catalog(queries)).await? {
+                ChoreOutcome::Catalog { rows, unasked } => {
+                    self.pass_on(unasked).await?;
+                    return Ok(rows.queries);
+                }
+                ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
+                // A cancel of the caller's that was late for what it meant.
+                ChoreOutcome::Failed { status: b'I', error, unasked }
+                    if error.code == CANCELLED =>
+                {
+                    self.pass_on(unasked).await?;
+                }
+                ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
+            }
+        }
+        Err(unreadable_catalog("it was cancelled each time"))
     }
 
     fn use_catalog(&mut self, catalog: Arc<Catalog>) {
@@ -576,7 +728,7 @@ enum Waited {
     Expired,
     Nothing,
     Notice,
-    Decided(portcullis_core::review::Decision),
+    Decided(Decision),
     Over(Withdrawal),
 }
 
@@ -610,6 +762,11 @@ fn redefines(operation: &Operation) -> bool {
             Verb::Read | Verb::Insert | Verb::Update | Verb::Delete | Verb::Control | Verb::Connect
         )
     })
+}
+
+/// True where it depends on definitions what a request does.
+fn defined(operation: &Operation) -> bool {
+    operation.effects.iter().any(|e| e.verb != Verb::Control)
 }
 
 fn unreadable_catalog(why: &str) -> End {

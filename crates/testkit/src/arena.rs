@@ -117,6 +117,11 @@ pub fn binary() -> PathBuf {
 impl Arena {
     /// Starts server and gateway.
     pub fn start(setup: &Setup) -> anyhow::Result<Self> {
+        Self::start_with(setup, &[])
+    }
+
+    /// The same, with further files beside the configuration, by name.
+    pub fn start_with(setup: &Setup, files: &[(&str, &str)]) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("portcullis-arena-").tempdir()?;
         let options = Options {
             settings: vec!["log_statement = all".to_owned(), "max_connections = 200".to_owned()],
@@ -176,6 +181,9 @@ password_file = "app.password"
             port = server.port(),
         );
         fs::write(directory.path().join("portcullis.toml"), config)?;
+        for (name, text) in files {
+            fs::write(directory.path().join(name), text)?;
+        }
         let mut arena = Self { directory, server, gateway: None, postgres, http };
         arena.start_gateway()?;
         Ok(arena)

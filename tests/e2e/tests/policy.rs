@@ -2,7 +2,7 @@
 //! what must be refused has not happened.
 
 use portcullis_testkit::arena::{Arena, Setup};
-use portcullis_testkit::raw::{Message, RawClient};
+use portcullis_testkit::raw::{Message, RawClient, message};
 use portcullis_testkit::script;
 use std::sync::LazyLock;
 
@@ -710,4 +710,105 @@ fn a_name_that_changes_its_meaning_unmasks_nothing() {
         }
     }
     assert!(answered > 50, "only {answered} were answered: refusing is no way to trace names");
+}
+
+/// Definitions change at the target, past the gateway: whoever asks next is judged by those of now,
+/// however long it was silent and wherever it stands.
+#[test]
+fn definitions_changed_behind_the_gateway_unmask_nothing() {
+    let mut setup = Setup::agent_safe();
+    setup.connection.push_str("catalog_max_age_seconds = 1\n");
+    let arena = Arena::start(&setup).unwrap();
+    let define = |column: &str| {
+        let sql =
+            format!("CREATE OR REPLACE VIEW shifty AS SELECT id, {column} AS c FROM customers");
+        arena.server.sql("shop", &sql).unwrap();
+    };
+    let secret = arena.truth("SELECT reverse(email) FROM customers WHERE id = 1").unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let old = || std::thread::sleep(std::time::Duration::from_millis(1200));
+    let use_it = "SELECT c FROM shifty WHERE id = 1";
+    let check = |what: &str, seen: &[Message]| {
+        assert!(!text_of(seen).contains(&secret), "{what}: {seen:?}");
+    };
+
+    // An idle session, and one in the middle of a request.
+    define("name");
+    let (mut idle, mut half) = (log_in(), log_in());
+    idle.query(use_it).unwrap();
+    let parse = message(b'P', &[b"\0", use_it.as_bytes(), b"\0\0\0"].concat());
+    half.query(use_it).unwrap();
+    half.send(&parse).unwrap();
+    old();
+    define("reverse(email)");
+    check("idle", &idle.query(use_it).unwrap());
+    half.send(&message(b'B', b"\0\0\0\0\0\0\0\0")).unwrap();
+    half.send(&[message(b'E', b"\0\0\0\0\0"), message(b'S', b"")].concat()).unwrap();
+    check("in the middle of a request", &half.until(b'Z').unwrap());
+
+    // Inside transactions, with a snapshot of each statement's own, and with one of the past.
+    define("name");
+    for isolation in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+        define("name");
+        old();
+        let mut inside = log_in();
+        inside.query(&format!("BEGIN ISOLATION LEVEL {isolation}")).unwrap();
+        assert!(error_of(&inside.query("SELECT count(*) FROM orders").unwrap()).is_none());
+        old();
+        define("reverse(email)");
+        let seen = inside.query(use_it).unwrap();
+        check(isolation, &seen);
+        let refused = error_of(&seen).is_some_and(|e| e.contains("current-definitions"));
+        assert_eq!(refused, isolation != "READ COMMITTED", "{isolation}: {seen:?}");
+        assert_eq!(inside.query("ROLLBACK").unwrap().last().unwrap().body, b"I");
+        check(isolation, &inside.query(use_it).unwrap());
+    }
+
+    // What such a transaction reads is not taken for what is true by anybody else.
+    define("name");
+    old();
+    let (mut past, mut other) = (log_in(), log_in());
+    past.query("BEGIN ISOLATION LEVEL REPEATABLE READ").unwrap();
+    past.query("SELECT count(*) FROM orders").unwrap();
+    define("reverse(email)");
+    old();
+    other.query("SELECT 1").unwrap();
+    past.query("SELECT * FROM not_there_yet").unwrap();
+    check("after a look into the past", &other.query(use_it).unwrap());
+}
+
+/// A definition of the caller's own counts at once for itself, and for others once it is committed.
+#[test]
+fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
+    let mut setup = Setup::agent_safe();
+    let allow = "permit (principal, action, resource);";
+    setup.connection.push_str("catalog_max_age_seconds = 3600\n");
+    setup.policy = "[policy]\npacks = []\nfiles = [\"mine.cedar\"]\n".to_owned();
+    let policy = format!(
+        "@id(\"all\")\n{allow}\n@id(\"hidden\") @mask(\"by-label\")\n\
+         forbid (principal, action == Action::\"reveal\", resource)\n\
+         when {{ resource.sensitive }};\n"
+    );
+    let arena = Arena::start_with(&setup, &[("mine.cedar", &policy)]).unwrap();
+    let views = "CREATE VIEW own AS SELECT id, name AS c FROM customers;
+                 CREATE VIEW guilty AS SELECT id, reverse(email) AS c FROM customers";
+    arena.server.sql("shop", views).unwrap();
+    let secret = arena.truth("SELECT reverse(email) FROM customers WHERE id = 1").unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let (mut mine, mut other) = (log_in(), log_in());
+    let other_names = "ALTER VIEW own RENAME TO before; ALTER VIEW guilty RENAME TO own";
+    let use_it = "SELECT c FROM own WHERE id = 1";
+    let fine = |seen: Vec<Message>| {
+        assert!(error_of(&seen).is_none(), "{seen:?}");
+        assert!(!text_of(&seen).contains(&secret), "{seen:?}");
+    };
+    fine(mine.query(use_it).unwrap());
+    fine(other.query(use_it).unwrap());
+    fine(mine.query("BEGIN").unwrap());
+    fine(mine.query(other_names).unwrap());
+    fine(mine.query(use_it).unwrap());
+    fine(mine.query("COMMIT").unwrap());
+    fine(other.query(use_it).unwrap());
 }

@@ -364,3 +364,96 @@ fn an_expired_token_runs_nothing() {
     let count = arena.truth("SELECT count(*) FROM orders WHERE id = 1").unwrap();
     assert_eq!(count, "1", "it ran on an expired token: {answer:?}");
 }
+
+/// A cancel is obeyed at whatever moment of a hold it comes: none is lost, and what was cancelled
+/// cannot be approved any more.
+#[test]
+fn no_cancel_of_a_held_request_is_lost() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let mut agent = client(&arena, "claude");
+    let before = orders(&arena);
+    let key = agent.cancel_key.clone().unwrap();
+    let mut reviews = Vec::new();
+    for n in 0..60 {
+        send(&mut agent, &format!("DELETE FROM orders WHERE id = {}", 100 + n));
+        reviews.push(held(&mut agent));
+        cancel(&arena, &key);
+        let started = Instant::now();
+        let answer = rest(&mut agent);
+        assert!(answer[0].contains("57014") && answer[0].contains("withdrawn"), "{n}: {answer:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "cancel {n} was lost");
+    }
+    for id in [&reviews[0], &reviews[59]] {
+        let (approved, text) = review(&arena, &["bo", "approve", id]);
+        assert!(!approved, "a withdrawn review was approved: {text}");
+    }
+    let (_, open) = review(&arena, &["bo", "list"]);
+    assert!(reviews.iter().all(|id| !open.contains(id)), "{open}");
+    // A cancel while nothing runs means nothing, as with the server.
+    cancel(&arena, &key);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(rest_of(&mut agent, "SELECT 1").last().unwrap(), "Z I");
+    assert_eq!(orders(&arena), before);
+}
+
+fn rest_of(client: &mut RawClient, sql: &str) -> Vec<String> {
+    let seen: Vec<String> = client.query(sql).unwrap().iter().map(Message::shown).collect();
+    assert!(!seen.iter().any(|line| line.starts_with('E')), "{sql}: {seen:?}");
+    seen
+}
+
+/// What people approve is what they saw: where the tables it touches have got other code meanwhile,
+/// it does not run.
+#[test]
+fn an_approval_does_not_cover_definitions_changed_meanwhile() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let sql = |text: &str| arena.server.sql("shop", text).unwrap();
+    sql("DELETE FROM payments; CREATE TABLE spilt (what text);
+         CREATE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO spilt VALUES (OLD::text); RETURN OLD; END'");
+    let trigger =
+        "CREATE TRIGGER spills BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION spill()";
+    let mut agent = client(&arena, "claude");
+    let before = orders(&arena);
+
+    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    let id = held(&mut agent);
+    sql(trigger);
+    assert!(review(&arena, &["bo", "approve", &id]).0);
+    let answer = rest(&mut agent);
+    assert!(answer[0].contains("42501"), "{answer:?}");
+    assert!(answer[0].contains("definitions it touches have changed"), "{answer:?}");
+    assert_eq!(
+        (orders(&arena), arena.truth("SELECT count(*) FROM spilt").unwrap()),
+        (before, "0".into())
+    );
+    assert!(!review(&arena, &["bo", "approve", &id]).0, "the review can be used again");
+    // Back to what was approved: the approval is used up all the same.
+    sql("DROP TRIGGER spills ON orders");
+    // An unknown name makes the gateway look again.
+    std::thread::sleep(Duration::from_millis(1100));
+    agent.query("SELECT * FROM nowhere").unwrap();
+    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    let second = held(&mut agent);
+    assert_ne!(second, id);
+    assert!(review(&arena, &["bo", "approve", &second]).0);
+    let answer = rest(&mut agent);
+    assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+
+    // Approved while nobody waits, for a later try: it is bound to what it did when it was asked.
+    agent.query("BEGIN").unwrap();
+    send(&mut agent, "DELETE FROM orders WHERE id = 2");
+    let answer = rest(&mut agent);
+    let start = answer[0].find("rev_").unwrap();
+    let id: String =
+        answer[0][start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    agent.query("ROLLBACK").unwrap();
+    assert!(review(&arena, &["bo", "approve", &id]).0);
+    sql(trigger);
+    // What the gateway knows of definitions is renewed by whoever is held and approved.
+    send(&mut agent, "DELETE FROM orders WHERE id = 2");
+    let answer = rest(&mut agent);
+    assert!(answer.iter().any(|l| l.contains("definitions it touches")), "{answer:?}");
+    assert_eq!(orders(&arena), before - 1);
+    assert_eq!(arena.truth("SELECT count(*) FROM spilt").unwrap(), "0");
+}

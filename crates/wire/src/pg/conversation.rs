@@ -129,6 +129,8 @@ pub struct Conversation {
     pipeline_open: bool,
     /// The messages the draft is made of.
     sent: Vec<Bytes>,
+    /// The analyst's epoch when the first of them was read.
+    began: u64,
 }
 
 impl Conversation {
@@ -147,6 +149,7 @@ impl Conversation {
             status: b'I',
             pipeline_open: false,
             sent: Vec::new(),
+            began: 0,
         }
     }
 
@@ -247,6 +250,9 @@ impl Conversation {
             _ => {}
         }
         let message = message::decode(frame)?;
+        if self.sent.is_empty() {
+            self.began = self.analyst.epoch();
+        }
         self.sent.push(frame.bytes.clone());
         Ok(match message {
             // Outside copy-in mode the server ignores these: the client may not have heard yet that
@@ -320,6 +326,13 @@ impl Conversation {
             copied: false,
         });
         Turn::Unit(Box::new(unit))
+    }
+
+    /// True where the analyst has come to know more since the first message of the unit just handed
+    /// out was read: [`Conversation::reconsider`] makes it one of a piece.
+    #[must_use]
+    pub fn outdated(&self) -> bool {
+        self.began != self.analyst.epoch()
     }
 
     /// Assembles the unit just handed out once more, of the same messages, because the analyst now

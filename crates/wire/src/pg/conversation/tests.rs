@@ -678,6 +678,22 @@ fn facts_are_read_again_when_the_catalog_has_changed() {
 }
 
 #[test]
+fn a_unit_that_came_in_while_the_catalog_changed_is_made_of_one_piece() {
+    let mut s = Session::new();
+    assert!(s.turn(&[parse("", "select t"), bind("", ""), execute("", 0)]).is_none());
+    s.toy.epoch.store(5, Ordering::Relaxed);
+    let unit = s.unit(&[sync()]);
+    assert_eq!(unit.operation().lineages[0].relations, [0, 1], "read before the change");
+    assert!(s.conversation.outdated());
+    let Turn::Unit(anew) = s.conversation.reconsider(unit.clone()).unwrap() else { panic!() };
+    assert!(!s.conversation.outdated());
+    assert_eq!(anew.operation().lineages[0].relations, [5, 1]);
+    assert_eq!((anew.wire_bytes(), anew.digest()), (unit.wire_bytes(), unit.digest()));
+    s.answer(&anew, b'I');
+    assert!(!s.conversation.in_flight());
+}
+
+#[test]
 fn a_query_behind_messages_without_sync_is_a_unit_of_its_own() {
     let mut s = Session::new();
     let unit =
