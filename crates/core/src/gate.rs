@@ -427,7 +427,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let entry = self.entry(moment.request, moment.at, event);
         if let Err(error) = self.journal.append(entry, Durability::Durable).await {
             self.desk.withdraw(&ticket, Withdrawal::SessionEnded);
-            return Passage::Refused(unrecorded(moment.decision, &ground.what, &error));
+            return Passage::Refused(self.unrecorded::<P>(&request, &error, moment).await);
         }
         let ticket = TicketGuard::new(ticket, &self.desk);
         let held = Held { request, circumstances, ground, id: moment.request, ticket };
@@ -493,11 +493,23 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             Ok(receipt) => {
                 Passage::Permitted(Permit::issue(request, obligations, receipt, moment.request))
             }
-            Err(error) => {
-                let what = request.operation().to_string();
-                Passage::Refused(unrecorded(moment.decision, &what, &error))
-            }
+            Err(error) => Passage::Refused(self.unrecorded::<P>(&request, &error, moment).await),
         }
+    }
+
+    /// Refuses what cannot be recorded. That a record would be too large can be recorded.
+    async fn unrecorded<P: Protocol>(
+        &self,
+        request: &P::Request,
+        error: &JournalError,
+        moment: Moment,
+    ) -> Refusal {
+        let (operation, digest) = (request.operation(), request.digest());
+        let refusal = unrecorded(moment.decision, &operation.to_string(), error);
+        if !matches!(error, JournalError::TooLarge(_)) {
+            return refusal;
+        }
+        self.record_refusal(unshown(), operation, digest, refusal, moment).await
     }
 
     async fn refuse<P: Protocol>(
@@ -520,14 +532,17 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         refusal: Refusal,
         moment: Moment,
     ) -> Refusal {
-        let event = Event::Refused {
-            operation: operation.to_string(),
-            shown: self.scrubbed(shown),
-            digest,
-            refusal: refusal.clone(),
+        let entry = |shown| {
+            let (operation, refusal) = (operation.to_string(), refusal.clone());
+            let event = Event::Refused { operation, shown, digest, refusal };
+            self.entry(moment.request, moment.at, event)
         };
-        let entry = self.entry(moment.request, moment.at, event);
-        match self.journal.append(entry, Durability::Durable).await {
+        let mut recorded =
+            self.journal.append(entry(self.scrubbed(shown)), Durability::Durable).await;
+        if matches!(recorded, Err(JournalError::TooLarge(_))) {
+            recorded = self.journal.append(entry(unshown()), Durability::Durable).await;
+        }
+        match recorded {
             Ok(_) => refusal,
             Err(error) => unrecorded(moment.decision, &refusal.what, &error),
         }
@@ -632,15 +647,45 @@ fn refusal_from(
     }
 }
 
+/// What is shown of a request whose texts no record can hold.
+fn unshown() -> Shown {
+    let beyond = vec!["statements and parameters: larger than a record may be".to_owned()];
+    Shown { beyond, ..Shown::default() }
+}
+
 fn unrecorded(decision: DecisionId, what: &str, error: &JournalError) -> Refusal {
+    let (class, rule, retry, next) = match error {
+        JournalError::Full => (
+            RefusalClass::Unavailable,
+            "record-before-run",
+            Retry::Later,
+            "tell the operator of this gateway; nothing has run",
+        ),
+        JournalError::TooLarge(_) => (
+            RefusalClass::Limit,
+            "request-size",
+            Retry::AfterChange,
+            "send shorter statements and smaller parameters, in several requests",
+        ),
+        JournalError::Broken(_) => (
+            RefusalClass::Unavailable,
+            "record-before-run",
+            Retry::Never,
+            "tell the operator of this gateway that it must be restarted; nothing has run",
+        ),
+    };
+    let why = match error {
+        JournalError::TooLarge(_) => format!("{error}: send less in one request"),
+        JournalError::Full | JournalError::Broken(_) => error.to_string(),
+    };
     Refusal {
         decision,
-        class: RefusalClass::Unavailable,
-        rule: "record-before-run".to_owned(),
+        class,
+        rule: rule.to_owned(),
         what: what.to_owned(),
-        why: error.to_string(),
-        retry: Retry::Later,
-        next: Some("tell the operator of this gateway; nothing has run".to_owned()),
+        why,
+        retry,
+        next: Some(next.to_owned()),
         review: None,
     }
 }

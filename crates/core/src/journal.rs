@@ -156,6 +156,18 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
     },
+    /// On recovery, bytes were found that the gateway cannot prove to have written. They are kept
+    /// as they were found, and nothing in them counts.
+    Unproven {
+        /// The file that keeps them, below the ledger's directory.
+        file: String,
+        /// How many there are.
+        bytes: u64,
+        /// What they hash to (SHA-256).
+        digest: Digest,
+        /// What they were found to be.
+        why: String,
+    },
     /// Somebody tried to decide a review and may not.
     DecisionRefused {
         /// The review.
@@ -212,8 +224,11 @@ pub enum JournalError {
     /// More is waiting to be written than may wait.
     #[error("the journal is overloaded")]
     Full,
+    /// The entry is larger than any may be: it will never be taken.
+    #[error("its record would be larger than the {0} bytes that one may have")]
+    TooLarge(usize),
     /// Writing or syncing failed; the journal accepts nothing more until it is reopened.
-    #[error("the journal cannot be written: {0}")]
+    #[error("the journal cannot be written ({0}): nothing runs until the gateway is restarted")]
     Broken(String),
 }
 

@@ -63,6 +63,8 @@ impl Judge for Rules {
 struct Log {
     entries: Mutex<Vec<(Entry, Durability)>>,
     full_after: Option<usize>,
+    /// No statement may be longer.
+    longest: Option<usize>,
 }
 
 impl Journal for &Log {
@@ -70,6 +72,16 @@ impl Journal for &Log {
         let mut entries = self.entries.lock().unwrap();
         if self.full_after.is_some_and(|n| entries.len() >= n) {
             return Err(JournalError::Broken("no space left on device".into()));
+        }
+        let shown = match &entry.event {
+            Event::Intent { shown, .. } | Event::Held { shown, .. } => Some(shown),
+            Event::Refused { shown, .. } => Some(shown),
+            _ => None,
+        };
+        if let (Some(shown), Some(most)) = (shown, self.longest)
+            && shown.statements.iter().any(|s| s.len() > most)
+        {
+            return Err(JournalError::TooLarge(most));
         }
         entries.push((entry, d));
         Ok(Receipt::issued_by_journal_assertion(entries.len() as u64 - 1))
@@ -228,11 +240,41 @@ fn what_cannot_be_recorded_is_refused() {
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     for verb in [Verb::Read, Verb::Delete, Verb::Drop] {
         match now(gate.pass::<Toy>(line(verb), Circumstances::default(), moment())) {
-            Passage::Refused(refusal) => assert_eq!(refusal.class, RefusalClass::Unavailable),
+            Passage::Refused(refusal) => {
+                assert_eq!(refusal.class, RefusalClass::Unavailable);
+                let sentence = refusal.sentence();
+                assert!(sentence.contains("until the gateway is restarted"), "{sentence}");
+                assert!(!sentence.contains("succeed later"), "{sentence}");
+            }
             _ => panic!("{verb} passed without a record"),
         }
     }
     assert_eq!(desk.0.lock().unwrap().withdrawn, [Withdrawal::SessionEnded]);
+}
+
+#[test]
+fn what_no_record_can_hold_is_refused_for_its_size_and_that_is_recorded() {
+    let log = Log { longest: Some(2), ..Log::default() };
+    let desk = Reviews::default();
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    for verb in [Verb::Read, Verb::Delete, Verb::Drop] {
+        let passage = now(gate.pass::<Toy>(line(verb), Circumstances::default(), moment()));
+        let Passage::Refused(refusal) = passage else { panic!("{verb} passed without a record") };
+        let entries = log.entries.lock().unwrap();
+        let Some(Event::Refused { shown, refusal: recorded, .. }) =
+            entries.last().map(|(entry, _)| &entry.event)
+        else {
+            panic!("the refusal of {verb} is not recorded")
+        };
+        assert_eq!(*recorded, refusal);
+        assert_eq!((shown.statements.len(), shown.beyond.len()), (0, 1));
+        if verb == Verb::Drop {
+            assert_eq!(refusal.class, RefusalClass::Policy, "what refused it first stands");
+            continue;
+        }
+        let about = (refusal.class, &*refusal.rule, refusal.retry);
+        assert_eq!(about, (RefusalClass::Limit, "request-size", Retry::AfterChange));
+    }
 }
 
 #[test]

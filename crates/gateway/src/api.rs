@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use portcullis_core::id::ReviewId;
-use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
 use portcullis_core::principal::{Principal, Reviewer};
 use portcullis_store::{DecideError, Filter, ReviewRow, Status};
 use serde::Deserialize;
@@ -23,13 +23,25 @@ use std::sync::Arc;
 pub(crate) fn router(services: Arc<Services>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/api/v1/reviews", get(list))
         .route("/api/v1/reviews/{id}", get(show))
         .route("/api/v1/reviews/{id}/approve", post(approve))
         .route("/api/v1/reviews/{id}/reject", post(reject))
         .layer(middleware::from_fn(no_foreign_host))
         .with_state(services)
+}
+
+/// Whether requests can be taken: not while nothing can be recorded.
+async fn ready(State(services): State<Arc<Services>>) -> Response {
+    readiness(services.ledger.health())
+}
+
+fn readiness(health: Result<(), JournalError>) -> Response {
+    match health {
+        Ok(()) => "ok\n".into_response(),
+        Err(error) => unavailable(error).into_response(),
+    }
 }
 
 /// A page of another site must not reach the API under a name that resolves to loopback.
@@ -226,4 +238,22 @@ fn refused(error: &DecideError) -> Problem {
 
 fn unavailable(error: impl std::fmt::Display) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_cannot_record_is_not_ready_and_says_why() {
+        assert_eq!(readiness(Ok(())).status(), StatusCode::OK);
+        let broken = JournalError::Broken("no space left on device".into());
+        let response = readiness(Err(broken));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(response.into_body(), 10_000);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = String::from_utf8(runtime.block_on(body).unwrap().to_vec()).unwrap();
+        assert!(body.contains("no space left on device"), "{body}");
+        assert!(body.contains("until the gateway is restarted"), "{body}");
+    }
 }

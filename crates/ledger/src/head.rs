@@ -6,6 +6,7 @@
 use crate::chain::{Chain, Hash, hex, sha256};
 use crate::error::LedgerError;
 use crate::layout::{Layout, private, sync_dir};
+use crate::mac::Macs;
 use crate::visible;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -17,6 +18,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// C2SP signed-note signature type of Ed25519.
@@ -47,13 +49,14 @@ pub(crate) struct Signer {
     origin: String,
     id: [u8; 4],
     vkey: String,
+    macs: Arc<Macs>,
 }
 
 impl Signer {
     /// Loads the key of a ledger; makes one where the ledger is new.
     pub(crate) fn load(layout: &Layout, origin: &str, new: bool) -> Result<Self, LedgerError> {
         let path = layout.keys().join(PRIVATE);
-        let signer = match fs::read_to_string(&path) {
+        let signer = match layout.read(&path) {
             Ok(text) => Self::read(&path, &Zeroizing::new(text))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound && new => Self::create(&path, origin)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -93,7 +96,8 @@ impl Signer {
 
     fn read(path: &Path, text: &str) -> Result<Self, LedgerError> {
         let key = |detail: &str| LedgerError::Key { path: path.to_owned(), detail: detail.into() };
-        let mode = fs::metadata(path).map_err(LedgerError::io("inspect", path))?.permissions();
+        let mode =
+            fs::symlink_metadata(path).map_err(LedgerError::io("inspect", path))?.permissions();
         if mode.mode() & 0o077 != 0 {
             return Err(key("can be read by others than its owner: chmod 600 it"));
         }
@@ -122,7 +126,13 @@ impl Signer {
         let [a, b, c, d, ..] = sha256(&named);
         let id = [a, b, c, d];
         let vkey = format!("{origin}+{}+{}", hex(&id), BASE64.encode(&key));
-        Some(Self { pair, origin: origin.to_owned(), id, vkey })
+        let macs = Arc::new(Macs::derive(seed));
+        Some(Self { pair, origin: origin.to_owned(), id, vkey, macs })
+    }
+
+    /// The keys of the codes in lines, which belong to this key.
+    pub(crate) fn macs(&self) -> &Arc<Macs> {
+        &self.macs
     }
 
     /// The verifier key (C2SP signed-note): what an auditor keeps elsewhere.

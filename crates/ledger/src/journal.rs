@@ -3,23 +3,22 @@
 
 use crate::chain::Chain;
 use crate::error::LedgerError;
-use crate::head::Signer;
+use crate::head::{Signer, Torn};
 use crate::layout::{self, Layout};
+use crate::mac::Macs;
 use crate::queue::{Batch, LINGER, Limits, Queue, Waiting, with_json};
 use crate::recording::Recorder;
-use crate::recover::{self, Found};
+use crate::recover::{self, Found, Tape};
 use crate::storage::{Files, Storage};
 use crate::sync::{Shared, Syncer};
 use crate::tapes::Tapes;
 use crate::writer::{Desk, Turn, Writer};
-use aws_lc_rs::digest;
-use portcullis_core::digest::Digest;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt, Status};
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::future::Future;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -71,7 +70,8 @@ impl Default for LedgerSettings {
 pub struct Recovery {
     /// Entries that were there.
     pub entries: u64,
-    /// Files with bytes cut off as torn, which the first signed head names.
+    /// Files with bytes cut off as torn, or set aside because nothing proves that a gateway wrote
+    /// them; the first signed head names them.
     pub torn: Vec<PathBuf>,
     /// Requests closed as abandoned.
     pub abandoned: usize,
@@ -89,6 +89,7 @@ struct Inner {
     desk: Arc<Desk>,
     running: Mutex<Option<Running>>,
     recovery: Recovery,
+    macs: Arc<Macs>,
     vkey: String,
     recording_bytes: u64,
 }
@@ -112,7 +113,8 @@ impl Ledger {
     /// left open, and blocks meanwhile.
     ///
     /// # Errors
-    /// [`LedgerError`]: in particular [`LedgerError::Damaged`] for anything but a torn last line.
+    /// [`LedgerError`]: in particular [`LedgerError::Damaged`] for anything but a torn last line, or
+    /// a tail that no signed head covers.
     pub fn open(dir: &Path, settings: LedgerSettings) -> Result<Self, LedgerError> {
         Self::open_on(dir, settings, |files| Arc::new(files))
     }
@@ -134,7 +136,7 @@ impl Ledger {
         let lock = lock(&layout.lock())?;
         let new = recover::is_new(&layout)?;
         let signer = Signer::load(&layout, &settings.origin, new)?;
-        let vkey = signer.vkey().to_owned();
+        let (vkey, macs) = (signer.vkey().to_owned(), Arc::clone(signer.macs()));
         let mut found = recover::find(&layout, &signer)?;
         let torn = found.repair(&layout)?;
         let journal = layout.journal();
@@ -147,7 +149,7 @@ impl Ledger {
             abandoned: found.orphans.len(),
             closed_sessions: found.sessions.len(),
         };
-        let closing = closing_entries(&layout, &found)?;
+        let closing = closing_entries(&layout, &macs, &found, &torn)?;
         let tapes = Tapes::new(Arc::clone(&storage));
         let (shared, mut writer, mut syncer) = engine(&settings, &found, storage, signer);
         let changed = !closing.is_empty() || !torn.is_empty() || found.head != Some(found.chain);
@@ -161,7 +163,7 @@ impl Ledger {
         let (keeper, syncer) = threads.map_err(LedgerError::io("start a thread for", dir))?;
         let running = Mutex::new(Some(Running { keeper, syncer, _lock: lock }));
         let recording_bytes = settings.recording_bytes;
-        Ok(Self(Arc::new(Inner { shared, desk, running, recovery, vkey, recording_bytes })))
+        Ok(Self(Arc::new(Inner { shared, desk, running, recovery, macs, vkey, recording_bytes })))
     }
 
     /// What opening found and did.
@@ -179,7 +181,8 @@ impl Ledger {
 
     /// Begins the recording of a session. The file appears with the first event.
     pub fn recorder(&self, session: SessionId) -> Recorder {
-        Recorder::new(Arc::clone(&self.0.shared), session, self.0.recording_bytes)
+        let (shared, macs) = (Arc::clone(&self.0.shared), Arc::clone(&self.0.macs));
+        Recorder::new(shared, macs, session, self.0.recording_bytes)
     }
 
     /// Whether entries are taken.
@@ -267,14 +270,19 @@ impl Drop for Inner {
     }
 }
 
+/// Takes the lock. Whoever looks whether a gateway is running holds it for a moment
+/// ([`crate::verify::is_open`]), so it is asked for a few times.
 fn lock(path: &Path) -> Result<File, LedgerError> {
     let open = layout::private().write(true).create(true).truncate(false).open(path);
     let file = open.map_err(LedgerError::io("open", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(LedgerError::io("lock", path)(e)),
+    for _ in 0..20 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::Error(e)) => return Err(LedgerError::io("lock", path)(e)),
+        }
     }
+    Err(LedgerError::Locked { path: path.to_owned() })
 }
 
 fn engine(
@@ -292,7 +300,8 @@ fn engine(
     let sync_after = settings.sync_within.saturating_sub(LINGER);
     let shared = Arc::new(Shared::new(queue, found.chain, sync_after));
     let segment = (found.segment.1, settings.segment_bytes);
-    let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), found.chain, segment);
+    let macs = Arc::clone(signer.macs());
+    let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), macs, found.chain, segment);
     let syncer = Syncer {
         shared: Arc::clone(&shared),
         storage,
@@ -335,8 +344,14 @@ fn spawn(
     }
 }
 
-/// What has to be appended so that nothing a crash left open stays open.
-fn closing_entries(layout: &Layout, found: &Found) -> Result<Vec<Entry>, LedgerError> {
+/// What has to be appended so that nothing a crash left open stays open, and nothing that was set
+/// aside goes unsaid.
+fn closing_entries(
+    layout: &Layout,
+    macs: &Macs,
+    found: &Found,
+    pieces: &[Torn],
+) -> Result<Vec<Entry>, LedgerError> {
     let at = layout::now();
     let abandoned = Event::Outcome {
         status: Status::Abandoned,
@@ -347,34 +362,28 @@ fn closing_entries(layout: &Layout, found: &Found) -> Result<Vec<Entry>, LedgerE
         micros: 0,
     };
     let mut entries = Vec::with_capacity(found.orphans.len() + found.sessions.len());
+    for event in recover::unproven(layout, macs, pieces)? {
+        entries.push(Entry { at, session: None, request: None, event });
+    }
     for (session, request) in &found.orphans {
         let event = abandoned.clone();
         entries.push(Entry { at, session: *session, request: Some(*request), event });
     }
     for session in &found.sessions {
         let path = layout.recording(*session);
-        let recording = hash_file(&path).map_err(LedgerError::io("read", &path))?;
-        let event = Event::SessionClosed { reason: "gateway stopped".to_owned(), recording };
-        entries.push(Entry { at, session: Some(*session), request: None, event });
+        let tape = recover::tape(layout, macs, *session);
+        let (recording, unproven) = match tape.map_err(LedgerError::io("read", &path))? {
+            Tape::None => (None, None),
+            Tape::Proven(digest) => (Some(digest), None),
+            Tape::Unproven(event) => (None, Some(event)),
+        };
+        let entry = |event| Entry { at, session: Some(*session), request: None, event };
+        let reason = match unproven {
+            None => "gateway stopped",
+            Some(_) => "gateway stopped; its recording is unproven",
+        };
+        entries.extend(unproven.map(entry));
+        entries.push(entry(Event::SessionClosed { reason: reason.to_owned(), recording }));
     }
     Ok(entries)
-}
-
-/// The SHA-256 of a file that is on stable storage afterwards; `None` where there is none.
-fn hash_file(path: &Path) -> io::Result<Option<Digest>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    file.sync_all()?;
-    let mut hash = digest::Context::new(&digest::SHA256);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(Some(Digest::from_bytes(crate::chain::finished(&hash.finish()))));
-        }
-        hash.update(buffer.get(..read).unwrap_or_default());
-    }
 }

@@ -1,7 +1,9 @@
 //! Names and permissions of the ledger's files. Beside the life of a request: where it is kept.
 
+use crate::plain;
 use portcullis_core::id::SessionId;
 use portcullis_core::time::Timestamp;
+use rustix::fs::OFlags;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -15,6 +17,9 @@ pub(crate) const HEAD: &str = "head";
 /// The next head while it is being written.
 pub(crate) const HEAD_NEW: &str = "head.new";
 
+/// Bytes of a head or a key, at most: a head names every file that was set aside.
+const SMALL: u64 = 1024 * 1024;
+
 /// Where everything of one ledger is.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -24,6 +29,16 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
+    }
+
+    /// Opens one of the ledger's files for reading: a plain file, and nothing a link leads to.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        plain::open(&self.root, path.strip_prefix(&self.root).unwrap_or(path))
+    }
+
+    /// The text of one of the ledger's small files.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<String> {
+        plain::read(&self.root, path.strip_prefix(&self.root).unwrap_or(path), SMALL)
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
@@ -75,10 +90,11 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Options for a file that only its owner can read: everything here is evidence or a secret.
+/// Options for a file that only its owner can read: everything here is evidence or a secret. What
+/// is written goes where its name is, never through a symbolic link to another place.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.mode(0o600);
+    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 

@@ -14,6 +14,8 @@ mod error;
 mod head;
 mod journal;
 mod layout;
+mod mac;
+mod plain;
 mod queue;
 pub mod read;
 mod recording;

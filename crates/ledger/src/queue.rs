@@ -206,8 +206,10 @@ impl Queue {
         entry: &[u8],
         reply: Option<(Durability, Reply)>,
     ) -> Result<bool, JournalError> {
-        if entry.len() > MAX_ENTRY {
-            return Err(JournalError::Full);
+        // What does not fit into an empty queue never will.
+        let most = MAX_ENTRY.min(self.limits.bytes);
+        if entry.len() > most {
+            return Err(JournalError::TooLarge(most));
         }
         let mut state = self.lock();
         state.alive()?;

@@ -54,6 +54,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
 
 /// The lines of all segments, one after another, in one buffer.
 struct RawEntries {
+    layout: Layout,
     segments: std::vec::IntoIter<Segment>,
     current: Option<(PathBuf, Lines)>,
     buffer: Vec<u8>,
@@ -61,9 +62,10 @@ struct RawEntries {
 
 impl RawEntries {
     fn open(dir: &Path) -> Result<Self, ReadError> {
-        let journal = Layout::new(dir).journal();
+        let layout = Layout::new(dir);
+        let journal = layout.journal();
         let (segments, _) = segments::list(&journal).map_err(io_error(&journal))?;
-        Ok(Self { segments: segments.into_iter(), current: None, buffer: Vec::new() })
+        Ok(Self { layout, segments: segments.into_iter(), current: None, buffer: Vec::new() })
     }
 
     /// The next entry as `take` reads it; `None` at the end, or where `take` passes it over.
@@ -74,8 +76,8 @@ impl RawEntries {
         loop {
             if self.current.is_none() {
                 let path = self.segments.next()?.path;
-                match Lines::open(&path) {
-                    Ok(lines) => self.current = Some((path, lines)),
+                match self.layout.open(&path) {
+                    Ok(file) => self.current = Some((path, Lines::new(file))),
                     Err(e) => return Some(Err(io_error(&path)(e))),
                 }
             }
@@ -237,6 +239,7 @@ impl SessionSummary {
             | Event::LoginRefused { .. }
             | Event::SessionOpened { .. }
             | Event::Withdrawn { .. }
+            | Event::Unproven { .. }
             | Event::Decided { .. }
             | Event::DecisionRefused { .. } => {}
         }
@@ -398,9 +401,10 @@ fn entries_of(dir: &Path, session: SessionId) -> Result<Vec<(u64, Entry)>, ReadE
 type Recorded = (Option<Timestamp>, Option<RequestId>, RecordedEvent);
 
 fn recording_of(dir: &Path, session: SessionId) -> Result<Vec<Recorded>, ReadError> {
-    let path = Layout::new(dir).recording(session);
-    let mut lines = match Lines::open(&path) {
-        Ok(lines) => lines,
+    let layout = Layout::new(dir);
+    let path = layout.recording(session);
+    let mut lines = match layout.open(&path) {
+        Ok(file) => Lines::new(file),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(io_error(&path)(e)),
     };

@@ -4,6 +4,7 @@
 //! *Architecture invariant:* a recorder takes [`Masked`] values and nothing else, so a raw answer
 //! cannot be recorded.
 
+use crate::mac::{ADDED, Code, Macs};
 use crate::queue::{Queue, Recording, RecordingJob, with_json};
 use crate::sync::Shared;
 use portcullis_core::digest::Digest;
@@ -171,15 +172,28 @@ pub struct Recorder {
     shared: Arc<Shared>,
     session: SessionId,
     state: Arc<RecordingState>,
-    bytes: Mutex<u64>,
+    macs: Arc<Macs>,
+    track: Mutex<Track>,
     limit: u64,
     finished: bool,
 }
 
+/// How far a recording has come: its bytes, and the code of its last line.
+struct Track {
+    bytes: u64,
+    code: Code,
+}
+
 impl Recorder {
-    pub(crate) fn new(shared: Arc<Shared>, session: SessionId, limit: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        macs: Arc<Macs>,
+        session: SessionId,
+        limit: u64,
+    ) -> Self {
         let state = Arc::new(RecordingState::default());
-        Self { shared, session, state, bytes: Mutex::new(0), limit, finished: false }
+        let track = Mutex::new(Track { bytes: 0, code: macs.begin_recording(session) });
+        Self { shared, session, state, macs, track, limit, finished: false }
     }
 
     /// Records one event.
@@ -230,45 +244,46 @@ impl Recorder {
     }
 
     fn push(&self, event: &impl Serialize) -> Result<(), RecordError> {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut track = self.track.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = self.state.ended.get() {
             return Err(error.clone());
         }
-        let pushed = self.push_first(&mut bytes).and_then(|()| self.push_event(&mut bytes, event));
+        let pushed = self.push_first(&mut track).and_then(|()| self.push_event(&mut track, event));
         pushed.inspect_err(|error| {
             // A recording has no silent gaps: after the first event lost nothing is recorded.
             let _ = self.state.ended.set(error.clone());
         })
     }
 
-    fn push_first(&self, bytes: &mut u64) -> Result<(), RecordError> {
-        if *bytes > 0 {
+    fn push_first(&self, track: &mut Track) -> Result<(), RecordError> {
+        if track.bytes > 0 {
             return Ok(());
         }
-        let line = format!("{{\"recording\":\"{FORMAT}\",\"session\":\"{}\"}}\n", self.session);
-        self.queue().push_event(self.session, &self.state, line.as_bytes()).map_err(refused)?;
-        *bytes = line.len() as u64;
+        let line = format!("{{\"recording\":\"{FORMAT}\",\"session\":\"{}\"}}", self.session);
+        self.push_line(track, &mut line.into_bytes()).map_err(refused)
+    }
+
+    /// Queues a JSON object as one line with its code.
+    fn push_line(&self, track: &mut Track, json: &mut Vec<u8>) -> Result<(), JournalError> {
+        track.code = self.macs.close_line(&track.code, json);
+        json.push(b'\n');
+        self.queue().push_event(self.session, &self.state, json)?;
+        track.bytes += json.len() as u64;
         Ok(())
     }
 
-    fn push_event(&self, bytes: &mut u64, event: &impl Serialize) -> Result<(), RecordError> {
+    fn push_event(&self, track: &mut Track, event: &impl Serialize) -> Result<(), RecordError> {
         let pushed = with_json(event, |json| {
-            json.push(b'\n');
-            if *bytes + json.len() as u64 + LIMIT_LINE > self.limit {
+            if track.bytes + (json.len() + ADDED) as u64 + LIMIT_LINE > self.limit {
                 return Ok(false);
             }
-            self.queue().push_event(self.session, &self.state, json)?;
-            *bytes += json.len() as u64;
-            Ok(true)
+            self.push_line(track, json).map(|()| true)
         });
         if pushed.map_err(refused)? {
             return Ok(());
         }
         let limit = RecordedEvent::Limit { bytes: self.limit };
-        let noted = with_json(&limit, |json| {
-            json.push(b'\n');
-            self.queue().push_event(self.session, &self.state, json)
-        });
+        let noted = with_json(&limit, |json| self.push_line(track, json));
         noted.map_err(refused)?;
         Err(RecordError::Limit(self.limit))
     }
@@ -289,7 +304,7 @@ impl Drop for Recorder {
 
 fn refused(error: JournalError) -> RecordError {
     match error {
-        JournalError::Full => RecordError::Full,
+        JournalError::Full | JournalError::TooLarge(_) => RecordError::Full,
         JournalError::Broken(why) => RecordError::Failed(why),
     }
 }

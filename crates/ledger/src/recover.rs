@@ -6,23 +6,35 @@
 //! sync that follows it. So a last line without its line feed was never acknowledged to anybody,
 //! nothing was forwarded on its strength, and cutting it loses no record of anything that
 //! happened. The bytes are kept beside the journal all the same, and the next signed head names
-//! them. Every other damage may hide an acknowledged entry, so nothing is repaired: the journal is
-//! not opened.
+//! them.
+//!
+//! Why a tail may be set aside: what the newest signed head covers is proven by its signature, and
+//! what was written since by the codes in its lines ([`crate::mac`]). Bytes behind that which carry no
+//! such code anybody may have added, who can write here; signing them would make them evidence. They
+//! are kept in a file beside, an entry says so, and the next signed head names the file.
+//!
+//! Every other damage may hide an acknowledged entry, so nothing is repaired: the journal is not
+//! opened.
 
-use crate::chain::{Chain, sha256};
+use crate::chain::{Chain, Hash, finished};
 use crate::error::LedgerError;
 use crate::head::{Head, Signer, Torn};
 use crate::layout::{HEAD, HEAD_NEW, HEADS, Layout, private, sync_dir};
-use crate::segments::{self, Lines, Read};
+use crate::mac::Macs;
+use crate::segments::{self, Lines, Read, Segment};
+use aws_lc_rs::digest;
+use portcullis_core::digest::Digest;
 use portcullis_core::id::{RequestId, SessionId};
+use portcullis_core::journal::Event;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 const TORN: &str = "torn-";
+const UNPROVEN: &str = "unproven-";
 
 /// What was found in a journal's directory.
 #[derive(Debug)]
@@ -36,21 +48,25 @@ pub(crate) struct Found {
     pub(crate) sessions: Vec<SessionId>,
     /// What the newest head commits to; `None` where a new one has to be signed in any case.
     pub(crate) head: Option<Chain>,
-    /// Names of torn pieces that a head already speaks of.
+    /// Names of pieces set aside that a head already speaks of.
     declared: HashSet<String>,
-    /// Names of torn pieces in the directory.
+    /// Names of pieces in the directory.
     kept: Vec<String>,
     cuts: Vec<Cut>,
+    /// Bytes were met that nothing proves: no entry counts from there on.
+    unproven: bool,
 }
 
-/// A last line to be cut off.
+/// The end of a file, to be set aside.
 #[derive(Debug)]
 struct Cut {
     file: PathBuf,
     /// The file's length without it.
     keep: u64,
-    bytes: Vec<u8>,
+    /// The file that keeps it.
     name: String,
+    /// Nothing of the file is left: it goes.
+    whole: bool,
 }
 
 /// True where there is nothing yet that a key would have to have signed.
@@ -64,28 +80,29 @@ pub(crate) fn is_new(layout: &Layout) -> Result<bool, LedgerError> {
 pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerError> {
     let journal = layout.journal();
     let (segments, others) = segments::list(&journal).map_err(LedgerError::io("list", &journal))?;
-    let mut found = Found {
+    let found = Found {
         chain: Chain::EMPTY,
         segment: (0, 0),
         orphans: Vec::new(),
         sessions: Vec::new(),
         head: None,
         declared: HashSet::new(),
-        kept: others.iter().filter(|n| n.starts_with(TORN)).cloned().collect(),
+        kept: others.iter().filter(|n| is_piece(n)).cloned().collect(),
         cuts: Vec::new(),
+        unproven: false,
     };
-    for name in others.iter().filter(|n| !n.starts_with(TORN)) {
+    for name in others.iter().filter(|n| !is_piece(n)) {
         if ![HEAD, HEADS, HEAD_NEW].contains(&name.as_str()) {
             tracing::warn!(file = name, "the journal's directory holds a file that is not its own");
         }
     }
     let mut heads = Heads::open(layout, signer)?;
     heads.pass(Chain::EMPTY)?;
-    let mut open = Open::default();
+    let mut reading = Reading { layout, found, heads, open: Open::default() };
     for (i, segment) in segments.iter().enumerate() {
-        let last = i + 1 == segments.len();
-        read_segment(segment, last, &mut found, &mut heads, &mut open)?;
+        reading.segment(segment, i + 1 == segments.len())?;
     }
+    let Reading { mut found, heads, open, .. } = reading;
     heads.end(found.chain)?;
     let newest = heads.check_newest(layout, signer, found.chain.size)?;
     (found.orphans, found.sessions) = open.in_order();
@@ -95,110 +112,290 @@ pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerErro
     Ok(found)
 }
 
-fn read_segment(
-    segment: &segments::Segment,
-    last: bool,
-    found: &mut Found,
-    heads: &mut Heads<'_>,
-    open: &mut Open,
-) -> Result<(), LedgerError> {
-    let path = &segment.path;
-    if segment.first != found.chain.size {
-        let detail = format!(
-            "this segment should begin with entry {}: one is missing or misplaced",
-            found.chain.size
-        );
-        return Err(LedgerError::damaged(path, 0, detail));
+fn is_piece(name: &str) -> bool {
+    name.starts_with(TORN) || name.starts_with(UNPROVEN)
+}
+
+/// A walk along the journal.
+struct Reading<'a> {
+    layout: &'a Layout,
+    found: Found,
+    heads: Heads<'a>,
+    open: Open,
+}
+
+impl Reading<'_> {
+    fn segment(&mut self, segment: &Segment, last: bool) -> Result<(), LedgerError> {
+        let path = &segment.path;
+        let size = self.found.chain.size;
+        if self.found.unproven {
+            self.set_aside(path, 0, segment.first, true);
+            return Ok(());
+        }
+        if segment.first != size {
+            let detail =
+                format!("this segment should begin with entry {size}: one is missing or misplaced");
+            self.behind_heads(path, 0, &detail)?;
+            self.set_aside(path, 0, segment.first, true);
+            return Ok(());
+        }
+        let file = self.layout.open(path).map_err(LedgerError::io("open", path))?;
+        let end = self.lines(path, Lines::new(file), last)?;
+        self.found.segment = (segment.first, end);
+        Ok(())
     }
-    let mut lines = Lines::open(path).map_err(LedgerError::io("open", path))?;
-    let mut buffer = Vec::new();
-    let mut end = 0;
-    loop {
-        match lines.next(&mut buffer).map_err(LedgerError::io("read", path))? {
-            Read::Line => {
-                let sequence = found.chain.size;
-                let entry = found.chain.follow(&buffer);
-                let entry = entry.map_err(|e| LedgerError::damaged(path, lines.number, e))?;
-                open.note(sequence, entry)
-                    .map_err(|e| LedgerError::damaged(path, lines.number, e))?;
-                heads.pass(found.chain)?;
-                end = lines.start + buffer.len() as u64 + 1;
-            }
-            Read::Torn if last => {
-                let name = format!("{TORN}{:020}", found.chain.size);
-                let bytes = std::mem::take(&mut buffer);
-                found.cuts.push(Cut { file: path.clone(), keep: lines.start, bytes, name });
-            }
-            Read::Torn => {
-                let detail = "the segment ends in the middle of an entry, and is not the last";
-                return Err(LedgerError::damaged(path, lines.number, detail));
-            }
-            Read::TooLong => {
-                return Err(LedgerError::damaged(path, lines.number, "no entry is this long"));
-            }
-            Read::End => break,
+
+    /// Reads the lines of a segment, and gives where the last one that counts ends.
+    fn lines(&mut self, path: &Path, mut lines: Lines, last: bool) -> Result<u64, LedgerError> {
+        let mut buffer = Vec::new();
+        let mut end = 0;
+        loop {
+            let read = lines.next(&mut buffer).map_err(LedgerError::io("read", path))?;
+            let refused = match read {
+                Read::Line => match self.entry(path, lines.number, &buffer)? {
+                    None => {
+                        end = lines.next;
+                        continue;
+                    }
+                    Some(why) => why,
+                },
+                Read::Torn if last => {
+                    let name = format!("{TORN}{:020}", self.found.chain.size);
+                    let (file, keep) = (path.to_owned(), end);
+                    self.found.cuts.push(Cut { file, keep, name, whole: false });
+                    return Ok(end);
+                }
+                Read::Torn => "the segment ends in the middle of an entry, and is not the last",
+                Read::TooLong => "no entry is this long",
+                Read::End => return Ok(end),
+            };
+            self.behind_heads(path, lines.number, refused)?;
+            self.set_aside(path, end, self.found.chain.size, false);
+            return Ok(end);
         }
     }
-    found.segment = (segment.first, end);
-    Ok(())
+
+    /// Takes one line, or says why it is not the next entry of this journal. Behind the newest head
+    /// that takes the journal's code.
+    fn entry(
+        &mut self,
+        path: &Path,
+        number: u64,
+        line: &[u8],
+    ) -> Result<Option<&'static str>, LedgerError> {
+        let mut chain = self.found.chain;
+        let entry = match chain.follow(line) {
+            Ok(line)
+                if self.heads.cover_more() || self.heads.signer.macs().knows_entry(line.text) =>
+            {
+                line.entry
+            }
+            Ok(_) => {
+                return Ok(Some(
+                    "no signed head covers this entry, and it lacks this journal's code",
+                ));
+            }
+            Err(why) => return Ok(Some(why)),
+        };
+        let sequence = self.found.chain.size;
+        self.open.note(sequence, entry).map_err(|e| LedgerError::damaged(path, number, e))?;
+        self.found.chain = chain;
+        self.heads.pass(chain)?;
+        Ok(None)
+    }
+
+    /// Damage where a signed head speaks of more, or where there is none, is not repaired.
+    fn behind_heads(&self, path: &Path, line: u64, detail: &str) -> Result<(), LedgerError> {
+        if self.heads.cover_more() || self.heads.count == 0 {
+            return Err(LedgerError::damaged(path, line, detail));
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, path: &Path, keep: u64, sequence: u64, whole: bool) {
+        let name = format!("{UNPROVEN}{sequence:020}");
+        self.found.cuts.push(Cut { file: path.to_owned(), keep, name, whole });
+        self.found.unproven = true;
+    }
 }
 
 impl Found {
-    /// Cuts torn last lines off, after their bytes are safe in files of their own, and gives the
+    /// Cuts off what does not count, after its bytes are safe in files of their own, and gives the
     /// pieces that no head speaks of yet. Can be repeated after a crash at any point.
     pub(crate) fn repair(&mut self, layout: &Layout) -> Result<Vec<Torn>, LedgerError> {
         let journal = layout.journal();
         for cut in self.cuts.drain(..) {
             let name =
-                keep(&journal, &cut).map_err(LedgerError::io("keep cut bytes in", &journal))?;
+                keep(layout, &cut).map_err(LedgerError::io("keep cut bytes in", &journal))?;
+            cut.off(&journal).map_err(LedgerError::io("cut the end off", &cut.file))?;
+            if name.starts_with(TORN) {
+                tracing::warn!(
+                    file = %cut.file.display(), kept = %name,
+                    "cut a torn last line, which was never acknowledged"
+                );
+            } else {
+                tracing::error!(
+                    file = %cut.file.display(), kept = %name,
+                    "set entries aside that this gateway cannot prove to have written"
+                );
+            }
             if !self.kept.contains(&name) {
                 self.kept.push(name);
             }
-            let cutting = OpenOptions::new().write(true).open(&cut.file).and_then(|file| {
-                file.set_len(cut.keep)?;
-                file.sync_all()
-            });
-            cutting.map_err(LedgerError::io("cut the torn last line off", &cut.file))?;
-            tracing::warn!(
-                file = %cut.file.display(), bytes = cut.bytes.len(), kept = %self.kept.join(" "),
-                "cut a torn last line, which was never acknowledged"
-            );
         }
         let mut torn = Vec::new();
         for name in self.kept.iter().filter(|n| !self.declared.contains(*n)) {
             let path = journal.join(name);
-            let bytes = fs::read(&path).map_err(LedgerError::io("read", &path))?;
-            let hash = sha256(&bytes);
-            torn.push(Torn { name: name.clone(), bytes: bytes.len() as u64, hash });
+            let hashed = layout.open(&path).and_then(|file| hashed(file));
+            let (bytes, hash) = hashed.map_err(LedgerError::io("read", &path))?;
+            torn.push(Torn { name: name.clone(), bytes, hash });
         }
         Ok(torn)
     }
 }
 
+impl Cut {
+    fn off(&self, journal: &Path) -> io::Result<()> {
+        if self.whole {
+            fs::remove_file(&self.file)?;
+            return sync_dir(journal);
+        }
+        let file = private().write(true).open(&self.file)?;
+        file.set_len(self.keep)?;
+        file.sync_all()
+    }
+}
+
+/// What the record says of the pieces that were set aside because nothing proves them.
+pub(crate) fn unproven(
+    layout: &Layout,
+    macs: &Macs,
+    pieces: &[Torn],
+) -> Result<Vec<Event>, LedgerError> {
+    let pieces = pieces.iter().filter(|piece| piece.name.starts_with(UNPROVEN));
+    pieces
+        .map(|piece| {
+            let path = layout.journal().join(&piece.name);
+            let counted = layout.open(&path).and_then(|file| count(file, macs));
+            let (lines, coded) = counted.map_err(LedgerError::io("read", &path))?;
+            let why = format!(
+                "found behind the entries that signed heads and this journal's codes prove; {coded} \
+                 of {lines} lines carry a code of this journal, but do not follow"
+            );
+            let (file, digest) = (format!("journal/{}", piece.name), Digest::from_bytes(piece.hash));
+            Ok(Event::Unproven { file, bytes: piece.bytes, digest, why })
+        })
+        .collect()
+}
+
+/// Lines, and those of them with a code of this journal.
+fn count(file: File, macs: &Macs) -> io::Result<(u64, u64)> {
+    let (mut lines, mut buffer, mut coded) = (Lines::new(file), Vec::new(), 0);
+    loop {
+        match lines.next(&mut buffer)? {
+            Read::Line => {
+                let text = buffer.split(|b| *b == b'\t').next().unwrap_or_default();
+                coded += u64::from(macs.knows_entry(text));
+            }
+            Read::Torn | Read::TooLong => {}
+            Read::End => return Ok((lines.number, coded)),
+        }
+    }
+}
+
+/// What a recording of a session that was open at a crash is worth.
+pub(crate) enum Tape {
+    /// Nothing was recorded.
+    None,
+    /// Every byte is the gateway's.
+    Proven(Digest),
+    /// Not every byte is.
+    Unproven(Event),
+}
+
+/// Follows the codes of a recording to its end.
+pub(crate) fn tape(layout: &Layout, macs: &Macs, session: SessionId) -> io::Result<Tape> {
+    let path = layout.recording(session);
+    let file = match layout.open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Tape::None),
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+            let digest = Digest::from_bytes(crate::chain::sha256(b""));
+            return Ok(unproven_tape(session, 0, digest, e.to_string()));
+        }
+        Err(e) => return Err(e),
+    };
+    file.sync_all()?;
+    let mut lines = Lines::new(file);
+    let (mut buffer, mut hash) = (Vec::new(), digest::Context::new(&digest::SHA256));
+    let (mut code, mut end) = (macs.begin_recording(session), 0);
+    loop {
+        let next = match lines.next(&mut buffer)? {
+            Read::Line => macs.follow_line(&code, &buffer),
+            Read::Torn | Read::TooLong => None,
+            Read::End => return Ok(Tape::Proven(Digest::from_bytes(finished(&hash.finish())))),
+        };
+        let Some(next) = next else { break };
+        code = next;
+        hash.update(&buffer);
+        hash.update(b"\n");
+        end = lines.next;
+    }
+    let (bytes, hash) = hashed(layout.open(&path)?)?;
+    let why = format!(
+        "the gateway wrote its first {end} bytes, and is not known to have written the rest"
+    );
+    Ok(unproven_tape(session, bytes, Digest::from_bytes(hash), why))
+}
+
+fn unproven_tape(session: SessionId, bytes: u64, digest: Digest, why: String) -> Tape {
+    let file = format!("recordings/{session}.jsonl");
+    tracing::error!(file, why, "a recording that was open when the gateway stopped is not proven");
+    Tape::Unproven(Event::Unproven { file, bytes, digest, why })
+}
+
+/// The length and the hash of what is left of a file.
+fn hashed(mut file: File) -> io::Result<(u64, Hash)> {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let (mut buffer, mut bytes) = (vec![0; 64 * 1024], 0);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((bytes, finished(&hash.finish())));
+        }
+        hash.update(buffer.get(..read).unwrap_or_default());
+        bytes += read as u64;
+    }
+}
+
 /// Keeps cut bytes in a file of their own. The same bytes are kept once, so that a crash between
 /// keeping and cutting leaves one file.
-fn keep(journal: &Path, cut: &Cut) -> io::Result<String> {
+fn keep(layout: &Layout, cut: &Cut) -> io::Result<String> {
+    let journal = layout.journal();
+    let mut from = layout.open(&cut.file)?;
     for again in 0..1000 {
         let suffix = if again == 0 { String::new() } else { format!(".{again}") };
         let name = format!("{}{suffix}", cut.name);
         let path = journal.join(&name);
+        from.seek(SeekFrom::Start(cut.keep))?;
         match private().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
-                file.write_all(&cut.bytes)?;
+                io::copy(&mut from, &mut file)?;
                 file.sync_all()?;
-                sync_dir(journal)?;
+                sync_dir(&journal)?;
                 return Ok(name);
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                if fs::read(&path)? == cut.bytes {
-                    File::open(&path)?.sync_all()?;
+                let Ok(file) = layout.open(&path) else { continue };
+                if hashed(file.try_clone()?)? == hashed(from.try_clone()?)? {
+                    file.sync_all()?;
                     return Ok(name);
                 }
             }
             Err(e) => return Err(e),
         }
     }
-    Err(io::Error::other("too many torn lines at one place"))
+    Err(io::Error::other("too many pieces set aside at one place"))
 }
 
 /// What is open at a point of the journal.
@@ -265,8 +462,8 @@ struct Heads<'a> {
 impl<'a> Heads<'a> {
     fn open(layout: &Layout, signer: &'a Signer) -> Result<Self, LedgerError> {
         let path = layout.heads();
-        let lines = match Lines::open(&path) {
-            Ok(lines) => Some(lines),
+        let lines = match layout.open(&path) {
+            Ok(file) => Some(Lines::new(file)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(LedgerError::io("open", &path)(e)),
         };
@@ -284,6 +481,11 @@ impl<'a> Heads<'a> {
         };
         heads.advance()?;
         Ok(heads)
+    }
+
+    /// A head speaks of entries that were not reached yet.
+    const fn cover_more(&self) -> bool {
+        self.next.is_some()
     }
 
     fn advance(&mut self) -> Result<(), LedgerError> {
@@ -307,8 +509,8 @@ impl<'a> Heads<'a> {
             }
             Read::Torn => {
                 let name = format!("{TORN}{HEADS}-{:020}", self.count);
-                let bytes = std::mem::take(&mut self.buffer);
-                self.cut = Some(Cut { file: self.path.clone(), keep: lines.start, bytes, name });
+                let (file, keep) = (self.path.clone(), lines.start);
+                self.cut = Some(Cut { file, keep, name, whole: false });
             }
             Read::TooLong => {
                 return Err(LedgerError::damaged(&self.path, number, "no head is this long"));
@@ -356,7 +558,7 @@ impl<'a> Heads<'a> {
         size: u64,
     ) -> Result<bool, LedgerError> {
         let path = layout.head();
-        let note = match fs::read_to_string(&path) {
+        let note = match layout.read(&path) {
             Ok(note) => note,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 if self.count <= 1 && (size == 0 || self.count == 1) {

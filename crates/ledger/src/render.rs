@@ -201,6 +201,10 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
                 format!("{review} {decision} by {by} for {groups} (request {})", digest.short());
             block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
         }
+        Event::Unproven { file, bytes, digest, why } => {
+            let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
+            block("unproven", Tone::Bad, &[&text], room)
+        }
         Event::DecisionRefused { review, by, why } => {
             let text = format!("{by} may not decide {review}: {why}");
             block("not taken", Tone::Bad, &[&text], room)

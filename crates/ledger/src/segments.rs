@@ -49,13 +49,14 @@ pub(crate) struct Lines {
     pub(crate) number: u64,
     /// Where it begins in the file.
     pub(crate) start: u64,
-    next: u64,
+    /// Where the next one does.
+    pub(crate) next: u64,
 }
 
 impl Lines {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let reader = BufReader::with_capacity(256 * 1024, File::open(path)?);
-        Ok(Self { reader, number: 0, start: 0, next: 0 })
+    pub(crate) fn new(file: File) -> Self {
+        let reader = BufReader::with_capacity(256 * 1024, file);
+        Self { reader, number: 0, start: 0, next: 0 }
     }
 
     pub(crate) fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Read> {

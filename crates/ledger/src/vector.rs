@@ -32,7 +32,7 @@ fn the_document_holds_exactly_what_the_writer_makes() {
     let signer = Signer::from_seed(&seed, "vector.example/journal").unwrap();
     let (mut chain, mut journal) = (Chain::EMPTY, Vec::new());
     for entry in entries() {
-        chain.seal(&serde_json::to_vec(&entry).unwrap(), &mut journal);
+        chain.seal(signer.macs(), &serde_json::to_vec(&entry).unwrap(), &mut journal);
     }
     let torn = Torn {
         name: "torn-00000000000000000002".into(),
@@ -41,6 +41,11 @@ fn the_document_holds_exactly_what_the_writer_makes() {
     };
     let at = Timestamp::from_micros(1_767_225_601_000_000);
     let note = signer.sign(&Head { chain, at, torn: vec![torn] }).unwrap();
+    let session = SessionId::from_bits(1);
+    let mut line =
+        br#"{"recording":"portcullis-recording/1","session":"ses_0000000000001"}"#.to_vec();
+    signer.macs().close_line(&signer.macs().begin_recording(session), &mut line);
+    let recording = String::from_utf8(line).unwrap();
     let journal = String::from_utf8(journal).unwrap();
     let heads = String::from_utf8(record(&note)).unwrap();
     for part in [
@@ -49,6 +54,7 @@ fn the_document_holds_exactly_what_the_writer_makes() {
         &journal,
         &note,
         &heads,
+        &recording,
     ] {
         assert!(FORMAT.contains(part.as_str()), "FORMAT.md lacks:\n{part}");
     }

@@ -10,10 +10,13 @@
 //! the verifier key and, now and then, a head elsewhere, and give them as
 //! [`VerifyOptions::public_key`] and [`VerifyOptions::expected_head`]. Entries after the newest
 //! signed head (at most about a second of them, and none after an orderly end) can be cut off at a
-//! line boundary without trace.
+//! line boundary without trace; what is there of them is proven by the codes in their lines, which
+//! take the journal's private key to check, and else by nothing: [`Report`] says how many there are.
 
+use crate::plain;
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_core::digest::Digest;
@@ -21,12 +24,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The longest line a journal, or a file of heads, may hold (`FORMAT.md`, Limits).
 const LONGEST_LINE: u64 = 16 * 1024 * 1024 + 512;
+/// The largest head or key, in bytes.
+const SMALL: u64 = 1024 * 1024;
 
 /// How to verify.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +42,8 @@ pub struct VerifyOptions {
     pub public_key: Option<String>,
     /// A signed head kept elsewhere: the journal must lead through it.
     pub expected_head: Option<String>,
-    /// A gateway is writing: an unfinished last line is no finding.
+    /// A gateway is writing (see [`is_open`]): neither an unfinished last line nor entries after the
+    /// newest signed head are a finding.
     pub live: bool,
 }
 
@@ -67,6 +74,10 @@ pub enum Problem {
     Unfinished,
     /// The newest head is an old one.
     StaleHead,
+    /// No gateway wrote it: it lacks the code that takes the journal's key.
+    Forged,
+    /// No gateway is writing, and no signed head covers it.
+    Unsigned,
 }
 
 impl Problem {
@@ -83,6 +94,8 @@ impl Problem {
             Self::UnknownFile => "unknown file",
             Self::Unfinished => "unfinished",
             Self::StaleHead => "stale head",
+            Self::Forged => "forged",
+            Self::Unsigned => "unsigned",
         }
     }
 }
@@ -136,10 +149,12 @@ pub struct Report {
     pub sessions: u64,
     /// Sessions not closed.
     pub open_sessions: u64,
-    /// Recordings whose digest was compared.
+    /// Recordings whose digest in a proven entry was compared.
     pub recordings: u64,
-    /// Recordings that no digest in the journal vouches for: of open sessions, and of those whose
-    /// recording failed. Nothing proves them.
+    /// Recordings of open sessions: every line so far was proven with the journal's key.
+    pub running_recordings: u64,
+    /// Recordings that nothing proves: without a digest in a proven entry, and, where the journal's
+    /// key was not there or the session is closed, without anything else.
     pub unproven_recordings: Vec<String>,
     /// Hash of the last entry; zeros where there is none.
     pub last_hash: Digest,
@@ -147,13 +162,18 @@ pub struct Report {
     pub heads: u64,
     /// Entries the newest head commits to.
     pub head_size: u64,
+    /// Entries after those.
+    pub unsigned_entries: u64,
+    /// True where the journal's key was there, and proves that its gateway wrote each of those.
+    pub unsigned_proven: bool,
     /// When the newest head was signed (RFC 3339), by the gateway's clock.
     pub head_time: Option<String>,
     /// How often the gateway's clock went back between two heads.
     pub clock_went_back: u64,
     /// Requests forwarded without an outcome, in order.
     pub unclosed_intents: Vec<UnclosedIntent>,
-    /// Files with bytes that a crash cut short and recovery kept; each is named by a signed head.
+    /// Files with bytes that recovery kept, because a crash cut them short or nothing proved them;
+    /// each is named by a signed head.
     pub torn: Vec<String>,
     /// The verifier key used.
     pub key: String,
@@ -166,11 +186,24 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "good: {} entries, {} sessions, {} recordings; no gap, no edit",
-            self.entries, self.sessions, self.recordings
-        )?;
+        let (entries, recordings) = (self.entries, self.recordings);
+        if self.unsigned_entries == 0 {
+            let sessions = self.sessions;
+            writeln!(
+                f,
+                "good: {entries} entries, {sessions} sessions, {recordings} recordings; no gap, no edit"
+            )?;
+        } else {
+            let (signed, unsigned) = (self.head_size, self.unsigned_entries);
+            writeln!(f, "good: {signed} entries under signed heads; no gap, no edit in those")?;
+            let proof = if self.unsigned_proven {
+                "chained, and proven by the journal's key"
+            } else {
+                "unproven without the journal's key"
+            };
+            writeln!(f, "{unsigned} entries after the newest signed head: {proof}")?;
+            writeln!(f, "recordings as sealed in proven entries: {recordings}")?;
+        }
         writeln!(f, "signed heads: {}, the newest over {} entries", self.heads, self.head_size)?;
         if let Some(time) = &self.head_time {
             writeln!(f, "signed at: {time} (the gateway's clock)")?;
@@ -180,7 +213,18 @@ impl fmt::Display for Report {
             writeln!(f, "without an outcome so far: {} requests", self.unclosed_intents.len())?;
         }
         if !self.unproven_recordings.is_empty() {
-            writeln!(f, "recordings not sealed yet: {}", self.unproven_recordings.len())?;
+            writeln!(f, "recordings that nothing proves: {}", self.unproven_recordings.len())?;
+        }
+        if self.running_recordings > 0 {
+            let running = self.running_recordings;
+            writeln!(f, "recordings still running, proven by the journal's key: {running}")?;
+        }
+        let aside = self.torn.iter().filter(|name| name.starts_with("unproven-")).count();
+        if aside > 0 {
+            writeln!(
+                f,
+                "set aside, because nothing proved them: {aside} pieces (journal/unproven-…)"
+            )?;
         }
         if self.key_from_ledger {
             writeln!(
@@ -198,12 +242,20 @@ impl fmt::Display for Report {
     }
 }
 
+/// Whether a gateway has the ledger in `dir` open. A gateway that starts at this very moment waits.
+#[must_use]
+pub fn is_open(dir: &Path) -> bool {
+    let Ok(lock) = plain::open(dir, Path::new("lock")) else { return false };
+    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// Verifies the ledger in `dir`.
 ///
 /// # Errors
 /// The first [`Finding`], in the order of the entries. A file that cannot be read is a finding too.
 pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
     let key = Key::find(dir, options)?;
+    let codes = Codes::find(dir, &key);
     let expected = match &options.expected_head {
         Some(note) => Some(key.open(note).map_err(|(problem, detail)| Finding {
             problem,
@@ -214,26 +266,33 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
         })?),
         None => None,
     };
-    // The order of reading makes a live journal verify: what a head speaks of was written before.
-    let listing = Listing::read(dir)?;
+    // The order of reading makes a live journal verify: a session is opened before it is recorded,
+    // and what a head speaks of was written before.
+    let tapes = Tapes::list(dir)?;
     let newest = read_newest(dir, &key)?;
-    let heads = HeadFile::open(dir, &key, expected)?;
-    let mut walk = Walk::new(dir, &listing, heads, options.live);
+    let heads = HeadFile::open(dir, &key, expected, options.live)?;
+    let listing = Listing::read(dir)?;
+    let mut walk = Walk::new(dir, &listing, heads, codes.as_ref(), options.live);
     walk.run()?;
     walk.heads.finish(newest, walk.size)?;
     listing.check_torn(dir, &walk.heads.torn)?;
-    let recordings = walk.facts.check_recordings(dir)?;
-    let unproven_recordings = walk.facts.unproven_recordings(dir, options.live)?;
+    walk.check_end()?;
+    let proven = if codes.is_some() { walk.size } else { walk.signed() };
+    let tapes = tapes.check(dir, &walk.facts, proven, codes.as_ref(), options.live)?;
+    let (head_size, unsigned_entries) = (walk.signed(), walk.size - walk.signed());
     let Walk { size, last, heads, facts, .. } = walk;
     Ok(Report {
         entries: size,
         sessions: facts.sessions.len() as u64,
         open_sessions: facts.sessions.values().filter(|s| !s.closed).count() as u64,
-        recordings,
-        unproven_recordings,
+        recordings: tapes.sealed,
+        running_recordings: tapes.running,
+        unproven_recordings: tapes.unproven,
         last_hash: Digest::from_bytes(last),
         heads: heads.read,
-        head_size: heads.last.as_ref().map_or(0, |h| h.size),
+        head_size,
+        unsigned_entries,
+        unsigned_proven: codes.is_some(),
         head_time: heads.last.and_then(|h| h.time),
         clock_went_back: heads.clock_went_back,
         unclosed_intents: facts.unclosed(),
@@ -275,7 +334,7 @@ impl Key {
         let file = "keys/journal.ed25519.pub";
         let (text, file) = match &options.public_key {
             Some(text) => (text.clone(), "(public key)"),
-            None => (fs::read_to_string(dir.join(file)).map_err(unreadable(file))?, file),
+            None => (plain::read(dir, Path::new(file), SMALL).map_err(unreadable(file))?, file),
         };
         let text = text.trim().to_owned();
         Self::parse(&text).ok_or_else(|| {
@@ -325,6 +384,59 @@ impl Key {
         }
         SignedHead::parse(text, &self.name).ok_or_else(|| bad("the note is not a head"))
     }
+}
+
+/// The keys of the codes in lines, from the journal's private key (`FORMAT.md`, Codes).
+struct Codes {
+    journal: hmac::Key,
+    recording: hmac::Key,
+}
+
+impl Codes {
+    /// Those of the private key beside the journal, where it can be read and belongs to `key`.
+    fn find(dir: &Path, key: &Key) -> Option<Self> {
+        let file = Path::new("keys/journal.ed25519");
+        let text = Zeroizing::new(plain::read(dir, file, SMALL).ok()?);
+        let blob = text.trim_end().strip_prefix("PRIVATE+KEY+")?.splitn(3, '+').nth(2)?;
+        let blob = Zeroizing::new(STANDARD.decode(blob).ok()?);
+        let (_, seed) = blob.split_first()?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
+        if pair.public_key().as_ref() != key.public {
+            return None;
+        }
+        let seed = hmac::Key::new(HMAC_SHA256, seed);
+        let derive = |name: &[u8]| hmac::Key::new(HMAC_SHA256, hmac::sign(&seed, name).as_ref());
+        let journal = derive(b"portcullis/journal-mac/1");
+        Some(Self { journal, recording: derive(b"portcullis/recording-mac/1") })
+    }
+
+    /// Whether the text of an entry ends in its code.
+    fn entry(&self, text: &str) -> bool {
+        coded(text).is_some_and(|(covered, code)| {
+            code_of(&self.journal, &[digest(&SHA256, covered.as_bytes()).as_ref()]) == code
+        })
+    }
+
+    /// The code of a recorded line, if it is the right one after the code `before`.
+    fn line<'a>(&self, before: &str, line: &'a str) -> Option<&'a str> {
+        let (covered, code) = coded(line)?;
+        let bytes: Vec<u8> = (0..before.len() / 2)
+            .map(|i| u8::from_str_radix(before.get(i * 2..i * 2 + 2).unwrap_or_default(), 16))
+            .collect::<Result<_, _>>()
+            .ok()?;
+        (code_of(&self.recording, &[&bytes, covered.as_bytes()]) == code).then_some(code)
+    }
+}
+
+/// What comes before a line's code, and the code.
+fn coded(text: &str) -> Option<(&str, &str)> {
+    let (covered, code) = text.strip_suffix("\"}")?.rsplit_once(",\"mac\":\"")?;
+    (code.len() == 32).then_some((covered, code))
+}
+
+fn code_of(key: &hmac::Key, parts: &[&[u8]]) -> String {
+    let tag = hmac::sign(key, &parts.concat());
+    to_hex(tag.as_ref().get(..16).unwrap_or_default())
 }
 
 /// What a head says.
@@ -377,19 +489,19 @@ struct Listing {
 impl Listing {
     fn read(dir: &Path) -> Result<Self, Finding> {
         let mut listing = Self { segments: BTreeMap::new(), torn: BTreeSet::new(), unknown: None };
-        for entry in fs::read_dir(dir.join("journal")).map_err(unreadable("journal"))? {
-            let entry = entry.map_err(unreadable("journal"))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let plain = entry.file_type().is_ok_and(|t| t.is_file());
+        for (name, plain) in names(dir, "journal")? {
+            if !plain {
+                return Err(not_plain(Path::new("journal").join(name)));
+            }
             let number = match name.split_once('.') {
                 Some((digits, "jsonl")) if digits.len() == 20 => digits.parse::<u64>().ok(),
                 _ => None,
             };
-            if let (Some(first), true) = (number, plain) {
+            if let Some(first) = number {
                 listing.segments.insert(first, name);
-            } else if plain && name.starts_with("torn-") {
+            } else if name.starts_with("torn-") || name.starts_with("unproven-") {
                 listing.torn.insert(name);
-            } else if !plain || !matches!(name.as_str(), "head" | "heads" | "head.new") {
+            } else if !matches!(name.as_str(), "head" | "heads" | "head.new") {
                 listing.unknown.get_or_insert(name);
             }
         }
@@ -410,7 +522,7 @@ impl Listing {
         }
         for (name, (bytes, hash)) in signed {
             let file = Path::new("journal").join(name);
-            let (length, found) = hash_of(&dir.join(&file)).map_err(unreadable(&file))?;
+            let (length, found) = hash_of(dir, &file).map_err(unreadable(&file))?;
             if length != *bytes || found != *hash {
                 let detail = "these cut bytes are not those that a signed head names";
                 return Err(finding(Problem::Edited, file, None, detail));
@@ -420,8 +532,26 @@ impl Listing {
     }
 }
 
-fn hash_of(path: &Path) -> io::Result<(u64, String)> {
-    let (mut file, mut hash) = (File::open(path)?, Context::new(&SHA256));
+/// The names in one of the ledger's directories, and whether each is a plain file.
+fn names(dir: &Path, below: &'static str) -> Result<Vec<(String, bool)>, Finding> {
+    plain::directory(dir, Path::new(below)).map_err(unreadable(below))?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir.join(below)).map_err(unreadable(below))? {
+        let entry = entry.map_err(unreadable(below))?;
+        let plain = entry.file_type().is_ok_and(|t| t.is_file());
+        names.push((entry.file_name().to_string_lossy().into_owned(), plain));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn not_plain(file: PathBuf) -> Finding {
+    let detail = "it is a link, a directory or a device instead of a file, and was not opened";
+    finding(Problem::UnknownFile, file, None, detail)
+}
+
+fn hash_of(dir: &Path, file: &Path) -> io::Result<(u64, String)> {
+    let (mut file, mut hash) = (plain::open(dir, file)?, Context::new(&SHA256));
     let (mut buffer, mut length) = (vec![0u8; 65_536], 0);
     loop {
         match file.read(&mut buffer)? {
@@ -440,7 +570,7 @@ fn to_hex(bytes: &[u8]) -> String {
 
 fn read_newest(dir: &Path, key: &Key) -> Result<SignedHead, Finding> {
     let file = "journal/head";
-    let note = fs::read_to_string(dir.join(file)).map_err(unreadable(file))?;
+    let note = plain::read(dir, Path::new(file), SMALL).map_err(unreadable(file))?;
     key.open(&note).map_err(|(problem, detail)| finding(problem, file, None, detail))
 }
 
@@ -471,6 +601,7 @@ struct HeadFile<'a> {
     previous: Option<String>,
     torn: BTreeMap<String, (u64, String)>,
     clock_went_back: u64,
+    live: bool,
     expected: Option<SignedHead>,
     expected_met: bool,
 }
@@ -478,8 +609,13 @@ struct HeadFile<'a> {
 const HEADS: &str = "journal/heads";
 
 impl<'a> HeadFile<'a> {
-    fn open(dir: &Path, key: &'a Key, expected: Option<SignedHead>) -> Result<Self, Finding> {
-        let file = File::open(dir.join(HEADS)).map_err(unreadable(HEADS))?;
+    fn open(
+        dir: &Path,
+        key: &'a Key,
+        expected: Option<SignedHead>,
+        live: bool,
+    ) -> Result<Self, Finding> {
+        let file = plain::open(dir, Path::new(HEADS)).map_err(unreadable(HEADS))?;
         // Only what is there now: the journal is read later, so it holds all that this speaks of.
         let length = file.metadata().map_err(unreadable(HEADS))?.len();
         let mut heads = Self {
@@ -492,6 +628,7 @@ impl<'a> HeadFile<'a> {
             previous: None,
             torn: BTreeMap::new(),
             clock_went_back: 0,
+            live,
             expected_met: expected.is_none(),
             expected,
         };
@@ -502,7 +639,11 @@ impl<'a> HeadFile<'a> {
     fn advance(&mut self) -> Result<(), Finding> {
         let line = self.read + 1;
         let whole = read_line(&mut self.reader, &mut self.buffer).map_err(unreadable(HEADS))?;
-        // An unfinished last head is the trace of a crash; it commits to nothing.
+        // An unfinished last head commits to nothing.
+        if whole == Some(false) && !self.live {
+            let detail = "the line is cut short";
+            return Err(finding(Problem::Unfinished, HEADS, Some(line), detail));
+        }
         if whole != Some(true) {
             return Ok(());
         }
@@ -613,10 +754,13 @@ struct Frame<'a> {
     prev: &'a str,
     #[serde(borrow)]
     entry: &'a RawValue,
+    #[serde(default)]
+    mac: Option<&'a str>,
 }
 
 /// A line with its own hash in order.
 struct Sound<'a> {
+    text: &'a str,
     frame: Frame<'a>,
     hash: [u8; 32],
 }
@@ -626,6 +770,7 @@ struct Walk<'a> {
     dir: &'a Path,
     listing: &'a Listing,
     heads: HeadFile<'a>,
+    codes: Option<&'a Codes>,
     live: bool,
     size: u64,
     last: [u8; 32],
@@ -635,9 +780,15 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(dir: &'a Path, listing: &'a Listing, heads: HeadFile<'a>, live: bool) -> Self {
+    fn new(
+        dir: &'a Path,
+        listing: &'a Listing,
+        heads: HeadFile<'a>,
+        codes: Option<&'a Codes>,
+        live: bool,
+    ) -> Self {
         let (size, last, before) = (0, [0; 32], (PathBuf::new(), 0));
-        Self { dir, listing, heads, live, size, last, before, facts: Facts::default() }
+        Self { dir, listing, heads, codes, live, size, last, before, facts: Facts::default() }
     }
 
     fn run(&mut self) -> Result<(), Finding> {
@@ -670,7 +821,7 @@ impl<'a> Walk<'a> {
     }
 
     fn segment(&mut self, file: &Path, newest: bool) -> Result<(), Finding> {
-        let open = File::open(self.dir.join(file)).map_err(unreadable(file))?;
+        let open = plain::open(self.dir, file).map_err(unreadable(file))?;
         let mut reader = BufReader::with_capacity(1 << 18, open);
         let (mut line, mut number) = (Vec::new(), 0);
         while let Some(whole) = read_line(&mut reader, &mut line).map_err(unreadable(file))? {
@@ -708,6 +859,7 @@ impl<'a> Walk<'a> {
         if sound.frame.prev != to_hex(&self.last) {
             return Err(self.broken_chain(file, number, &sound, rest));
         }
+        self.check_code(file, number, &sound)?;
         let facts = self.facts.take(self.size, sound.frame.entry.get());
         facts.map_err(|detail| {
             let finding = finding(Problem::Unreadable, file, Some(number), detail);
@@ -719,6 +871,42 @@ impl<'a> Walk<'a> {
         self.heads
             .pass(self.size, &sound.hash)
             .map_err(|(sequence, f)| Finding { sequence: sequence.or(f.sequence), ..f })
+    }
+
+    /// What no head covers must carry the journal's code, where the key to check it is there.
+    fn check_code(&self, file: &Path, number: u64, sound: &Sound<'_>) -> Result<(), Finding> {
+        let unsigned = self.heads.next.is_none();
+        if !unsigned || self.codes.is_none_or(|codes| codes.entry(sound.text)) {
+            return Ok(());
+        }
+        let what = if sound.frame.mac.is_some() { "another code than" } else { "not" };
+        let detail = format!("no signed head covers it, and it carries {what} the journal's own");
+        Err(self.about(self.size, finding(Problem::Forged, file, Some(number), detail)))
+    }
+
+    /// Entries that the newest head covers.
+    fn signed(&self) -> u64 {
+        self.heads.last.as_ref().map_or(0, |head| head.size)
+    }
+
+    /// A gateway that ends in good order signs everything it wrote.
+    fn check_end(&self) -> Result<(), Finding> {
+        let unsigned = self.size - self.signed();
+        if self.live || unsigned == 0 {
+            return Ok(());
+        }
+        let proof = match self.codes {
+            Some(_) => {
+                "the journal's own codes prove them: the gateway was stopped before it could sign \
+                 them, and will when it is started"
+            }
+            None => "unproven without the journal's key",
+        };
+        let detail = format!(
+            "{unsigned} entries after the newest signed head, and no gateway writes: {proof}"
+        );
+        let file = self.before.0.clone();
+        Err(self.about(self.signed(), finding(Problem::Unsigned, file, None, detail)))
     }
 
     /// An intact line with another number than the next: what has happened to the one expected?
@@ -777,7 +965,7 @@ impl<'a> Walk<'a> {
     fn seek(&self, sequence: u64) -> Option<(PathBuf, u64)> {
         for name in self.listing.segments.values() {
             let file = Path::new("journal").join(name);
-            let mut reader = BufReader::new(File::open(self.dir.join(&file)).ok()?);
+            let mut reader = BufReader::new(plain::open(self.dir, &file).ok()?);
             let (mut line, mut number) = (Vec::new(), 0);
             while let Ok(Some(_)) = read_line(&mut reader, &mut line) {
                 number += 1;
@@ -801,7 +989,7 @@ fn sound(line: &[u8]) -> Result<Sound<'_>, (Problem, String)> {
         return Err((Problem::Edited, detail));
     }
     let frame = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
-    Ok(Sound { frame, hash })
+    Ok(Sound { text, frame, hash })
 }
 
 /// What an entry says, as far as a verifier cares.
@@ -859,45 +1047,99 @@ impl Facts {
         intents.sort_by_key(|i| i.sequence);
         intents
     }
+}
 
-    /// Each closed session's recording is the file its closing entry names.
-    fn check_recordings(&self, dir: &Path) -> Result<u64, Finding> {
-        let mut closed: Vec<_> = self.sessions.iter().filter(|(_, s)| s.closed).collect();
+/// The recordings, listed before the journal was read.
+struct Tapes(Vec<(String, bool)>);
+
+/// What recordings were found to be.
+#[derive(Default)]
+struct Checked {
+    sealed: u64,
+    running: u64,
+    unproven: Vec<String>,
+}
+
+impl Tapes {
+    fn list(dir: &Path) -> Result<Self, Finding> {
+        names(dir, "recordings").map(Self)
+    }
+
+    /// Each closed session's recording is the file its closing entry names, and each file is a
+    /// recording of a session. What entries from `proven` on say proves nothing.
+    fn check(
+        &self,
+        dir: &Path,
+        facts: &Facts,
+        proven: u64,
+        codes: Option<&Codes>,
+        live: bool,
+    ) -> Result<Checked, Finding> {
+        let mut checked = Checked::default();
+        let mut closed: Vec<_> = facts.sessions.iter().filter(|(_, s)| s.closed).collect();
         closed.sort_by_key(|(_, s)| s.closed_by);
-        let mut compared = 0;
         for (session, facts) in closed {
             let Some(expected) = &facts.recording else { continue };
             let file = Path::new("recordings").join(format!("{session}.jsonl"));
             let about = |f: Finding| Finding { sequence: Some(facts.closed_by), ..f };
-            let (_, found) = hash_of(&dir.join(&file)).map_err(|e| about(unreadable(&file)(e)))?;
+            let (_, found) = hash_of(dir, &file).map_err(|e| about(unreadable(&file)(e)))?;
             if found != *expected {
                 let detail = format!("its SHA-256 is {found}, the journal says {expected}");
                 return Err(about(finding(Problem::Edited, file, None, detail)));
             }
-            compared += 1;
-        }
-        Ok(compared)
-    }
-
-    /// Files without a digest in the journal; those of no session at all are a finding.
-    fn unproven_recordings(&self, dir: &Path, live: bool) -> Result<Vec<String>, Finding> {
-        let place = Path::new("recordings");
-        let mut unproven = Vec::new();
-        for entry in fs::read_dir(dir.join(place)).map_err(unreadable(place))? {
-            let name = entry.map_err(unreadable(place))?.file_name().to_string_lossy().into_owned();
-            let session = name.strip_suffix(".jsonl");
-            match session.and_then(|s| self.sessions.get(s)) {
-                Some(facts) if facts.recording.is_some() => {}
-                Some(_) => unproven.push(name),
-                // A live session may have been opened after the journal was read.
-                None if live && session.is_some() => unproven.push(name),
-                None => {
-                    let detail = "the journal knows of no such session";
-                    return Err(finding(Problem::UnknownFile, place.join(name), None, detail));
-                }
+            if facts.closed_by < proven {
+                checked.sealed += 1;
+            } else {
+                checked.unproven.push(format!("{session}.jsonl"));
             }
         }
-        unproven.sort();
-        Ok(unproven)
+        for (name, plain) in &self.0 {
+            let file = Path::new("recordings").join(name);
+            if !plain {
+                return Err(not_plain(file));
+            }
+            let session = name.strip_suffix(".jsonl").unwrap_or_default();
+            let Some(facts) = facts.sessions.get(session) else {
+                let detail = "the journal knows of no such session";
+                return Err(finding(Problem::UnknownFile, file, None, detail));
+            };
+            match codes {
+                _ if facts.recording.is_some() => {}
+                Some(codes) if !facts.closed => {
+                    follow(dir, &file, session, codes, live)?;
+                    checked.running += 1;
+                }
+                _ => checked.unproven.push(name.clone()),
+            }
+        }
+        checked.unproven.sort();
+        Ok(checked)
     }
+}
+
+/// Follows the codes of a recording that has no digest yet.
+fn follow(
+    dir: &Path,
+    file: &Path,
+    session: &str,
+    codes: &Codes,
+    live: bool,
+) -> Result<(), Finding> {
+    let mut reader = BufReader::new(plain::open(dir, file).map_err(unreadable(file))?);
+    let mut code = code_of(&codes.recording, &[session.as_bytes()]);
+    let (mut line, mut number) = (Vec::new(), 0);
+    while let Some(whole) = read_line(&mut reader, &mut line).map_err(unreadable(file))? {
+        number += 1;
+        if !whole {
+            let cut = || finding(Problem::Unfinished, file, Some(number), "the line is cut short");
+            return if live { Ok(()) } else { Err(cut()) };
+        }
+        let next = std::str::from_utf8(&line).ok().and_then(|line| codes.line(&code, line));
+        let Some(next) = next else {
+            let detail = "it does not carry the journal's code: no gateway wrote it here";
+            return Err(finding(Problem::Forged, file, Some(number), detail));
+        };
+        code = next.to_owned();
+    }
+    Ok(())
 }

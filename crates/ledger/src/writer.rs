@@ -6,6 +6,7 @@
 //! writes what nobody waits for, and the recordings.
 
 use crate::chain::Chain;
+use crate::mac::Macs;
 use crate::queue::{Batch, Events, Reply, Waiting};
 use crate::storage::Storage;
 use crate::sync::{Shared, Watch};
@@ -95,6 +96,7 @@ impl Drop for Turn {
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
+    macs: Arc<Macs>,
     /// The end of the chain, with everything in `out`.
     chain: Chain,
     /// The number of the first entry in `out`.
@@ -112,12 +114,13 @@ impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
         storage: Arc<dyn Storage>,
+        macs: Arc<Macs>,
         chain: Chain,
         segment: (u64, u64),
     ) -> Self {
         let (out, written, durable) = (Vec::new(), Vec::new(), Vec::new());
         let (first, batch) = (chain.size, Batch::default());
-        Self { shared, storage, chain, first, segment, out, written, durable, batch }
+        Self { shared, storage, macs, chain, first, segment, out, written, durable, batch }
     }
 
     fn fail(&mut self, why: &str) {
@@ -131,7 +134,7 @@ impl Writer {
         let Batch { arena, entries } = batch;
         for Waiting { bytes, reply } in entries.drain(..) {
             let entry = arena.get(bytes).unwrap_or_default();
-            let sequence = self.chain.seal(entry, &mut self.out);
+            let sequence = self.chain.seal(&self.macs, entry, &mut self.out);
             match reply {
                 Some((Durability::Written, reply)) => self.written.push((reply, sequence)),
                 Some((Durability::Durable, reply)) => self.durable.push((reply, sequence)),

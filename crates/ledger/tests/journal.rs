@@ -248,7 +248,7 @@ async fn an_entry_over_the_limit_is_refused_and_harms_nothing() {
     let ledger = open(dir.path());
     let long = "x".repeat(16 * 1024 * 1024);
     let append = ledger.append(intent(0, 1, 1, &long), Durability::Durable).await;
-    assert_eq!(append, Err(JournalError::Full));
+    assert_eq!(append, Err(JournalError::TooLarge(16 * 1024 * 1024)));
     assert_eq!(durable(&ledger, intent(0, 1, 2, "SELECT 1")).await, 0);
 }
 

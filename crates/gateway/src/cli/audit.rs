@@ -3,8 +3,8 @@
 use crate::config::Config;
 use anyhow::Context as _;
 use clap::Subcommand;
-use portcullis_ledger::verify::{VerifyOptions, verify};
-use std::path::PathBuf;
+use portcullis_ledger::verify::{Finding, Report, VerifyOptions, is_open, verify};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check the record.
@@ -29,9 +29,9 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
     let options = VerifyOptions {
         public_key: key.as_ref().map(read).transpose()?.map(|text| text.trim().to_owned()),
         expected_head: head.as_ref().map(read).transpose()?,
-        live: true,
+        live: false,
     };
-    match verify(&config.data_dir, &options) {
+    match verified(&config.data_dir, options) {
         Ok(report) if json => say!("{}", serde_json::to_string_pretty(&report)?),
         Ok(report) => say!("{report}"),
         Err(finding) => {
@@ -44,4 +44,19 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Verifies as is right for a ledger that is being written, or for one that is not; again, where a
+/// gateway started or stopped meanwhile.
+fn verified(directory: &Path, mut options: VerifyOptions) -> Result<Report, Finding> {
+    options.live = is_open(directory);
+    for _ in 0..3 {
+        let result = verify(directory, &options);
+        let live = is_open(directory);
+        if live == options.live {
+            return result;
+        }
+        options.live = live;
+    }
+    verify(directory, &options)
 }
