@@ -14,6 +14,8 @@ const MISS_INTERVAL: Duration = Duration::from_secs(1);
 /// A session that began to read again what is soon too old and is not back after this is not
 /// waited for.
 const READING: Duration = Duration::from_secs(5);
+/// How many times older than elsewhere a catalog may be where it cannot be read.
+const PATIENCE: u32 = 20;
 /// Asked first inside a transaction: what the rest shows depends on it.
 const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
 
@@ -197,6 +199,26 @@ impl Inside {
             return Basis::TooOld;
         }
         Basis::ReadInside
+    }
+
+    /// The newest catalog there is for a request where none can be read: inside a pipeline, or a
+    /// transaction that sees the past. A long report must not end as soon as its snapshot is old,
+    /// so it may be some times as old as elsewhere ([`PATIENCE`]).
+    pub(crate) fn newest(&self, shared: &SharedCatalog) -> Option<Arc<Catalog>> {
+        let newest = self.newest_reading(shared);
+        let newest = newest.filter(|(_, read)| read.as_of.elapsed() < shared.max_age * PATIENCE);
+        newest.map(|(catalog, _)| catalog)
+    }
+
+    fn newest_reading(&self, shared: &SharedCatalog) -> Option<(Arc<Catalog>, Reading)> {
+        let all = shared.state().newest.clone().filter(|_| !self.redefined);
+        let own = self.read.as_ref().map(|own| (own.catalog.clone(), own.reading));
+        match (all, own) {
+            (Some((all, of_all)), Some((own, of_own))) => {
+                Some(if of_own.as_of > of_all.as_of { (own, of_own) } else { (all, of_all) })
+            }
+            (all, own) => own.or(all),
+        }
     }
 
     /// True where a name that was not found justifies reading the catalog in the transaction.

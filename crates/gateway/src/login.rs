@@ -18,6 +18,7 @@ use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_sql::catalog::Catalog;
+use portcullis_sql::shape::{is_general, shape};
 use portcullis_sql::statement::{Analysis, Unreadable};
 use portcullis_sql::{Limits as SqlLimits, analyse};
 use portcullis_targets::{DialRequest, Greeting};
@@ -491,6 +492,8 @@ pub(crate) struct SessionAnalyst {
 struct AnalystState {
     catalog: Option<Arc<Catalog>>,
     known: HashMap<Box<str>, Arc<Analysis>>,
+    /// Of queries, by what they are but for their numbers.
+    shapes: HashMap<Box<str>, Arc<Analysis>>,
 }
 
 impl SessionAnalyst {
@@ -510,7 +513,7 @@ impl SessionAnalyst {
         if state.catalog.as_ref().is_some_and(|c| Arc::ptr_eq(c, catalog)) {
             return false;
         }
-        *state = AnalystState { catalog: Some(catalog.clone()), known: HashMap::new() };
+        *state = AnalystState { catalog: Some(catalog.clone()), ..AnalystState::default() };
         self.epoch.fetch_add(1, Ordering::Relaxed);
         true
     }
@@ -519,7 +522,9 @@ impl SessionAnalyst {
 impl Analyst for SessionAnalyst {
     fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable> {
         let mut state = self.state();
-        if let Some(known) = state.known.get(text) {
+        let shape = shape(text);
+        let alike = shape.as_deref().and_then(|shape| state.shapes.get(shape));
+        if let Some(known) = alike.or_else(|| state.known.get(text)) {
             return Ok(known.clone());
         }
         let Some(catalog) = state.catalog.clone() else {
@@ -527,10 +532,14 @@ impl Analyst for SessionAnalyst {
         };
         let analysis = Arc::new(analyse(text, &catalog, &SqlLimits::default())?);
         if text.len() <= REMEMBERED_TEXT_BYTES {
-            if state.known.len() >= REMEMBERED_TEXTS {
+            if state.known.len() + state.shapes.len() >= REMEMBERED_TEXTS {
                 state.known.clear();
+                state.shapes.clear();
             }
-            state.known.insert(text.into(), analysis.clone());
+            match shape.filter(|_| is_general(&analysis)) {
+                Some(shape) => state.shapes.insert(shape.into(), analysis.clone()),
+                None => state.known.insert(text.into(), analysis.clone()),
+            };
         }
         Ok(analysis)
     }

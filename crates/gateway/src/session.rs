@@ -612,8 +612,9 @@ impl Session {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    /// Uses a catalog that is young enough to judge by, reading it where there is none. False where
-    /// none can be had: inside a transaction or pipeline not everything can be read.
+    /// Uses a catalog that is young enough to judge by, reading it where there is none. Inside a
+    /// pipeline, or a transaction that sees an old snapshot, the newest there is has to do: a long
+    /// dump must not end because its snapshot is old. False where that is far too old.
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
@@ -628,11 +629,13 @@ impl Session {
             self.read_inside().await?;
             basis = self.inside.basis(&self.catalog);
         }
-        match basis {
-            Basis::Catalog(catalog) => self.use_catalog(catalog),
-            Basis::ReadInside | Basis::TooOld => return Ok(false),
-        }
-        Ok(true)
+        let newest = match basis {
+            Basis::Catalog(catalog) => Some(catalog),
+            Basis::ReadInside | Basis::TooOld => self.inside.newest(&self.catalog),
+        };
+        let found = newest.is_some();
+        newest.into_iter().for_each(|catalog| self.use_catalog(catalog));
+        Ok(found)
     }
 
     /// Reads the catalog, however young the last one is. False where it cannot be read here.
@@ -645,7 +648,7 @@ impl Session {
             return Ok(true);
         }
         self.read_inside().await?;
-        self.refresh_catalog().await
+        Ok(matches!(self.inside.basis(&self.catalog), Basis::Catalog(_)))
     }
 
     /// Reads the target's catalog through this session's link, for all sessions.
@@ -759,7 +762,13 @@ fn redefines(operation: &Operation) -> bool {
     operation.effects.iter().any(|e| {
         !matches!(
             e.verb,
-            Verb::Read | Verb::Insert | Verb::Update | Verb::Delete | Verb::Control | Verb::Connect
+            Verb::Read
+                | Verb::Insert
+                | Verb::Update
+                | Verb::Delete
+                | Verb::Truncate
+                | Verb::Control
+                | Verb::Connect
         )
     })
 }
