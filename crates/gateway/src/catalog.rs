@@ -86,6 +86,14 @@ impl SharedCatalog {
         self.is_good(*reading, state.changes).then(|| catalog.clone())
     }
 
+    /// The catalog, where it is not too old, though a definition may have changed since: for callers
+    /// that can neither read it nor have changed anything.
+    fn young(&self) -> Option<Arc<Catalog>> {
+        let state = self.state();
+        let (catalog, reading) = state.newest.as_ref()?;
+        (reading.as_of.elapsed() < self.max_age).then(|| catalog.clone())
+    }
+
     /// True where a name that was not found justifies another reading.
     pub(crate) fn may_have_missed(&self) -> bool {
         let state = self.state();
@@ -182,21 +190,34 @@ impl Inside {
         }
     }
 
-    /// By what a request inside a transaction can be judged.
-    pub(crate) fn basis(&self, shared: &SharedCatalog) -> Basis {
+    /// By what a request inside a transaction or pipeline can be judged, given whether the catalog
+    /// can be read there.
+    pub(crate) fn basis(&self, shared: &SharedCatalog, may_read: bool) -> Basis {
         if !self.redefined
             && let Some(catalog) = shared.usable()
         {
             return Basis::Catalog(catalog);
         }
-        let Some(own) = &self.read else { return Basis::ReadInside };
-        if shared.is_good(own.reading, shared.reading().changes) {
+        if let Some(own) = &self.read
+            && shared.is_good(own.reading, shared.reading().changes)
+        {
             return Basis::Catalog(own.catalog.clone());
         }
-        if own.frozen && own.reading.as_of.elapsed() >= shared.max_age {
-            return Basis::TooOld;
+        // A snapshot of long ago shows nothing new, however often it is asked.
+        let past = |own: &Own| own.frozen && own.reading.as_of.elapsed() >= shared.max_age;
+        if may_read && !self.read.as_ref().is_some_and(past) {
+            return Basis::ReadInside;
         }
-        Basis::ReadInside
+        match shared.young() {
+            Some(catalog) if !self.redefined => Basis::Catalog(catalog),
+            _ => Basis::TooOld,
+        }
+    }
+
+    /// What was read inside the transaction last, where it shows what is committed now and not what
+    /// was when the transaction began.
+    pub(crate) fn seen(&self) -> Option<Arc<Catalog>> {
+        self.read.as_ref().filter(|own| !own.frozen).map(|own| own.catalog.clone())
     }
 
     /// True where a name that was not found justifies reading the catalog in the transaction.
@@ -310,18 +331,39 @@ mod tests {
         let newest = shared.store(catalog("shop"), shared.reading());
         let mut inside = Inside::default();
         inside.after(&shared, Some(b'T'), Instant::now(), false);
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest)));
+        assert!(
+            matches!(inside.basis(&shared, true), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest))
+        );
         // Its own change is seen by itself at once, by the others after it is committed.
         inside.after(&shared, Some(b'T'), Instant::now(), true);
-        assert!(matches!(inside.basis(&shared), Basis::ReadInside));
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside));
         inside.keep("shop", &rows("read committed"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
         assert!(shared.fresh().is_none(), "nothing was stored for others");
         let newest = shared.store(catalog("shop"), shared.reading());
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest)));
+        assert!(
+            matches!(inside.basis(&shared, true), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest))
+        );
         assert!(shared.fresh().is_some());
         inside.after(&shared, Some(b'I'), Instant::now(), false);
         assert!(shared.fresh().is_none(), "the change is committed");
+    }
+
+    #[test]
+    fn where_nothing_can_be_read_nothing_too_old_or_changed_by_the_session_is_used() {
+        let shared = shared();
+        let mut inside = Inside::default();
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld));
+        let newest = shared.store(catalog("shop"), shared.reading());
+        shared.changed();
+        let used = inside.basis(&shared, false);
+        assert!(matches!(used, Basis::Catalog(c) if Arc::ptr_eq(&c, &newest)), "others changed it");
+        aged(&shared, AGE);
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld));
+        shared.store(catalog("shop"), shared.reading());
+        inside.after(&shared, None, Instant::now(), true);
+        shared.store(catalog("shop"), shared.reading());
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld), "it changed it itself");
     }
 
     #[test]
@@ -330,16 +372,16 @@ mod tests {
         let mut inside = Inside::default();
         inside.after(&shared, Some(b'T'), earlier(AGE), false);
         inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::TooOld));
+        assert!(matches!(inside.basis(&shared, true), Basis::TooOld));
         assert!(!inside.may_have_missed());
         // Others have read it meanwhile: names mean what they mean now, snapshot or not.
         shared.store(catalog("shop"), shared.reading());
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
         inside.after(&shared, Some(b'I'), Instant::now(), false);
         inside.after(&shared, Some(b'T'), Instant::now(), true);
         inside.keep("shop", &rows("serializable"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)), "its snapshot is young");
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)), "its snapshot is young");
         inside.after(&shared, Some(b'T'), Instant::now(), true);
-        assert!(matches!(inside.basis(&shared), Basis::ReadInside), "it has changed more");
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside), "it has changed more");
     }
 }

@@ -6,7 +6,7 @@ use crate::judge::{SessionJudge, names_column};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
-use crate::session::{End, Session};
+use crate::session::{End, Expiry, Session};
 use bytes::BytesMut;
 use portcullis_core::gate::Gate;
 use portcullis_core::id::SessionId;
@@ -106,6 +106,9 @@ async fn client(incoming: Incoming, services: &Arc<Services>) {
                 end = Box::pin(opened.session.run()) => end,
                 () = &mut stop => End::Stopping,
             };
+            if matches!(end, End::Stopping) {
+                opened.session.say_goodbye(&end).await;
+            }
             opened.close(services, &end).await;
         }
         Err(NoSession::Nothing) => {}
@@ -423,7 +426,7 @@ async fn welcome(
         catalog: half.connection.catalog.clone(),
         inside: Inside::default(),
         cancelled,
-        expires: half.expires,
+        expiry: Expiry::new(half.expires),
         moments: half.moments,
         refused: HashMap::new(),
     };

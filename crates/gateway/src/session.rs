@@ -13,7 +13,7 @@ use portcullis_core::effect::{Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
-use portcullis_core::link::{Link, LinkError};
+use portcullis_core::link::{Link, LinkError, Progress};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
@@ -39,6 +39,7 @@ use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use std::collections::HashMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ const NOTICES: [u64; 3] = [0, 5, 15];
 const CANCELLED: &str = "57014";
 /// How often reading the catalog is tried where the caller's cancels hit it.
 const CATALOG_TRIES: usize = 3;
+/// How long a target may take for one of the gateway's own chores.
+const CHORE_PATIENCE: Duration = Duration::from_secs(60);
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -106,6 +109,36 @@ impl From<MaskFailure> for End {
     }
 }
 
+/// The end of a caller's token. Whatever a session waits for, it does not wait past it.
+pub(crate) struct Expiry {
+    at: Timestamp,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Expiry {
+    /// The token expires `at`. Must be called within a Tokio runtime.
+    pub(crate) fn new(at: Timestamp) -> Self {
+        Self { at, sleep: Box::pin(tokio::time::sleep(at.since(crate::moment::now()))) }
+    }
+
+    /// Resolves when the token expires. Cancel-safe.
+    async fn reached(&mut self) {
+        self.sleep.as_mut().await;
+    }
+
+    /// The outcome of `action`, unless the token expires before there is one.
+    async fn before<T, E>(&mut self, action: impl Future<Output = Result<T, E>>) -> Result<T, End>
+    where
+        End: From<E>,
+    {
+        tokio::select! {
+            biased;
+            outcome = action => Ok(outcome?),
+            () = self.reached() => Err(End::TokenExpired),
+        }
+    }
+}
+
 /// One session, logged in on both sides.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -125,7 +158,7 @@ pub(crate) struct Session {
     pub(crate) inside: Inside,
     /// Whether the client has cancelled the request under way.
     pub(crate) cancelled: CancelWatch,
-    pub(crate) expires: Timestamp,
+    pub(crate) expiry: Expiry,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
 }
@@ -142,7 +175,6 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             let mut current = true;
             let turn = loop {
@@ -162,22 +194,16 @@ impl Session {
                     },
                     raw = self.link.receive() => {
                         let masked = self.unasked.mask(raw?)?;
-                        self.client.write(&masked).await?;
-                        self.client.flush().await?;
+                        self.deliver(&masked).await?;
                     }
-                    () = &mut expiry => return Err(End::TokenExpired),
+                    () = self.expiry.reached() => return Err(End::TokenExpired),
                 }
             };
-            if self.expires <= crate::moment::now() {
+            if self.expiry.at <= crate::moment::now() {
                 return Err(End::TokenExpired);
             }
             self.take(turn, current).await?;
         }
-    }
-
-    /// Resolves when the caller's token expires.
-    fn expiry(&self) -> tokio::time::Sleep {
-        tokio::time::sleep(self.expires.since(crate::moment::now()))
     }
 
     /// Takes on what came from the client; `current` where its facts are those of now.
@@ -300,7 +326,7 @@ impl Session {
             drop(permit);
             return self.cancelled_unsent(request, shape, started).await;
         }
-        let mut flight = match self.link.send(permit).await {
+        let mut flight = match self.link.send(permit) {
             Ok(flight) => flight,
             Err(error) => {
                 self.outcome(request, None, Status::Broken, started)?;
@@ -321,52 +347,54 @@ impl Session {
         answered
     }
 
-    /// Passes the answer on, masked, until it is whole; feeds copied-in rows meanwhile.
+    /// Sends the request and passes the answer on, masked, until it is whole; feeds copied-in rows
+    /// meanwhile. A target may answer before it has read everything: the rest is still sent.
     async fn answer(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
-        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
-            if copying {
-                self.feed(flight).await?;
+            if copying && self.link.is_sent() {
+                self.feed(flight)?;
             }
+            // Copied rows are fed on at once, so what stays is one message, however long.
+            let takes_more = self.inbox.len() < INBOX_LIMIT || copying && self.link.is_sent();
+            let tell_sent = copying || flight.masker().finished();
+            let progress = async {
+                if tell_sent {
+                    return self.link.progress().await;
+                }
+                self.link.receive().await.map(Progress::Answer)
+            };
             tokio::select! {
-                raw = self.link.receive() => {
-                    let masked = flight.mask(raw?)?;
-                    self.client.write(&masked).await?;
-                    self.client.flush().await?;
-                    let masker = flight.masker_mut();
-                    self.conversation.settle(masker.take_confirmations());
-                    if masker.finished() {
-                        return Ok(());
-                    }
-                }
-                // Copied rows are fed on at once, so what stays is one message, however long.
-                read = self.client.read(&mut self.inbox),
-                    if copying || self.inbox.len() < INBOX_LIMIT =>
-                {
-                    if read? == 0 {
-                        return Err(End::ClientLeft);
-                    }
-                }
-                () = &mut expiry => return Err(End::TokenExpired),
+                progress = progress => if let Progress::Answer(raw) = progress? {
+                    let masked = flight.mask(raw)?;
+                    self.deliver(&masked).await?;
+                    self.conversation.settle(flight.masker_mut().take_confirmations());
+                },
+                read = self.client.read(&mut self.inbox), if takes_more => if read? == 0 {
+                    return Err(End::ClientLeft);
+                },
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+            }
+            if flight.masker().finished() && self.link.is_sent() {
+                return Ok(());
             }
         }
     }
 
-    async fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
-        while flight.masker().copying_in() {
-            match self.conversation.next(&mut self.inbox)? {
-                Some(Turn::Feed(feed)) => {
-                    self.link.feed(flight, &feed).await?;
-                    flight.masker_mut().feed_sent(feed.kind());
-                }
-                Some(Turn::Terminate) => return Err(End::Terminated),
-                // In copy-in mode the conversation yields nothing else.
-                Some(_) | None => return Ok(()),
+    /// Takes what has come of copied-in rows on to the link.
+    fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
+        match self.conversation.next(&mut self.inbox)? {
+            Some(Turn::Feed(feed)) => {
+                let kind = feed.kind();
+                self.link.feed(flight, feed)?;
+                flight.masker_mut().feed_sent(kind);
+                Ok(())
             }
+            Some(Turn::Terminate) => Err(End::Terminated),
+            // In copy-in mode the conversation yields nothing else.
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     fn outcome(
@@ -406,7 +434,6 @@ impl Session {
     /// Keeps a held client informed until people decide, or it goes away, or takes it back.
     async fn hold(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {
         let started = Instant::now();
-        let mut expiry = std::pin::pin!(self.expiry());
         let mut told = 0;
         loop {
             let due = Duration::from_secs(
@@ -415,7 +442,7 @@ impl Session {
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
-                () = &mut expiry => Waited::Expired,
+                () = self.expiry.reached() => Waited::Expired,
                 () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
                 read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
@@ -542,7 +569,8 @@ impl Session {
     ) -> Result<(), End> {
         let status = self.fail_transaction().await?;
         if let Some(digest) = digest {
-            tokio::time::sleep(self.patience(digest)).await;
+            let patience = tokio::time::sleep(self.patience(digest));
+            self.expiry.before(async { Ok::<_, End>(patience.await) }).await?;
         }
         self.answer_error(&server::refusal(refusal), shape, status).await
     }
@@ -582,7 +610,7 @@ impl Session {
         if !self.conversation.pipeline_open() && status != b'T' {
             return Ok(status);
         }
-        let (status, unasked) = match self.link.run(Chore::fail_transaction()).await? {
+        let (status, unasked) = match self.chore(Chore::fail_transaction()).await? {
             ChoreOutcome::Settled { status, unasked }
             | ChoreOutcome::Failed { status, unasked, .. } => (status, unasked),
             ChoreOutcome::Catalog { unasked, .. } => (status, unasked),
@@ -596,16 +624,49 @@ impl Session {
     async fn pass_on(&mut self, unasked: Option<Raw<Frames>>) -> Result<(), End> {
         if let Some(raw) = unasked {
             let masked = self.unasked.mask(raw)?;
-            self.client.write(&masked).await?;
+            self.expiry.before(self.client.write(&masked)).await?;
         }
         Ok(())
+    }
+
+    /// Runs a chore, for as long as there is a client to do it for, and no longer than a target
+    /// that works may take.
+    async fn chore(&mut self, chore: Chore) -> Result<ChoreOutcome, End> {
+        let mut patience = std::pin::pin!(tokio::time::sleep(CHORE_PATIENCE));
+        let mut run = std::pin::pin!(self.link.run(chore));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut run => return Ok(outcome?),
+                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                    if read? == 0 {
+                        return Err(End::ClientLeft);
+                    }
+                }
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+                () = &mut patience => {
+                    let silent = io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
+                    return Err(End::Target(silent.into()));
+                }
+            }
+        }
+    }
+
+    /// Sends masked messages to the client.
+    async fn deliver<T: AsRef<[u8]>>(&mut self, message: &Masked<T>) -> Result<(), End> {
+        let (client, expiry) = (&mut self.client, &mut self.expiry);
+        expiry
+            .before(async {
+                client.write(message).await?;
+                client.flush().await
+            })
+            .await
     }
 
     async fn author(&mut self, write: impl FnOnce(&mut BytesMut)) -> Result<(), End> {
         let mut out = BytesMut::new();
         write(&mut out);
-        self.client.write(&Masked::authored_assertion(out)).await?;
-        Ok(self.client.flush().await?)
+        self.deliver(&Masked::authored_assertion(out)).await
     }
 
     fn may_read_catalog(&self) -> bool {
@@ -623,10 +684,10 @@ impl Session {
             }
             return Ok(true);
         }
-        let mut basis = self.inside.basis(&self.catalog);
+        let mut basis = self.inside.basis(&self.catalog, may_read);
         if may_read && matches!(basis, Basis::ReadInside) {
             self.read_inside().await?;
-            basis = self.inside.basis(&self.catalog);
+            basis = self.inside.basis(&self.catalog, false);
         }
         match basis {
             Basis::Catalog(catalog) => self.use_catalog(catalog),
@@ -645,7 +706,10 @@ impl Session {
             return Ok(true);
         }
         self.read_inside().await?;
-        self.refresh_catalog().await
+        let seen = self.inside.seen();
+        let known = seen.is_some();
+        seen.into_iter().for_each(|catalog| self.use_catalog(catalog));
+        Ok(known)
     }
 
     /// Reads the target's catalog through this session's link, for all sessions.
@@ -667,7 +731,7 @@ impl Session {
         let database = &self.gate.standing().connection.database;
         let kept = self.inside.keep(database, &rows, reading);
         kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
-        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog) {
+        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog, false) {
             self.use_catalog(catalog);
         }
         Ok(())
@@ -675,7 +739,7 @@ impl Session {
 
     async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
         for _ in 0..CATALOG_TRIES {
-            match self.link.run(Chore::read_catalog(queries)).await? {
+            match self.chore(Chore::read_catalog(queries)).await? {
                 ChoreOutcome::Catalog { rows, unasked } => {
                     self.pass_on(unasked).await?;
                     return Ok(rows.queries);
@@ -700,7 +764,7 @@ impl Session {
     }
 
     /// Tells a client that is still there why its session ends.
-    async fn say_goodbye(&mut self, end: &End) {
+    pub(crate) async fn say_goodbye(&mut self, end: &End) {
         let (code, message) = match end {
             End::Terminated | End::ClientLeft | End::Client(_) | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
@@ -715,12 +779,14 @@ impl Session {
                 "portcullis: your token has expired; log in again with a new one".to_owned(),
             ),
         };
+        let mut out = BytesMut::new();
+        server::error(&mut out, &WireError::new(code, message).fatal());
+        let farewell = async {
+            self.client.write(&Masked::authored_assertion(out)).await?;
+            self.client.flush().await
+        };
         // The client may be gone already; the session ends either way.
-        let _ = tokio::time::timeout(
-            Duration::from_secs(1),
-            self.author(|out| server::error(out, &WireError::new(code, message).fatal())),
-        )
-        .await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
     }
 }
 
