@@ -7,6 +7,7 @@
 use crate::catalog::{Basis, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
+use crate::room::Share;
 use crate::services::CancelWatch;
 use bytes::BytesMut;
 use portcullis_core::effect::{Operation, Verb};
@@ -49,6 +50,8 @@ const INBOX_LIMIT: usize = 256 * 1024;
 const NOTICES: [u64; 3] = [0, 5, 15];
 /// The SQLSTATE of a request that was cancelled (`query_canceled`).
 const CANCELLED: &str = "57014";
+/// What there is too much of where a request finds no room.
+const NO_ROOM: &str = "bytes of all clients together";
 /// How often reading the catalog is tried where the caller's cancels hit it.
 const CATALOG_TRIES: usize = 3;
 /// How long a target may take for one of the gateway's own chores.
@@ -89,6 +92,9 @@ pub(crate) enum End {
     /// The gateway could not make ready for the session.
     #[error("{0}")]
     Unprepared(String),
+    /// There is no room for copied rows.
+    #[error("the gateway keeps as many bytes of its clients as it may")]
+    NoRoom,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopping,
@@ -156,6 +162,8 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<SharedCatalog>,
     /// What this session alone knows of definitions, inside a transaction.
     pub(crate) inside: Inside,
+    /// What of the gateway's memory the client's bytes take.
+    pub(crate) share: Share,
     /// Whether the client has cancelled the request under way.
     pub(crate) cancelled: CancelWatch,
     pub(crate) expiry: Expiry,
@@ -188,6 +196,9 @@ impl Session {
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
+                if !self.has_room() && self.conversation.give_up(&self.inbox, self.no_room()) {
+                    continue;
+                }
                 tokio::select! {
                     read = self.client.read(&mut self.inbox) => if read? == 0 {
                         return Err(End::ClientLeft);
@@ -204,6 +215,20 @@ impl Session {
             }
             self.take(turn, current).await?;
         }
+    }
+
+    /// True where what is kept of the client's bytes fits beside that of all other sessions.
+    fn has_room(&mut self) -> bool {
+        self.share.set(self.conversation.kept_bytes() + self.inbox.len())
+    }
+
+    fn no_room(&self) -> Why {
+        Why::Limit { what: NO_ROOM, limit: self.share.most() }
+    }
+
+    /// True where bytes may be read that wait for a request to be over.
+    fn may_read_ahead(&mut self) -> bool {
+        self.inbox.len() < INBOX_LIMIT && self.has_room()
     }
 
     /// Takes on what came from the client; `current` where its facts are those of now.
@@ -357,7 +382,11 @@ impl Session {
                 self.feed(flight)?;
             }
             // Copied rows are fed on at once, so what stays is one message, however long.
-            let takes_more = self.inbox.len() < INBOX_LIMIT || copying && self.link.is_sent();
+            let awaits_rows = copying && self.link.is_sent();
+            if awaits_rows && !self.has_room() {
+                return Err(End::NoRoom);
+            }
+            let takes_more = awaits_rows || self.may_read_ahead();
             let tell_sent = copying || flight.masker().finished();
             let progress = async {
                 if tell_sent {
@@ -439,13 +468,14 @@ impl Session {
             let due = Duration::from_secs(
                 NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
             );
+            let takes_more = self.may_read_ahead();
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
                 () = self.expiry.reached() => Waited::Expired,
                 () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
-                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                read = self.client.read(&mut self.inbox), if takes_more => {
                     match read {
                         Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
                         Ok(_) => Waited::Nothing,
@@ -773,6 +803,7 @@ impl Session {
             End::Unrecorded(_) | End::Unrecordable(_) => {
                 ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
             }
+            End::NoRoom => ("53200", format!("portcullis: {end}; try later")),
             End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
             End::TokenExpired => (
                 "28000",
@@ -888,7 +919,10 @@ fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
         rule: rule.to_owned(),
         what: unformed.why.to_string(),
         why: String::new(),
-        retry: Retry::AfterChange,
+        retry: match unformed.why {
+            Why::Limit { what: NO_ROOM, .. } => Retry::Later,
+            _ => Retry::AfterChange,
+        },
         next: None,
         review: None,
     }
@@ -906,6 +940,11 @@ fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
         Why::Syntax { .. } => "42601",
         Why::UnknownStatement { .. } => "26000",
         Why::UnknownPortal { .. } => "34000",
+        // `program_limit_exceeded` and `out_of_memory`, as the server has them.
+        Why::TooLarge { .. } => return WireError { code: "54000", ..server::refusal(refusal) },
+        Why::Limit { what: NO_ROOM, .. } => {
+            return WireError { code: "53200", ..server::refusal(refusal) };
+        }
         _ => return server::refusal(refusal),
     };
     WireError::new(code, why.to_string())

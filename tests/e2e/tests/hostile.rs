@@ -54,7 +54,7 @@ fn hostile_clients_and_targets() {
         }
     });
     let mut setup = Setup::agent_safe();
-    setup.policy.push_str("[limits]\nlogin = \"2s\"\n");
+    setup.policy.push_str("[limits]\nlogin = \"2s\"\nunauthenticated_per_address = 512\n");
     setup.more = format!(
         "[connections.liar]\nenvironment = \"test\"\ngroups = [\"agents\"]\n\
          [connections.liar.target]\nhost = \"127.0.0.1\"\nport = {lies}\ndatabase = \"x\"\n\
@@ -156,6 +156,18 @@ fn big_messages(arena: &Arena, token: &str) {
     let long = format!("SELECT '{}'", "x".repeat(1 << 20));
     let seen = client.query(&long).unwrap();
     assert!(seen.iter().any(|m| m.tag == b'E' && m.shown().contains("limit")), "too long a text");
+    assert!(seen.iter().any(|m| m.shown().contains("C=54000")), "{:?}", seen[0].shown());
+    // As much as a message may have: refused by its header, not kept, and the session goes on.
+    let before = memory(arena);
+    let mut worst = 0;
+    client.send(&[&[b'Q'][..], &(60u32 << 20).to_be_bytes()].concat()).unwrap();
+    for _ in 0..60 {
+        client.send(&vec![b'x'; (1 << 20) - if worst == 0 { 4 } else { 0 }]).unwrap();
+        worst = worst.max(memory(arena));
+    }
+    let seen = client.until(b'Z').unwrap();
+    assert!(seen[0].shown().contains("C=54000") && seen.len() == 2, "{:?}", seen[0].shown());
+    assert!(worst < before + 16 * 1024, "{worst} KiB after {before}");
     for depth in [1000, 50_000] {
         let deep = format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
         client.query(&deep).unwrap();
@@ -485,4 +497,51 @@ fn a_target_that_answers_before_it_reads_holds_nobody() {
         assert_eq!(client.receive().unwrap(), None);
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// Many sessions together take no more memory than they may, and those who keep little are served
+/// all the while; one principal has so many sessions and no more.
+#[test]
+fn what_sessions_may_take_together_is_bounded() {
+    let mut setup = Setup::agent_safe();
+    setup.policy.push_str("[limits]\nbuffered_mib = 8\nsessions_per_principal = 6\n");
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token);
+    let before = memory(&arena);
+    let mut clients: Vec<RawClient> = (0..6).map(|_| log_in().unwrap()).collect();
+    let refused = log_in().map(drop).unwrap_err().to_string();
+    assert!(refused.contains("53400") && refused.contains("sessions-per-principal"), "{refused}");
+    let other = arena.token("deckard").unwrap();
+    assert!(RawClient::log_in(arena.postgres, "deckard", "shop", &other).is_ok());
+
+    // Five of them send 40 MB each without an end, the sixth asks something.
+    let value = vec![b'v'; 1 << 20];
+    let size = (value.len() as u32).to_be_bytes();
+    let bind = [b"\0\0\0\0\0\x01", &size[..], &value, b"\0\0"].concat();
+    let bind = message(b'B', &bind);
+    let mut small = clients.pop().unwrap();
+    for client in &mut clients {
+        client.send(&message(b'P', b"\0SELECT $1::text\0\0\0")).unwrap();
+        (0..40).for_each(|_| client.send(&bind).unwrap());
+    }
+    assert_eq!(small.query("SELECT 1").unwrap().last().unwrap().body, b"I");
+    let after = memory(&arena);
+    // The allocator keeps some of what was given back; without a bound it is half a gigabyte.
+    assert!(after < before + 112 * 1024, "{after} KiB after {before}");
+    for client in &mut clients {
+        client.send(&message(b'S', b"")).unwrap();
+        let seen = client.until(b'Z').unwrap();
+        assert!(seen[0].shown().contains("C=53200"), "{:.300}", seen[0].shown());
+        assert_eq!(client.query("SELECT 1").unwrap().last().unwrap().body, b"I");
+    }
+    // Room is given back: alone, it fits.
+    let one = [message(b'P', b"\0SELECT $1::text\0\0\0"), bind, message(b'E', b"\0\0\0\0\0")];
+    clients[0].send(&[one.concat(), message(b'S', b"")].concat()).unwrap();
+    let seen = clients[0].until(b'Z').unwrap();
+    assert!(seen.iter().any(|m| m.tag == b'D'), "{:.300}", seen[0].shown());
+
+    // Whoever leaves makes room for a session.
+    drop(small);
+    until("a session has ended", Duration::from_secs(5), || log_in().is_ok());
 }

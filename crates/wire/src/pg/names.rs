@@ -251,6 +251,12 @@ impl Names {
         }
     }
 
+    /// Bytes of texts and parameters kept behind names.
+    #[must_use]
+    pub const fn kept_bytes(&self) -> usize {
+        self.statements.weight + self.portals.weight
+    }
+
     /// The prepared statement of that name.
     ///
     /// # Errors
