@@ -371,7 +371,7 @@ struct Stubborn {
     takes: usize,
     room: usize,
     answers: usize,
-    taken: Arc<Mutex<Vec<u8>>>,
+    taken: Wire,
     broken: bool,
 }
 
@@ -385,7 +385,7 @@ impl Transport for Stubborn {
         }
         let count = self.room.min(bytes.len());
         self.room -= count;
-        self.taken.lock().unwrap().extend_from_slice(&bytes[..count]);
+        self.taken.0.lock().unwrap().extend_from_slice(&bytes[..count]);
         Poll::Ready(Ok(count))
     }
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -402,10 +402,7 @@ impl Transport for Stubborn {
     }
 }
 
-fn stubborn(
-    answers: usize,
-    broken: bool,
-) -> (Link<Toy, Stubborn>, Permit<Toy>, Arc<Mutex<Vec<u8>>>) {
+fn stubborn(answers: usize, broken: bool) -> (Link<Toy, Stubborn>, Permit<Toy>, Wire) {
     let (log, desk) = (Log::default(), Reviews::default());
     let standing = Arc::new(Standing {
         principal: principal(PrincipalKind::Agent),
@@ -431,8 +428,8 @@ fn stubborn(
     let long = Line { text: "r".repeat(1000), ..line(Verb::Read) };
     let passage = now(gate.pass::<Toy>(long, Circumstances::default(), moment()));
     let Passage::Permitted(permit) = passage else { panic!("not permitted") };
-    let taken = Arc::default();
-    let target = Stubborn { takes: 100, room: 0, answers, taken: Arc::clone(&taken), broken };
+    let taken = Wire::default();
+    let target = Stubborn { takes: 100, room: 0, answers, taken: taken.clone(), broken };
     (Link::new(admission, target), permit, taken)
 }
 
@@ -446,12 +443,12 @@ fn answers_are_read_while_a_request_is_written() {
             Progress::Sent => panic!("sent after {n} answers"),
             Progress::Answer(raw) => assert!(flight.mask(raw).is_ok()),
         }
-        assert!(taken.lock().unwrap().len() < n * 100 && !link.is_sent());
+        assert!(taken.0.lock().unwrap().len() < n * 100 && !link.is_sent());
     }
     while !sent {
         sent = matches!(now(link.progress()).unwrap(), Progress::Sent);
     }
-    assert_eq!(taken.lock().unwrap().len(), 1000);
+    assert_eq!(taken.0.lock().unwrap().len(), 1000);
     assert!(link.is_sent());
 }
 
@@ -462,7 +459,7 @@ fn what_a_target_said_before_it_hung_up_is_read() {
     assert!(flight.mask(now(link.receive()).unwrap()).is_ok());
     let error = now(link.receive()).map(drop).unwrap_err();
     assert!(matches!(error, LinkError::Io(_)), "{error}");
-    assert!(taken.lock().unwrap().is_empty() && link.is_sent());
+    assert!(taken.0.lock().unwrap().is_empty() && link.is_sent());
 }
 
 #[test]
@@ -472,5 +469,5 @@ fn a_chore_given_up_leaves_a_link_that_does_nothing() {
     assert!(dropped.is_pending());
     assert!(matches!(link.send(permit).map(drop), Err(LinkError::Abandoned)));
     assert!(matches!(now(link.receive()).map(drop), Err(LinkError::Abandoned)));
-    assert!(taken.lock().unwrap().is_empty());
+    assert!(taken.0.lock().unwrap().is_empty());
 }

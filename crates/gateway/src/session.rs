@@ -599,8 +599,11 @@ impl Session {
     ) -> Result<(), End> {
         let status = self.fail_transaction().await?;
         if let Some(digest) = digest {
-            let patience = tokio::time::sleep(self.patience(digest));
-            self.expiry.before(async { Ok::<_, End>(patience.await) }).await?;
+            let patience = self.patience(digest);
+            tokio::select! {
+                () = tokio::time::sleep(patience) => {}
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+            }
         }
         self.answer_error(&server::refusal(refusal), shape, status).await
     }
