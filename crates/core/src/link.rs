@@ -3,6 +3,9 @@
 //! *Architecture invariant:* a link is no `AsyncWrite`, lends out no transport, and has three ways
 //! to send: a [`Permit`], data that continues a permitted request, and a chore of the gateway's
 //! own closed set.
+//!
+//! It writes and reads at the same time: a target may answer before it has read everything, and
+//! stop reading until its answers are taken.
 
 use crate::gate::Admission;
 use crate::mask::MaskFailure;
@@ -10,18 +13,23 @@ use crate::masked::Raw;
 use crate::permit::{InFlight, Permit};
 use crate::protocol::{Chore as _, Protocol, Request as _};
 use bytes::BytesMut;
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
-use std::marker::PhantomData;
+use std::task::{Context, Poll, ready};
 
-/// A byte stream to a target, made by a dialer.
+/// A byte stream to a target, made by a dialer. Polled, so that a link can write and read at the
+/// same time.
 pub trait Transport: Send {
-    /// Writes all of `bytes` and flushes them.
-    fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+    /// Writes some of `bytes`, which are not empty: at least one of them.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Gets what was written on its way.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Reads what is there, at least one byte, appending to `buffer`; 0 at the end of the stream.
-    /// Cancel-safe: dropped before it is ready, it has read nothing.
-    fn read(&mut self, buffer: &mut BytesMut) -> impl Future<Output = io::Result<usize>> + Send;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut)
+    -> Poll<io::Result<usize>>;
 }
 
 /// What can go wrong between gateway and target.
@@ -39,13 +47,49 @@ pub enum LinkError {
     /// Data was offered that no request in flight takes.
     #[error("no request in flight takes this data")]
     Unasked,
+    /// A chore was given up before its end, so that nobody knows what an answer belongs to.
+    #[error("the link to the target was given up in the middle of a chore")]
+    Abandoned,
+}
+
+/// What a link has got done.
+#[derive(Debug)]
+pub enum Progress<A> {
+    /// Everything that was to be sent has been sent.
+    Sent,
+    /// The target has answered.
+    Answer(Raw<A>),
+}
+
+/// What waits to be written.
+enum Unsent<P: Protocol> {
+    Request(P::Request),
+    Feed(P::Feed),
+    Chore(Vec<u8>),
+}
+
+impl<P: Protocol> Unsent<P> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Request(request) => request.wire_bytes(),
+            Self::Feed(feed) => feed.as_ref(),
+            Self::Chore(bytes) => bytes,
+        }
+    }
 }
 
 /// The only owner of the socket to a target.
 pub struct Link<P: Protocol, T: Transport> {
     transport: T,
     buffer: BytesMut,
-    protocol: PhantomData<fn() -> P>,
+    unsent: VecDeque<Unsent<P>>,
+    /// Bytes of the first of them that are written.
+    written: usize,
+    flushed: bool,
+    /// Writing has failed; what the target said before that is still read.
+    failed: Option<io::Error>,
+    /// True within [`Link::run`].
+    busy: bool,
 }
 
 impl<P: Protocol, T: Transport> Link<P, T> {
@@ -53,46 +97,76 @@ impl<P: Protocol, T: Transport> Link<P, T> {
     /// used up.
     pub fn new(admission: Admission<P>, transport: T) -> Self {
         drop(admission);
-        Self { transport, buffer: BytesMut::with_capacity(16 * 1024), protocol: PhantomData }
+        Self {
+            transport,
+            buffer: BytesMut::with_capacity(16 * 1024),
+            unsent: VecDeque::new(),
+            written: 0,
+            flushed: true,
+            failed: None,
+            busy: false,
+        }
     }
 
-    /// Sends a permitted request, spending the permit.
+    /// Takes a permitted request, spending the permit. It is written while answers are awaited
+    /// ([`Link::receive`], [`Link::progress`]).
     ///
     /// # Errors
-    /// [`LinkError::Io`]; whether the target has seen the request is then unknown.
-    pub async fn send(&mut self, permit: Permit<P>) -> Result<InFlight<P>, LinkError> {
+    /// [`LinkError::Abandoned`].
+    pub fn send(&mut self, permit: Permit<P>) -> Result<InFlight<P>, LinkError> {
+        self.ready_for_more()?;
         let (request, flight) = permit.depart();
-        self.transport.write_all(request.wire_bytes()).await?;
+        self.unsent.push_back(Unsent::Request(request));
         Ok(flight)
     }
 
-    /// Sends data that continues a request in flight (rows copied in), if that request takes it.
+    /// Takes data that continues a request in flight (rows copied in), if that request takes it.
+    /// It is written as for [`Link::send`].
     ///
     /// # Errors
     /// [`LinkError::Unasked`] where it does not.
-    pub async fn feed(&mut self, flight: &InFlight<P>, feed: &P::Feed) -> Result<(), LinkError> {
-        if !P::takes_feed(&flight.masker, feed) {
+    pub fn feed(&mut self, flight: &InFlight<P>, feed: P::Feed) -> Result<(), LinkError> {
+        self.ready_for_more()?;
+        if !P::takes_feed(&flight.masker, &feed) {
             return Err(LinkError::Unasked);
         }
-        Ok(self.transport.write_all(feed.as_ref()).await?)
+        self.unsent.push_back(Unsent::Feed(feed));
+        Ok(())
     }
 
-    /// Reads the next answer. Cancel-safe.
+    /// True where nothing waits to be written.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.unsent.is_empty() && self.flushed
+    }
+
+    /// Writes what waits and reads the next answer. Cancel-safe.
     ///
     /// # Errors
     /// [`LinkError`] where the target is gone or breaks its protocol.
     pub async fn receive(&mut self) -> Result<Raw<P::Answer>, LinkError> {
-        loop {
-            if let Some(answer) = P::split(&mut self.buffer)? {
-                return Ok(Raw::new(answer));
-            }
-            if self.transport.read(&mut self.buffer).await? == 0 {
-                return Err(LinkError::Closed);
-            }
-        }
+        self.ready_for_more()?;
+        poll_fn(|cx| self.poll_answer(cx)).await
     }
 
-    /// Runs one of the gateway's own chores to its end. Only between requests.
+    /// As [`Link::receive`], but comes back as well once everything that waited is written.
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Link::receive`].
+    pub async fn progress(&mut self) -> Result<Progress<P::Answer>, LinkError> {
+        self.ready_for_more()?;
+        poll_fn(|cx| {
+            if !self.is_sent() && self.poll_send(cx).is_ready() {
+                return Poll::Ready(Ok(Progress::Sent));
+            }
+            self.poll_answer(cx).map_ok(Progress::Answer)
+        })
+        .await
+    }
+
+    /// Runs one of the gateway's own chores to its end. Only between requests. Dropped before it
+    /// is ready, it leaves a link that does nothing any more.
     ///
     /// # Errors
     /// [`LinkError`] as for [`Link::receive`].
@@ -100,12 +174,73 @@ impl<P: Protocol, T: Transport> Link<P, T> {
         &mut self,
         mut chore: P::Chore,
     ) -> Result<<P::Chore as crate::protocol::Chore>::Outcome, LinkError> {
-        self.transport.write_all(&chore.wire_bytes()).await?;
+        self.ready_for_more()?;
+        self.busy = true;
+        self.unsent.push_back(Unsent::Chore(chore.wire_bytes()));
         loop {
-            let answer = self.receive().await?.open();
+            let answer = poll_fn(|cx| self.poll_answer(cx)).await?.open();
             if let Some(outcome) = chore.absorb(answer)? {
+                self.busy = false;
                 return Ok(outcome);
             }
         }
+    }
+
+    fn ready_for_more(&self) -> Result<(), LinkError> {
+        if self.busy { Err(LinkError::Abandoned) } else { Ok(()) }
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Raw<P::Answer>, LinkError>> {
+        // Ready or not: what the target says is read meanwhile.
+        let _ = self.poll_send(cx);
+        loop {
+            if let Some(answer) = P::split(&mut self.buffer)? {
+                return Poll::Ready(Ok(Raw::new(answer)));
+            }
+            match ready!(self.transport.poll_read(cx, &mut self.buffer)) {
+                Ok(0) => {
+                    let error = self.failed.take().map_or(LinkError::Closed, LinkError::Io);
+                    return Poll::Ready(Err(error));
+                }
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(self.failed.take().unwrap_or(error).into())),
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the target takes it. Once that has failed nothing waits any
+    /// more, and reading tells why.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_sent() {
+            return Poll::Ready(());
+        }
+        if let Err(error) = ready!(self.poll_write_all(cx)) {
+            self.failed.get_or_insert(error);
+            self.unsent.clear();
+            self.flushed = true;
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(first) = self.unsent.front() {
+            match first.bytes().get(self.written..) {
+                None | Some([]) => {
+                    self.unsent.pop_front();
+                    self.written = 0;
+                }
+                Some(rest) => {
+                    let count = ready!(self.transport.poll_write(cx, rest))?;
+                    if count == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    self.written += count;
+                    self.flushed = false;
+                }
+            }
+        }
+        ready!(self.transport.poll_flush(cx))?;
+        self.flushed = true;
+        Poll::Ready(Ok(()))
     }
 }

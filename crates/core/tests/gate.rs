@@ -10,7 +10,8 @@ use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Ver
 use portcullis_core::gate::{Gate, GateSettings, Moment, Passage};
 use portcullis_core::id::{DecisionId, RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
-use portcullis_core::link::{Link, Transport};
+use portcullis_core::link::{Link, LinkError, Progress, Transport};
+use portcullis_core::permit::Permit;
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::ProtocolKind;
 use portcullis_core::refusal::{RefusalClass, Retry};
@@ -134,13 +135,16 @@ impl Desk for Reviews {
 struct Wire(Arc<Mutex<Vec<u8>>>);
 
 impl Transport for Wire {
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(())
+        Poll::Ready(Ok(bytes.len()))
     }
-    async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
         buffer.extend_from_slice(b"the secret");
-        Ok(10)
+        Poll::Ready(Ok(10))
     }
 }
 
@@ -213,9 +217,11 @@ fn a_read_is_recorded_then_sent_then_masked() {
     let passage = now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), moment()));
     let Passage::Permitted(permit) = passage else { panic!("not permitted") };
     assert!(wire.0.lock().unwrap().is_empty(), "nothing is sent before the permit is spent");
-    let mut flight = now(link.send(permit)).unwrap();
-    assert_eq!(*wire.0.lock().unwrap(), b"read;");
+    let mut flight = link.send(permit).unwrap();
+    assert!(!link.is_sent());
     let raw = now(link.receive()).unwrap();
+    assert_eq!(*wire.0.lock().unwrap(), b"read;");
+    assert!(link.is_sent());
     assert_eq!(format!("{raw:?}"), "Raw(…)");
     assert_eq!(flight.mask(raw).unwrap().get().as_ref(), b"the ******");
     let entries = log.entries.lock().unwrap();
@@ -400,4 +406,110 @@ fn an_agent_is_no_reviewer_whatever_its_groups() {
     assert!(Reviewer::new(principal(PrincipalKind::Agent)).is_err());
     assert!(Reviewer::new(principal(PrincipalKind::Workload)).is_err());
     assert!(Reviewer::new(principal(PrincipalKind::Person)).is_ok());
+}
+
+/// A target that reads `takes` bytes each time its answer was read, and no sooner.
+struct Stubborn {
+    takes: usize,
+    room: usize,
+    answers: usize,
+    taken: Wire,
+    broken: bool,
+}
+
+impl Transport for Stubborn {
+    fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if self.room == 0 {
+            return Poll::Pending;
+        }
+        let count = self.room.min(bytes.len());
+        self.room -= count;
+        self.taken.0.lock().unwrap().extend_from_slice(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if self.answers == 0 {
+            return if self.broken { Poll::Ready(Ok(0)) } else { Poll::Pending };
+        }
+        self.answers -= 1;
+        self.room += self.takes;
+        buffer.extend_from_slice(b"answer");
+        Poll::Ready(Ok(6))
+    }
+}
+
+fn stubborn(answers: usize, broken: bool) -> (Link<Toy, Stubborn>, Permit<Toy>, Wire) {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let standing = Arc::new(Standing {
+        principal: principal(PrincipalKind::Agent),
+        connection: ConnectionFacts {
+            name: "shop".into(),
+            environment: "test".into(),
+            protocol: ProtocolKind::Postgres,
+            database: "shop".into(),
+            role: "app".into(),
+        },
+    });
+    let parts = (Rules, &log, desk);
+    let (gate, admission) = now(Gate::admit::<Toy>(
+        SessionId::from_bits(1),
+        standing,
+        parts,
+        GateSettings::default(),
+        "peer".into(),
+        "psql".into(),
+        moment(),
+    ))
+    .unwrap();
+    let long = Line { text: "r".repeat(1000), ..line(Verb::Read) };
+    let passage = now(gate.pass::<Toy>(long, Circumstances::default(), moment()));
+    let Passage::Permitted(permit) = passage else { panic!("not permitted") };
+    let taken = Wire::default();
+    let target = Stubborn { takes: 100, room: 0, answers, taken: taken.clone(), broken };
+    (Link::new(admission, target), permit, taken)
+}
+
+#[test]
+fn answers_are_read_while_a_request_is_written() {
+    let (mut link, permit, taken) = stubborn(10, false);
+    let mut flight = link.send(permit).unwrap();
+    let mut sent = false;
+    for n in 1..=10 {
+        match now(link.progress()).unwrap() {
+            Progress::Sent => panic!("sent after {n} answers"),
+            Progress::Answer(raw) => assert!(flight.mask(raw).is_ok()),
+        }
+        assert!(taken.0.lock().unwrap().len() < n * 100 && !link.is_sent());
+    }
+    while !sent {
+        sent = matches!(now(link.progress()).unwrap(), Progress::Sent);
+    }
+    assert_eq!(taken.0.lock().unwrap().len(), 1000);
+    assert!(link.is_sent());
+}
+
+#[test]
+fn what_a_target_said_before_it_hung_up_is_read() {
+    let (mut link, permit, taken) = stubborn(1, true);
+    let mut flight = link.send(permit).unwrap();
+    assert!(flight.mask(now(link.receive()).unwrap()).is_ok());
+    let error = now(link.receive()).map(drop).unwrap_err();
+    assert!(matches!(error, LinkError::Io(_)), "{error}");
+    assert!(taken.0.lock().unwrap().is_empty() && link.is_sent());
+}
+
+#[test]
+fn a_chore_given_up_leaves_a_link_that_does_nothing() {
+    let (mut link, permit, taken) = stubborn(0, false);
+    let dropped = pin!(link.run(toy::Ping)).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(dropped.is_pending());
+    assert!(matches!(link.send(permit).map(drop), Err(LinkError::Abandoned)));
+    assert!(matches!(now(link.receive()).map(drop), Err(LinkError::Abandoned)));
+    assert!(taken.0.lock().unwrap().is_empty());
 }

@@ -5,9 +5,10 @@ use crate::negotiate::{AcceptError, Accepted, negotiate};
 use crate::tls::{ServerTls, TlsError, TlsSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +34,10 @@ pub struct ListenerSettings {
     /// Connections that may be logging in at once; further ones are closed.
     #[serde(default = "default_max_unauthenticated")]
     pub max_unauthenticated: u16,
+    /// Of those, connections of one address (of one /64 where it is IPv6), so that one peer cannot
+    /// shut the others out.
+    #[serde(default = "default_max_unauthenticated_per_address")]
+    pub max_unauthenticated_per_address: u16,
     /// Connections altogether; further ones are closed.
     #[serde(default = "default_max_connections")]
     pub max_connections: u32,
@@ -44,6 +49,10 @@ const fn default_login_timeout() -> u16 {
 
 const fn default_max_unauthenticated() -> u16 {
     512
+}
+
+const fn default_max_unauthenticated_per_address() -> u16 {
+    128
 }
 
 const fn default_max_connections() -> u32 {
@@ -59,6 +68,7 @@ impl ListenerSettings {
             tls: None,
             login_timeout_seconds: default_login_timeout(),
             max_unauthenticated: default_max_unauthenticated(),
+            max_unauthenticated_per_address: default_max_unauthenticated_per_address(),
             max_connections: default_max_connections(),
         }
     }
@@ -91,13 +101,68 @@ pub struct Listener {
     tls: Option<ServerTls>,
     login_timeout: Duration,
     unauthenticated: Arc<Semaphore>,
+    doors: Arc<Doors>,
     all: Arc<Semaphore>,
+}
+
+/// How many of each address are logging in.
+#[derive(Debug)]
+struct Doors {
+    most: u16,
+    waiting: Mutex<HashMap<IpAddr, u16>>,
+}
+
+impl Doors {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u16>> {
+        // The map is whole after every operation on it.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>, peer: SocketAddr) -> Option<AtDoor> {
+        let address = neighbourhood(peer);
+        let mut waiting = self.waiting();
+        let count = waiting.entry(address).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(AtDoor { doors: Arc::clone(self), address })
+    }
+}
+
+/// The address that stands for all that one peer can have: of IPv6, a /64 is handed out whole.
+fn neighbourhood(peer: SocketAddr) -> IpAddr {
+    match peer.ip().to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// One that is logging in, until dropped.
+#[derive(Debug)]
+struct AtDoor {
+    doors: Arc<Doors>,
+    address: IpAddr,
+}
+
+impl Drop for AtDoor {
+    fn drop(&mut self) {
+        let mut waiting = self.doors.waiting();
+        if let Some(count) = waiting.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                waiting.remove(&self.address);
+            }
+        }
+    }
 }
 
 /// A connection's place among those that count. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    unauthenticated: Option<OwnedSemaphorePermit>,
+    unauthenticated: Option<(OwnedSemaphorePermit, AtDoor)>,
     _all: OwnedSemaphorePermit,
 }
 
@@ -146,10 +211,11 @@ impl Listener {
         if !(1..=600).contains(&settings.login_timeout_seconds) {
             return Err(ListenError::Limit("`login_timeout_seconds` must be 1 to 600"));
         }
-        if settings.max_unauthenticated == 0 || settings.max_connections == 0 {
-            return Err(ListenError::Limit(
-                "`max_unauthenticated` and `max_connections` must be 1 or more",
-            ));
+        if settings.max_unauthenticated == 0
+            || settings.max_unauthenticated_per_address == 0
+            || settings.max_connections == 0
+        {
+            return Err(ListenError::Limit("no limit on connections may be 0"));
         }
         let tls = match &settings.tls {
             Some(files) => Some(ServerTls::load(files)?),
@@ -165,6 +231,10 @@ impl Listener {
             tls,
             login_timeout: Duration::from_secs(u64::from(settings.login_timeout_seconds)),
             unauthenticated: Arc::new(Semaphore::new(usize::from(settings.max_unauthenticated))),
+            doors: Arc::new(Doors {
+                most: settings.max_unauthenticated_per_address,
+                waiting: Mutex::default(),
+            }),
             all: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
         })
     }
@@ -193,7 +263,7 @@ impl Listener {
                 Err(error) => return Err(error),
             };
             let deadline = Instant::now() + self.login_timeout;
-            match self.slot() {
+            match self.slot(peer) {
                 Ok(slot) => {
                     let _ = tcp.set_nodelay(true);
                     let tls = self.tls.clone();
@@ -207,13 +277,17 @@ impl Listener {
         }
     }
 
-    fn slot(&self) -> Result<Slot, &'static str> {
+    fn slot(&self, peer: SocketAddr) -> Result<Slot, &'static str> {
         let all = self.all.clone().try_acquire_owned();
         let all = all.map_err(|_| "the gateway has as many connections as it may; try later")?;
         let unauthenticated = self.unauthenticated.clone().try_acquire_owned();
         let unauthenticated = unauthenticated
             .map_err(|_| "too many connections are logging in at this moment; try later")?;
-        Ok(Slot { unauthenticated: Some(unauthenticated), _all: all })
+        let at_door = self.doors.enter(peer);
+        let at_door = at_door.ok_or(
+            "too many connections of your address are logging in at this moment; try later",
+        )?;
+        Ok(Slot { unauthenticated: Some((unauthenticated, at_door)), _all: all })
     }
 }
 
@@ -242,4 +316,22 @@ fn turn_away(tcp: &TcpStream, why: &str) {
     // What is left unread at closing time would turn the word into a reset.
     let _ = tcp.try_read(&mut [0; 1024]);
     let _ = tcp.try_write(&fatal::message(fatal::LIMIT, why));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_peer_is_one_peer_whatever_its_address_looks_like() {
+        let check = |one: &str, other: &str, same| {
+            let of = |peer: &str| neighbourhood(SocketAddr::new(peer.parse().unwrap(), 9));
+            assert_eq!(of(one) == of(other), same, "{one} {other}");
+        };
+        check("192.0.2.7", "192.0.2.8", false);
+        check("192.0.2.7", "::ffff:192.0.2.7", true);
+        check("::ffff:192.0.2.7", "::ffff:192.0.2.8", false);
+        check("2001:db8::1", "2001:db8::ffff:1", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
 }

@@ -14,7 +14,7 @@ use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
 };
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 /// The most a client may say before it is logged in, in bytes: a start-up packet, and a token that
@@ -26,6 +26,9 @@ const QUIET: usize = 4 * 1024;
 const BUSY: usize = 64 * 1024;
 /// Small messages are gathered up to here before they are written, in bytes.
 const GATHERED: usize = 16 * 1024;
+
+/// How long a client that is logged in may take nothing of what is written to it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) enum ClientIo {
     Plain(TcpStream),
@@ -55,7 +58,10 @@ pub struct ClientReader {
 pub struct ClientWriter {
     io: WriteHalf<ClientIo>,
     probation: Option<Instant>,
+    patience: Duration,
     gathered: BytesMut,
+    /// True where a message was written in part: nothing can be said after that.
+    torn: bool,
 }
 
 impl ClientStream {
@@ -67,7 +73,9 @@ impl ClientStream {
             writer: ClientWriter {
                 io: write,
                 probation: Some(deadline),
+                patience: PATIENCE,
                 gathered: BytesMut::new(),
+                torn: false,
             },
             slot,
         }
@@ -171,18 +179,19 @@ impl ClientReader {
 impl ClientWriter {
     /// Writes a message. Small ones are gathered: [`ClientWriter::flush`] sends them.
     ///
-    /// Not cancel-safe for messages over 16 KiB: a write that is dropped in the middle of one ends
-    /// the session.
+    /// A write of a message over 16 KiB that is dropped in the middle, or fails there, leaves a
+    /// writer that takes nothing any more.
     ///
     /// # Errors
-    /// The client is gone, or is not logged in and out of time.
+    /// The client is gone, takes nothing for a minute ([`io::ErrorKind::TimedOut`]), or is not
+    /// logged in and out of time.
     pub async fn write<T: AsRef<[u8]>>(&mut self, message: &Masked<T>) -> io::Result<()> {
         let bytes = message.get().as_ref();
         if self.gathered.len() + bytes.len() > GATHERED {
             self.send_gathered().await?;
         }
         if bytes.len() > GATHERED {
-            return in_time(self.probation, self.io.write_all(bytes)).await;
+            return self.send(bytes).await;
         }
         self.gathered.extend_from_slice(bytes);
         Ok(())
@@ -195,7 +204,7 @@ impl ClientWriter {
     /// As [`ClientWriter::write`].
     pub async fn flush(&mut self) -> io::Result<()> {
         self.send_gathered().await?;
-        in_time(self.probation, self.io.flush()).await
+        patiently(self.probation, self.patience, self.io.flush()).await
     }
 
     /// Sends everything that was written and says that nothing more will come.
@@ -204,17 +213,54 @@ impl ClientWriter {
     /// As [`ClientWriter::write`].
     pub async fn close(&mut self) -> io::Result<()> {
         self.flush().await?;
-        in_time(self.probation, self.io.shutdown()).await
+        patiently(self.probation, self.patience, self.io.shutdown()).await
+    }
+
+    async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.is_whole()?;
+        self.torn = true;
+        while !bytes.is_empty() {
+            let sent = patiently(self.probation, self.patience, self.io.write(bytes)).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        self.torn = false;
+        Ok(())
     }
 
     async fn send_gathered(&mut self) -> io::Result<()> {
+        self.is_whole()?;
         while !self.gathered.is_empty() {
-            let sent = in_time(self.probation, self.io.write_buf(&mut self.gathered)).await?;
-            if sent == 0 {
+            let writing = self.io.write_buf(&mut self.gathered);
+            if patiently(self.probation, self.patience, writing).await? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
         }
         Ok(())
+    }
+
+    fn is_whole(&self) -> io::Result<()> {
+        if self.torn {
+            return Err(io::Error::other("a message to the client was cut off"));
+        }
+        Ok(())
+    }
+}
+
+/// One step of writing: within what is left of the time for log-in, or a client's patience.
+async fn patiently<T>(
+    probation: Option<Instant>,
+    patience: Duration,
+    action: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    if probation.is_some() {
+        return in_time(probation, action).await;
+    }
+    match timeout(patience, action).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")),
     }
 }
 
@@ -264,5 +310,29 @@ impl AsyncWrite for ClientIo {
             Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
             Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener::{Listener, ListenerSettings};
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up_and_told_nothing_more() {
+        let settings = ListenerSettings::at("127.0.0.1:0".parse().unwrap());
+        let listener = Listener::bind(&settings, None).unwrap();
+        let mut client = TcpStream::connect(listener.address()).await.unwrap();
+        let incoming = listener.accept().await.unwrap();
+        client.write_all(b"\0\0\0\x10\0\x03\0\0user\0a\0\0").await.unwrap();
+        let mut stream = incoming.negotiate().await.unwrap().stream;
+        stream.logged_in();
+        stream.writer.patience = Duration::from_millis(200);
+        let long = Masked::authored_assertion(vec![b'x'; 64 << 20]);
+        let error = stream.write(&long).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        stream.write(&Masked::authored_assertion("one word more")).await.unwrap();
+        assert!(stream.flush().await.is_err(), "in the middle of another message");
+        drop(client);
     }
 }

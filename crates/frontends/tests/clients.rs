@@ -92,6 +92,7 @@ async fn silent_clients_are_closed_in_time() {
     let house = open(|settings| {
         settings.login_timeout_seconds = 1;
         settings.max_unauthenticated = u16::MAX;
+        settings.max_unauthenticated_per_address = u16::MAX;
     });
     let (address, before, started) = (house.address(), resident(), Instant::now());
     tokio::spawn(async move {
@@ -149,6 +150,44 @@ async fn those_there_is_no_room_for_are_told_at_once() {
     assert!(rest_of(&mut fourth).await.starts_with(b"E"));
     drop(accepted);
     assert!(next().await.1.is_ok(), "a place is given back");
+}
+
+#[tokio::test]
+async fn one_peer_does_not_shut_the_others_out() {
+    let house = open(|settings| {
+        settings.max_unauthenticated = 8;
+        settings.max_unauthenticated_per_address = 2;
+    });
+    let next = async |from: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let client = socket.connect(house.address()).await.unwrap();
+        (client, timeout(Duration::from_millis(300), house.listener.accept()).await)
+    };
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        kept.push(next("127.0.0.1").await);
+    }
+    assert!(kept.iter().all(|(_, incoming)| incoming.is_ok()));
+    for _ in 0..10 {
+        let (mut client, none) = next("127.0.0.1").await;
+        assert!(none.is_err());
+        let told = rest_of(&mut client).await;
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("C53400\0") && told.contains("of your address"), "{told}");
+    }
+    let (mut other, incoming) = next("127.0.0.2").await;
+    other.write_all(STARTUP).await.unwrap();
+    assert!(incoming.unwrap().unwrap().negotiate().await.is_ok());
+    // Whoever logs in or leaves makes room.
+    let (mut client, incoming) = kept.pop().unwrap();
+    client.write_all(STARTUP).await.unwrap();
+    let mut accepted = incoming.unwrap().unwrap().negotiate().await.unwrap();
+    accepted.stream.logged_in();
+    kept.push(next("127.0.0.1").await);
+    assert!(kept[1].1.is_ok(), "one has logged in");
+    kept.clear();
+    assert!(next("127.0.0.1").await.1.is_ok(), "two have left");
 }
 
 #[tokio::test]

@@ -14,8 +14,11 @@ const MISS_INTERVAL: Duration = Duration::from_secs(1);
 /// A session that began to read again what is soon too old and is not back after this is not
 /// waited for.
 const READING: Duration = Duration::from_secs(5);
-/// How many times older than elsewhere a catalog may be where it cannot be read.
+/// How many times older than outside a catalog may be inside a transaction.
 const PATIENCE: u32 = 20;
+/// How many times where it cannot be read at all: a long report must not end because its snapshot
+/// is old.
+const REPORT: u32 = 240;
 /// Asked first inside a transaction: what the rest shows depends on it.
 const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
 
@@ -79,13 +82,6 @@ impl SharedCatalog {
         }
         state.renewing = Some(Instant::now());
         None
-    }
-
-    /// The catalog, where requests can be judged by it; for callers that cannot read it.
-    pub(crate) fn usable(&self) -> Option<Arc<Catalog>> {
-        let state = self.state();
-        let (catalog, reading) = state.newest.as_ref()?;
-        self.is_good(*reading, state.changes).then(|| catalog.clone())
     }
 
     /// True where a name that was not found justifies another reading.
@@ -180,43 +176,47 @@ impl Inside {
         self.since.get_or_insert(started);
         if redefines {
             self.redefined = true;
-            self.read = self.read.take().filter(|own| own.frozen);
+            self.read = None;
         }
     }
 
-    /// By what a request inside a transaction can be judged.
-    pub(crate) fn basis(&self, shared: &SharedCatalog) -> Basis {
-        if !self.redefined
-            && let Some(catalog) = shared.usable()
-        {
-            return Basis::Catalog(catalog);
+    /// By what a request inside a transaction or pipeline can be judged, given whether the catalog
+    /// can be read there.
+    ///
+    /// Reading it there locks what is read until the transaction ends, and in one that sees the past
+    /// shows nothing new: so what is known is good for longer than elsewhere, unless it is known to
+    /// have changed.
+    pub(crate) fn basis(&self, shared: &SharedCatalog, may_read: bool) -> Basis {
+        let changes = shared.reading().changes;
+        if let Some((catalog, read)) = self.newest(shared) {
+            let age = read.as_of.elapsed();
+            if read.changes == changes && age < shared.max_age * PATIENCE {
+                return Basis::Catalog(catalog);
+            }
+            let past = self.read.as_ref().is_some_and(|own| own.frozen);
+            if (past || !may_read) && age < shared.max_age * REPORT {
+                return Basis::Catalog(catalog);
+            }
+            if past || !may_read {
+                return Basis::TooOld;
+            }
         }
-        let Some(own) = &self.read else { return Basis::ReadInside };
-        if shared.is_good(own.reading, shared.reading().changes) {
-            return Basis::Catalog(own.catalog.clone());
-        }
-        if own.frozen && own.reading.as_of.elapsed() >= shared.max_age {
-            return Basis::TooOld;
-        }
-        Basis::ReadInside
+        if may_read { Basis::ReadInside } else { Basis::TooOld }
     }
 
-    /// The newest catalog there is for a request where none can be read: inside a pipeline, or a
-    /// transaction that sees the past. A long report must not end as soon as its snapshot is old,
-    /// so it may be some times as old as elsewhere ([`PATIENCE`]).
-    pub(crate) fn newest(&self, shared: &SharedCatalog) -> Option<Arc<Catalog>> {
-        let newest = self.newest_reading(shared);
-        let newest = newest.filter(|(_, read)| read.as_of.elapsed() < shared.max_age * PATIENCE);
-        newest.map(|(catalog, _)| catalog)
+    /// What was read inside the transaction last, where it shows what is committed now and not what
+    /// was when the transaction began.
+    pub(crate) fn seen(&self) -> Option<Arc<Catalog>> {
+        self.read.as_ref().filter(|own| !own.frozen).map(|own| own.catalog.clone())
     }
 
-    fn newest_reading(&self, shared: &SharedCatalog) -> Option<(Arc<Catalog>, Reading)> {
+    /// The newest catalog there is for this session: not that of all where it has changed some
+    /// definitions itself.
+    fn newest(&self, shared: &SharedCatalog) -> Option<(Arc<Catalog>, Reading)> {
         let all = shared.state().newest.clone().filter(|_| !self.redefined);
         let own = self.read.as_ref().map(|own| (own.catalog.clone(), own.reading));
         match (all, own) {
-            (Some((all, of_all)), Some((own, of_own))) => {
-                Some(if of_own.as_of > of_all.as_of { (own, of_own) } else { (all, of_all) })
-            }
+            (Some(all), Some(own)) => Some(if own.1.as_of > all.1.as_of { own } else { all }),
             (all, own) => own.or(all),
         }
     }
@@ -299,7 +299,7 @@ mod tests {
         assert!(shared.fresh().is_none(), "the first is asked to read it in time");
         assert!(shared.fresh().is_some(), "the others go on");
         aged(&shared, AGE);
-        assert!(shared.fresh().is_none() && shared.fresh().is_none() && shared.usable().is_none());
+        assert!(shared.fresh().is_none() && shared.fresh().is_none());
         shared.store(catalog("shop"), shared.reading());
         assert!(shared.fresh().is_some());
         let before = shared.reading();
@@ -332,36 +332,76 @@ mod tests {
         let newest = shared.store(catalog("shop"), shared.reading());
         let mut inside = Inside::default();
         inside.after(&shared, Some(b'T'), Instant::now(), false);
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest)));
+        assert!(
+            matches!(inside.basis(&shared, true), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest))
+        );
         // Its own change is seen by itself at once, by the others after it is committed.
         inside.after(&shared, Some(b'T'), Instant::now(), true);
-        assert!(matches!(inside.basis(&shared), Basis::ReadInside));
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside));
         inside.keep("shop", &rows("read committed"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
         assert!(shared.fresh().is_none(), "nothing was stored for others");
         let newest = shared.store(catalog("shop"), shared.reading());
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest)));
+        assert!(
+            matches!(inside.basis(&shared, true), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest))
+        );
         assert!(shared.fresh().is_some());
         inside.after(&shared, Some(b'I'), Instant::now(), false);
         assert!(shared.fresh().is_none(), "the change is committed");
     }
 
     #[test]
+    fn where_nothing_can_be_read_nothing_too_old_or_changed_by_the_session_is_used() {
+        let shared = shared();
+        let mut inside = Inside::default();
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld));
+        let newest = shared.store(catalog("shop"), shared.reading());
+        shared.changed();
+        let used = inside.basis(&shared, false);
+        assert!(matches!(used, Basis::Catalog(c) if Arc::ptr_eq(&c, &newest)), "others changed it");
+        aged(&shared, AGE * REPORT);
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld));
+        shared.store(catalog("shop"), shared.reading());
+        inside.after(&shared, None, Instant::now(), true);
+        shared.store(catalog("shop"), shared.reading());
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld), "it changed it itself");
+    }
+
+    #[test]
+    fn what_is_known_is_good_for_longer_inside_a_transaction() {
+        let shared = shared();
+        shared.store(catalog("shop"), shared.reading());
+        let mut inside = Inside::default();
+        inside.after(&shared, Some(b'T'), Instant::now(), false);
+        aged(&shared, AGE * (PATIENCE - 1));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
+        aged(&shared, AGE * PATIENCE);
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside));
+        aged(&shared, AGE);
+        shared.changed();
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside), "known to have changed");
+    }
+
+    #[test]
     fn an_old_snapshot_shows_nothing_new() {
         let shared = shared();
         let mut inside = Inside::default();
-        inside.after(&shared, Some(b'T'), earlier(AGE), false);
+        inside.after(&shared, Some(b'T'), earlier(AGE * PATIENCE), false);
         inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::TooOld));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)), "a report goes on");
+        inside = Inside::default();
+        inside.after(&shared, Some(b'T'), earlier(AGE * REPORT), false);
+        inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
+        assert!(matches!(inside.basis(&shared, true), Basis::TooOld));
         assert!(!inside.may_have_missed());
         // Others have read it meanwhile: names mean what they mean now, snapshot or not.
         shared.store(catalog("shop"), shared.reading());
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)));
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
         inside.after(&shared, Some(b'I'), Instant::now(), false);
         inside.after(&shared, Some(b'T'), Instant::now(), true);
         inside.keep("shop", &rows("serializable"), shared.reading()).unwrap();
-        assert!(matches!(inside.basis(&shared), Basis::Catalog(_)), "its snapshot is young");
+        assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)), "its snapshot is young");
         inside.after(&shared, Some(b'T'), Instant::now(), true);
-        assert!(matches!(inside.basis(&shared), Basis::ReadInside), "it has changed more");
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside), "it has changed more");
     }
 }

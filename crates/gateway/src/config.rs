@@ -174,13 +174,28 @@ pub(crate) struct Limits {
     pub(crate) connections: u32,
     /// Clients connected and not logged in yet.
     pub(crate) unauthenticated: u16,
+    /// Of those, clients of one address (of one /64 where it is IPv6), so that nobody can shut the
+    /// others out.
+    pub(crate) unauthenticated_per_address: u16,
+    /// Sessions of one principal at once.
+    pub(crate) sessions_per_principal: u32,
+    /// MiB of requests that all sessions together may make the gateway keep while they come in, are
+    /// held or run, and of statements prepared. Requests below 64 KiB are not counted.
+    pub(crate) buffered_mib: u32,
     /// How long a log-in may take.
     pub(crate) login: Span,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 4096, unauthenticated: 512, login: Span(Duration::from_secs(10)) }
+        Self {
+            connections: 4096,
+            unauthenticated: 512,
+            unauthenticated_per_address: 128,
+            sessions_per_principal: 200,
+            buffered_mib: 512,
+            login: Span(Duration::from_secs(10)),
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use crate::catalog::Inside;
 use crate::judge::{SessionJudge, names_column};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
+use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
-use crate::session::{End, Session};
+use crate::session::{End, Expiry, Session};
 use bytes::BytesMut;
 use portcullis_core::gate::Gate;
 use portcullis_core::id::SessionId;
@@ -107,6 +108,9 @@ async fn client(incoming: Incoming, services: &Arc<Services>) {
                 end = Box::pin(opened.session.run()) => end,
                 () = &mut stop => End::Stopping,
             };
+            if matches!(end, End::Stopping) {
+                opened.session.say_goodbye(&end).await;
+            }
             opened.close(services, &end).await;
         }
         Err(NoSession::Nothing) => {}
@@ -163,6 +167,8 @@ struct Opened {
     session: Session,
     who: String,
     cancel_key: (u32, Vec<u8>),
+    /// The session's place among those of its principal.
+    place: Option<Place>,
 }
 
 impl Opened {
@@ -171,6 +177,8 @@ impl Opened {
         let (process, key) = &self.cancel_key;
         services.cancels.leave(*process, key);
         let id = self.session.id;
+        // It is no session any more that could be counted.
+        drop(self.place);
         info!(session = %id, reason = %end, "session closed");
         let recording = match self.session.recorder.finish().await {
             Ok(digest) => digest,
@@ -205,6 +213,7 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSess
     let id = session_id();
     let principal = identify(&mut door, services, &mut moments, password.expose()).await?;
     drop(password);
+    let place = find_place(&mut door, services, &startup, &principal, &mut moments).await?;
     let (connection, standing) =
         find_connection(&mut door, services, &startup, principal, &mut moments).await?;
     let opened = admit(&mut door, services, &connection, standing, &startup, id, moments).await;
@@ -212,7 +221,54 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSess
         Ok(opened) => opened,
         Err(error) => return Err(door.refuse(&error).await),
     };
-    Box::pin(welcome(door, services, session, &greeting, who, startup.spoken_minor())).await
+    let mut opened =
+        Box::pin(welcome(door, services, session, &greeting, who, startup.spoken_minor())).await?;
+    opened.place = Some(place);
+    Ok(opened)
+}
+
+/// A place among the sessions of this principal.
+async fn find_place(
+    door: &mut Door,
+    services: &Services,
+    startup: &Startup,
+    principal: &Principal,
+    moments: &mut Moments,
+) -> Result<Place, NoSession> {
+    if let Some(place) = services.places.take(&principal.issuer, &principal.subject) {
+        return Ok(place);
+    }
+    let refusal = Refusal {
+        decision: moments.next().decision,
+        class: RefusalClass::Limit,
+        rule: "sessions-per-principal".to_owned(),
+        what: "another session".to_owned(),
+        why: format!("you have {} open already", services.places.most()),
+        retry: Retry::Later,
+        next: Some("close some of your sessions first".to_owned()),
+        review: None,
+    };
+    Err(turn_away(door, services, startup.database(), &principal.subject, refusal).await)
+}
+
+/// Records that somebody known gets no session, and says so.
+async fn turn_away(
+    door: &mut Door,
+    services: &Services,
+    connection: &str,
+    subject: &str,
+    refusal: Refusal,
+) -> NoSession {
+    let event = Event::LoginRefused {
+        principal: Some(subject.to_owned()),
+        peer: door.peer.to_string(),
+        connection: connection.chars().take(128).collect(),
+        refusal: refusal.clone(),
+    };
+    let entry = Entry { at: now(), session: None, request: None, event };
+    // The refusal stands whether or not its record could be kept.
+    let _ = services.ledger.append(entry, Durability::Durable).await;
+    door.refuse(&server::refusal(&refusal)).await
 }
 
 async fn identify(
@@ -294,16 +350,7 @@ async fn find_connection(
         next: None,
         review: None,
     };
-    let event = Event::LoginRefused {
-        principal: Some(principal.subject),
-        peer: door.peer.to_string(),
-        connection: name.chars().take(128).collect(),
-        refusal: refusal.clone(),
-    };
-    let entry = Entry { at: now(), session: None, request: None, event };
-    // The refusal stands whether or not its record could be kept.
-    let _ = services.ledger.append(entry, Durability::Durable).await;
-    Err(door.refuse(&server::refusal(&refusal)).await)
+    Err(turn_away(door, services, name, &principal.subject, refusal).await)
 }
 
 fn role_for(connection: &ConnectionServices, principal: &Principal, user: &str) -> Option<String> {
@@ -423,13 +470,14 @@ async fn welcome(
         sample_rows: services.sample_rows,
         catalog: half.connection.catalog.clone(),
         inside: Inside::default(),
+        share: Share::new(services.budget.clone()),
         cancelled,
-        expires: half.expires,
+        expiry: Expiry::new(half.expires),
         moments: half.moments,
         refused: HashMap::new(),
     };
     let ready = prepare(&mut session, &half.connection).await;
-    let mut opened = Opened { session, who, cancel_key: (process, key) };
+    let mut opened = Opened { session, who, cancel_key: (process, key), place: None };
     door = Door { stream: opened.session.client, buffer: BytesMut::new(), peer: door.peer };
     if let Err(error) = ready {
         let refused = door.refuse(&error).await;

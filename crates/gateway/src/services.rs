@@ -7,6 +7,7 @@ use crate::judge::Unmasked;
 use crate::lanes::Lanes;
 use crate::login;
 use crate::moment::now;
+use crate::room::{Budget, Places};
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
@@ -48,6 +49,8 @@ pub(crate) struct Services {
     pub(crate) cancels: Cancels,
     pub(crate) gate: GateSettings,
     pub(crate) sample_rows: usize,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) places: Arc<Places>,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -357,6 +360,8 @@ async fn build(
             hold_in_transaction: config.review.hold_in_transaction,
         },
         sample_rows: config.recording.sample_rows,
+        budget: Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20)),
+        places: Arc::new(Places::new(config.limits.sessions_per_principal as usize)),
         stopping,
     })
 }
@@ -375,6 +380,7 @@ fn listen(config: &Config) -> anyhow::Result<Listener> {
         tls,
         login_timeout_seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
         max_unauthenticated: config.limits.unauthenticated,
+        max_unauthenticated_per_address: config.limits.unauthenticated_per_address,
         max_connections: config.limits.connections,
     };
     Listener::bind(&settings, generated).context("listen.postgres")

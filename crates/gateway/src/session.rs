@@ -7,13 +7,14 @@
 use crate::catalog::{Basis, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
+use crate::room::Share;
 use crate::services::CancelWatch;
 use bytes::BytesMut;
 use portcullis_core::effect::{Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
-use portcullis_core::link::{Link, LinkError};
+use portcullis_core::link::{Link, LinkError, Progress};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
@@ -39,6 +40,7 @@ use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use std::collections::HashMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,8 +50,12 @@ const INBOX_LIMIT: usize = 256 * 1024;
 const NOTICES: [u64; 3] = [0, 5, 15];
 /// The SQLSTATE of a request that was cancelled (`query_canceled`).
 const CANCELLED: &str = "57014";
+/// What there is too much of where a request finds no room.
+const NO_ROOM: &str = "bytes of all clients together";
 /// How often reading the catalog is tried where the caller's cancels hit it.
 const CATALOG_TRIES: usize = 3;
+/// How long a target may take for one of the gateway's own chores.
+const CHORE_PATIENCE: Duration = Duration::from_secs(60);
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -86,6 +92,9 @@ pub(crate) enum End {
     /// The gateway could not make ready for the session.
     #[error("{0}")]
     Unprepared(String),
+    /// There is no room for copied rows.
+    #[error("the gateway keeps as many bytes of its clients as it may")]
+    NoRoom,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopping,
@@ -106,6 +115,36 @@ impl From<MaskFailure> for End {
     }
 }
 
+/// The end of a caller's token. Whatever a session waits for, it does not wait past it.
+pub(crate) struct Expiry {
+    at: Timestamp,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Expiry {
+    /// The token expires `at`. Must be called within a Tokio runtime.
+    pub(crate) fn new(at: Timestamp) -> Self {
+        Self { at, sleep: Box::pin(tokio::time::sleep(at.since(crate::moment::now()))) }
+    }
+
+    /// Resolves when the token expires. Cancel-safe.
+    async fn reached(&mut self) {
+        self.sleep.as_mut().await;
+    }
+
+    /// The outcome of `action`, unless the token expires before there is one.
+    async fn before<T, E>(&mut self, action: impl Future<Output = Result<T, E>>) -> Result<T, End>
+    where
+        End: From<E>,
+    {
+        tokio::select! {
+            biased;
+            outcome = action => Ok(outcome?),
+            () = self.reached() => Err(End::TokenExpired),
+        }
+    }
+}
+
 /// One session, logged in on both sides.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -123,9 +162,11 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<SharedCatalog>,
     /// What this session alone knows of definitions, inside a transaction.
     pub(crate) inside: Inside,
+    /// What of the gateway's memory the client's bytes take.
+    pub(crate) share: Share,
     /// Whether the client has cancelled the request under way.
     pub(crate) cancelled: CancelWatch,
-    pub(crate) expires: Timestamp,
+    pub(crate) expiry: Expiry,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
 }
@@ -142,7 +183,6 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             let mut current = true;
             let turn = loop {
@@ -156,28 +196,39 @@ impl Session {
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
+                if !self.has_room() && self.conversation.give_up(&self.inbox, self.no_room()) {
+                    continue;
+                }
                 tokio::select! {
                     read = self.client.read(&mut self.inbox) => if read? == 0 {
                         return Err(End::ClientLeft);
                     },
                     raw = self.link.receive() => {
                         let masked = self.unasked.mask(raw?)?;
-                        self.client.write(&masked).await?;
-                        self.client.flush().await?;
+                        self.deliver(&masked).await?;
                     }
-                    () = &mut expiry => return Err(End::TokenExpired),
+                    () = self.expiry.reached() => return Err(End::TokenExpired),
                 }
             };
-            if self.expires <= crate::moment::now() {
+            if self.expiry.at <= crate::moment::now() {
                 return Err(End::TokenExpired);
             }
             self.take(turn, current).await?;
         }
     }
 
-    /// Resolves when the caller's token expires.
-    fn expiry(&self) -> tokio::time::Sleep {
-        tokio::time::sleep(self.expires.since(crate::moment::now()))
+    /// True where what is kept of the client's bytes fits beside that of all other sessions.
+    fn has_room(&mut self) -> bool {
+        self.share.set(self.conversation.kept_bytes() + self.inbox.len())
+    }
+
+    fn no_room(&self) -> Why {
+        Why::Limit { what: NO_ROOM, limit: self.share.most() }
+    }
+
+    /// True where bytes may be read that wait for a request to be over.
+    fn may_read_ahead(&mut self) -> bool {
+        self.inbox.len() < INBOX_LIMIT && self.has_room()
     }
 
     /// Takes on what came from the client; `current` where its facts are those of now.
@@ -300,7 +351,7 @@ impl Session {
             drop(permit);
             return self.cancelled_unsent(request, shape, started).await;
         }
-        let mut flight = match self.link.send(permit).await {
+        let mut flight = match self.link.send(permit) {
             Ok(flight) => flight,
             Err(error) => {
                 self.outcome(request, None, Status::Broken, started)?;
@@ -321,52 +372,58 @@ impl Session {
         answered
     }
 
-    /// Passes the answer on, masked, until it is whole; feeds copied-in rows meanwhile.
+    /// Sends the request and passes the answer on, masked, until it is whole; feeds copied-in rows
+    /// meanwhile. A target may answer before it has read everything: the rest is still sent.
     async fn answer(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
-        let mut expiry = std::pin::pin!(self.expiry());
         loop {
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
-            if copying {
-                self.feed(flight).await?;
+            if copying && self.link.is_sent() {
+                self.feed(flight)?;
             }
+            // Copied rows are fed on at once, so what stays is one message, however long.
+            let awaits_rows = copying && self.link.is_sent();
+            if awaits_rows && !self.has_room() {
+                return Err(End::NoRoom);
+            }
+            let takes_more = awaits_rows || self.may_read_ahead();
+            let tell_sent = copying || flight.masker().finished();
+            let progress = async {
+                if tell_sent {
+                    return self.link.progress().await;
+                }
+                self.link.receive().await.map(Progress::Answer)
+            };
             tokio::select! {
-                raw = self.link.receive() => {
-                    let masked = flight.mask(raw?)?;
-                    self.client.write(&masked).await?;
-                    self.client.flush().await?;
-                    let masker = flight.masker_mut();
-                    self.conversation.settle(masker.take_confirmations());
-                    if masker.finished() {
-                        return Ok(());
-                    }
-                }
-                // Copied rows are fed on at once, so what stays is one message, however long.
-                read = self.client.read(&mut self.inbox),
-                    if copying || self.inbox.len() < INBOX_LIMIT =>
-                {
-                    if read? == 0 {
-                        return Err(End::ClientLeft);
-                    }
-                }
-                () = &mut expiry => return Err(End::TokenExpired),
+                progress = progress => if let Progress::Answer(raw) = progress? {
+                    let masked = flight.mask(raw)?;
+                    self.deliver(&masked).await?;
+                    self.conversation.settle(flight.masker_mut().take_confirmations());
+                },
+                read = self.client.read(&mut self.inbox), if takes_more => if read? == 0 {
+                    return Err(End::ClientLeft);
+                },
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+            }
+            if flight.masker().finished() && self.link.is_sent() {
+                return Ok(());
             }
         }
     }
 
-    async fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
-        while flight.masker().copying_in() {
-            match self.conversation.next(&mut self.inbox)? {
-                Some(Turn::Feed(feed)) => {
-                    self.link.feed(flight, &feed).await?;
-                    flight.masker_mut().feed_sent(feed.kind());
-                }
-                Some(Turn::Terminate) => return Err(End::Terminated),
-                // In copy-in mode the conversation yields nothing else.
-                Some(_) | None => return Ok(()),
+    /// Takes what has come of copied-in rows on to the link.
+    fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
+        match self.conversation.next(&mut self.inbox)? {
+            Some(Turn::Feed(feed)) => {
+                let kind = feed.kind();
+                self.link.feed(flight, feed)?;
+                flight.masker_mut().feed_sent(kind);
+                Ok(())
             }
+            Some(Turn::Terminate) => Err(End::Terminated),
+            // In copy-in mode the conversation yields nothing else.
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     fn outcome(
@@ -406,19 +463,19 @@ impl Session {
     /// Keeps a held client informed until people decide, or it goes away, or takes it back.
     async fn hold(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {
         let started = Instant::now();
-        let mut expiry = std::pin::pin!(self.expiry());
         let mut told = 0;
         loop {
             let due = Duration::from_secs(
                 NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
             );
+            let takes_more = self.may_read_ahead();
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
-                () = &mut expiry => Waited::Expired,
+                () = self.expiry.reached() => Waited::Expired,
                 () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
-                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                read = self.client.read(&mut self.inbox), if takes_more => {
                     match read {
                         Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
                         Ok(_) => Waited::Nothing,
@@ -542,7 +599,11 @@ impl Session {
     ) -> Result<(), End> {
         let status = self.fail_transaction().await?;
         if let Some(digest) = digest {
-            tokio::time::sleep(self.patience(digest)).await;
+            let patience = self.patience(digest);
+            tokio::select! {
+                () = tokio::time::sleep(patience) => {}
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+            }
         }
         self.answer_error(&server::refusal(refusal), shape, status).await
     }
@@ -582,7 +643,7 @@ impl Session {
         if !self.conversation.pipeline_open() && status != b'T' {
             return Ok(status);
         }
-        let (status, unasked) = match self.link.run(Chore::fail_transaction()).await? {
+        let (status, unasked) = match self.chore(Chore::fail_transaction()).await? {
             ChoreOutcome::Settled { status, unasked }
             | ChoreOutcome::Failed { status, unasked, .. } => (status, unasked),
             ChoreOutcome::Catalog { unasked, .. } => (status, unasked),
@@ -596,25 +657,57 @@ impl Session {
     async fn pass_on(&mut self, unasked: Option<Raw<Frames>>) -> Result<(), End> {
         if let Some(raw) = unasked {
             let masked = self.unasked.mask(raw)?;
-            self.client.write(&masked).await?;
+            self.expiry.before(self.client.write(&masked)).await?;
         }
         Ok(())
+    }
+
+    /// Runs a chore, for as long as there is a client to do it for, and no longer than a target
+    /// that works may take.
+    async fn chore(&mut self, chore: Chore) -> Result<ChoreOutcome, End> {
+        let mut patience = std::pin::pin!(tokio::time::sleep(CHORE_PATIENCE));
+        let mut run = std::pin::pin!(self.link.run(chore));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut run => return Ok(outcome?),
+                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                    if read? == 0 {
+                        return Err(End::ClientLeft);
+                    }
+                }
+                () = self.expiry.reached() => return Err(End::TokenExpired),
+                () = &mut patience => {
+                    let silent = io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
+                    return Err(End::Target(silent.into()));
+                }
+            }
+        }
+    }
+
+    /// Sends masked messages to the client.
+    async fn deliver<T: AsRef<[u8]>>(&mut self, message: &Masked<T>) -> Result<(), End> {
+        let (client, expiry) = (&mut self.client, &mut self.expiry);
+        expiry
+            .before(async {
+                client.write(message).await?;
+                client.flush().await
+            })
+            .await
     }
 
     async fn author(&mut self, write: impl FnOnce(&mut BytesMut)) -> Result<(), End> {
         let mut out = BytesMut::new();
         write(&mut out);
-        self.client.write(&Masked::authored_assertion(out)).await?;
-        Ok(self.client.flush().await?)
+        self.deliver(&Masked::authored_assertion(out)).await
     }
 
     fn may_read_catalog(&self) -> bool {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    /// Uses a catalog that is young enough to judge by, reading it where there is none. Inside a
-    /// pipeline, or a transaction that sees an old snapshot, the newest there is has to do: a long
-    /// dump must not end because its snapshot is old. False where that is far too old.
+    /// Uses a catalog that is young enough to judge by, reading it where there is none. False where
+    /// none can be had.
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
@@ -624,17 +717,19 @@ impl Session {
             }
             return Ok(true);
         }
-        let mut basis = self.inside.basis(&self.catalog);
-        if may_read && matches!(basis, Basis::ReadInside) {
-            self.read_inside().await?;
-            basis = self.inside.basis(&self.catalog);
-        }
-        let newest = match basis {
+        let catalog = match self.inside.basis(&self.catalog, may_read) {
             Basis::Catalog(catalog) => Some(catalog),
-            Basis::ReadInside | Basis::TooOld => self.inside.newest(&self.catalog),
+            Basis::TooOld => None,
+            Basis::ReadInside => {
+                self.read_inside().await?;
+                match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
+                    (Some(seen), _) | (None, Basis::Catalog(seen)) => Some(seen),
+                    (None, Basis::ReadInside | Basis::TooOld) => None,
+                }
+            }
         };
-        let found = newest.is_some();
-        newest.into_iter().for_each(|catalog| self.use_catalog(catalog));
+        let found = catalog.is_some();
+        catalog.into_iter().for_each(|catalog| self.use_catalog(catalog));
         Ok(found)
     }
 
@@ -648,7 +743,10 @@ impl Session {
             return Ok(true);
         }
         self.read_inside().await?;
-        Ok(matches!(self.inside.basis(&self.catalog), Basis::Catalog(_)))
+        let seen = self.inside.seen();
+        let known = seen.is_some();
+        seen.into_iter().for_each(|catalog| self.use_catalog(catalog));
+        Ok(known)
     }
 
     /// Reads the target's catalog through this session's link, for all sessions.
@@ -670,7 +768,7 @@ impl Session {
         let database = &self.gate.standing().connection.database;
         let kept = self.inside.keep(database, &rows, reading);
         kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
-        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog) {
+        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog, false) {
             self.use_catalog(catalog);
         }
         Ok(())
@@ -678,7 +776,7 @@ impl Session {
 
     async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
         for _ in 0..CATALOG_TRIES {
-            match self.link.run(Chore::read_catalog(queries)).await? {
+            match self.chore(Chore::read_catalog(queries)).await? {
                 ChoreOutcome::Catalog { rows, unasked } => {
                     self.pass_on(unasked).await?;
                     return Ok(rows.queries);
@@ -703,7 +801,7 @@ impl Session {
     }
 
     /// Tells a client that is still there why its session ends.
-    async fn say_goodbye(&mut self, end: &End) {
+    pub(crate) async fn say_goodbye(&mut self, end: &End) {
         let (code, message) = match end {
             End::Terminated | End::ClientLeft | End::Client(_) | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
@@ -712,18 +810,21 @@ impl Session {
             End::Unrecorded(_) | End::Unrecordable(_) => {
                 ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
             }
+            End::NoRoom => ("53200", format!("portcullis: {end}; try later")),
             End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
             End::TokenExpired => (
                 "28000",
                 "portcullis: your token has expired; log in again with a new one".to_owned(),
             ),
         };
+        let mut out = BytesMut::new();
+        server::error(&mut out, &WireError::new(code, message).fatal());
+        let farewell = async {
+            self.client.write(&Masked::authored_assertion(out)).await?;
+            self.client.flush().await
+        };
         // The client may be gone already; the session ends either way.
-        let _ = tokio::time::timeout(
-            Duration::from_secs(1),
-            self.author(|out| server::error(out, &WireError::new(code, message).fatal())),
-        )
-        .await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
     }
 }
 
@@ -757,19 +858,20 @@ fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
     (message, hint)
 }
 
-/// True where an operation may change what names mean, so that the catalog has to be read again.
+/// True where an operation may change what names mean, so that the catalog has to be read again. A
+/// function called in a query is not taken to: what it changes is noticed as what others change is.
 fn redefines(operation: &Operation) -> bool {
-    operation.effects.iter().any(|e| {
-        !matches!(
-            e.verb,
-            Verb::Read
-                | Verb::Insert
-                | Verb::Update
-                | Verb::Delete
-                | Verb::Truncate
-                | Verb::Control
-                | Verb::Connect
-        )
+    let block = operation.kinds.iter().any(|kind| matches!(&**kind, "do" | "call"));
+    operation.effects.iter().any(|e| match e.verb {
+        Verb::Read
+        | Verb::Insert
+        | Verb::Update
+        | Verb::Delete
+        | Verb::Truncate
+        | Verb::Control
+        | Verb::Connect => false,
+        Verb::Execute => block,
+        _ => true,
     })
 }
 
@@ -831,7 +933,10 @@ fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
         rule: rule.to_owned(),
         what: unformed.why.to_string(),
         why: String::new(),
-        retry: Retry::AfterChange,
+        retry: match unformed.why {
+            Why::Limit { what: NO_ROOM, .. } => Retry::Later,
+            _ => Retry::AfterChange,
+        },
         next: None,
         review: None,
     }
@@ -849,6 +954,11 @@ fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
         Why::Syntax { .. } => "42601",
         Why::UnknownStatement { .. } => "26000",
         Why::UnknownPortal { .. } => "34000",
+        // `program_limit_exceeded` and `out_of_memory`, as the server has them.
+        Why::TooLarge { .. } => return WireError { code: "54000", ..server::refusal(refusal) },
+        Why::Limit { what: NO_ROOM, .. } => {
+            return WireError { code: "53200", ..server::refusal(refusal) };
+        }
         _ => return server::refusal(refusal),
     };
     WireError::new(code, why.to_string())

@@ -4,7 +4,6 @@ use crate::connect::{Address, open_at};
 use crate::error::{DialError, Step};
 use crate::tls::TlsPlan;
 use bytes::BytesMut;
-use portcullis_core::link::Transport as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

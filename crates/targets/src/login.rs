@@ -11,7 +11,6 @@ use crate::scram::{Binding, ClientFirst, KeyCache};
 use crate::settings::AuthMethod;
 use crate::transport::PgTransport;
 use bytes::{Buf as _, Bytes, BytesMut};
-use portcullis_core::link::Transport as _;
 use zeroize::Zeroizing;
 
 /// The longest message taken from a target that is logging us in, in bytes.

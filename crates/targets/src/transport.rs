@@ -4,9 +4,9 @@ use bytes::BytesMut;
 use portcullis_core::link::Transport;
 use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
@@ -32,12 +32,33 @@ impl PgTransport {
         Self { stream, room: QUIET }
     }
 
-    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.shutdown().await,
-            Stream::Unix(stream) => stream.shutdown().await,
-            Stream::Tls(stream) => stream.shutdown().await,
+    /// Writes all of `bytes` and flushes them, for log-ins, where the peers take turns.
+    pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(count..).unwrap_or_default();
         }
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Reads what is there, for log-ins. Cancel-safe.
+    pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    }
+
+    fn writer(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => stream,
+            Stream::Tls(stream) => stream.as_mut(),
+        }
+    }
+
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
+        self.writer().shutdown().await
     }
 }
 
@@ -52,61 +73,67 @@ impl std::fmt::Debug for PgTransport {
 }
 
 impl Transport for PgTransport {
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.write_all(bytes).await,
-            Stream::Unix(stream) => stream.write_all(bytes).await,
-            Stream::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
-            }
-        }
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self.writer()).poll_write(cx, bytes)
     }
 
-    async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.writer()).poll_flush(cx)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        let room = &mut self.room;
         match &mut self.stream {
-            Stream::Tcp(stream) => read_some(stream, buffer, &mut self.room).await,
-            Stream::Unix(stream) => read_some(stream, buffer, &mut self.room).await,
-            Stream::Tls(stream) => read_some(stream.as_mut(), buffer, &mut self.room).await,
+            Stream::Tcp(stream) => poll_read_some(stream, cx, buffer, room),
+            Stream::Unix(stream) => poll_read_some(stream, cx, buffer, room),
+            Stream::Tls(stream) => poll_read_some(stream.as_mut(), cx, buffer, room),
         }
     }
 }
 
 /// Reads what is there. The room made for it follows the traffic: it doubles while reads fill it,
 /// and goes back as soon as nothing is waiting, so that an idle session holds little.
-async fn read_some<S: AsyncRead + Unpin>(
+fn poll_read_some<S: AsyncRead + Unpin>(
     stream: &mut S,
+    cx: &mut Context<'_>,
     buffer: &mut BytesMut,
     room: &mut usize,
-) -> io::Result<usize> {
+) -> Poll<io::Result<usize>> {
     // Under a quarter of the room is not worth a system call.
     if buffer.capacity() - buffer.len() < *room / 4 {
         buffer.reserve(*room);
     }
     let spare = buffer.capacity() - buffer.len();
-    let ready = poll_fn(|cx| {
-        let read = pin!(stream.read_buf(buffer));
-        Poll::Ready(read.poll(cx))
-    });
-    let count = match ready.await {
-        Poll::Ready(result) => result?,
-        Poll::Pending => {
-            if buffer.is_empty() && *room > QUIET {
-                *buffer = BytesMut::with_capacity(QUIET);
-            }
-            *room = QUIET;
-            return stream.read_buf(buffer).await;
+    // The future holds nothing of its own: dropped before it is ready, it has read nothing.
+    let read = pin!(stream.read_buf(buffer)).poll(cx);
+    if read.is_pending() {
+        if buffer.is_empty() && *room > QUIET {
+            *buffer = BytesMut::with_capacity(QUIET);
         }
-    };
+        *room = QUIET;
+    }
+    let count = ready!(read)?;
     if count >= spare && *room < BUSY {
         *room *= 2;
     }
-    Ok(count)
+    Poll::Ready(Ok(count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn read_some<S: AsyncRead + Unpin>(
+        stream: &mut S,
+        buffer: &mut BytesMut,
+        room: &mut usize,
+    ) -> io::Result<usize> {
+        poll_fn(|cx| poll_read_some(stream, cx, buffer, room)).await
+    }
 
     #[tokio::test]
     async fn room_grows_under_load_and_goes_back_when_idle() {

@@ -1,16 +1,20 @@
 //! Drivers of five languages see the same through the gateway, with everything allowed, as from
 //! the server itself.
 
-use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup};
+use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup, Shared};
 use portcullis_testkit::raw::{Message, RawClient, message};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-static ARENA: LazyLock<Arena> = LazyLock::new(|| Arena::start(&Setup::allow_all()).unwrap());
+static ARENA: Shared = Shared::new();
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(|| Arena::start(&Setup::allow_all()).unwrap())
+}
 
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
@@ -35,8 +39,8 @@ fn run(command: &mut Command, environment: &[(&str, String)]) -> String {
 
 /// The two transcripts, key by key.
 fn equal(make: impl Fn() -> Command) {
-    let direct = run(&mut make(), &ARENA.direct());
-    let through = run(&mut make(), &ARENA.through("claude").unwrap());
+    let direct = run(&mut make(), &arena().direct());
+    let through = run(&mut make(), &arena().through("claude").unwrap());
     let (direct, through): (Value, Value) =
         (serde_json::from_str(&direct).unwrap(), serde_json::from_str(&through).unwrap());
     let (direct, through) = (direct.as_object().unwrap(), through.as_object().unwrap());
@@ -54,6 +58,7 @@ fn equal(make: impl Fn() -> Command) {
 
 #[test]
 fn python() {
+    let _held = arena();
     equal(|| {
         let mut command = Command::new(tools().join("venv/bin/python"));
         command.arg(clients().join("python/transcript.py"));
@@ -63,6 +68,7 @@ fn python() {
 
 #[test]
 fn node() {
+    let _held = arena();
     equal(|| {
         let mut command = Command::new("node");
         command.arg("transcript.mjs").current_dir(clients().join("node"));
@@ -72,11 +78,13 @@ fn node() {
 
 #[test]
 fn go() {
+    let _held = arena();
     equal(|| Command::new(tools().join("go-client")));
 }
 
 #[test]
 fn java() {
+    let _held = arena();
     equal(|| {
         let java = tools().join("java");
         let jar = java.join("e2e-clients-1.jar");
@@ -90,7 +98,7 @@ fn java() {
 }
 
 fn psql(environment: &[(&str, String)], arguments: &[&str], input: &str) -> String {
-    let mut command = Command::new(ARENA.server.program_directory().join("psql"));
+    let mut command = Command::new(arena().server.program_directory().join("psql"));
     command.args(["-X", "-a"]).args(arguments).args(["-f", "-"]);
     let mut child = command
         .envs(environment.iter().map(|(k, v)| (k, v)))
@@ -106,6 +114,7 @@ fn psql(environment: &[(&str, String)], arguments: &[&str], input: &str) -> Stri
 
 #[test]
 fn psql_sees_the_same() {
+    let _held = arena();
     let script = r"
 SELECT id, name, city FROM customers ORDER BY id LIMIT 5;
 \d customers
@@ -146,8 +155,8 @@ SELECT repeat('x', 100000) = repeat('x', 100000), length(repeat('y', 2000000));
 SELECT id FROM orders ORDER BY id LIMIT 25;
 \q
 ";
-    let direct = psql(&ARENA.direct(), &[], script);
-    let through = psql(&ARENA.through("claude").unwrap(), &[], script);
+    let direct = psql(&arena().direct(), &[], script);
+    let through = psql(&arena().through("claude").unwrap(), &[], script);
     // The notification names the backend that sent it.
     let steady = |text: &str| {
         let keep = |line: &&str| !line.starts_with("Asynchronous notification");
@@ -159,14 +168,15 @@ SELECT id FROM orders ORDER BY id LIMIT 25;
 
 #[test]
 fn pgbench_runs_in_every_mode() {
-    let programs = ARENA.server.program_directory();
+    let arena = arena();
+    let programs = arena.server.program_directory();
     let init = Command::new(programs.join("pgbench"))
         .args(["-i", "-q", "-s", "1"])
-        .envs(ARENA.direct().iter().map(|(k, v)| (k, v)))
+        .envs(arena.direct().iter().map(|(k, v)| (k, v)))
         .output()
         .unwrap();
     assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
-    let through = ARENA.through("claude").unwrap();
+    let through = arena.through("claude").unwrap();
     for mode in ["simple", "extended", "prepared"] {
         for script in [&["-S"][..], &[]] {
             let output = Command::new(programs.join("pgbench"))
@@ -181,22 +191,23 @@ fn pgbench_runs_in_every_mode() {
             assert!(text.contains("number of failed transactions: 0"), "{text}");
         }
     }
-    let history = ARENA.truth("SELECT count(*) FROM pgbench_history").unwrap();
+    let history = arena.truth("SELECT count(*) FROM pgbench_history").unwrap();
     assert_eq!(history, "600");
 }
 
 #[test]
 fn pg_dump_writes_the_same() {
+    let _held = arena();
     let dump = |environment: &[(&str, String)]| {
-        let mut command = Command::new(ARENA.server.program_directory().join("pg_dump"));
+        let mut command = Command::new(arena().server.program_directory().join("pg_dump"));
         command.args(["-t", "orders", "-t", "customers"]);
         let text = run(&mut command, environment);
         // Newer versions fence the dump with a random word.
         let keep = |line: &&str| !line.contains("restrict ");
         text.lines().filter(keep).collect::<Vec<_>>().join("\n")
     };
-    let through = dump(&ARENA.through("claude").unwrap());
-    assert_eq!(dump(&ARENA.direct()), through);
+    let through = dump(&arena().through("claude").unwrap());
+    assert_eq!(dump(&arena().direct()), through);
     assert!(through.contains("COPY public.orders"));
 }
 
@@ -311,11 +322,12 @@ async fn tokio_postgres_sees(port: u16, user: &str, password: &str) -> Vec<Strin
 
 #[test]
 fn tokio_postgres() {
-    let token = ARENA.token("claude").unwrap();
+    let _held = arena();
+    let token = arena().token("claude").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (direct, through) = runtime.block_on(async {
-        let direct = tokio_postgres_sees(ARENA.server.port(), "owner", APP_PASSWORD).await;
-        (direct, tokio_postgres_sees(ARENA.postgres.port(), "claude", &token).await)
+        let direct = tokio_postgres_sees(arena().server.port(), "owner", APP_PASSWORD).await;
+        (direct, tokio_postgres_sees(arena().postgres.port(), "claude", &token).await)
     });
     for (direct, through) in direct.iter().zip(&through) {
         assert_eq!(direct, through);
@@ -326,6 +338,7 @@ fn tokio_postgres() {
 
 #[test]
 fn psql_copies_files() {
+    let _held = arena();
     let directory = tempfile::tempdir().unwrap();
     let copy = |environment: &[(&str, String)], name: &str| {
         let file = directory.path().join(name).display().to_string();
@@ -344,8 +357,8 @@ fn psql_copies_files() {
         let said = psql(environment, &[], &script).replace(&file, "FILE");
         (said, std::fs::read(&file).unwrap(), std::fs::read(file + ".csv").unwrap())
     };
-    let direct = copy(&ARENA.direct(), "direct");
-    let through = copy(&ARENA.through("claude").unwrap(), "through");
+    let direct = copy(&arena().direct(), "direct");
+    let through = copy(&arena().through("claude").unwrap(), "through");
     assert_eq!(direct.0, through.0);
     assert!(direct.1 == through.1 && direct.2 == through.2, "the files differ");
     assert!(direct.0.contains("COPY 199") && direct.0.contains("alive"), "{}", direct.0);
@@ -354,9 +367,10 @@ fn psql_copies_files() {
 /// A CancelRequest ends what its own session does, and nothing else; a wrong key ends nothing.
 #[test]
 fn a_cancel_request_reaches_its_own_session_alone() {
-    let token = ARENA.token("claude").unwrap();
+    let _held = arena();
+    let token = arena().token("claude").unwrap();
     let sleeping = |seconds: u32| {
-        let mut client = RawClient::log_in(ARENA.postgres, "claude", "shop", &token).unwrap();
+        let mut client = RawClient::log_in(arena().postgres, "claude", "shop", &token).unwrap();
         let sql = format!("SELECT 'slept' FROM pg_sleep({seconds})\0");
         client.send(&message(b'Q', sql.as_bytes())).unwrap();
         client
@@ -365,7 +379,7 @@ fn a_cancel_request_reaches_its_own_session_alone() {
     let (one_key, other_key) = (one.cancel_key.clone().unwrap(), other.cancel_key.clone().unwrap());
     assert_ne!(one_key, other_key);
     let cancel = |process: u32, key: &[u8]| {
-        let mut client = RawClient::connect(ARENA.postgres).unwrap();
+        let mut client = RawClient::connect(arena().postgres).unwrap();
         let body = [&80_877_102u32.to_be_bytes()[..], &process.to_be_bytes(), key].concat();
         let length = u32::try_from(body.len() + 4).unwrap();
         client.send(&[&length.to_be_bytes()[..], &body].concat()).unwrap();

@@ -54,7 +54,7 @@ fn hostile_clients_and_targets() {
         }
     });
     let mut setup = Setup::agent_safe();
-    setup.policy.push_str("[limits]\nlogin = \"2s\"\n");
+    setup.policy.push_str("[limits]\nlogin = \"2s\"\nunauthenticated_per_address = 512\n");
     setup.more = format!(
         "[connections.liar]\nenvironment = \"test\"\ngroups = [\"agents\"]\n\
          [connections.liar.target]\nhost = \"127.0.0.1\"\nport = {lies}\ndatabase = \"x\"\n\
@@ -156,6 +156,18 @@ fn big_messages(arena: &Arena, token: &str) {
     let long = format!("SELECT '{}'", "x".repeat(1 << 20));
     let seen = client.query(&long).unwrap();
     assert!(seen.iter().any(|m| m.tag == b'E' && m.shown().contains("limit")), "too long a text");
+    assert!(seen.iter().any(|m| m.shown().contains("C=54000")), "{:?}", seen[0].shown());
+    // As much as a message may have: refused by its header, not kept, and the session goes on.
+    let before = memory(arena);
+    let mut worst = 0;
+    client.send(&[&[b'Q'][..], &(60u32 << 20).to_be_bytes()].concat()).unwrap();
+    for _ in 0..60 {
+        client.send(&vec![b'x'; (1 << 20) - if worst == 0 { 4 } else { 0 }]).unwrap();
+        worst = worst.max(memory(arena));
+    }
+    let seen = client.until(b'Z').unwrap();
+    assert!(seen[0].shown().contains("C=54000") && seen.len() == 2, "{:?}", seen[0].shown());
+    assert!(worst < before + 16 * 1024, "{worst} KiB after {before}");
     for depth in [1000, 50_000] {
         let deep = format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
         client.query(&deep).unwrap();
@@ -286,4 +298,250 @@ fn start_up_parameters_change_nothing_that_matters() {
         assert!(refused.iter().any(|m| m.tag == b'E'), "{extra:?} opened a replication session");
     }
     assert!(log_in(&[("application_name", "mine"), ("timezone", "Asia/Tokyo")]).is_ok());
+}
+
+/// One unit of 4,000 statements with 10 KB each, all before one Sync: more than sockets hold, both
+/// ways.
+fn large_unit() -> Vec<u8> {
+    let value = [b'v'; 10_000];
+    let bind = [b"\0\0\0\0\0\x01\0\0\x27\x10", &value[..], b"\0\0"].concat();
+    let one = [message(b'B', &bind), message(b'E', b"\0\0\0\0\0")].concat();
+    let mut unit = message(b'P', b"\0SELECT $1::text\0\0\0");
+    (0..4_000).for_each(|_| unit.extend_from_slice(&one));
+    unit.extend_from_slice(&message(b'S', b""));
+    unit
+}
+
+/// Sessions of the gateway at the target.
+fn sessions(arena: &Arena) -> String {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'portcullis:%'";
+    arena.truth(sql).unwrap()
+}
+
+fn until(what: &str, most: Duration, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < most, "{what}: not after {most:?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A server answers while it is still being written to, and reads no further until its answers are
+/// taken: neither side waits for the other for ever.
+#[test]
+fn a_unit_larger_than_the_sockets_is_answered_and_a_stalled_one_ends() {
+    let mut setup = Setup::agent_safe();
+    setup.provider = "token_ttl_seconds = 40\n".to_owned();
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let unit = large_unit();
+    let mut client = log_in();
+    client.send(&unit).unwrap();
+    let seen = client.until(b'Z').unwrap();
+    let count = |tag| seen.iter().filter(|m| m.tag == tag).count();
+    assert_eq!((count(b'2'), count(b'D'), count(b'C'), count(b'E')), (4_000, 4_000, 4_000, 0));
+    assert!(seen.iter().filter(|m| m.tag == b'D').all(|m| m.body.len() == 10_006));
+    assert_eq!(client.query("SELECT 1").unwrap().last().unwrap().body, b"I");
+    drop(client);
+
+    // A client that hangs up in the middle takes the target's session with it.
+    let mut client = log_in();
+    client.send(&unit).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    drop(client);
+    until("a client hung up", Duration::from_secs(8), || sessions(&arena) == "0");
+    drop(arena);
+
+    // One that takes nothing is there no longer than its token.
+    setup.provider = "token_ttl_seconds = 6\n".to_owned();
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let (mut reads_nothing, mut asks_much) = (log_in(), log_in());
+    reads_nothing.send(&unit).unwrap();
+    let rows = "SELECT repeat('x', 1000) FROM generate_series(1, 300000)";
+    asks_much.send(&message(b'Q', &[rows.as_bytes(), b"\0"].concat())).unwrap();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(sessions(&arena), "2", "both are stalled");
+    until("the token has expired", Duration::from_secs(12), || sessions(&arena) == "0");
+    drop((reads_nothing, asks_much));
+}
+
+/// What a pretended server does once a unit begins to come.
+#[derive(Clone, Copy, PartialEq)]
+enum Pretence {
+    /// Answers all of it, and reads the rest afterwards.
+    AnswersFirst,
+    /// Answers all of it, and reads nothing more.
+    AnswersOnly,
+    /// Reads a little and says nothing.
+    Silent,
+}
+
+/// Just enough of a server to be logged in to.
+fn pretend(mut socket: TcpStream, pretence: Pretence) -> std::io::Result<()> {
+    let ready = message(b'Z', b"I");
+    let mut header = [0; 4];
+    socket.read_exact(&mut header)?;
+    socket.read_exact(&mut vec![0; u32::from_be_bytes(header) as usize - 4])?;
+    let mut welcome = message(b'R', &[0; 4]);
+    for setting in
+        ["server_encoding\0UTF8", "client_encoding\0UTF8", "standard_conforming_strings\0on"]
+    {
+        welcome.extend_from_slice(&message(b'S', &[setting.as_bytes(), b"\0"].concat()));
+    }
+    welcome.extend_from_slice(&message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]));
+    welcome.extend_from_slice(&ready);
+    socket.write_all(&welcome)?;
+    let mut queries = 0;
+    loop {
+        let mut kind = [0; 5];
+        socket.read_exact(&mut kind)?;
+        let length = u32::from_be_bytes([kind[1], kind[2], kind[3], kind[4]]) as usize - 4;
+        if kind[0] != b'Q' {
+            break;
+        }
+        socket.read_exact(&mut vec![0; length])?;
+        queries += 1;
+        // The first query of a catalog asks for version and path, the others have no rows here.
+        let column = [b"c\0".as_slice(), &[0; 18]].concat();
+        let mut answer = match queries {
+            1 => [
+                message(b'T', &[b"\0\x02", &column[..], &column[..]].concat()),
+                message(b'D', b"\0\x02\0\0\0\x06150000\0\0\0\x06public"),
+            ]
+            .concat(),
+            _ => message(b'T', b"\0\0"),
+        };
+        answer.extend_from_slice(&message(b'C', b"SELECT 0\0"));
+        answer.extend_from_slice(&ready);
+        socket.write_all(&answer)?;
+    }
+    if pretence == Pretence::Silent {
+        thread::sleep(Duration::from_secs(60));
+        return Ok(());
+    }
+    let column = [b"text\0".as_slice(), &[0; 6], &25u32.to_be_bytes(), &[255; 6], &[0; 2]].concat();
+    let one = [
+        message(b'2', b""),
+        message(b'T', &[b"\0\x01", &column[..]].concat()),
+        message(b'C', b"SELECT 0\0"),
+    ];
+    socket.write_all(&[message(b'1', b""), one.concat().repeat(4_000), ready.clone()].concat())?;
+    if pretence == Pretence::AnswersOnly {
+        thread::sleep(Duration::from_secs(60));
+        return Ok(());
+    }
+    thread::sleep(Duration::from_secs(1));
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut rest = vec![0; 1 << 20];
+    let mut read = 0;
+    while let Ok(count @ 1..) = socket.read(&mut rest) {
+        read += count;
+        if read > 40_000_000 && rest[..count].ends_with(b"S\0\0\0\x04") {
+            socket
+                .write_all(&message(b'N', b"SNOTICE\0VNOTICE\0C00000\0Mall of it was read\0\0"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_target_that_answers_before_it_reads_holds_nobody() {
+    let mut setup = Setup::agent_safe();
+    setup.provider = "token_ttl_seconds = 12\n".to_owned();
+    let mut connections = Vec::new();
+    for (name, pretence) in [
+        ("first", Pretence::AnswersFirst),
+        ("only", Pretence::AnswersOnly),
+        ("silent", Pretence::Silent),
+    ] {
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = target.local_addr().unwrap().port();
+        connections.push(format!(
+            "[connections.{name}]\nenvironment = \"test\"\ngroups = [\"agents\"]\n\
+             catalog_max_age_seconds = 3600\n\
+             [connections.{name}.target]\nhost = \"127.0.0.1\"\nport = {port}\n\
+             database = \"x\"\nuser = \"x\"\npassword = \"x\"\n\
+             sslmode = \"disable\"\n"
+        ));
+        thread::spawn(move || {
+            for socket in target.incoming().flatten() {
+                thread::spawn(move || pretend(socket, pretence));
+            }
+        });
+    }
+    setup.more = connections.concat();
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let started = Instant::now();
+    let log_in = |name: &str| RawClient::log_in(arena.postgres, "claude", name, &token).unwrap();
+    let (mut first, mut only, mut silent) = (log_in("first"), log_in("only"), log_in("silent"));
+    for client in [&mut first, &mut only, &mut silent] {
+        client.socket().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client.send(&large_unit()).unwrap();
+    }
+    for client in [&mut first, &mut only] {
+        let seen = client.until(b'Z').unwrap();
+        assert_eq!(seen.iter().filter(|m| m.tag == b'C').count(), 4_000);
+        assert_eq!(seen.last().unwrap().tag, b'Z');
+    }
+    let notice = first.until(b'N').unwrap();
+    assert!(notice[0].shown().contains("all of it was read"), "{notice:?}");
+    // Nothing more goes to a target that does not read, and all ends with the token at the latest.
+    only.send(&message(b'Q', b"SELECT 1\0")).unwrap();
+    for client in [&mut only, &mut silent] {
+        let last = client.until(b'E').unwrap();
+        assert!(last[0].shown().contains("28000"), "{last:?}");
+        assert_eq!(client.receive().unwrap(), None);
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// Many sessions together take no more memory than they may, and those who keep little are served
+/// all the while; one principal has so many sessions and no more.
+#[test]
+fn what_sessions_may_take_together_is_bounded() {
+    let mut setup = Setup::agent_safe();
+    setup.policy.push_str("[limits]\nbuffered_mib = 8\nsessions_per_principal = 6\n");
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token);
+    let before = memory(&arena);
+    let mut clients: Vec<RawClient> = (0..6).map(|_| log_in().unwrap()).collect();
+    let refused = log_in().map(drop).unwrap_err().to_string();
+    assert!(refused.contains("53400") && refused.contains("sessions-per-principal"), "{refused}");
+    let other = arena.token("deckard").unwrap();
+    assert!(RawClient::log_in(arena.postgres, "deckard", "shop", &other).is_ok());
+
+    // Five of them send 40 MB each without an end, the sixth asks something.
+    let value = vec![b'v'; 1 << 20];
+    let size = (value.len() as u32).to_be_bytes();
+    let bind = [b"\0\0\0\0\0\x01", &size[..], &value, b"\0\0"].concat();
+    let bind = message(b'B', &bind);
+    let mut small = clients.pop().unwrap();
+    for client in &mut clients {
+        client.send(&message(b'P', b"\0SELECT $1::text\0\0\0")).unwrap();
+        (0..40).for_each(|_| client.send(&bind).unwrap());
+    }
+    assert_eq!(small.query("SELECT 1").unwrap().last().unwrap().body, b"I");
+    let after = memory(&arena);
+    // The allocator keeps some of what was given back; without a bound it is half a gigabyte.
+    assert!(after < before + 112 * 1024, "{after} KiB after {before}");
+    for client in &mut clients {
+        client.send(&message(b'S', b"")).unwrap();
+        let seen = client.until(b'Z').unwrap();
+        assert!(seen[0].shown().contains("C=53200"), "{:.300}", seen[0].shown());
+        assert_eq!(client.query("SELECT 1").unwrap().last().unwrap().body, b"I");
+    }
+    // Room is given back: alone, it fits.
+    let one = [message(b'P', b"\0SELECT $1::text\0\0\0"), bind, message(b'E', b"\0\0\0\0\0")];
+    clients[0].send(&[one.concat(), message(b'S', b"")].concat()).unwrap();
+    let seen = clients[0].until(b'Z').unwrap();
+    assert!(seen.iter().any(|m| m.tag == b'D'), "{:.300}", seen[0].shown());
+
+    // Whoever leaves makes room for a session.
+    drop(small);
+    until("a session has ended", Duration::from_secs(5), || log_in().is_ok());
 }

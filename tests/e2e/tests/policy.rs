@@ -1,12 +1,18 @@
 //! The default pack in front of a real server: what must be masked is masked on every way out, and
 //! what must be refused has not happened.
 
-use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::arena::{Arena, Setup, Shared};
 use portcullis_testkit::raw::{Message, RawClient, message};
 use portcullis_testkit::script;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-static ARENA: LazyLock<Arena> = LazyLock::new(|| {
+static ARENA: Shared = Shared::new();
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(shop_with_traps)
+}
+
+fn shop_with_traps() -> Arena {
     let arena = Arena::start(&Setup::agent_safe()).unwrap();
     arena
         .server
@@ -51,20 +57,20 @@ static ARENA: LazyLock<Arena> = LazyLock::new(|| {
         )
         .unwrap();
     arena
-});
+}
 
 /// Every value of the sensitive columns, as the server has them.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let sql =
         "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";
-    let secrets: Vec<String> = ARENA.truth(sql).unwrap().lines().map(str::to_owned).collect();
+    let secrets: Vec<String> = arena().truth(sql).unwrap().lines().map(str::to_owned).collect();
     assert!(secrets.len() > 200);
     secrets
 });
 
 fn client() -> RawClient {
-    let token = ARENA.token("claude").unwrap();
-    RawClient::log_in(ARENA.postgres, "claude", "shop", &token).unwrap()
+    let token = arena().token("claude").unwrap();
+    RawClient::log_in(arena().postgres, "claude", "shop", &token).unwrap()
 }
 
 fn text_of(messages: &[Message]) -> String {
@@ -98,6 +104,7 @@ fn error_of(messages: &[Message]) -> Option<String> {
 
 #[test]
 fn sensitive_columns_are_masked_on_every_way_out() {
+    let _held = arena();
     let mut client = client();
     let answered = [
         "SELECT * FROM customers ORDER BY id LIMIT 5",
@@ -264,6 +271,7 @@ fn sensitive_columns_are_masked_on_every_way_out() {
 
 #[test]
 fn masking_holds_in_binary_and_over_the_extended_protocol() {
+    let _held = arena();
     let mut client = client();
     for bind in ["Bind", "BindBinary"] {
         let text = format!(
@@ -422,12 +430,13 @@ const FORBIDDEN: &[&str] = &[
 
 #[test]
 fn what_is_refused_has_not_happened() {
+    let _held = arena();
     let mut client = client();
     let state = "SELECT (SELECT count(*) FROM payments), (SELECT sum(amount) FROM payments), \
                  (SELECT count(*) FROM orders), (SELECT count(*) FROM orders WHERE note LIKE '%@example.com'), \
                  (SELECT count(*) FROM pg_class WHERE relname IN ('evil', 'loot')), \
                  (SELECT count(*) FROM pg_roles WHERE rolname = 'evil')";
-    let before = ARENA.truth(state).unwrap();
+    let before = arena().truth(state).unwrap();
     let mut problems = Vec::new();
     for sql in FORBIDDEN {
         // A statement that is only held waits for a person; it is taken back after a moment.
@@ -471,12 +480,12 @@ fn what_is_refused_has_not_happened() {
         let alive = client.query("SELECT 'alive'").unwrap();
         assert!(text_of(&alive).contains("alive"), "{sql}: the session is gone");
     }
-    let after = ARENA.truth(state).unwrap();
+    let after = arena().truth(state).unwrap();
     if after != before {
         problems.push(format!("the target went from {before} to {after}"));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let log = std::fs::read_to_string(ARENA.server.directory().join("server.log")).unwrap();
+    let log = std::fs::read_to_string(arena().server.directory().join("server.log")).unwrap();
     for sql in FORBIDDEN {
         let first = sql.lines().next().unwrap();
         assert!(!log.contains(&format!("statement: {first}")), "{sql} reached the server");
@@ -485,6 +494,7 @@ fn what_is_refused_has_not_happened() {
 
 #[test]
 fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
+    let _held = arena();
     let mut client = client();
     assert_eq!(client.query("BEGIN").unwrap().last().unwrap().body, b"T");
     let refused = client.query("DROP TABLE orders").unwrap();
@@ -505,11 +515,12 @@ fn a_refusal_in_a_transaction_leaves_it_aborted_as_an_error_would() {
     )
     .unwrap();
     assert!(transcript.contains("E ") && transcript.contains("alive"), "{transcript}");
-    assert_eq!(ARENA.truth("SELECT count(*) FROM orders").unwrap(), "1000");
+    assert_eq!(arena().truth("SELECT count(*) FROM orders").unwrap(), "1000");
 }
 
 #[test]
 fn ordinary_reads_are_left_alone() {
+    let _held = arena();
     let mut client = client();
     for (sql, expected) in [
         ("SELECT 'DROP TABLE payments'", "\"DROP TABLE payments\""),
@@ -546,6 +557,7 @@ fn ordinary_reads_are_left_alone() {
 /// addresses under a name that had another meaning a moment before.
 #[test]
 fn a_name_that_changes_its_meaning_unmasks_nothing() {
+    let _held = arena();
     const USE: &str = "Bind \"\" \"s\"\nExecute \"\" 0\nSync\nuntil Z\n";
     let mirror = "SELECT reverse(email) AS x FROM customers";
     let parse = |text: &str| format!("Parse \"s\" \"{text}\"\n");
@@ -747,31 +759,17 @@ fn definitions_changed_behind_the_gateway_unmask_nothing() {
     half.send(&[message(b'E', b"\0\0\0\0\0"), message(b'S', b"")].concat()).unwrap();
     check("in the middle of a request", &half.until(b'Z').unwrap());
 
-    // Inside transactions, with a snapshot of each statement's own, and with one of the past.
+    // Inside a transaction, where it is read less often: reading it there locks what is read.
     define("name");
     old();
-    let levels = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
-    let mut sessions = levels.map(|isolation| {
-        let mut inside = log_in();
-        inside.query(&format!("BEGIN ISOLATION LEVEL {isolation}")).unwrap();
-        assert!(error_of(&inside.query("SELECT count(*) FROM orders").unwrap()).is_none());
-        inside
-    });
-    // A long report goes on for a while.
-    old();
-    for inside in &mut sessions {
-        assert!(error_of(&inside.query("SELECT count(*) FROM orders").unwrap()).is_none());
-    }
+    let mut inside = log_in();
+    inside.query("BEGIN").unwrap();
+    assert!(error_of(&inside.query("SELECT count(*) FROM orders").unwrap()).is_none());
     std::thread::sleep(std::time::Duration::from_secs(21));
     define("reverse(email)");
-    for (isolation, inside) in levels.into_iter().zip(&mut sessions) {
-        let seen = inside.query(use_it).unwrap();
-        check(isolation, &seen);
-        let refused = error_of(&seen).is_some_and(|e| e.contains("current-definitions"));
-        assert_eq!(refused, isolation != "READ COMMITTED", "{isolation}: {seen:?}");
-        assert_eq!(inside.query("ROLLBACK").unwrap().last().unwrap().body, b"I");
-        check(isolation, &inside.query(use_it).unwrap());
-    }
+    check("inside", &inside.query(use_it).unwrap());
+    assert_eq!(inside.query("ROLLBACK").unwrap().last().unwrap().body, b"I");
+    check("outside again", &inside.query(use_it).unwrap());
 
     // What such a transaction reads is not taken for what is true by anybody else.
     define("name");

@@ -7,7 +7,7 @@ use portcullis_core::link::{Link, Transport};
 use portcullis_core::permit::Permit;
 
 async fn honest<T: Transport>(link: &mut Link<toy::Toy, T>, permit: Permit<toy::Toy>) {
-    let Ok(mut flight) = link.send(permit).await else { return };
+    let Ok(mut flight) = link.send(permit) else { return };
     let Ok(raw) = link.receive().await else { return };
     println!("{:?}", flight.mask(raw).map(|m| m.get().len()));
 }

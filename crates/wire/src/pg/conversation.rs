@@ -9,7 +9,7 @@ use super::message::{self, Frame, Frontend, Limits, ProtocolError};
 use super::names::Names;
 use super::script::{Confirmation, Step};
 use super::unit::{Draft, FLUSH, Suspendable, Unit};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use portcullis_core::effect::Operation;
 use portcullis_core::protocol::Shown;
 use std::sync::Arc;
@@ -112,6 +112,17 @@ struct Flight {
     parts_done: usize,
     failed: bool,
     copied: bool,
+    /// Bytes kept of it.
+    bytes: usize,
+}
+
+/// A message that is thrown away as it comes in.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    /// Bytes of it that are still to come.
+    left: usize,
+    /// True for a `Query`, which is answered when all of it has come.
+    answered: bool,
 }
 
 /// The client's side of a session.
@@ -129,6 +140,9 @@ pub struct Conversation {
     pipeline_open: bool,
     /// The messages the draft is made of.
     sent: Vec<Bytes>,
+    /// Bytes kept of the draft.
+    drafted: usize,
+    drain: Option<Drain>,
     /// The analyst's epoch when the first of them was read.
     began: u64,
 }
@@ -149,6 +163,8 @@ impl Conversation {
             status: b'I',
             pipeline_open: false,
             sent: Vec::new(),
+            drafted: 0,
+            drain: None,
             began: 0,
         }
     }
@@ -199,9 +215,28 @@ impl Conversation {
                 self.skip = Skip::Nothing;
                 return Ok(Some(self.finish(Shape::Sync, None)));
             }
+            if self.drain.is_some() {
+                match self.drained(buffer) {
+                    Some(true) => return Ok(Some(self.finish(Shape::Simple, None))),
+                    Some(false) => continue,
+                    None => return Ok(None),
+                }
+            }
             let Some((kind, size)) = message::peek(buffer, &self.limits)? else { return Ok(None) };
-            if self.copy == CopyIn::Feeding && kind == b'd' {
-                return Ok(self.feed_data(buffer));
+            if self.copy == CopyIn::Feeding {
+                if kind == b'd' {
+                    return Ok(self.feed_data(buffer));
+                }
+                // Before any of it is waited for.
+                if !matches!(kind, b'c' | b'f' | b'H' | b'S' | b'X') {
+                    return Err(ProtocolError::DuringCopy(kind));
+                }
+            } else if self.is_unkept(kind, size) {
+                if self.ends_draft(kind) {
+                    return Ok(Some(self.finish(Shape::Flush, None)));
+                }
+                self.start_drain(kind, size);
+                continue;
             }
             if buffer.len() < size {
                 return Ok(None);
@@ -214,6 +249,74 @@ impl Conversation {
                 return Ok(Some(turn));
             }
         }
+    }
+
+    /// True while messages are dropped up to a `Sync`, as the server drops them.
+    const fn drops(&self) -> bool {
+        !matches!(self.skip, Skip::Nothing) || self.draft.has_failed()
+    }
+
+    /// True for a message nothing of which is ever looked at: its bytes need not be waited for.
+    fn is_unkept(&self, kind: u8, size: usize) -> bool {
+        match kind {
+            b'S' | b'H' | b'X' => false,
+            // Outside copy-in mode the server ignores it.
+            b'd' => true,
+            _ => self.drops() || self.limits.is_overlong(kind, size),
+        }
+    }
+
+    fn start_drain(&mut self, kind: u8, size: usize) {
+        let refused = !self.drops() && self.limits.is_overlong(kind, size);
+        if refused {
+            let limit = self.limits.max_text;
+            self.refuse_draft(Why::TooLarge { what: "statement text", limit });
+        }
+        self.drain = Some(Drain { left: size, answered: refused && kind == b'Q' });
+    }
+
+    /// Throws away what has come of a message; once that is all of it, whether it is answered.
+    fn drained(&mut self, buffer: &mut BytesMut) -> Option<bool> {
+        let drain = self.drain.as_mut()?;
+        let come = drain.left.min(buffer.len());
+        buffer.advance(come);
+        drain.left -= come;
+        if drain.left > 0 {
+            return None;
+        }
+        self.drain.take().map(|drain| drain.answered)
+    }
+
+    fn refuse_draft(&mut self, why: Why) {
+        let counted = self.draft.admit(0, &self.limits);
+        self.sent = Vec::new();
+        self.drafted = 0;
+        self.note(counted.and(Err(why)));
+    }
+
+    /// Bytes of the client's kept here: of the draft, of the unit handed out, and behind names.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        let flight = self.flight.as_ref().map_or(0, |flight| flight.bytes);
+        self.drafted + flight + self.names.kept_bytes()
+    }
+
+    /// Lets go of the request that is coming in, because there is no room for more of it: it is
+    /// refused with `why` when it ends. False where there is none that could be let go.
+    pub fn give_up(&mut self, buffer: &BytesMut, why: Why) -> bool {
+        if self.copy == CopyIn::Feeding || self.drain.is_some() || self.drops() {
+            return false;
+        }
+        let next = message::peek(buffer, &self.limits).ok().flatten();
+        match next {
+            Some((kind, size)) if kind != b'S' && !self.ends_draft(kind) => {
+                self.refuse_draft(why);
+                self.drain = Some(Drain { left: size, answered: kind == b'Q' });
+            }
+            _ if self.draft.is_empty() => return false,
+            _ => self.refuse_draft(why),
+        }
+        true
     }
 
     /// True where a message that belongs to no unit of extended messages follows one that has no
@@ -236,7 +339,7 @@ impl Conversation {
             return self.feed(frame);
         }
         // After an error the server drops messages without looking into them.
-        let drops = self.skip != Skip::Nothing || self.draft.has_failed();
+        let drops = self.drops();
         match (frame.kind, self.skip) {
             (b'S', Skip::Refused) => {
                 message::decode(frame)?;
@@ -250,17 +353,22 @@ impl Conversation {
             _ => {}
         }
         let message = message::decode(frame)?;
+        match message {
+            // Outside copy-in mode the server ignores these: the client may not have heard yet that
+            // its COPY failed.
+            Frontend::CopyData | Frontend::CopyDone | Frontend::CopyFail => return Ok(None),
+            // What was sent before has been flushed already: every unit ends in Flush or Sync.
+            Frontend::Flush if self.draft.is_empty() => return Ok(None),
+            _ => {}
+        }
         if self.sent.is_empty() {
             self.began = self.analyst.epoch();
         }
         self.sent.push(frame.bytes.clone());
+        // What came in, in a buffer that may be half empty, and what of it goes out.
+        self.drafted += 3 * frame.bytes.len();
         Ok(match message {
-            // Outside copy-in mode the server ignores these: the client may not have heard yet that
-            // its COPY failed.
-            Frontend::CopyData | Frontend::CopyDone | Frontend::CopyFail => None,
             Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
-            // What was sent before has been flushed already: every unit ends in Flush or Sync.
-            Frontend::Flush if self.draft.is_empty() => None,
             Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
             Frontend::FunctionCall => {
                 self.draft.fail(Why::FunctionCall);
@@ -298,6 +406,7 @@ impl Conversation {
     fn finish(&mut self, shape: Shape, bytes: Option<&Bytes>) -> Turn {
         let draft = std::mem::take(&mut self.draft);
         let sent = std::mem::take(&mut self.sent);
+        let kept = std::mem::take(&mut self.drafted);
         if draft.has_failed() {
             self.names.revert();
             if shape == Shape::Flush {
@@ -324,6 +433,7 @@ impl Conversation {
             parts_done: 0,
             failed: false,
             copied: false,
+            bytes: kept,
         });
         Turn::Unit(Box::new(unit))
     }

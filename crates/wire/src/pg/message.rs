@@ -8,6 +8,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 pub struct Limits {
     /// The longest single message, in bytes with its header. Default 64 MiB.
     pub max_message: usize,
+    /// The longest statement text, in bytes. A `Query` or `Parse` that is longer is refused when its
+    /// header is there, and skipped without being kept. Default 256 KiB, which is as much as is
+    /// analysed.
+    pub max_text: usize,
     /// The longest unit (all messages judged together), in bytes. Default 64 MiB.
     pub max_unit_bytes: usize,
     /// The most messages in a unit. Default 65,536.
@@ -24,6 +28,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_message: 64 << 20,
+            max_text: portcullis_sql::Limits::default().text,
             max_unit_bytes: 64 << 20,
             max_unit_messages: 65_536,
             max_names: 10_000,
@@ -35,6 +40,23 @@ impl Default for Limits {
 /// The most a message that carries no text or data may have, in bytes (`PQ_SMALL_MESSAGE_LIMIT` of
 /// the server).
 const SMALL_MESSAGE: usize = 10_000;
+
+/// What a `Query` or `Parse` may have beside its text: header, name and end.
+const TEXT_SLACK: usize = 1024;
+/// What a `Parse` may have beside that: the numbers of as many parameter types as it can count.
+const PARAMETER_TYPES: usize = 4 * u16::MAX as usize;
+
+impl Limits {
+    /// True for a message of this type and size whose statement text is over the limit.
+    #[must_use]
+    pub const fn is_overlong(&self, kind: u8, size: usize) -> bool {
+        match kind {
+            b'Q' => size > self.max_text + TEXT_SLACK,
+            b'P' => size > self.max_text + TEXT_SLACK + PARAMETER_TYPES,
+            _ => false,
+        }
+    }
+}
 
 /// The client broke the protocol: it is told with a FATAL error (SQLSTATE 08P01) and the connection
 /// is closed. The texts are those of the server where it has one.
@@ -354,6 +376,17 @@ mod tests {
         check(b'D', b"Xx\0");
         check(b'E', b"p\0\0\0\0");
         check(b'S', b"x");
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_known_by_its_header() {
+        let limits = Limits::default();
+        let check = |kind, size, expect| assert_eq!(limits.is_overlong(kind, size), expect);
+        check(b'Q', limits.max_text + 6, false);
+        check(b'Q', limits.max_text + 2000, true);
+        check(b'P', limits.max_text + 4 * 65_535 + 80, false);
+        check(b'P', limits.max_text + 300_000, true);
+        check(b'B', 60 << 20, false);
     }
 
     #[test]

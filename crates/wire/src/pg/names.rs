@@ -262,6 +262,12 @@ impl Names {
         }
     }
 
+    /// Bytes of texts and parameters kept behind names.
+    #[must_use]
+    pub const fn kept_bytes(&self) -> usize {
+        self.statements.weight + self.portals.weight
+    }
+
     /// The prepared statement of that name.
     ///
     /// # Errors

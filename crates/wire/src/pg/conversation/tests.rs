@@ -484,6 +484,85 @@ fn limits() {
     assert!(matches!(s.why(&[parse("b", &text), sync()]), Why::Limit { limit: 100, .. }));
 }
 
+/// Only so much of a message comes at a time; the most the conversation leaves in the buffer.
+fn trickle(s: &mut Session, bytes: &[u8]) -> (Vec<Turn>, usize) {
+    let (mut turns, mut most) = (Vec::new(), 0);
+    for piece in bytes.chunks(1000) {
+        s.buffer.extend_from_slice(piece);
+        while let Some(turn) = s.conversation.next(&mut s.buffer).unwrap() {
+            if let Turn::Unformed(unformed) = &turn {
+                s.conversation.refused(unformed.shape);
+            }
+            turns.push(turn);
+        }
+        most = most.max(s.buffer.len() + s.conversation.kept_bytes());
+    }
+    (turns, most)
+}
+
+#[test]
+fn a_text_over_the_limit_is_refused_and_not_kept() {
+    let is_refused = |turn: &Turn, shape| match turn {
+        Turn::Unformed(u) => {
+            assert!(matches!(u.why, Why::TooLarge { what: "statement text", .. }), "{u:?}");
+            assert_eq!(u.shape, shape);
+        }
+        other => panic!("{other:?}"),
+    };
+    let long = format!("select {}", "t".repeat(3_000_000));
+    let mut s = Session::new();
+    let (turns, most) = trickle(&mut s, &[query(&long), query("select t")].concat());
+    assert!(most < 10_000, "{most} bytes were kept");
+    assert_eq!(turns.len(), 2);
+    is_refused(&turns[0], Shape::Simple);
+    assert!(matches!(&turns[1], Turn::Unit(_)), "the next one is not concerned");
+
+    let mut s = Session::new();
+    let messages = [parse("", &long), bind("", ""), execute("", 0), sync(), query("select t")];
+    let (turns, most) = trickle(&mut s, &messages.concat());
+    assert!(most < 10_000 && turns.len() == 2, "{most} bytes were kept");
+    is_refused(&turns[0], Shape::Sync);
+
+    // What is dropped up to the Sync, and copy data that nobody asked for, is not kept either.
+    let mut s = Session::new();
+    assert!(matches!(s.why(&[parse("", "nonsense"), flush()]), Why::Syntax { .. }));
+    let large = bind_with("", "", &"x".repeat(3_000_000));
+    let stray = frame(b'd', &[0; 3_000_000]);
+    let (turns, most) = trickle(&mut s, &[large, stray.clone(), sync(), stray].concat());
+    assert!(most < 10_000, "{most} bytes were kept");
+    assert!(matches!(turns[..], [Turn::SkippedSync]), "{turns:?}");
+    let (turns, most) = trickle(&mut s, &flush().repeat(100_000));
+    assert!(turns.is_empty() && most < 10_000);
+}
+
+#[test]
+fn a_request_there_is_no_room_for_is_let_go() {
+    let no_room = || Why::Limit { what: "room", limit: 1 };
+    let mut s = Session::new();
+    let value = "x".repeat(100_000);
+    s.buffer.extend_from_slice(&[parse("", "select t"), bind_with("", "", &value)].concat());
+    let large = bind_with("", "", &value);
+    s.buffer.extend_from_slice(&large[..50_000]);
+    assert!(s.conversation.next(&mut s.buffer).unwrap().is_none());
+    assert!(s.conversation.kept_bytes() > 200_000);
+    assert!(s.conversation.give_up(&s.buffer, no_room()));
+    assert!(!s.conversation.give_up(&s.buffer, no_room()), "once is enough");
+    assert!(s.conversation.next(&mut s.buffer).unwrap().is_none());
+    assert!(s.conversation.kept_bytes() == 0 && s.buffer.is_empty());
+    s.buffer.extend_from_slice(&large[50_000..]);
+    assert_eq!(s.why(&[execute("", 0), sync()]), no_room());
+    s.run(&[query("select t")], b'I');
+
+    // A Query alone, half of it there; and nothing at all.
+    let text = query(&format!("select {}", "t".repeat(1000)));
+    s.buffer.extend_from_slice(&text[..500]);
+    assert!(s.conversation.give_up(&s.buffer, no_room()));
+    assert!(s.turn(&[]).is_none());
+    assert_eq!(s.why(&[text[500..].to_vec()]), no_room());
+    assert!(!s.conversation.give_up(&s.buffer, no_room()));
+    s.run(&[query("select t")], b'I');
+}
+
 #[test]
 fn protocol_violations_end_the_connection() {
     let check = |bytes: &[u8]| {
