@@ -129,7 +129,19 @@ pub(crate) struct Inside {
     since: Option<Instant>,
     /// True where definitions may have been changed in it, for nobody else to see yet.
     redefined: bool,
+    /// What it has read since it last changed definitions.
     read: Option<Own>,
+}
+
+/// What a request has done, as far as definitions go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done {
+    /// When it was sent.
+    pub(crate) started: Instant,
+    /// True where it may have changed definitions.
+    pub(crate) redefines: bool,
+    /// True where it may have begun or ended a transaction.
+    pub(crate) steers_transactions: bool,
 }
 
 /// A catalog read inside a transaction.
@@ -153,30 +165,30 @@ pub(crate) enum Basis {
 }
 
 impl Inside {
-    /// A request that began at `started` has left the session in a transaction or outside;
-    /// `redefines` where it may have changed definitions.
-    pub(crate) fn after(
-        &mut self,
-        shared: &SharedCatalog,
-        status: Option<u8>,
-        started: Instant,
-        redefines: bool,
-    ) {
-        if redefines {
+    /// A request has left the session in a transaction or outside, by its `status` where that was
+    /// told.
+    pub(crate) fn after(&mut self, shared: &SharedCatalog, status: Option<u8>, done: Done) {
+        let redefined = self.redefined || done.redefines;
+        let outside = status == Some(b'I');
+        // Before it is committed a change is nothing to others, who might only wait for its locks.
+        if redefined && (outside || done.steers_transactions) {
             shared.changed();
         }
-        if status == Some(b'I') {
-            // What was changed in the transaction is there for all to see now.
-            if self.redefined {
-                shared.changed();
-            }
+        if outside {
             *self = Self::default();
             return;
         }
-        self.since.get_or_insert(started);
-        if redefines {
-            self.redefined = true;
+        self.since.get_or_insert(done.started);
+        self.redefined = redefined;
+        if done.redefines {
             self.read = None;
+        }
+    }
+
+    /// The session ends in the middle of a request: what it has changed may have been committed.
+    pub(crate) fn broken(&self, shared: &SharedCatalog) {
+        if self.redefined {
+            shared.changed();
         }
     }
 
@@ -319,6 +331,10 @@ mod tests {
         assert_eq!(used.database(), "new");
     }
 
+    fn done(started: Instant, redefines: bool) -> Done {
+        Done { started, redefines, steers_transactions: false }
+    }
+
     fn rows(isolation: &str) -> Rows {
         let mut rows = vec![Vec::new(); QUERIES.len() + 1];
         rows[0] = vec![vec![Some(isolation.to_owned())]];
@@ -331,23 +347,29 @@ mod tests {
         let shared = shared();
         let newest = shared.store(catalog("shop"), shared.reading());
         let mut inside = Inside::default();
-        inside.after(&shared, Some(b'T'), Instant::now(), false);
+        inside.after(&shared, Some(b'T'), done(Instant::now(), false));
         assert!(
             matches!(inside.basis(&shared, true), Basis::Catalog(c) if Arc::ptr_eq(&c, &newest))
         );
         // Its own change is seen by itself at once, by the others after it is committed.
-        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        inside.after(&shared, Some(b'T'), done(Instant::now(), true));
         assert!(matches!(inside.basis(&shared, true), Basis::ReadInside));
         inside.keep("shop", &rows("read committed"), shared.reading()).unwrap();
         assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
-        assert!(shared.fresh().is_none(), "nothing was stored for others");
-        let newest = shared.store(catalog("shop"), shared.reading());
+        assert!(Arc::ptr_eq(&newest, &shared.fresh().unwrap()), "nothing was stored for others");
         assert!(
             matches!(inside.basis(&shared, true), Basis::Catalog(c) if !Arc::ptr_eq(&c, &newest))
         );
         assert!(shared.fresh().is_some());
-        inside.after(&shared, Some(b'I'), Instant::now(), false);
+        inside.after(&shared, Some(b'I'), done(Instant::now(), false));
         assert!(shared.fresh().is_none(), "the change is committed");
+        // `COMMIT AND CHAIN` does not leave the transaction.
+        shared.store(catalog("shop"), shared.reading());
+        inside.after(&shared, Some(b'T'), done(Instant::now(), true));
+        assert!(shared.fresh().is_some());
+        let commits = Done { steers_transactions: true, ..done(Instant::now(), false) };
+        inside.after(&shared, Some(b'T'), commits);
+        assert!(shared.fresh().is_none());
     }
 
     #[test]
@@ -362,7 +384,7 @@ mod tests {
         aged(&shared, AGE * REPORT);
         assert!(matches!(inside.basis(&shared, false), Basis::TooOld));
         shared.store(catalog("shop"), shared.reading());
-        inside.after(&shared, None, Instant::now(), true);
+        inside.after(&shared, None, done(Instant::now(), true));
         shared.store(catalog("shop"), shared.reading());
         assert!(matches!(inside.basis(&shared, false), Basis::TooOld), "it changed it itself");
     }
@@ -372,7 +394,7 @@ mod tests {
         let shared = shared();
         shared.store(catalog("shop"), shared.reading());
         let mut inside = Inside::default();
-        inside.after(&shared, Some(b'T'), Instant::now(), false);
+        inside.after(&shared, Some(b'T'), done(Instant::now(), false));
         aged(&shared, AGE * (PATIENCE - 1));
         assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
         aged(&shared, AGE * PATIENCE);
@@ -386,22 +408,22 @@ mod tests {
     fn an_old_snapshot_shows_nothing_new() {
         let shared = shared();
         let mut inside = Inside::default();
-        inside.after(&shared, Some(b'T'), earlier(AGE * PATIENCE), false);
+        inside.after(&shared, Some(b'T'), done(earlier(AGE * PATIENCE), false));
         inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
         assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)), "a report goes on");
         inside = Inside::default();
-        inside.after(&shared, Some(b'T'), earlier(AGE * REPORT), false);
+        inside.after(&shared, Some(b'T'), done(earlier(AGE * REPORT), false));
         inside.keep("shop", &rows("repeatable read"), shared.reading()).unwrap();
         assert!(matches!(inside.basis(&shared, true), Basis::TooOld));
         assert!(!inside.may_have_missed());
         // Others have read it meanwhile: names mean what they mean now, snapshot or not.
         shared.store(catalog("shop"), shared.reading());
         assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)));
-        inside.after(&shared, Some(b'I'), Instant::now(), false);
-        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        inside.after(&shared, Some(b'I'), done(Instant::now(), false));
+        inside.after(&shared, Some(b'T'), done(Instant::now(), true));
         inside.keep("shop", &rows("serializable"), shared.reading()).unwrap();
         assert!(matches!(inside.basis(&shared, true), Basis::Catalog(_)), "its snapshot is young");
-        inside.after(&shared, Some(b'T'), Instant::now(), true);
+        inside.after(&shared, Some(b'T'), done(Instant::now(), true));
         assert!(matches!(inside.basis(&shared, true), Basis::ReadInside), "it has changed more");
     }
 }

@@ -4,13 +4,13 @@
 //! back. It decides nothing: every way to the target is a permit, and every byte to the client is
 //! masked or written by the gateway itself.
 
-use crate::catalog::{Basis, Inside, Rows, SharedCatalog};
+use crate::catalog::{Basis, Done, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
 use crate::room::Share;
 use crate::services::CancelWatch;
 use bytes::BytesMut;
-use portcullis_core::effect::{Operation, Verb};
+use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
 use portcullis_core::gate::{Gate, Held, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
@@ -342,9 +342,8 @@ impl Session {
 
     async fn send(&mut self, permit: Permit<Postgres>) -> Result<(), End> {
         let request = permit.id();
-        let redefines =
-            !permit.request().prepares_only() && redefines(permit.request().operation());
         let started = Instant::now();
+        let done = done(permit.request(), started);
         // The target ignores a cancel that comes before the statement, so it is obeyed here.
         if self.cancelled.is_cancelled() {
             let shape = permit.request().shape();
@@ -367,7 +366,10 @@ impl Session {
             Err(_) => Status::Broken,
         };
         let left = flight.masker().transaction_status();
-        self.inside.after(&self.catalog, left, started, redefines);
+        self.inside.after(&self.catalog, left, done);
+        if answered.is_err() {
+            self.inside.broken(&self.catalog);
+        }
         self.outcome(request, Some(&mut flight), status, started)?;
         answered
     }
@@ -856,6 +858,17 @@ fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
         ticket.review
     );
     (message, hint)
+}
+
+/// What a request does to definitions, once it is sent.
+fn done(unit: &Unit, started: Instant) -> Done {
+    let operation = unit.operation();
+    let transaction = |e: &Effect| e.object.kind == ObjectKind::Transaction;
+    Done {
+        started,
+        redefines: !unit.prepares_only() && redefines(operation),
+        steers_transactions: operation.effects.iter().any(transaction),
+    }
 }
 
 /// True where an operation may change what names mean, so that the catalog has to be read again. A

@@ -814,6 +814,8 @@ fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
     fine(other.query(use_it).unwrap());
     fine(mine.query("BEGIN").unwrap());
     fine(mine.query(other_names).unwrap());
+    // Somebody else looks at definitions, of which the change is not one yet.
+    fine(other.query("SELECT 1").unwrap());
     fine(mine.query(use_it).unwrap());
     fine(mine.query("COMMIT").unwrap());
     fine(other.query(use_it).unwrap());
