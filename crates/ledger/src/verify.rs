@@ -210,6 +210,9 @@ impl fmt::Display for Report {
             writeln!(f, "signed at: {} (the gateway's clock)", escape(time))?;
         }
         writeln!(f, "last hash: {}", self.last_hash)?;
+        if self.open_sessions > 0 {
+            writeln!(f, "sessions not closed so far: {}", self.open_sessions)?;
+        }
         if !self.unclosed_intents.is_empty() {
             writeln!(f, "without an outcome so far: {} requests", self.unclosed_intents.len())?;
         }
