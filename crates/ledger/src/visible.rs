@@ -178,6 +178,8 @@ mod tests {
     fn no_piece_of_a_text_is_wider_than_asked() {
         assert_eq!(lines("abcdefghij\nk\r\n", 8), ["abcdefgh", "ij", "k", ""]);
         assert_eq!(lines("漢漢漢漢漢", 8), ["漢漢漢漢", "漢"]);
+        // Wide outside the blocks of East Asian scripts: counted too little, they would run over.
+        assert_eq!(width("⌚✅☔⚡\u{1f004}\u{1b000}\u{a960}"), 14);
         assert_eq!(clipped("abcdefghijklmnop", 12), "abcd…(+12)");
     }
 
