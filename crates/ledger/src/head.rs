@@ -56,7 +56,8 @@ impl Signer {
     /// Loads the key of a ledger; makes one where the ledger is new.
     pub(crate) fn load(layout: &Layout, origin: &str, new: bool) -> Result<Self, LedgerError> {
         let path = layout.keys().join(PRIVATE);
-        let signer = match layout.read(&path) {
+        // The key is its owner's, who may keep it elsewhere and link to it.
+        let signer = match fs::read_to_string(&path) {
             Ok(text) => Self::read(&path, &Zeroizing::new(text))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound && new => Self::create(&path, origin)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -96,8 +97,7 @@ impl Signer {
 
     fn read(path: &Path, text: &str) -> Result<Self, LedgerError> {
         let key = |detail: &str| LedgerError::Key { path: path.to_owned(), detail: detail.into() };
-        let mode =
-            fs::symlink_metadata(path).map_err(LedgerError::io("inspect", path))?.permissions();
+        let mode = fs::metadata(path).map_err(LedgerError::io("inspect", path))?.permissions();
         if mode.mode() & 0o077 != 0 {
             return Err(key("can be read by others than its owner: chmod 600 it"));
         }

@@ -375,7 +375,7 @@ fn closing_entries(
         let (recording, unproven) = match tape.map_err(LedgerError::io("read", &path))? {
             Tape::None => (None, None),
             Tape::Proven(digest) => (Some(digest), None),
-            Tape::Unproven(event) => (None, Some(event)),
+            Tape::Unproven(event) => (None, Some(*event)),
         };
         let entry = |event| Entry { at, session: Some(*session), request: None, event };
         let reason = match unproven {

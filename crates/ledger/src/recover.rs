@@ -246,7 +246,7 @@ impl Found {
         let mut torn = Vec::new();
         for name in self.kept.iter().filter(|n| !self.declared.contains(*n)) {
             let path = journal.join(name);
-            let hashed = layout.open(&path).and_then(|file| hashed(file));
+            let hashed = layout.open(&path).and_then(hashed);
             let (bytes, hash) = hashed.map_err(LedgerError::io("read", &path))?;
             torn.push(Torn { name: name.clone(), bytes, hash });
         }
@@ -310,7 +310,7 @@ pub(crate) enum Tape {
     /// Every byte is the gateway's.
     Proven(Digest),
     /// Not every byte is.
-    Unproven(Event),
+    Unproven(Box<Event>),
 }
 
 /// Follows the codes of a recording to its end.
@@ -351,7 +351,7 @@ pub(crate) fn tape(layout: &Layout, macs: &Macs, session: SessionId) -> io::Resu
 fn unproven_tape(session: SessionId, bytes: u64, digest: Digest, why: String) -> Tape {
     let file = format!("recordings/{session}.jsonl");
     tracing::error!(file, why, "a recording that was open when the gateway stopped is not proven");
-    Tape::Unproven(Event::Unproven { file, bytes, digest, why })
+    Tape::Unproven(Box::new(Event::Unproven { file, bytes, digest, why }))
 }
 
 /// The length and the hash of what is left of a file.

@@ -26,7 +26,7 @@ const CELL: usize = 40;
 pub struct RenderOptions {
     /// Colours, as ANSI escape sequences (ECMA-48, SGR).
     pub color: bool,
-    /// Columns of the terminal; at least 40 are used.
+    /// Columns of the terminal; at least 32 are used.
     pub width: usize,
 }
 
@@ -85,7 +85,7 @@ pub fn render_item(
     out: &mut impl Write,
     options: RenderOptions,
 ) -> io::Result<()> {
-    let room = options.width.max(40) - MARGIN;
+    let room = options.width.saturating_sub(MARGIN).max(8);
     let block = match &item.moment {
         Moment::Entry { event, .. } => of_event(event, item, room),
         Moment::Recorded(event) => of_recorded(event, room),

@@ -14,6 +14,7 @@
 //! take the journal's private key to check, and else by nothing: [`Report`] says how many there are.
 
 use crate::plain;
+use crate::visible::escape;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -121,11 +122,11 @@ impl fmt::Display for Finding {
         if let Some(sequence) = self.sequence {
             write!(f, ": entry {sequence}")?;
         }
-        write!(f, " in {}", self.file.display())?;
+        write!(f, " in {}", escape(&self.file.display().to_string()))?;
         if let Some(line) = self.line {
             write!(f, " line {line}")?;
         }
-        write!(f, ": {}", self.detail)
+        write!(f, ": {}", escape(&self.detail))
     }
 }
 
@@ -206,9 +207,12 @@ impl fmt::Display for Report {
         }
         writeln!(f, "signed heads: {}, the newest over {} entries", self.heads, self.head_size)?;
         if let Some(time) = &self.head_time {
-            writeln!(f, "signed at: {time} (the gateway's clock)")?;
+            writeln!(f, "signed at: {} (the gateway's clock)", escape(time))?;
         }
         writeln!(f, "last hash: {}", self.last_hash)?;
+        if self.open_sessions > 0 {
+            writeln!(f, "sessions not closed so far: {}", self.open_sessions)?;
+        }
         if !self.unclosed_intents.is_empty() {
             writeln!(f, "without an outcome so far: {} requests", self.unclosed_intents.len())?;
         }
@@ -238,7 +242,7 @@ impl fmt::Display for Report {
                 "note: no head from elsewhere was given; only --head shows that nothing was rolled back"
             )?;
         }
-        write!(f, "key: {}", self.key)
+        write!(f, "key: {}", escape(&self.key))
     }
 }
 

@@ -34,6 +34,23 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON text with every such character in its strings as a JSON escape (RFC 8259, section 7), so
+/// that it means the same and a terminal obeys nothing in it. White space between values stays.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c < '\u{7f}' || !is_hidden(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
 /// The lines of a text, each escaped and cut into pieces of at most `width` columns, so that no
 /// line can reach the left margin on its own. Tabs become four spaces.
 #[must_use]
@@ -95,20 +112,13 @@ pub fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
-/// Columns of one character. Wide ones are taken from the blocks of UAX #11; a combining mark
-/// counts one, so a line is at worst cut early.
+/// Columns of one character. Only what is narrow in every terminal counts one: wide characters and
+/// emoji are scattered over the other blocks (UAX #11), and one that counts too little would let a
+/// line run over the terminal's edge to the left margin. A line is at worst cut early.
 const fn columns(c: char) -> usize {
     match c as u32 {
-        0x1100..=0x115F
-        | 0x2E80..=0xA4CF
-        | 0xAC00..=0xD7A3
-        | 0xF900..=0xFAFF
-        | 0xFE30..=0xFE6F
-        | 0xFF00..=0xFF60
-        | 0xFFE0..=0xFFE6
-        | 0x1F300..=0x1FAFF
-        | 0x20000..=0x3FFFD => 2,
-        _ => 1,
+        0x00..=0x10FF | 0x1E00..=0x2319 | 0x2500..=0x259F | 0x27E8..=0x27E9 | 0xFF61..=0xFFDC => 1,
+        _ => 2,
     }
 }
 
@@ -168,6 +178,8 @@ mod tests {
     fn no_piece_of_a_text_is_wider_than_asked() {
         assert_eq!(lines("abcdefghij\nk\r\n", 8), ["abcdefgh", "ij", "k", ""]);
         assert_eq!(lines("漢漢漢漢漢", 8), ["漢漢漢漢", "漢"]);
+        // Wide outside the blocks of East Asian scripts: counted too little, they would run over.
+        assert_eq!(width("⌚✅☔⚡\u{1f004}\u{1b000}\u{a960}"), 14);
         assert_eq!(clipped("abcdefghijklmnop", 12), "abcd…(+12)");
     }
 

@@ -212,6 +212,7 @@ async fn run(plan: Plan) {
         let (heard, error) = load(ledger).await;
         acknowledged = heard;
         let closed = ledger.close();
+        assert!(matches!(ledger.health(), Err(JournalError::Broken(_))), "{plan:?}: healthy");
         assert!(state.lock().unwrap().fired, "{plan:?}: nothing went wrong");
         assert!(closed.is_err(), "{plan:?}: closed as if all were well");
         assert!(error.is_none() || matches!(error, Some(JournalError::Broken(_))), "{plan:?}");

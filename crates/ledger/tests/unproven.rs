@@ -298,3 +298,12 @@ async fn whether_a_gateway_writes_is_told_by_the_lock() {
     assert!(!is_open(dir.path()));
     open(dir.path());
 }
+
+#[tokio::test]
+async fn a_finding_is_one_line_whatever_the_file_is_called() {
+    let dir = crashed().await;
+    drop(open(dir.path()));
+    fs::write(dir.path().join("journal/x\ngood: 20 entries\u{1b}[2J"), "").unwrap();
+    let said = check(dir.path()).unwrap_err().to_string();
+    assert!(said.contains("x⟨U+000A⟩good: 20 entries⟨U+001B⟩[2J"), "{said}");
+}

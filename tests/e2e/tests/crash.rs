@@ -168,3 +168,62 @@ fn every_kind_of_tampering_is_named() {
         assert!(said.contains("journal"), "{what}: {said}");
     }
 }
+
+/// A line that continues the journal's chain in every respect but the code that takes its key.
+fn forged(data: &Path) -> String {
+    let text = fs::read_to_string(journal_files(data).pop().unwrap()).unwrap();
+    let (last, hash) = text.lines().last().unwrap().split_once('\t').unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    let next = last["seq"].as_u64().unwrap() + 1;
+    let entry = "{\"at\":1,\"event\":\"decided\",\"forged\":true}";
+    let code = "0".repeat(32);
+    let line =
+        format!("{{\"seq\":{next},\"prev\":\"{hash}\",\"entry\":{entry},\"mac\":\"{code}\"}}");
+    let file = data.join("forged");
+    fs::write(&file, &line).unwrap();
+    let sum = std::process::Command::new("sha256sum").arg(&file).output().unwrap().stdout;
+    fs::remove_file(file).unwrap();
+    format!("{line}\t{}\n", String::from_utf8(sum).unwrap().split(' ').next().unwrap())
+}
+
+fn append(data: &Path, text: &str) {
+    let file = journal_files(data).pop().unwrap();
+    let journal = fs::read_to_string(&file).unwrap();
+    fs::write(file, journal + text).unwrap();
+}
+
+#[test]
+fn what_is_added_without_the_key_is_neither_good_nor_signed() {
+    let mut arena = Arena::start(&Setup::agent_safe()).unwrap();
+    let token = arena.token("claude").unwrap();
+    let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    client.query("SELECT 1").unwrap();
+    assert!(verified(&arena).0, "while it is written");
+    drop(client);
+    arena.stop_gateway();
+    let (good, text) = verified(&arena);
+    assert!(good && text.contains("no gap, no edit\n"), "{text}");
+
+    let line = forged(&arena.data());
+    append(&arena.data(), &line);
+    let (good, text) = verified(&arena);
+    assert!(!good && text.starts_with("forged: entry "), "{text}");
+    append(&arena.data(), "{\"seq\":");
+    assert!(!verified(&arena).0);
+    arena.start_gateway().unwrap();
+    let (good, text) = verified(&arena);
+    assert!(good && text.contains("set aside, because nothing proved them: 1"), "{text}");
+    let entries = entries(&arena.data());
+    assert!(entries.iter().all(|e| e["forged"] != true), "a forged entry counts");
+    let said = entries.iter().find(|e| e["event"] == "unproven").expect("the record says so");
+    let kept = arena.data().join(said["file"].as_str().unwrap());
+    assert_eq!(fs::read_to_string(kept).unwrap(), line + "{\"seq\":");
+    arena.stop_gateway();
+
+    append(&arena.data(), "{\"seq\":");
+    let (good, text) = verified(&arena);
+    assert!(
+        !good && text.starts_with("unfinished"),
+        "half a line behind a stopped journal: {text}"
+    );
+}

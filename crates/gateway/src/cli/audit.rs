@@ -1,5 +1,6 @@
 //! `portcullis audit …`: checks the record offline.
 
+use super::page;
 use crate::config::Config;
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -32,18 +33,23 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         live: false,
     };
     match verified(&config.data_dir, options) {
-        Ok(report) if json => say!("{}", serde_json::to_string_pretty(&report)?),
-        Ok(report) => say!("{report}"),
+        Ok(report) if json => say!("{}", page::json(&report)?),
+        Ok(report) => say!("{}", shown(&report.to_string())),
         Err(finding) => {
             if json {
-                say!("{}", serde_json::to_string_pretty(&finding)?);
+                say!("{}", page::json(&finding)?);
             } else {
-                say!("{finding}");
+                say!("{}", shown(&finding.to_string()));
             }
             return Ok(ExitCode::from(1));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names of files and what is found in them are anybody's who can write there.
+fn shown(text: &str) -> String {
+    page::message("", text, page::width(page::UNCUT))
 }
 
 /// Verifies as is right for a ledger that is being written, or for one that is not; again, where a

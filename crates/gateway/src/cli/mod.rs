@@ -11,6 +11,7 @@ macro_rules! say {
 }
 
 mod audit;
+mod page;
 mod review;
 mod session;
 
@@ -79,7 +80,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if nobody_reads(&error) => ExitCode::from(NOBODY_READS),
         Err(error) => {
-            eprintln!("portcullis: {error:#}");
+            let text =
+                page::message("portcullis: ", &format!("{error:#}"), page::width(page::UNCUT));
+            eprintln!("{text}");
             ExitCode::from(2)
         }
     }
@@ -117,7 +120,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(ConfigCommand::Schema) => {
-            say!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?);
+            say!("{}", page::json(&schemars::schema_for!(Config))?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Token { name } => {

@@ -1,10 +1,13 @@
 //! `portcullis review …`: a client of the gateway's own API.
 
+use super::page::{self, Page};
 use crate::config::Config;
 use crate::services;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use portcullis_ledger::visible;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 /// Decide held requests.
@@ -69,7 +72,7 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
                 client.get(if all { "/api/v1/reviews?all=true" } else { "/api/v1/reviews" });
             let reviews = reviews.await?;
             if json {
-                say!("{reviews:#}");
+                say!("{}", page::json(&reviews)?);
             } else {
                 print_list(&reviews)?;
             }
@@ -77,9 +80,9 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
         Command::Show { id } => {
             let review = client.get(&format!("/api/v1/reviews/{id}")).await?;
             if json {
-                say!("{review:#}");
+                say!("{}", page::json(&review)?);
             } else {
-                say!("{}", rendered(&review).trim_end());
+                say!("{}", rendered(&review, page::width(page::PAGE)));
             }
         }
         Command::Approve { id } => {
@@ -142,74 +145,167 @@ fn print_list(reviews: &Value) -> anyhow::Result<()> {
         say!("nothing is waiting");
     }
     for review in reviews {
-        say!(
-            "{}  {:9} {}  {} on {}: {}",
-            text(review, "/id"),
-            text(review, "/status"),
-            text(review, "/ask/digest").get(..12).unwrap_or(""),
-            visible(&who(review)),
-            visible(text(review, "/ask/standing/connection/name")),
-            visible(text(review, "/ask/operation")),
-        );
+        say!("{}", listed(review, page::width(page::PAGE)));
     }
     Ok(())
 }
 
-/// The reviewer's page: what the gateway observed first, what the caller claims not at all.
-fn rendered(review: &Value) -> String {
-    let mut page = String::new();
-    let mut line = |label: &str, value: &str| page.push_str(&format!("{label:12} {value}\n"));
-    line("review", text(review, "/id"));
-    line("status", text(review, "/status"));
-    line("digest", text(review, "/ask/digest").get(..12).unwrap_or(""));
-    let empty = Vec::new();
-    let list = |pointer: &str| review.pointer(pointer).and_then(Value::as_array).unwrap_or(&empty);
-    let parameters = list("/ask/shown/parameters");
-    for (i, statement) in list("/ask/shown/statements").iter().enumerate() {
-        line("will run", &visible(statement.as_str().unwrap_or("")));
-        let bound = parameters.get(i).and_then(Value::as_array).unwrap_or(&empty);
-        for (n, value) in bound.iter().enumerate() {
+/// One review in a list: what the gateway made, then names and effects, which may be anybody's.
+fn listed(review: &Value, width: usize) -> String {
+    let before = format!(
+        "{}  {:9} {}  ",
+        visible::escape(text(review, "/id")),
+        visible::escape(text(review, "/status")),
+        short(review)
+    );
+    let about = format!(
+        "{} on {}: {}",
+        who(review),
+        text(review, "/ask/standing/connection/name"),
+        text(review, "/ask/operation")
+    );
+    page::behind(&before, &about, width)
+}
+
+fn short(review: &Value) -> Cow<'_, str> {
+    visible::escape(text(review, "/ask/digest").get(..12).unwrap_or(""))
+}
+
+/// The reviewer's page: what the gateway observed first, then the request's own texts, whole.
+fn rendered(review: &Value, width: usize) -> String {
+    let mut page = Page::new(width);
+    page.fact("review", text(review, "/id"));
+    page.fact("status", text(review, "/status"));
+    page.fact("digest", &short(review));
+    page.fact("session", text(review, "/ask/session"));
+    page.fact("for", &who(review));
+    let connection = |what: &str| text(review, &format!("/ask/standing/connection/{what}"));
+    let on = format!(
+        "{} ({}), database {}, as role {}",
+        connection("name"),
+        connection("environment"),
+        connection("database"),
+        connection("role"),
+    );
+    page.fact("on", &on);
+    page.fact("which is", text(review, "/ask/operation"));
+    let (rule, reason) = (text(review, "/ask/ground/rule"), text(review, "/ask/ground/reason"));
+    page.fact("held by", &format!("{rule}: {reason}"));
+    let groups: Vec<&str> = list(review, "/ask/groups").iter().filter_map(Value::as_str).collect();
+    page.fact("asks", &groups.join(", "));
+    for decision in list(review, "/decisions") {
+        page.fact("decided", &decision.to_string());
+    }
+    for beyond in list(review, "/ask/shown/beyond") {
+        page.fact("not shown", beyond.as_str().unwrap_or(""));
+    }
+    let parameters = list(review, "/ask/shown/parameters");
+    for (i, statement) in list(review, "/ask/shown/statements").iter().enumerate() {
+        page.text("will run", statement.as_str().unwrap_or(""));
+        let bound = parameters.get(i).and_then(Value::as_array);
+        for (n, value) in bound.into_iter().flatten().enumerate() {
             let value = value.as_str().map_or_else(|| "NULL".to_owned(), |v| format!("'{v}'"));
-            line("", &format!("${} = {}", n + 1, visible(&value)));
+            page.value("with", &format!("${} = {value}", n + 1));
         }
     }
-    for beyond in list("/ask/shown/beyond") {
-        line("not shown", &visible(beyond.as_str().unwrap_or("")));
-    }
-    line("which is", &visible(text(review, "/ask/operation")));
-    line(
-        "on",
-        &visible(&format!(
-            "{} ({}), database {}, as role {}",
-            text(review, "/ask/standing/connection/name"),
-            text(review, "/ask/standing/connection/environment"),
-            text(review, "/ask/standing/connection/database"),
-            text(review, "/ask/standing/connection/role"),
-        )),
-    );
-    line("for", &visible(&who(review)));
-    let (rule, reason) = (text(review, "/ask/ground/rule"), text(review, "/ask/ground/reason"));
-    line("held by", &visible(&format!("{rule}: {reason}")));
-    let groups: Vec<&str> = list("/ask/groups").iter().filter_map(Value::as_str).collect();
-    line("asks", &visible(&groups.join(", ")));
-    line("session", text(review, "/ask/session"));
-    for decision in list("/decisions") {
-        line("decided", &visible(&decision.to_string()));
-    }
-    page
+    page.finish()
+}
+
+fn list<'a>(review: &'a Value, pointer: &str) -> &'a [Value] {
+    review.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn print_decision(review: &Value, json: bool) -> anyhow::Result<()> {
     if json {
-        say!("{review:#}");
+        say!("{}", page::json(review)?);
     } else {
-        let digest = text(review, "/ask/digest").get(..12).unwrap_or("");
-        say!("{} is {} (digest {digest})", text(review, "/id"), text(review, "/status"));
+        let (id, status) = (text(review, "/id"), text(review, "/status"));
+        say!("{} is {} (digest {})", visible::escape(id), visible::escape(status), short(review));
     }
     Ok(())
 }
 
-/// Control, bidirectional and zero-width characters made visible: the text is a caller's.
-fn visible(text: &str) -> String {
-    portcullis_ledger::visible::escape(text).into_owned()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn review(statement: &str, value: &str, name: &str) -> Value {
+        json!({
+            "id": "rev_1", "status": "pending", "decisions": [{"reason": statement}],
+            "ask": {
+                "digest": "abcdefabcdefabcdef", "session": "ses_1", "operation": name,
+                "groups": [name], "ground": {"rule": "r", "reason": statement},
+                "standing": {
+                    "principal": {"name": name, "acting_for": name},
+                    "connection": {"name": name, "environment": "e", "database": name, "role": "x"},
+                },
+                "shown": {
+                    "statements": [statement], "parameters": [[value, null]], "beyond": [statement],
+                },
+            },
+        })
+    }
+
+    /// However a terminal of this width cuts the lines, no text of others begins one.
+    #[test]
+    fn no_text_reaches_the_left_margin() {
+        let labels = [
+            "review",
+            "status",
+            "digest",
+            "session",
+            "for",
+            "on",
+            "which is",
+            "held by",
+            "asks",
+            "decided",
+            "not shown",
+            "will run",
+            "with",
+            "",
+        ];
+        for width in [24, 40, 80, 133] {
+            for filler in [" ", "\u{a0}", "漢", "⌚", "e\u{301}", "\t", "\n", "\r\n", "\u{85}"] {
+                for wide in 0..3 * width {
+                    let spoof = format!("x{}digest       SPOOF", filler.repeat(wide));
+                    if wide % 7 != 0 && wide % width > 14 {
+                        continue;
+                    }
+                    let review = review(&spoof, &spoof, &spoof);
+                    let pages = rendered(&review, width) + "\n" + &listed(&review, width);
+                    for line in pages.lines().filter(|l| !l.starts_with("rev_1  pending")) {
+                        assert!(visible::width(line) <= width, "{width}: {line}");
+                        let label: String = line.chars().take(12).collect();
+                        assert!(labels.contains(&label.trim_end()), "{line}");
+                    }
+                    assert_eq!(pages.lines().filter(|l| l.starts_with("digest ")).count(), 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_shows_facts_first_and_texts_whole() {
+        let page = rendered(&review("DELETE\nFROM t", "5' \u{202e}", "ana"), 80);
+        let at = |what: &str| page.find(what).unwrap();
+        assert!(at("\nfor          ana for ana") < at("\nwill run     │ DELETE\n"), "{page}");
+        assert!(at("\nwhich is") < at("\nwill run"), "{page}");
+        assert!(
+            page.contains("\n             │ FROM t\nwith         │ $1 = '5' ⟨U+202E⟩'\n"),
+            "{page}"
+        );
+        assert!(page.ends_with("\nwith         │ $2 = NULL"), "{page}");
+    }
+
+    #[test]
+    fn json_hides_nothing_and_stays_json() {
+        let review = review("\u{202e}\u{9b}31m\u{7f}\u{200b}\u{e0041}\u{1f600}é", "v", "n");
+        let printed = page::json(&review).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), review);
+        assert!(
+            printed.contains("\\u202e\\u009b31m\\u007f\\u200b\\udb40\\udc41\u{1f600}é"),
+            "{printed}"
+        );
+    }
 }

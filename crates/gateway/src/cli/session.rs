@@ -1,10 +1,12 @@
 //! `portcullis session …`: reads the record, without a running gateway.
 
+use super::page;
 use crate::config::Config;
 use clap::Subcommand;
 use portcullis_core::id::SessionId;
-use portcullis_ledger::read;
+use portcullis_ledger::read::{self, SessionState, SessionSummary};
 use portcullis_ledger::render::{RenderOptions, render_timeline};
+use portcullis_ledger::visible;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,17 +42,17 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
         Session::List => {
             let sessions = read::sessions(directory)?;
             if json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&sessions)?)?;
+                writeln!(out, "{}", page::json(&sessions)?)?;
             } else {
                 for session in &sessions {
-                    writeln!(out, "{session}")?;
+                    writeln!(out, "{}", listed(session, page::width(page::UNCUT)))?;
                 }
             }
         }
         Session::Show { id } => {
             let timeline = read::timeline(directory, *id)?;
             if json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&timeline)?)?;
+                writeln!(out, "{}", page::json(&timeline)?)?;
             } else {
                 render_timeline(&timeline, &mut out, render_options())?;
             }
@@ -70,11 +72,27 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is not for a terminal is not cut to its width, so that it can be searched.
-const UNCUT: usize = 10_000;
+/// One session in a list: what the gateway counted, then the names, which may be anybody's.
+fn listed(session: &SessionSummary, width: usize) -> String {
+    let state = match &session.state {
+        SessionState::Open => "open",
+        SessionState::Closed(_) => "closed",
+        SessionState::Refused(_) => "refused",
+    };
+    let before = format!(
+        "{}  {}  {state:7}  {} requests, {} refused, {} held, {} rows, {} values masked  ",
+        session.session,
+        visible::rfc3339(session.opened),
+        session.requests,
+        session.refused,
+        session.held,
+        session.rows,
+        session.masked
+    );
+    page::behind(&before, &format!("{} on {}", session.who(), session.connection), width)
+}
 
 fn render_options() -> RenderOptions {
-    let terminal = terminal_size::terminal_size_of(io::stdout());
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    RenderOptions { color, width: terminal.map_or(UNCUT, |(width, _)| width.0.into()) }
+    RenderOptions { color, width: page::width(page::UNCUT) }
 }
