@@ -97,7 +97,11 @@ impl Refusal {
             }
         };
         let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
-        format!("portcullis: {by}{why}; {} [{}]", self.retry.sentence(), self.decision)
+        let retry = match (self.class, self.retry) {
+            (RefusalClass::Identity, Retry::AfterChange) => "it succeeds once that is put right",
+            (_, retry) => retry.sentence(),
+        };
+        format!("portcullis: {by}{why}; {retry} [{}]", self.decision)
     }
 }
 

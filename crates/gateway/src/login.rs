@@ -286,21 +286,25 @@ async fn identify(
                     .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
                 None => verifying.await,
             }
-            .map_err(|error| error.public())
+            .map_err(|error| (error.public(), error.retry()))
         }
-        Err(_) => Err("the token is not text".to_owned()),
+        Err(_) => Err(("the token is not text".to_owned(), Retry::AfterChange)),
     };
     match verified {
         Ok(principal) => Ok(principal),
-        Err(why) => {
+        Err((why, retry)) => {
+            let next = match retry {
+                Retry::Later => "log in again in a while",
+                _ => "send a valid token of your identity provider as the password",
+            };
             let refusal = Refusal {
                 decision: moments.next().decision,
                 class: RefusalClass::Identity,
                 rule: "verified-token".to_owned(),
                 what: why,
                 why: String::new(),
-                retry: Retry::AfterChange,
-                next: Some("send a valid token of your identity provider as the password".into()),
+                retry,
+                next: Some(next.to_owned()),
                 review: None,
             };
             info!(peer = %door.peer, reason = %refusal.what, "log-in refused");

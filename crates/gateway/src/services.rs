@@ -11,6 +11,7 @@ use crate::room::{Budget, Places};
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::principal::PrincipalKind;
 use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
 use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
@@ -20,7 +21,7 @@ use portcullis_store::{ReviewDesk, ReviewSettings, Store};
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -237,20 +238,56 @@ pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PORTCULLIS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A second call (tests, demo) keeps the first subscriber.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 /// Checks everything a configuration names short of listening and dialing.
 pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let policies = load_policies(config)?;
     let mut warnings: Vec<String> = policies.warnings().iter().map(ToString::to_string).collect();
-    warnings.extend(dialer(config)?.warnings().iter().map(ToString::to_string));
+    let dialer = dialer(config)?;
+    warnings.extend(dialer.warnings().iter().map(ToString::to_string));
+    dialer.check_credentials()?;
     for (name, connection) in &config.connections {
         detectors(name, connection)?;
     }
+    if let Some(tls) = tls_files(config) {
+        ServerTls::load(&tls).context("listen.postgres")?;
+    }
     Verifier::new(config.identity.providers.clone(), http_client)?;
+    warnings.extend(doubts(config));
     Ok(warnings)
+}
+
+/// What works, and is hardly what was meant.
+fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let address = config.listen.postgres.address;
+    if !address.ip().is_loopback() && tls_files(config).is_none() {
+        doubts.push(format!(
+            "listen.postgres: {address} is not loopback, and the certificate is one made here, \
+             which no client can verify: set tls_certificate and tls_key"
+        ));
+    }
+    let people = |p: &Provider| p.kind_claim.is_some() || p.default_kind == PrincipalKind::Person;
+    if config.dev_provider.is_none() && !config.identity.providers.iter().any(people) {
+        doubts.push(
+            "identity.providers: none of them has people, so nobody can approve anything: set \
+             kind_claim, or default_kind = \"person\""
+                .to_owned(),
+        );
+    }
+    doubts
+}
+
+fn tls_files(config: &Config) -> Option<TlsSettings> {
+    let listen = &config.listen.postgres;
+    let files = listen.tls_certificate.clone().zip(listen.tls_key.clone());
+    files.map(|(certificate, key)| TlsSettings { certificate, key })
 }
 
 /// A token of the development provider, by the secret only whoever runs the gateway can read.
@@ -311,6 +348,9 @@ async fn build(
     for warning in policies.warnings() {
         warn!(%warning, "policy");
     }
+    for warning in doubts(config) {
+        warn!(%warning, "configuration");
+    }
     let dialer = dialer(config)?;
     for warning in dialer.warnings() {
         warn!(%warning, "target");
@@ -367,16 +407,14 @@ async fn build(
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listener> {
-    let listen = &config.listen.postgres;
-    let files = listen.tls_certificate.clone().zip(listen.tls_key.clone());
-    let tls = files.map(|(certificate, key)| TlsSettings { certificate, key });
+    let tls = tls_files(config);
     let generated = match tls {
         Some(_) => None,
         None => Some(ServerTls::generated(&config.data_dir.join("tls"), &[])?),
     };
     let seconds = config.limits.login.0.as_secs();
     let settings = ListenerSettings {
-        listen: listen.address,
+        listen: config.listen.postgres.address,
         tls,
         login_timeout_seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
         max_unauthenticated: config.limits.unauthenticated,

@@ -158,7 +158,9 @@ async fn who_is_ready_at_the_same_time_shares_a_write() {
 
 fn read(ledger: &Ledger, n: u64) -> impl Future<Output = ()> + Send + use<> {
     let ledger = ledger.clone();
-    async move { drop(ledger.append(intent(0, 1, n, "x"), Durability::Written).await.unwrap()) }
+    async move {
+        let _receipt = ledger.append(intent(0, 1, n, "x"), Durability::Written).await.unwrap();
+    }
 }
 
 #[tokio::test]

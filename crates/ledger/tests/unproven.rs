@@ -1,10 +1,5 @@
 //! Who can write the files, but has no key, adds nothing to the record: not to the journal behind
 //! its newest head, not to a recording that was running, and not by links, pipes or strange files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests stand outside the tests themselves"
-)]
 
 mod common;
 

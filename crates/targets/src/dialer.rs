@@ -2,6 +2,7 @@
 
 use crate::cancel::{CancelHandle, Inner};
 use crate::connect::{Opened, open};
+use crate::credential::{CredentialError, CredentialSource};
 use crate::error::{DialError, Step};
 use crate::login::{Terms, Welcome, log_in};
 use crate::scram::KeyCache;
@@ -65,6 +66,16 @@ impl fmt::Debug for Dialer {
     }
 }
 
+/// A credential that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("connections.{connection}.target: the credential of role {role}: {error}")]
+pub struct CheckError {
+    connection: String,
+    role: String,
+    #[source]
+    error: CredentialError,
+}
+
 impl Dialer {
     /// A dialer for these targets, by name of connection. Certificate files are read now,
     /// credentials at every log-in.
@@ -90,6 +101,28 @@ impl Dialer {
         let mut warnings: Vec<Warning> = reviewed.flatten().collect();
         warnings.sort_by(|a, b| a.connection.cmp(&b.connection));
         warnings
+    }
+
+    /// Opens every credential once, as dialing would.
+    ///
+    /// # Errors
+    /// [`CheckError`] names the connection, the role and what is wrong with its credential.
+    pub fn check_credentials(&self) -> Result<(), CheckError> {
+        let mut names: Vec<&String> = self.targets.keys().collect();
+        names.sort();
+        for name in names {
+            let Some(known) = self.targets.get(name) else { continue };
+            for role in known.target.role_names() {
+                let source = known.target.source_of(role).and_then(Result::ok);
+                let opened = source.map(CredentialSource::open).transpose();
+                opened.map_err(|error| CheckError {
+                    connection: name.clone(),
+                    role: role.to_owned(),
+                    error,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens a link for an admitted session, to the connection and as the role it was admitted to.

@@ -60,7 +60,12 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     }
     let (shown, page) = review(&arena, &["bo", "show", &first]);
     assert!(shown && page.contains("DELETE FROM orders WHERE id = 1"), "{page}");
-    assert!(page.contains("claude for ana") && page.contains("writes-need-review"), "{page}");
+    assert!(
+        page.contains("claude (agent ")
+            && page.contains(") for ana")
+            && page.contains("writes-need-review"),
+        "{page}"
+    );
     assert_eq!(orders(&arena), before, "it ran before anybody approved");
     assert!(review(&arena, &["bo", "approve", &first]).0);
     let answer = rest(&mut agent);

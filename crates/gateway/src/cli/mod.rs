@@ -83,7 +83,7 @@ pub(crate) fn main() -> ExitCode {
             let text =
                 page::message("portcullis: ", &format!("{error:#}"), page::width(page::UNCUT));
             eprintln!("{text}");
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<review::NotDone>() { 1 } else { 2 })
         }
     }
 }

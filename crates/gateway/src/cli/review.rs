@@ -98,6 +98,11 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
+/// The gateway understood, and did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotDone(String);
+
 struct Client {
     api: String,
     token: String,
@@ -121,7 +126,8 @@ impl Client {
         let status = response.status();
         let body: Value = response.json().await.context("the answer is not JSON")?;
         if !status.is_success() {
-            bail!("{}", body.get("detail").and_then(Value::as_str).unwrap_or(status.as_str()));
+            let why = body.get("detail").and_then(Value::as_str).unwrap_or(status.as_str());
+            return Err(NotDone(why.to_owned()).into());
         }
         Ok(body)
     }
@@ -132,10 +138,11 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn who(review: &Value) -> String {
-    let principal = text(review, "/ask/standing/principal/name");
-    match text(review, "/ask/standing/principal/acting_for") {
-        "" => principal.to_owned(),
-        person => format!("{principal} for {person}"),
+    let principal = |what: &str| text(review, &format!("/ask/standing/principal/{what}"));
+    let who = format!("{} ({} {})", principal("name"), principal("kind"), principal("subject"));
+    match principal("acting_for") {
+        "" => who,
+        person => format!("{who} for {person}"),
     }
 }
 
@@ -179,6 +186,7 @@ fn rendered(review: &Value, width: usize) -> String {
     page.fact("digest", &short(review));
     page.fact("session", text(review, "/ask/session"));
     page.fact("for", &who(review));
+    page.fact("known to", text(review, "/ask/standing/principal/issuer"));
     let connection = |what: &str| text(review, &format!("/ask/standing/connection/{what}"));
     let on = format!(
         "{} ({}), database {}, as role {}",
@@ -236,7 +244,10 @@ mod tests {
                 "digest": "abcdefabcdefabcdef", "session": "ses_1", "operation": name,
                 "groups": [name], "ground": {"rule": "r", "reason": statement},
                 "standing": {
-                    "principal": {"name": name, "acting_for": name},
+                    "principal": {
+                        "name": name, "kind": "agent", "subject": name, "issuer": name,
+                        "acting_for": name,
+                    },
                     "connection": {"name": name, "environment": "e", "database": name, "role": "x"},
                 },
                 "shown": {
@@ -255,6 +266,7 @@ mod tests {
             "digest",
             "session",
             "for",
+            "known to",
             "on",
             "which is",
             "held by",
@@ -289,7 +301,10 @@ mod tests {
     fn the_page_shows_facts_first_and_texts_whole() {
         let page = rendered(&review("DELETE\nFROM t", "5' \u{202e}", "ana"), 80);
         let at = |what: &str| page.find(what).unwrap();
-        assert!(at("\nfor          ana for ana") < at("\nwill run     │ DELETE\n"), "{page}");
+        assert!(
+            at("\nfor          ana (agent ana) for ana") < at("\nwill run     │ DELETE\n"),
+            "{page}"
+        );
         assert!(at("\nwhich is") < at("\nwill run"), "{page}");
         assert!(
             page.contains("\n             │ FROM t\nwith         │ $1 = '5' ⟨U+202E⟩'\n"),

@@ -127,7 +127,11 @@ impl Stage {
         for (what, command, outcome) in rows {
             table.push_str(&format!("  {what}\n    {command}\n    → {outcome}\n\n"));
         }
-        table.push_str("Ctrl-C ends it and removes everything.\n");
+        table.push_str(if self.keep {
+            "Ctrl-C ends it; the directory stays.\n"
+        } else {
+            "Ctrl-C ends it and removes everything.\n"
+        });
         table
     }
 }
