@@ -125,11 +125,18 @@ pub(crate) struct Review {
     pub(crate) expires: Span,
     /// Hold inside the caller's open transaction, locks and all, instead of refusing there.
     pub(crate) hold_in_transaction: bool,
+    /// How long a review is kept once it has ended (`"720h"`). It holds statements as they were
+    /// sent; what stays is the journal, with detectors applied.
+    pub(crate) keep: Span,
 }
 
 impl Default for Review {
     fn default() -> Self {
-        Self { expires: Span(Duration::from_secs(15 * 60)), hold_in_transaction: false }
+        Self {
+            expires: Span(Duration::from_secs(15 * 60)),
+            hold_in_transaction: false,
+            keep: Span(Duration::from_secs(30 * 24 * 60 * 60)),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::PrincipalKind;
+use portcullis_core::time::Timestamp;
 use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
 use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
@@ -190,6 +191,7 @@ impl Gateway {
             .await
             .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
         let http_address = http.local_addr()?;
+        tasks.spawn(forget_reviews(services.desk.clone(), config.review.keep.0, stopping.clone()));
         let router = api::router(services.clone());
         tasks.spawn(async move {
             let served = axum::serve(http, router).with_graceful_shutdown(stopped(stopping)).await;
@@ -210,6 +212,27 @@ impl Gateway {
         }
         if let Err(error) = self.services.ledger.close() {
             warn!(%error, "the journal was not closed cleanly");
+        }
+    }
+}
+
+/// Reviews that have ended are looked for this often.
+const FORGETTING: Duration = Duration::from_secs(60 * 60);
+
+/// Forgets reviews that ended longer ago than `keep`, now and then, until the gateway stops.
+async fn forget_reviews(desk: ReviewDesk, keep: Duration, stopping: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stopping));
+    let kept = u64::try_from(keep.as_micros()).unwrap_or(u64::MAX);
+    loop {
+        let before = Timestamp::from_micros(now().as_micros().saturating_sub_unsigned(kept));
+        match desk.forget_ended(before).await {
+            Ok(0) => {}
+            Ok(count) => info!(count, "forgot reviews that ended long ago"),
+            Err(error) => warn!(%error, "reviews that ended long ago are still there"),
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(FORGETTING) => {}
         }
     }
 }
