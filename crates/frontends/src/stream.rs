@@ -28,7 +28,7 @@ const BUSY: usize = 64 * 1024;
 const GATHERED: usize = 16 * 1024;
 
 /// How long a client that is logged in may take nothing of what is written to it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) enum ClientIo {
     Plain(TcpStream),

@@ -54,6 +54,11 @@ impl SessionJudge {
         self.parts.reveal.use_catalog(catalog);
     }
 
+    /// True where a mask rule names no column of the catalog in use.
+    pub(crate) fn lacks_a_column(&self) -> bool {
+        self.parts.reveal.known().lacks
+    }
+
     /// The redactor for the answers to parts with these lineages.
     pub(crate) fn redactor(&self, lineages: &[Arc<Lineage>]) -> StatementRedactor {
         let parts = &self.parts;
@@ -189,6 +194,8 @@ struct Known {
     catalog: Option<Arc<Catalog>>,
     relations: HashMap<u32, Arc<HiddenColumns>>,
     anything: Option<bool>,
+    /// True where a mask rule names no column.
+    lacks: bool,
 }
 
 /// The hidden columns of one relation, by attribute number.
@@ -209,7 +216,8 @@ impl SessionReveal {
         if known.catalog.as_ref().is_some_and(|c| Arc::ptr_eq(c, &catalog)) {
             return;
         }
-        *known = Known { catalog: Some(catalog), ..Known::default() };
+        let lacks = uncovered(&self.sensitive, &catalog).is_some();
+        *known = Known { catalog: Some(catalog), lacks, ..Known::default() };
     }
 
     fn hides(&self, column: ColumnRef) -> bool {
@@ -318,6 +326,20 @@ fn view_origins(catalog: &Catalog, view: &Relation) -> Vec<Origin> {
     let Ok(analysis) = analyse(&text, catalog, &Limits::default()) else { return Vec::new() };
     let lineage = analysis.statements.first().and_then(|s| s.lineage.clone());
     lineage.and_then(|l| l.outputs.clone()).unwrap_or_default()
+}
+
+/// A mask rule that is not optional and names no column: one that names none would mask nothing,
+/// silently.
+pub(crate) fn uncovered<'r>(
+    rules: &'r [SensitiveColumn],
+    catalog: &Catalog,
+) -> Option<&'r SensitiveColumn> {
+    let names = |rule: &SensitiveColumn, relation: &Relation| {
+        let mut columns = relation.columns.iter();
+        columns.any(|c| names_column(&rule.column, &relation.schema, &relation.name, &c.name))
+    };
+    let mut rules = rules.iter().filter(|rule| !rule.optional);
+    rules.find(|rule| !catalog.relations().any(|relation| names(rule, relation)))
 }
 
 /// True where `schema.table.column` (with `*` for any one name) names this column.

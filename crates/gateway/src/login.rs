@@ -2,7 +2,7 @@
 //! the life of a request.
 
 use crate::catalog::Inside;
-use crate::judge::{SessionJudge, names_column};
+use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
 use crate::room::{Place, Share};
@@ -36,6 +36,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+/// How long a target may take to hear that what it runs for a session that ended is to stop.
+const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Statement texts whose facts are remembered, per session.
 const REMEMBERED_TEXTS: usize = 256;
 /// Longer texts are not remembered.
@@ -175,6 +177,11 @@ impl Opened {
     /// The last entries of a session.
     async fn close(self, services: &Services, end: &End) {
         let (process, key) = &self.cancel_key;
+        if self.session.in_flight() {
+            // Nobody waits for it any more, and its caller may have lost the right to it.
+            let cancel = services.cancels.cancel(*process, key);
+            let _ = tokio::time::timeout(CANCEL_PATIENCE, cancel).await;
+        }
         services.cancels.leave(*process, key);
         let id = self.session.id;
         // It is no session any more that could be counted.
@@ -479,6 +486,7 @@ async fn welcome(
         expiry: Expiry::new(half.expires),
         moments: half.moments,
         refused: HashMap::new(),
+        left: None,
     };
     let ready = prepare(&mut session, &half.connection).await;
     let mut opened = Opened { session, who, cancel_key: (process, key), place: None };
@@ -513,15 +521,7 @@ async fn prepare(session: &mut Session, connection: &ConnectionServices) -> Resu
     };
     session.refresh_catalog().await.map_err(|e| failed(&e))?;
     let Some(catalog) = session.analyst.catalog() else { return Ok(()) };
-    let missing = connection.sensitive.iter().find(|rule| {
-        !rule.optional
-            && !catalog.relations().any(|relation| {
-                relation
-                    .columns
-                    .iter()
-                    .any(|c| names_column(&rule.column, &relation.schema, &relation.name, &c.name))
-            })
-    });
+    let missing = uncovered(&connection.sensitive, &catalog);
     match missing {
         None => Ok(()),
         Some(rule) => {

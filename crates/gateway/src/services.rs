@@ -378,6 +378,8 @@ async fn build(
     for warning in dialer.warnings() {
         warn!(%warning, "target");
     }
+    // First: where another gateway has it, nothing is written to the journal.
+    let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
     let directory = config.data_dir.clone();
     let ledger =
         tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
@@ -392,7 +394,6 @@ async fn build(
         },
     };
     ledger.append(started, Durability::Durable).await?;
-    let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
     let key = Arc::new(pseudonym_key(&config.data_dir)?);
     let connections = config

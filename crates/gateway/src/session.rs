@@ -56,6 +56,8 @@ const NO_ROOM: &str = "bytes of all clients together";
 const CATALOG_TRIES: usize = 3;
 /// How long a target may take for one of the gateway's own chores.
 const CHORE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long what is under way may take once the client sends no more: it may have sent it and gone.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Refused requests remembered per session, to slow identical repeats down.
 const REMEMBERED_REFUSALS: usize = 256;
 
@@ -92,6 +94,9 @@ pub(crate) enum End {
     /// The gateway could not make ready for the session.
     #[error("{0}")]
     Unprepared(String),
+    /// A column that is to be masked is not there any more: it may go by another name.
+    #[error("a mask rule of this connection names no column of the target any more")]
+    Uncovered,
     /// There is no room for copied rows.
     #[error("the gateway keeps as many bytes of its clients as it may")]
     NoRoom,
@@ -169,6 +174,8 @@ pub(crate) struct Session {
     pub(crate) expiry: Expiry,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
+    /// Since when the client sends no more.
+    pub(crate) left: Option<Instant>,
 }
 
 impl Session {
@@ -196,12 +203,15 @@ impl Session {
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
+                if self.left.is_some() {
+                    return Err(End::ClientLeft);
+                }
                 if !self.has_room() && self.conversation.give_up(&self.inbox, self.no_room()) {
                     continue;
                 }
                 tokio::select! {
                     read = self.client.read(&mut self.inbox) => if read? == 0 {
-                        return Err(End::ClientLeft);
+                        self.left = Some(Instant::now());
                     },
                     raw = self.link.receive() => {
                         let masked = self.unasked.mask(raw?)?;
@@ -212,6 +222,9 @@ impl Session {
             };
             if self.expiry.at <= crate::moment::now() {
                 return Err(End::TokenExpired);
+            }
+            if self.judge.lacks_a_column() {
+                return Err(End::Uncovered);
             }
             self.take(turn, current).await?;
         }
@@ -380,15 +393,16 @@ impl Session {
         loop {
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
-            if copying && self.link.is_sent() {
-                self.feed(flight)?;
+            if copying && self.link.is_sent() && !self.feed(flight)? && self.left.is_some() {
+                return Err(End::ClientLeft);
             }
             // Copied rows are fed on at once, so what stays is one message, however long.
             let awaits_rows = copying && self.link.is_sent();
             if awaits_rows && !self.has_room() {
                 return Err(End::NoRoom);
             }
-            let takes_more = awaits_rows || self.may_read_ahead();
+            let takes_more = self.left.is_none() && (awaits_rows || self.may_read_ahead());
+            let left = self.left;
             let tell_sent = copying || flight.masker().finished();
             let progress = async {
                 if tell_sent {
@@ -402,9 +416,11 @@ impl Session {
                     self.deliver(&masked).await?;
                     self.conversation.settle(flight.masker_mut().take_confirmations());
                 },
+                // It will send no more; it may still read.
                 read = self.client.read(&mut self.inbox), if takes_more => if read? == 0 {
-                    return Err(End::ClientLeft);
+                    self.left = Some(Instant::now());
                 },
+                () = farewell(left) => return Err(End::ClientLeft),
                 () = self.expiry.reached() => return Err(End::TokenExpired),
             }
             if flight.masker().finished() && self.link.is_sent() {
@@ -413,18 +429,18 @@ impl Session {
         }
     }
 
-    /// Takes what has come of copied-in rows on to the link.
-    fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
+    /// Takes what has come of copied-in rows on to the link; false where nothing has.
+    fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<bool, End> {
         match self.conversation.next(&mut self.inbox)? {
             Some(Turn::Feed(feed)) => {
                 let kind = feed.kind();
                 self.link.feed(flight, feed)?;
                 flight.masker_mut().feed_sent(kind);
-                Ok(())
+                Ok(true)
             }
             Some(Turn::Terminate) => Err(End::Terminated),
             // In copy-in mode the conversation yields nothing else.
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(false),
         }
     }
 
@@ -518,11 +534,14 @@ impl Session {
     ) -> Result<(), End> {
         let mut anew = None;
         if decision == Decision::Approved {
-            if self.read_definitions().await?
-                && let Turn::Unit(unit) = self.conversation.reconsider(held.request().clone())?
-            {
-                anew = Some(*unit);
-            }
+            anew = match self.reconsidered(&held).await {
+                Ok(anew) => anew,
+                Err(end) => {
+                    let moment = self.moments.next();
+                    self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
+                    return Err(end);
+                }
+            };
             // Once more, right before the approval is used up.
             if self.cancelled.is_cancelled() {
                 return self.withdrawn(held, shape).await;
@@ -534,6 +553,17 @@ impl Session {
             Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await,
             // The gate does not hold a request it has just taken on.
             Passage::Held(held) => self.withdrawn(held, shape).await,
+        }
+    }
+
+    /// A held request formed once more, by the definitions there are now; `None` where it cannot be.
+    async fn reconsidered(&mut self, held: &Held<Postgres>) -> Result<Option<Unit>, End> {
+        if !self.read_definitions().await? {
+            return Ok(None);
+        }
+        match self.conversation.reconsider(held.request().clone())? {
+            Turn::Unit(unit) => Ok(Some(*unit)),
+            _ => Ok(None),
         }
     }
 
@@ -673,9 +703,11 @@ impl Session {
             tokio::select! {
                 biased;
                 outcome = &mut run => return Ok(outcome?),
-                read = self.client.read(&mut self.inbox), if self.inbox.len() < INBOX_LIMIT => {
+                read = self.client.read(&mut self.inbox),
+                    if self.left.is_none() && self.inbox.len() < INBOX_LIMIT =>
+                {
                     if read? == 0 {
-                        return Err(End::ClientLeft);
+                        self.left = Some(Instant::now());
                     }
                 }
                 () = self.expiry.reached() => return Err(End::TokenExpired),
@@ -802,6 +834,11 @@ impl Session {
         }
     }
 
+    /// True where the target may still be at work for this session.
+    pub(crate) const fn in_flight(&self) -> bool {
+        self.conversation.in_flight()
+    }
+
     /// Tells a client that is still there why its session ends.
     pub(crate) async fn say_goodbye(&mut self, end: &End) {
         let (code, message) = match end {
@@ -813,6 +850,9 @@ impl Session {
                 ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
             }
             End::NoRoom => ("53200", format!("portcullis: {end}; try later")),
+            End::Uncovered => {
+                ("58000", format!("portcullis: {end}; tell the operator of this gateway"))
+            }
             End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
             End::TokenExpired => (
                 "28000",
@@ -858,6 +898,14 @@ fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
         ticket.review
     );
     (message, hint)
+}
+
+/// Resolves when a client that sends no more has been waited for long enough.
+async fn farewell(left: Option<Instant>) {
+    match left {
+        Some(left) => tokio::time::sleep_until((left + FAREWELL).into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What a request does to definitions, once it is sent.

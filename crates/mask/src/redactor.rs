@@ -216,9 +216,13 @@ impl Redactor for StatementRedactor {
         text: &[u8],
         out: &mut Vec<u8>,
     ) -> Redacted {
-        let lineage = part.map(|part| self.lineages.get(part));
-        let (touches, user_code) = match lineage {
-            Some(Some(lineage)) => (self.touches_hidden(lineage), lineage.user_code),
+        // Parts before it too: what they put off may run with a later one.
+        let lineages = part.map(|part| self.lineages.get(..=part));
+        let (touches, user_code) = match lineages {
+            Some(Some(lineages)) => (
+                lineages.iter().any(|lineage| self.touches_hidden(lineage)),
+                lineages.iter().any(|lineage| lineage.user_code),
+            ),
             // A part nobody analysed may run anything.
             Some(None) => (self.reveal.hides_anything(), true),
             None => (self.reveal.hides_anything(), false),

@@ -203,6 +203,10 @@ impl Function {
             "uuid_generate_v1mc",
             "uuid_generate_v4",
         ];
+        // From isn: it keeps its argument for later calls.
+        if &*self.name == "isn_weak" {
+            return false;
+        }
         let computes = self.volatility == 'i' || KNOWN.contains(&&*self.name);
         self.extension && computes && &*self.language == "c" && !self.security_definer
     }

@@ -126,8 +126,8 @@ fn check_text(text: &str, limits: &Limits) -> Result<(), Unreadable> {
     }
     if text.len() > SCANNED && operator_work(text) > MAX_OPERATOR_WORK {
         return Err(Unreadable::TooLarge {
-            what: "work for operator characters in a row",
-            limit: MAX_OPERATOR_WORK,
+            what: "number of operator characters in a row (put long texts into parameters)",
+            limit: SCANNED,
         });
     }
     Ok(())

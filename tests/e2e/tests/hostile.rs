@@ -545,3 +545,38 @@ fn what_sessions_may_take_together_is_bounded() {
     drop(small);
     until("a session has ended", Duration::from_secs(5), || log_in().is_ok());
 }
+
+/// What a session that ends leaves running is called off, and what was sent before leaving runs.
+#[test]
+fn the_end_of_a_session_is_the_end_of_its_requests() {
+    let mut setup = Setup::allow_all();
+    setup.provider = "token_ttl_seconds = 8\n".to_owned();
+    let arena = Arena::start(&setup).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let query = |sql: &str| message(b'Q', &[sql.as_bytes(), b"\0"].concat());
+    let mut sleeper = log_in();
+    sleeper.send(&query("SELECT pg_sleep(60)")).unwrap();
+    let bye = message(b'X', b"");
+    let add = query("UPDATE orders SET total = total + 1 WHERE id = 1");
+    let before: f64 =
+        arena.truth("SELECT total FROM orders WHERE id = 1").unwrap().parse().unwrap();
+    for _ in 0..10 {
+        let mut client = log_in();
+        client.send(&[add.clone(), add.clone(), bye.clone()].concat()).unwrap();
+        client.socket().shutdown(std::net::Shutdown::Write).unwrap();
+        while let Ok(Some(_)) = client.receive() {}
+        let mut client = log_in();
+        client.send(&[add.clone(), bye.clone()].concat()).unwrap();
+    }
+    let farewell = sleeper.until(b'E').unwrap();
+    assert!(farewell[0].shown().contains("28000"), "{:?}", farewell[0].shown());
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'";
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while arena.truth(running).unwrap() != "0" {
+        assert!(Instant::now() < deadline, "it still runs after its caller's token has expired");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let after: f64 = arena.truth("SELECT total FROM orders WHERE id = 1").unwrap().parse().unwrap();
+    assert!((after - before - 30.0).abs() < 0.001, "{before} became {after}");
+}

@@ -254,6 +254,9 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "SELECT pg_relation_size('a' || replace(card_number, ' ', 'x')) FROM customers WHERE id = 1",
         "SELECT pg_get_serial_sequence('a' || replace(card_number, ' ', 'x'), 'x') FROM customers WHERE id = 1",
         "SELECT row_security_active('a' || replace(card_number, ' ', 'x')) FROM customers WHERE id = 1",
+        "DECLARE k CURSOR WITH HOLD FOR SELECT (email || 'x')::regclass FROM customers",
+        "BEGIN; DECLARE k CURSOR WITH HOLD FOR SELECT (reverse(iban))::int FROM payments; COMMIT",
+        "DECLARE k CURSOR WITH HOLD FOR SELECT reverse(card_number)::int FROM customers; SELECT 1",
         "SELECT nabi FROM payments LIMIT 3",
         "SELECT nabi AS x, iban FROM payments LIMIT 3",
         "SELECT * FROM nabis LIMIT 3",
@@ -370,6 +373,18 @@ const FORBIDDEN: &[&str] = &[
     "SELECT array_length(ARRAY(SELECT 1 FROM generate_series(1, ascii(email))), 1) FROM customers",
     "SELECT setseed(ascii(email) / 256.0) FROM customers WHERE id = 1",
     "SELECT id FROM orders TABLESAMPLE system ((SELECT ascii(email) / 3 FROM customers WHERE id = 1))",
+    // A dot is a call too.
+    "SELECT ('select array_to_tsvector(array[reverse(email)]) from customers'::text).ts_stat",
+    "SELECT x.ts_stat FROM CAST('select array_to_tsvector(array[reverse(iban)]) from payments' AS text) x",
+    "SELECT (1::int).pg_terminate_backend",
+    "SELECT (0::oid).lo_create",
+    "SELECT (12345::oid).lo_unlink",
+    "SELECT ('/etc/hostname'::text).pg_read_file",
+    "SELECT ('app.secret'::text).current_setting",
+    "SELECT x.current_setting FROM COALESCE('app.secret') x",
+    "SELECT (0.1::float8).pg_sleep",
+    "SELECT count(*) FROM (SELECT (regexp_split_to_array(email, '')).unnest FROM customers WHERE id = 1) x",
+    "SELECT ('x'::text).wipe",
     // Views do what their bodies do.
     "SELECT id FROM tells",
     "SELECT * FROM steers",
@@ -782,6 +797,14 @@ fn definitions_changed_behind_the_gateway_unmask_nothing() {
     other.query("SELECT 1").unwrap();
     past.query("SELECT * FROM not_there_yet").unwrap();
     check("after a look into the past", &other.query(use_it).unwrap());
+    past.query("ROLLBACK").unwrap();
+
+    // A rule whose column has another name now covers nothing: nobody goes on.
+    arena.server.sql("shop", "ALTER TABLE customers RENAME COLUMN email TO mail").unwrap();
+    old();
+    let seen = other.query("SELECT reverse(mail) FROM customers WHERE id = 1");
+    check("renamed", &seen.unwrap_or_default());
+    assert!(RawClient::log_in(arena.postgres, "claude", "shop", &token).is_err());
 }
 
 /// A definition of the caller's own counts at once for itself, and for others once it is committed.

@@ -143,9 +143,7 @@ impl Analyzer<'_> {
             Named::Value(origin) => return Ok(origin),
             Named::CallOn(row) => row,
         };
-        let exists = self.catalog.builtin(name).is_some()
-            || !self.catalog.functions_named(None, name).is_empty();
-        if exists {
+        if self.is_function(name) {
             return self.apply(&[name], &[], &row);
         }
         self.not_found();
@@ -168,7 +166,10 @@ impl Analyzer<'_> {
                         Some(table) if step == 0 && !self.find_tables(table).is_empty() => {
                             self.field_of_row(table, &field.sval, &origin)?
                         }
-                        _ => self.field(&field.sval, origin)?,
+                        _ => {
+                            let arg = e.arg.as_deref().filter(|_| step == 0);
+                            self.field(&field.sval, origin, arg)?
+                        }
                     };
                 }
                 _ => return Ok(self.unreadable()),
@@ -180,7 +181,7 @@ impl Analyzer<'_> {
     /// `(t).field`, where `t` may be a table's row or a column of that name.
     fn field_of_row(&mut self, table: &str, field: &str, whole: &Origin) -> Result<Origin> {
         if self.is_column(table) {
-            return self.field(field, whole.clone());
+            return self.field(field, whole.clone(), None);
         }
         let named = self.find_qualified(table, field)?;
         self.named(named, field)
@@ -199,10 +200,20 @@ impl Analyzer<'_> {
         (!self.is_column(name) && !self.find_tables(name).is_empty()).then_some(name)
     }
 
-    /// A field of a composite value, or a function called on it.
-    fn field(&mut self, name: &str, value: Origin) -> Result<Origin> {
-        let users = !self.catalog.functions_named(None, name).is_empty();
-        if users { self.apply(&[name], &[], &value) } else { Ok(value) }
+    /// A field of a composite value, or a function called on it: the server takes `(value).name` for
+    /// `name(value)` where the value has no such field, whatever its type. Which of them it is
+    /// depends on that type, so it is both.
+    fn field(&mut self, name: &str, value: Origin, arg: Option<&Node>) -> Result<Origin> {
+        if !self.is_function(name) {
+            return Ok(value);
+        }
+        let called = self.apply(&[name], arg.map_or(&[], std::slice::from_ref), &value)?;
+        Ok(join(value, &called))
+    }
+
+    /// True where a function of the server or of users has that name.
+    pub(super) fn is_function(&self, name: &str) -> bool {
+        self.catalog.builtin(name).is_some() || !self.catalog.functions_named(None, name).is_empty()
     }
 
     fn case(&mut self, e: &CaseExpr) -> Result<Origin> {

@@ -356,10 +356,8 @@ impl Analyzer<'_> {
             }
         }
         Ok(match all {
-            // What is not listed may be a column or a function: only users have the latter to hide.
-            Some(origin) if open && !self.catalog.functions_named(None, column).is_empty() => {
-                Named::CallOn(origin)
-            }
+            // What is not listed may be a column or a function.
+            Some(origin) if open && self.is_function(column) => Named::CallOn(origin),
             Some(origin) => Named::Value(origin),
             None if is_system_column(column) => Named::Value(nothing()),
             None => Named::CallOn(row),

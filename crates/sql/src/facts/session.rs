@@ -10,6 +10,7 @@ use pg_query::protobuf::{
     TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::Lineage;
 use std::sync::Arc;
 
 /// `CURSOR_OPT_HOLD` (PostgreSQL `src/include/nodes/parsenodes.h`).
@@ -34,6 +35,8 @@ impl Analyzer<'_> {
         let control = |a: &mut Self, change, kind| {
             let object = Object::new(ObjectKind::Transaction, []);
             a.push(Effect::resolved(Verb::Control, object, Extent::One));
+            // What was put off until the transaction ends runs now: constraints, held cursors.
+            a.unresolved |= change == TransactionChange::Commit;
             a.transaction = change;
             (kind, None)
         };
@@ -186,9 +189,20 @@ impl Analyzer<'_> {
         if s.options & CURSOR_HOLD != 0 {
             // It runs to its end at COMMIT, fetched from or not.
             inner.effects.iter().for_each(|e| self.push(e.clone()));
+            self.behind(inner.lineage.as_deref());
         }
         self.names = NameChange::Declare { name: s.portalname.as_str().into(), inner };
         Ok(("declare cursor", None))
+    }
+
+    /// What another statement reads and shows in its errors, this one does too.
+    fn behind(&mut self, lineage: Option<&Lineage>) {
+        let Some(lineage) = lineage else { return };
+        self.relations.extend(&lineage.relations);
+        lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
+        self.user_code |= lineage.user_code;
+        self.unresolved |= lineage.unresolved;
+        self.missing |= lineage.missing;
     }
 
     pub(super) fn fetch(&mut self, s: &FetchStmt) -> Facts {

@@ -81,6 +81,8 @@ impl Analyzer<'_> {
             NodeEnum::ConstraintsSetStmt(_) => {
                 let object = Object::new(ObjectKind::Transaction, []);
                 self.push(Effect::resolved(Verb::Control, object, Extent::One));
+                // What was put off so far is checked now.
+                self.unresolved = true;
                 ("set constraints", None)
             }
             NodeEnum::DoStmt(_) => {

@@ -706,7 +706,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "DECLARE c CURSOR WITH HOLD FOR SELECT f()",
-        "declare cursor: control session: one, execute routine:public.f unknown? [c = select: execute routine:public.f unknown? => (UNTRACED) code unresolved]",
+        "declare cursor: control session: one, execute routine:public.f unknown? => () code unresolved [c = select: execute routine:public.f unknown? => (UNTRACED) code unresolved]",
     ),
     ("FETCH 5 FROM c", r#"fetch: control session: one => ? unresolved Fetch { name: "c" }"#),
     ("MOVE c", r#"move: control session: one => () unresolved Fetch { name: "c" }"#),
@@ -788,8 +788,8 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("LOAD 'x.so'", "load: transfer-in file:x.so one, execute file:x.so unknown? => () code"),
     ("BEGIN", "begin: control transaction: one"),
     ("START TRANSACTION READ ONLY", "start transaction: control transaction: one"),
-    ("COMMIT", "commit: control transaction: one"),
-    ("END", "commit: control transaction: one"),
+    ("COMMIT", "commit: control transaction: one => () unresolved"),
+    ("END", "commit: control transaction: one => () unresolved"),
     ("ROLLBACK", "rollback: control transaction: one"),
     ("ABORT", "rollback: control transaction: one"),
     ("SAVEPOINT a", "savepoint: control transaction: one"),
@@ -797,7 +797,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("ROLLBACK TO a", "rollback: control transaction: one"),
     (
         "PREPARE TRANSACTION 'x'",
-        "prepare transaction: control transaction:prepared.x one?, control transaction: one",
+        "prepare transaction: control transaction:prepared.x one?, control transaction: one => () unresolved",
     ),
     ("COMMIT PREPARED 'x'", "commit prepared: control transaction:prepared.x one?"),
     ("SET search_path = x", "set: control setting:search_path one"),
@@ -815,7 +815,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
         "set: control setting:session characteristics one",
     ),
-    ("SET CONSTRAINTS ALL DEFERRED", "set constraints: control transaction: one"),
+    ("SET CONSTRAINTS ALL DEFERRED", "set constraints: control transaction: one => () unresolved"),
     ("RESET ALL", "reset: control setting: all"),
     ("RESET search_path", "reset: control setting:search_path one"),
     ("SHOW search_path", "show: read setting:search_path => (-)"),
@@ -961,7 +961,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "BEGIN; SELECT email FROM customers; COMMIT",
-        "begin: control transaction: one ;; select: read public.customers => (customers.email) ;; commit: control transaction: one",
+        "begin: control transaction: one ;; select: read public.customers => (customers.email) ;; commit: control transaction: one => () unresolved",
     ),
     ("--", ""),
     ("/* DROP TABLE x; */", ""),
@@ -1569,5 +1569,25 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "SELECT g.email FROM (SELECT id, email FROM customers GROUP BY GROUPING SETS ((id, email))) g",
         "select: read public.customers => (customers.email)",
+    ),
+    (
+        "SELECT ('select 1'::text).ts_stat",
+        "select: execute routine:pg_catalog.ts_stat unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT x.ts_stat FROM CAST('select 1' AS text) x",
+        "select: execute routine:pg_catalog.ts_stat unknown?, unknown unknown: unknown?? => (UNTRACED) code unresolved",
+    ),
+    ("SELECT ('s'::regclass).nextval", "select: update sequence:? one? => (-)"),
+    ("SELECT (1).pg_terminate_backend", "select: control backend:? one? => (-)"),
+    ("SELECT x.current_setting FROM COALESCE('app.secret') x", "select: read setting:?? => (-)"),
+    ("SELECT ('a.b'::text).current_setting", "select: read setting:?? => (-)"),
+    (
+        "SELECT (regexp_split_to_array(email, '')).unnest FROM customers",
+        "select: read public.customers => (customers.email) sinks(customers.email)",
+    ),
+    (
+        "SELECT (c).email, (c).upper FROM customers c",
+        "select: read public.customers => (customers.email | customers.*)",
     ),
 ];
