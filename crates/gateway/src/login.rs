@@ -230,6 +230,7 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSess
     };
     let mut opened =
         Box::pin(welcome(door, services, session, &greeting, who, startup.spoken_minor())).await?;
+    opened.session.share = place.share();
     opened.place = Some(place);
     Ok(opened)
 }
@@ -481,7 +482,8 @@ async fn welcome(
         sample_rows: services.sample_rows,
         catalog: half.connection.catalog.clone(),
         inside: Inside::default(),
-        share: Share::new(services.budget.clone()),
+        // Until its place is known, it keeps nothing.
+        share: Share::new(services.budget.clone(), Arc::default()),
         cancelled,
         expiry: Expiry::new(half.expires),
         moments: half.moments,

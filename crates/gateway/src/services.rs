@@ -395,6 +395,7 @@ async fn build(
     };
     ledger.append(started, Durability::Durable).await?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
+    let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
     let key = Arc::new(pseudonym_key(&config.data_dir)?);
     let connections = config
         .connections
@@ -424,8 +425,11 @@ async fn build(
             hold_in_transaction: config.review.hold_in_transaction,
         },
         sample_rows: config.recording.sample_rows,
-        budget: Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20)),
-        places: Arc::new(Places::new(config.limits.sessions_per_principal as usize)),
+        places: Arc::new(Places::new(
+            config.limits.sessions_per_principal as usize,
+            budget.clone(),
+        )),
+        budget,
         stopping,
     })
 }

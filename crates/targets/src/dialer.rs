@@ -68,7 +68,7 @@ impl fmt::Debug for Dialer {
 
 /// A credential that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("connections.{connection}.target: the credential of role {role}: {error}")]
+#[error("connections.{connection}.target: the credential of role {role}")]
 pub struct CheckError {
     connection: String,
     role: String,
