@@ -187,7 +187,8 @@ pub(crate) struct Limits {
     /// Sessions of one principal at once.
     pub(crate) sessions_per_principal: u32,
     /// MiB of requests that all sessions together may make the gateway keep while they come in, are
-    /// held or run, and of statements prepared. Requests below 64 KiB are not counted.
+    /// held or run, and of statements prepared; one principal's at most half of it. Requests below
+    /// 64 KiB are not counted.
     pub(crate) buffered_mib: u32,
     /// How long a log-in may take.
     pub(crate) login: Span,
