@@ -184,7 +184,7 @@ async fn decide(
             return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }
     };
-    let groups = match services.desk.may_decide(row.id, &reviewer, now()).await {
+    let groups = match services.desk.may_decide(row.id, &reviewer, reason.is_none(), now()).await {
         Ok(groups) => groups,
         Err(error) => {
             record_refused(services, &row, by, &error.to_string()).await;

@@ -142,31 +142,8 @@ impl ReviewDesk {
         at: Timestamp,
     ) -> Result<Outcome, DecideError> {
         let mut tx = self.write().await?;
-        let (ask, own) = open_for(&mut tx, review, reviewer, at).await?;
-        let person = reviewer.principal();
-        let id = review.to_string();
-        let mut all = said(&mut *tx, &id).await?;
-        let before = still_waiting(&ask.groups, &all);
-        if before.is_empty() {
-            return Err(DecideError::Ended(Status::Approved));
-        }
-        let same = |r: &Reviewed| (&r.issuer, &r.subject) == (&person.issuer, &person.subject);
-        if all.iter().any(same) {
-            return Err(DecideError::AlreadyYours(before));
-        }
-        all.push(Reviewed {
-            approved: true,
-            issuer: person.issuer.clone(),
-            subject: person.subject.clone(),
-            name: person.name.clone(),
-            groups: own.clone(),
-            reason: String::new(),
-            at,
-        });
-        let after = still_waiting(&ask.groups, &all);
-        if after.len() == before.len() {
-            return Err(DecideError::NotNeeded(before));
-        }
+        let (own, after) = approval(&mut tx, review, reviewer, at).await?;
+        let (id, person) = (review.to_string(), reviewer.principal());
         note(&mut tx, &id, "approved", person, &own, "", at).await?;
         if after.is_empty() {
             sqlx::query("UPDATE review SET status = 'approved' WHERE id = ?1")
@@ -191,11 +168,14 @@ impl ReviewDesk {
         &self,
         review: ReviewId,
         reviewer: &Reviewer,
+        approving: bool,
         at: Timestamp,
     ) -> Result<BTreeSet<String>, DecideError> {
         let mut tx = self.write().await?;
-        let (_, own) = open_for(&mut tx, review, reviewer, at).await?;
-        Ok(own)
+        if approving {
+            return approval(&mut tx, review, reviewer, at).await.map(|(own, _)| own);
+        }
+        open_for(&mut tx, review, reviewer, at).await.map(|(_, own)| own)
     }
 
     /// Rejects on behalf of one person: one no is enough, also after the others have approved and
@@ -256,6 +236,41 @@ async fn open_for(
         Status::Pending | Status::Approved => Ok((stored.ask, own)),
         ended => Err(DecideError::Ended(ended)),
     }
+}
+
+/// What an approval by this person would be: for which of the asked groups, and which still wait
+/// after it. Nothing is noted.
+async fn approval(
+    tx: &mut Transaction<'_, Sqlite>,
+    review: ReviewId,
+    reviewer: &Reviewer,
+    at: Timestamp,
+) -> Result<(BTreeSet<String>, BTreeSet<String>), DecideError> {
+    let (ask, own) = open_for(tx, review, reviewer, at).await?;
+    let person = reviewer.principal();
+    let mut all = said(&mut **tx, &review.to_string()).await?;
+    let before = still_waiting(&ask.groups, &all);
+    if before.is_empty() {
+        return Err(DecideError::Ended(Status::Approved));
+    }
+    let same = |r: &Reviewed| (&r.issuer, &r.subject) == (&person.issuer, &person.subject);
+    if all.iter().any(same) {
+        return Err(DecideError::AlreadyYours(before));
+    }
+    all.push(Reviewed {
+        approved: true,
+        issuer: person.issuer.clone(),
+        subject: person.subject.clone(),
+        name: person.name.clone(),
+        groups: own.clone(),
+        reason: String::new(),
+        at,
+    });
+    let after = still_waiting(&ask.groups, &all);
+    if after.len() == before.len() {
+        return Err(DecideError::NotNeeded(before));
+    }
+    Ok((own, after))
 }
 
 async fn note(

@@ -71,6 +71,11 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     let answer = rest(&mut agent);
     assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
     assert!(!review(&arena, &["bo", "approve", &first]).0, "a used review was approved again");
+    let journal = std::fs::read_dir(arena.data().join("journal")).unwrap();
+    let journal: String =
+        journal.filter_map(|e| std::fs::read_to_string(e.unwrap().path()).ok()).collect();
+    let decided = |line: &&str| line.contains("\"decided\"") && line.contains(first.as_str());
+    assert_eq!(journal.lines().filter(decided).count(), 1, "only what was decided is recorded so");
 
     // The same again is a new question; rejected, with words for the caller.
     send(&mut agent, "DELETE FROM orders WHERE id = 1");
