@@ -29,9 +29,7 @@ impl Budget {
     fn of_one(&self) -> Self {
         Self::new(self.most / PRINCIPALS)
     }
-}
 
-impl Budget {
     /// Takes so many bytes more; false where there is no room for them.
     fn take(&self, more: usize) -> bool {
         let room = |used: usize| used.checked_add(more).filter(|used| *used <= self.most);

@@ -290,47 +290,44 @@ impl Session {
 
     /// A unit that would be judged by definitions of which nobody knows whether they still hold.
     async fn outdated(&mut self, unit: Unit) -> Result<(), End> {
-        let (moment, shape) = (self.moments.next(), unit.shape());
+        let why = "the definitions it touches may have changed, and cannot be looked up from inside \
+                   this transaction or pipeline";
+        let next = "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
+                    SERIALIZABLE transactions have to be short";
+        self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await
+    }
+
+    /// Refuses a unit by a rule of the gateway's own.
+    async fn refuse_unit(
+        &mut self,
+        unit: &Unit,
+        rule: &str,
+        why: String,
+        next: &str,
+    ) -> Result<(), End> {
+        let moment = self.moments.next();
         let refusal = Refusal {
             decision: moment.decision,
             class: RefusalClass::Policy,
-            rule: "current-definitions".to_owned(),
+            rule: rule.to_owned(),
             what: unit.operation().to_string(),
-            why:
-                "the definitions it touches may have changed, and cannot be looked up from inside \
-                  this transaction or pipeline"
-                    .to_owned(),
+            why,
             retry: Retry::AfterChange,
-            next: Some(
-                "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
-                 SERIALIZABLE transactions have to be short"
-                    .to_owned(),
-            ),
+            next: Some(next.to_owned()),
             review: None,
         };
-        let (shown, operation) = (unit.shown(), unit.operation().clone());
-        let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
-        self.refuse(&refusal, shape, None).await
+        let refused =
+            self.gate.refuse_unformed(unit.shown(), unit.operation(), refusal, moment).await;
+        self.refuse(&refused, unit.shape(), None).await
     }
 
     async fn unit(&mut self, unit: Unit) -> Result<(), End> {
-        let shape = unit.shape();
-        let moment = self.moments.next();
         if let Some(failure) = self.uncopyable(&unit) {
-            let refusal = Refusal {
-                decision: moment.decision,
-                class: RefusalClass::Policy,
-                rule: "masked-stays-masked".to_owned(),
-                what: unit.operation().to_string(),
-                why: failure.to_string(),
-                retry: Retry::AfterChange,
-                next: Some("use SELECT, or COPY in text or CSV format".to_owned()),
-                review: None,
-            };
-            let (shown, operation) = (unit.shown(), unit.operation().clone());
-            let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
-            return self.refuse(&refusal, shape, None).await;
+            let next = "use SELECT, or COPY in text or CSV format";
+            let why = failure.to_string();
+            return self.refuse_unit(&unit, "masked-stays-masked", why, next).await;
         }
+        let (shape, moment) = (unit.shape(), self.moments.next());
         let digest = *unit.digest().as_bytes();
         let circumstances =
             Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
@@ -510,18 +507,21 @@ impl Session {
                 }
                 Waited::Decided(decision) => return self.decided(held, decision, shape).await,
                 Waited::Expired => {
-                    let moment = self.moments.next();
-                    self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
+                    self.withdraw(held, Withdrawal::SessionEnded).await;
                     return Err(End::TokenExpired);
                 }
                 Waited::Over(Withdrawal::Cancelled) => return self.withdrawn(held, shape).await,
                 Waited::Over(why) => {
-                    let moment = self.moments.next();
-                    self.gate.withdraw(held, why, moment).await;
+                    self.withdraw(held, why).await;
                     return Err(End::ClientLeft);
                 }
             }
         }
+    }
+
+    async fn withdraw(&mut self, held: Held<Postgres>, why: Withdrawal) {
+        let moment = self.moments.next();
+        self.gate.withdraw(held, why, moment).await;
     }
 
     /// Takes a held request on that was decided. What was approved runs only where it still does
@@ -537,8 +537,7 @@ impl Session {
             anew = match self.reconsidered(&held).await {
                 Ok(anew) => anew,
                 Err(end) => {
-                    let moment = self.moments.next();
-                    self.gate.withdraw(held, Withdrawal::SessionEnded, moment).await;
+                    self.withdraw(held, Withdrawal::SessionEnded).await;
                     return Err(end);
                 }
             };
@@ -751,20 +750,12 @@ impl Session {
             }
             return Ok(true);
         }
-        let catalog = match self.inside.basis(&self.catalog, may_read) {
-            Basis::Catalog(catalog) => Some(catalog),
-            Basis::TooOld => None,
-            Basis::ReadInside => {
-                self.read_inside().await?;
-                match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
-                    (Some(seen), _) | (None, Basis::Catalog(seen)) => Some(seen),
-                    (None, Basis::ReadInside | Basis::TooOld) => None,
-                }
-            }
-        };
-        let found = catalog.is_some();
-        catalog.into_iter().for_each(|catalog| self.use_catalog(catalog));
-        Ok(found)
+        match self.inside.basis(&self.catalog, may_read) {
+            Basis::Catalog(catalog) => self.use_catalog(catalog),
+            Basis::TooOld => return Ok(false),
+            Basis::ReadInside => return self.read_inside().await,
+        }
+        Ok(true)
     }
 
     /// Reads the catalog, however young the last one is. False where it cannot be read here.
@@ -777,10 +768,7 @@ impl Session {
             return Ok(true);
         }
         self.read_inside().await?;
-        let seen = self.inside.seen();
-        let known = seen.is_some();
-        seen.into_iter().for_each(|catalog| self.use_catalog(catalog));
-        Ok(known)
+        Ok(self.inside.seen().is_some())
     }
 
     /// Reads the target's catalog through this session's link, for all sessions.
@@ -795,17 +783,20 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the target's catalog as the session's own transaction sees it, for itself alone.
-    async fn read_inside(&mut self) -> Result<(), End> {
+    /// Reads the target's catalog as the session's own transaction sees it, for itself alone, and
+    /// uses it, or what is newer. False where both are too old.
+    async fn read_inside(&mut self) -> Result<bool, End> {
         let reading = self.catalog.reading();
         let rows = self.catalog_rows(Inside::queries()).await?;
         let database = &self.gate.standing().connection.database;
         let kept = self.inside.keep(database, &rows, reading);
         kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
-        if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog, false) {
-            self.use_catalog(catalog);
-        }
-        Ok(())
+        let catalog = match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
+            (Some(seen), _) | (None, Basis::Catalog(seen)) => seen,
+            (None, Basis::ReadInside | Basis::TooOld) => return Ok(false),
+        };
+        self.use_catalog(catalog);
+        Ok(true)
     }
 
     async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {

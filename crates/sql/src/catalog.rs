@@ -119,8 +119,6 @@ pub struct ViewBody {
     pub text: Box<str>,
     /// The columns (relation, attribute; 0 for the whole row) it depends on, by `pg_depend`.
     pub depends: Vec<(u32, i16)>,
-    /// True where it calls functions or operators of users.
-    pub user_code: bool,
 }
 
 /// A relation.

@@ -91,6 +91,9 @@ fn position(text: &str, message: &str) -> Option<usize> {
     text.match_indices(token).map(|(at, _)| at).filter(whole).take(TRIED).find(fails_at)
 }
 
+/// The characters operators are made of (PostgreSQL manual, "Operators" in "Lexical Structure").
+const OPERATORS: &str = "~!@#^&|`?+-*/%<>=";
+
 /// Characters of one kind, one after the other, are one token.
 #[derive(PartialEq, Eq)]
 enum Kind {
@@ -103,7 +106,7 @@ fn kind(c: char) -> Kind {
     match c {
         '_' | '$' => Kind::Word,
         c if c.is_alphanumeric() => Kind::Word,
-        c if "~!@#^&|`?+-*/%<>=".contains(c) => Kind::Operator,
+        c if OPERATORS.contains(c) => Kind::Operator,
         _ => Kind::Other,
     }
 }
@@ -143,7 +146,7 @@ const MAX_OPERATOR_WORK: usize = 1 << 26;
 /// the operator (or comment) that they begin with, so that it may need the square of their number.
 /// Without looking at what is a string: there are never so many in one that is not made for this.
 fn operator_work(text: &str) -> usize {
-    let runs = text.as_bytes().split(|b| !b"~!@#^&|`?+-*/%<>=".contains(b));
+    let runs = text.as_bytes().split(|b| !OPERATORS.as_bytes().contains(b));
     runs.map(|run| run.len().saturating_mul(run.len())).fold(0, usize::saturating_add)
 }
 

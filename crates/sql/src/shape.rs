@@ -30,7 +30,6 @@ pub fn shape(text: &str) -> Option<String> {
     }
     let mut shape = String::with_capacity(text.len());
     let mut rest = text;
-    let mut before: Option<u8> = None;
     while let Some(at) = rest.bytes().position(|b| b.is_ascii_digit()) {
         let (head, tail) = rest.split_at(at);
         let end = tail.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(tail.len());
@@ -39,10 +38,8 @@ pub fn shape(text: &str) -> Option<String> {
         let joined = |b: Option<u8>| {
             b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
         };
-        let before_digits = head.bytes().last().or(before);
-        let alone = !joined(before_digits) && !joined(after.bytes().next());
+        let alone = !joined(head.bytes().last()) && !joined(after.bytes().next());
         shape.push_str(if alone && end <= DIGITS { "0" } else { digits });
-        before = digits.bytes().last();
         rest = after;
     }
     shape.push_str(rest);

@@ -457,7 +457,6 @@ fn load_view_dependencies(catalog: &mut Catalog, all: Results<'_>) -> Result<(),
             relation.view.get_or_insert_default().depends.push((target, column));
             continue;
         }
-        relation.view.get_or_insert_default().user_code = true;
         // An operator or function that could not be named is still code of users.
         let function = function.unwrap_or_else(|| ("?".into(), "?".into()));
         relation.code.push(HiddenCode { on_read: true, function });

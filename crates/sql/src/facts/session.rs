@@ -189,17 +189,19 @@ impl Analyzer<'_> {
         if s.options & CURSOR_HOLD != 0 {
             // It runs to its end at COMMIT, fetched from or not.
             inner.effects.iter().for_each(|e| self.push(e.clone()));
-            self.behind(inner.lineage.as_deref());
+            inner.lineage.iter().for_each(|lineage| self.behind(lineage, true));
         }
         self.names = NameChange::Declare { name: s.portalname.as_str().into(), inner };
         Ok(("declare cursor", None))
     }
 
-    /// What another statement reads and shows in its errors, this one does too.
-    fn behind(&mut self, lineage: Option<&Lineage>) {
-        let Some(lineage) = lineage else { return };
+    /// What another statement reads and shows in its errors, this one does too; where it `runs` it,
+    /// what flows elsewhere as well.
+    pub(super) fn behind(&mut self, lineage: &Lineage, runs: bool) {
         self.relations.extend(&lineage.relations);
-        lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
+        if runs {
+            lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
+        }
         self.user_code |= lineage.user_code;
         self.unresolved |= lineage.unresolved;
         self.missing |= lineage.missing;

@@ -277,15 +277,7 @@ impl Analyzer<'_> {
             self.push(effect);
         }
         match inner.lineage.as_deref() {
-            Some(lineage) => {
-                self.relations.extend(&lineage.relations);
-                self.user_code |= lineage.user_code;
-                self.unresolved |= lineage.unresolved;
-                self.missing |= lineage.missing;
-                if runs {
-                    lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
-                }
-            }
+            Some(lineage) => self.behind(lineage, runs),
             // What a statement without rows reads was not kept.
             None => self.unresolved = true,
         }
