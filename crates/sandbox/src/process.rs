@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A user to run servers as.
@@ -66,12 +67,27 @@ fn parse_user(line: &str, name: &str) -> Option<User> {
     Some(User { uid: numbers.next()?.parse().ok()?, gid: numbers.next()?.parse().ok()? })
 }
 
-/// A port on loopback that was free a moment ago.
+/// Ports to look through: below those that the kernel gives to outgoing connections, one of which
+/// could take a port between here and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port on loopback that nobody listens on, and none that was given out before by this process.
 ///
 /// # Errors
-/// Where none can be bound.
+/// An I/O error where none is free.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Other processes start elsewhere.
+    let first = std::process::id().wrapping_mul(127);
+    for _ in 0..count {
+        let place = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(place).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AddrInUse))
 }
 
 /// A process that is ended when this value is dropped.
