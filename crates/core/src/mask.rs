@@ -80,6 +80,36 @@ pub enum Origin {
     Untraced,
 }
 
+impl Default for Origin {
+    /// No column at all.
+    fn default() -> Self {
+        Self::Columns(SmallVec::new())
+    }
+}
+
+/// Columns of one origin after which it makes no difference any more which they are.
+const MAX_ORIGIN: usize = 6_656;
+
+impl Origin {
+    /// Adds what `more` depends on.
+    pub fn add(&mut self, more: &Self) {
+        match (&mut *self, more) {
+            (Self::Untraced, _) => {}
+            (_, Self::Untraced) => *self = Self::Untraced,
+            (Self::Columns(all), Self::Columns(new)) => {
+                for column in new {
+                    if let Err(place) = all.binary_search(column) {
+                        all.insert(place, *column);
+                    }
+                }
+                if all.len() > MAX_ORIGIN {
+                    *self = Self::Untraced;
+                }
+            }
+        }
+    }
+}
+
 /// Where the answer of one part of a request comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Lineage {
@@ -89,6 +119,10 @@ pub struct Lineage {
     pub relations: Vec<u32>,
     /// Columns that reach a place other than the answer (a written table, a file, a setting).
     pub sinks: Vec<Origin>,
+    /// What decides, by the caller's own choice, which rows, groups or order the answer has, or
+    /// whether it fails: conditions, joins, grouping, ordering, comparisons.
+    #[serde(default)]
+    pub conditions: Origin,
     /// True where the part runs code whose error texts the server does not author.
     pub user_code: bool,
     /// True where not every relation it reads could be resolved.

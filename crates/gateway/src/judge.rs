@@ -8,7 +8,7 @@ use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
-use portcullis_policy::{Decision, Reveal as Shown, SessionPolicy};
+use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Column, Relation};
 use portcullis_sql::{Limits, analyse};
 use std::collections::{BTreeSet, HashMap};
@@ -66,6 +66,26 @@ impl SessionJudge {
         StatementRedactor::new(lineages, reveal, parts.detectors.clone(), parts.key.clone())
     }
 
+    /// What policy says of the columns hidden from the principal that would decide on an answer.
+    fn decides(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Option<Decision> {
+        let (database, columns) = match self.parts.reveal.deciding(operation) {
+            Deciding::None => return None,
+            Deciding::Untold => return Some(untold_conditions(operation)),
+            Deciding::Columns(database, columns) => (database, columns),
+        };
+        let hidden = columns.iter().map(|c| Hidden {
+            path: [&database, &c.schema, &c.relation, &c.column],
+            labels: c.labels.clone(),
+        });
+        let hidden: Vec<_> = hidden.collect();
+        Some(self.parts.policy.infer(&hidden, operation, circumstances, approvals))
+    }
+
     /// True where a value the principal may not see would reach a place other than the answer.
     fn launders(&self, operation: &Operation) -> bool {
         let reveal = &self.parts.reveal;
@@ -100,6 +120,10 @@ impl Judge for SessionJudge {
                 ground: laundering(operation),
             };
         }
+        let decision = match self.decides(operation, circumstances, approvals) {
+            Some(inference) => both(decision, inference),
+            None => decision,
+        };
         let rules = match decision {
             Decision::Allow { rules } => rules,
             Decision::Hold { groups, ground } => return Verdict::Hold { groups, ground },
@@ -126,6 +150,54 @@ fn laundering(operation: &Operation) -> Ground {
         hint: Some("leave the masked columns out of that part of the statement".to_owned()),
         what: operation.to_string(),
     }
+}
+
+/// Two decisions on one request: it may run where both let it.
+fn both(one: Decision, other: Decision) -> Decision {
+    match (one, other) {
+        (refuse @ Decision::Refuse { .. }, _) | (_, refuse @ Decision::Refuse { .. }) => refuse,
+        (Decision::Hold { mut groups, ground }, Decision::Hold { groups: more, .. }) => {
+            groups.extend(more);
+            Decision::Hold { groups, ground }
+        }
+        (hold @ Decision::Hold { .. }, _) | (_, hold @ Decision::Hold { .. }) => hold,
+        (Decision::Allow { rules }, Decision::Allow { rules: more }) => {
+            Decision::Allow { rules: rules.iter().chain(more.iter()).cloned().collect() }
+        }
+    }
+}
+
+/// What decides cannot be traced, and there are columns that are hidden.
+fn untold_conditions(operation: &Operation) -> Decision {
+    Decision::Refuse {
+        class: RefusalClass::Policy,
+        retry: Retry::AfterChange,
+        ground: Ground {
+            rule: MASKED_CONDITIONS.to_owned(),
+            reason: "rows, groups or order would depend on something that cannot be traced, and \
+                     there are columns that are masked for you"
+                .to_owned(),
+            hint: Some("choose rows by columns of tables, one statement at a time".to_owned()),
+            what: operation.to_string(),
+        },
+    }
+}
+
+/// Schema, relation and name of a column, with what mask rules call it.
+struct Named {
+    schema: Box<str>,
+    relation: Box<str>,
+    column: Box<str>,
+    labels: BTreeSet<String>,
+}
+
+/// The hidden columns that decide on an answer.
+enum Deciding {
+    None,
+    /// Which they are cannot be told.
+    Untold,
+    /// Which they are, in this database.
+    Columns(String, Vec<Named>),
 }
 
 /// Which columns the session's principal may see, asked of the policy once per relation.
@@ -220,6 +292,62 @@ impl SessionReveal {
         *known = Known { catalog: Some(catalog), lacks, ..Known::default() };
     }
 
+    /// The hidden columns on which the operation's answers depend by the caller's choice.
+    fn deciding(&self, operation: &Operation) -> Deciding {
+        let mut found = BTreeSet::new();
+        for lineage in &operation.lineages {
+            match &lineage.conditions {
+                Origin::Columns(columns) => {
+                    let hidden = columns.iter().filter(|c| c.column != 0 && self.hides(**c));
+                    found.extend(hidden.copied());
+                    for row in columns.iter().filter(|c| c.column == 0) {
+                        let Some(all) = self.of_relation(row.relation, 0) else {
+                            return Deciding::Untold;
+                        };
+                        let all = all.columns.iter().filter(|(_, hidden)| hidden.is_some());
+                        let column = |(number, _): (&i16, _)| ColumnRef { column: *number, ..*row };
+                        found.extend(all.map(column));
+                    }
+                }
+                Origin::Untraced => {
+                    let unknown = lineage.unresolved && self.hides_anything();
+                    if unknown || lineage.relations.iter().any(|r| self.relation_hides(*r)) {
+                        return Deciding::Untold;
+                    }
+                }
+            }
+        }
+        if found.is_empty() {
+            return Deciding::None;
+        }
+        let Some(catalog) = self.known().catalog.clone() else { return Deciding::Untold };
+        let named = found.into_iter().map(|column| self.name(&catalog, column));
+        match named.collect::<Option<Vec<_>>>() {
+            Some(named) => Deciding::Columns(catalog.database().to_owned(), named),
+            None => Deciding::Untold,
+        }
+    }
+
+    fn name(&self, catalog: &Catalog, column: ColumnRef) -> Option<Named> {
+        let relation = catalog.relation(column.relation)?;
+        let own = relation.columns.iter().find(|c| c.number == column.column)?;
+        Some(Named {
+            schema: relation.schema.clone(),
+            relation: relation.name.clone(),
+            column: own.name.clone(),
+            labels: self.rules_of(relation, &own.name).filter_map(|r| r.label.clone()).collect(),
+        })
+    }
+
+    fn rules_of<'a>(
+        &'a self,
+        relation: &'a Relation,
+        column: &'a str,
+    ) -> impl Iterator<Item = &'a SensitiveColumn> {
+        let rules = self.sensitive.iter();
+        rules.filter(|rule| names_column(&rule.column, &relation.schema, &relation.name, column))
+    }
+
     fn hides(&self, column: ColumnRef) -> bool {
         match column.column {
             0 => self.relation_hides(column.relation),
@@ -304,11 +432,7 @@ impl SessionReveal {
     }
 
     fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
-        let rules: Vec<&SensitiveColumn> = self
-            .sensitive
-            .iter()
-            .filter(|rule| names_column(&rule.column, &relation.schema, &relation.name, column))
-            .collect();
+        let rules: Vec<&SensitiveColumn> = self.rules_of(relation, column).collect();
         let labels: BTreeSet<String> = rules.iter().filter_map(|r| r.label.clone()).collect();
         let strategy = rules.first().map(|r| r.mask);
         let path = [catalog.database(), &relation.schema, &relation.name, column];

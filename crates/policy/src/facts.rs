@@ -4,7 +4,7 @@
 use cedar_policy::{
     Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value,
 };
-use portcullis_core::effect::{Effect, Object, ObjectKind, Operation};
+use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Operation};
 use portcullis_core::principal::Principal;
 use portcullis_core::verdict::{Approvals, Circumstances, ConnectionFacts};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -350,10 +350,14 @@ impl RequestFacts {
         }
     }
 
-    pub(crate) fn context(&self, effect: &Effect) -> Result<Context, Unspeakable> {
+    pub(crate) fn context(
+        &self,
+        extent: Extent,
+        certainty: Certainty,
+    ) -> Result<Context, Unspeakable> {
         let own = [
-            ("extent".to_owned(), text(effect.extent.as_str())),
-            ("certainty".to_owned(), text(effect.certainty.as_str())),
+            ("extent".to_owned(), text(extent.as_str())),
+            ("certainty".to_owned(), text(certainty.as_str())),
         ];
         Context::from_pairs(self.shared.iter().cloned().chain(own)).map_err(|_| Unspeakable)
     }

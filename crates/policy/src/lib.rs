@@ -14,6 +14,6 @@ mod session;
 mod words;
 
 pub use facts::SCHEMA;
-pub use load::{DEFAULT_DENY, POLICY_ERROR, Policies, PolicyError, Problem};
+pub use load::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR, Policies, PolicyError, Problem};
 pub use packs::{PACKS, pack};
-pub use session::{Decision, Reveal, SessionPolicy};
+pub use session::{Decision, Hidden, Reveal, SessionPolicy};

@@ -20,10 +20,13 @@ use std::sync::{Arc, Mutex};
 
 /// The rule named where no permit matched.
 pub const DEFAULT_DENY: &str = "default-deny";
+/// The rule named where no permit lets a masked column decide.
+pub const MASKED_CONDITIONS: &str = "masked-conditions";
 /// The rule named where a policy could not be evaluated.
 pub const POLICY_ERROR: &str = "policy-error";
 /// Rule names the gateway itself uses: no policy may go by one of them.
-const RESERVED: &[&str] = &[DEFAULT_DENY, POLICY_ERROR, "record-before-run", "review"];
+const RESERVED: &[&str] =
+    &[DEFAULT_DENY, POLICY_ERROR, MASKED_CONDITIONS, "record-before-run", "review"];
 /// The annotations there are.
 const ANNOTATIONS: &[&str] = &["id", "reason", "hint", "review", "mask", "retry"];
 /// Longest `@id`, in bytes.
@@ -34,8 +37,10 @@ const MAX_TEXT: usize = 400;
 const MAX_FILE: usize = 1 << 20;
 /// The action of a column's disclosure, beside the verbs.
 pub(crate) const REVEAL: usize = Verb::ALL.len();
-/// Number of actions: the verbs in order, then `reveal`.
-pub(crate) const ACTIONS: usize = REVEAL + 1;
+/// The action of an answer's dependence on a masked column.
+pub(crate) const INFER: usize = REVEAL + 1;
+/// Number of actions: the verbs in order, then `reveal` and `infer`.
+pub(crate) const ACTIONS: usize = INFER + 1;
 
 /// One thing wrong with a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +208,7 @@ fn contract() -> Result<Contract, String> {
     let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|e| e.to_string())?;
     let types = Types::new().map_err(|_: Unspeakable| "a type name does not parse".to_owned())?;
     let known = schema.action_entities().map_err(|e| e.to_string())?;
-    let words = Verb::ALL.iter().map(|verb| verb.as_str()).chain(["reveal"]);
+    let words = Verb::ALL.iter().map(|verb| verb.as_str()).chain(["reveal", "infer"]);
     let actions = words.map(|word| {
         let uid = types.action(word);
         let entity = known.get(&uid).ok_or_else(|| format!("there is no action \"{word}\""))?;

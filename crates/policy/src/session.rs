@@ -3,13 +3,15 @@
 
 use crate::cache::VerdictCache;
 use crate::facts::{self, Place, RequestFacts, Unspeakable};
-use crate::load::{ACTIONS, DEFAULT_DENY, MaskBy, POLICY_ERROR, Policies, REVEAL, Rule};
+use crate::load::{
+    ACTIONS, DEFAULT_DENY, INFER, MASKED_CONDITIONS, MaskBy, POLICY_ERROR, Policies, REVEAL, Rule,
+};
 use crate::words::effect_in_words;
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Effect as Side, Entities, Entity, EntityUid,
     PolicySet, PrincipalConstraint, Request, ResourceConstraint, Response,
 };
-use portcullis_core::effect::{Certainty, Effect, Operation};
+use portcullis_core::effect::{Certainty, Effect, Extent, Operation};
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
@@ -226,14 +228,39 @@ impl SessionPolicy {
         if let Some(refusal) = self.undecidable(operation) {
             return refusal;
         }
+        self.decide_by(operation, circumstances, approvals, |facts| self.ask_all(operation, facts))
+    }
+
+    /// May answers to this request depend on these columns, which are masked for the caller? The
+    /// same in kind as [`decide`](Self::decide).
+    pub fn infer(
+        &self,
+        columns: &[Hidden<'_>],
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Decision {
+        self.decide_by(operation, circumstances, approvals, |facts| {
+            all_of(columns.iter().map(|column| self.ask_inference(column, facts)))
+        })
+    }
+
+    /// Decides by a question that is asked once more where it leads to a review.
+    fn decide_by(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+        ask: impl Fn(&RequestFacts) -> Outcome,
+    ) -> Decision {
         let facts = |approvals| RequestFacts::new(&self.place, operation, circumstances, approvals);
-        match self.ask_all(operation, &facts(approvals)) {
+        match ask(&facts(approvals)) {
             Outcome::Allow(rules) => Decision::Allow { rules: self.names(&rules) },
             Outcome::Refuse { class, retry, ground } => Decision::Refuse { class, retry, ground },
             Outcome::Hold { groups, ground } => {
                 // Nobody is asked for an approval that would not let the request run.
                 let granted = approvals.union(&groups).cloned().collect();
-                match self.ask_all(operation, &facts(&granted)) {
+                match ask(&facts(&granted)) {
                     Outcome::Allow(_) => Decision::Hold { groups, ground },
                     Outcome::Refuse { class, retry, ground } => {
                         Decision::Refuse { class, retry, ground }
@@ -311,46 +338,62 @@ impl SessionPolicy {
     }
 
     fn ask_all(&self, operation: &Operation, facts: &RequestFacts) -> Outcome {
-        let mut allowed = BTreeSet::new();
-        let mut held: Option<(BTreeSet<String>, Ground)> = None;
         let mut seen = HashSet::with_capacity(operation.effects.len());
-        for effect in operation.effects.iter().filter(|effect| seen.insert(*effect)) {
-            match self.ask_effect(effect, facts) {
-                Outcome::Allow(rules) => allowed.extend(rules),
-                refuse @ Outcome::Refuse { .. } => return refuse,
-                Outcome::Hold { groups, ground } => match &mut held {
-                    Some((all, _)) => all.extend(groups),
-                    None => held = Some((groups, ground)),
-                },
+        let effects = operation.effects.iter().filter(|effect| seen.insert(*effect));
+        all_of(effects.map(|effect| self.ask_effect(effect, facts)))
+    }
+
+    fn ask_inference(&self, column: &Hidden<'_>, facts: &RequestFacts) -> Outcome {
+        let ask = || {
+            let types = &self.policies.types;
+            let entity = self.place.column(types, column.path, true, &column.labels)?;
+            let context = facts.context(Extent::Some, Certainty::Resolved)?;
+            self.ask(INFER, entity, context)
+        };
+        let [_, schema, relation, name] = column.path;
+        let what = || format!("rows, groups or order by {schema}.{relation}.{name}");
+        match self.outcome(ask(), RefusalClass::Policy, what) {
+            Outcome::Refuse { class, ground, .. } if ground.rule == DEFAULT_DENY => {
+                let ground = without_permit(what());
+                Outcome::Refuse { class, retry: Retry::AfterChange, ground }
             }
-        }
-        match held {
-            Some((groups, ground)) => Outcome::Hold { groups, ground },
-            None => Outcome::Allow(allowed),
+            outcome => outcome,
         }
     }
 
     fn ask_effect(&self, effect: &Effect, facts: &RequestFacts) -> Outcome {
         let ask = || {
             let resource = self.place.resource(&self.policies.types, &effect.object)?;
-            let context = facts.context(effect)?;
+            let context = facts.context(effect.extent, effect.certainty)?;
             let answer = self.ask(effect.verb as usize, resource.entity, context)?;
             Ok::<_, Unspeakable>((answer, resource.unresolved))
         };
-        let what = || effect_in_words(effect, &self.database);
+        let (answer, unresolved) = ask().map_or_else(|e| (Err(e), false), |(a, u)| (Ok(a), u));
+        let class = match effect.certainty {
+            Certainty::Unreadable => RefusalClass::Unreadable,
+            _ if unresolved => RefusalClass::Unresolved,
+            _ => RefusalClass::Policy,
+        };
+        self.outcome(answer, class, || effect_in_words(effect, &self.database))
+    }
+
+    /// What an answer of Cedar comes to. `class`: of a refusal by policy.
+    fn outcome(
+        &self,
+        answer: Result<Answer, Unspeakable>,
+        class: RefusalClass,
+        what: impl Fn() -> String,
+    ) -> Outcome {
         let failed = |reason| Outcome::Refuse {
             class: RefusalClass::Unavailable,
             retry: Retry::Never,
             ground: Ground { rule: POLICY_ERROR.to_owned(), reason, hint: None, what: what() },
         };
-        let (answer, unresolved) = match ask() {
-            Ok(answered) => answered,
-            Err(Unspeakable) => return failed("the facts could not be put to policy".to_owned()),
-        };
         let forbids: Vec<&Rule> = match answer {
-            Answer::Allowed(rules) => return Outcome::Allow(rules.into_iter().collect()),
-            Answer::Failed(reason) => return failed(reason),
-            Answer::Refused(rules) => {
+            Ok(Answer::Allowed(rules)) => return Outcome::Allow(rules.into_iter().collect()),
+            Ok(Answer::Failed(reason)) => return failed(reason),
+            Err(Unspeakable) => return failed("the facts could not be put to policy".to_owned()),
+            Ok(Answer::Refused(rules)) => {
                 rules.iter().filter_map(|i| self.policies.rules.get(*i)).collect()
             }
         };
@@ -360,11 +403,6 @@ impl SessionPolicy {
             let groups = forbids.iter().filter_map(|rule| rule.review.clone()).collect();
             return Outcome::Hold { groups, ground: ground(first, what()) };
         }
-        let class = match effect.certainty {
-            Certainty::Unreadable => RefusalClass::Unreadable,
-            _ if unresolved => RefusalClass::Unresolved,
-            _ => RefusalClass::Policy,
-        };
         match forbids.iter().find(|rule| rule.review.is_none()) {
             Some(rule) => {
                 Outcome::Refuse { class, retry: rule.retry, ground: ground(rule, what()) }
@@ -444,6 +482,51 @@ impl SessionPolicy {
         let caller = self.caller.clone()?;
         let entities = entities.clone().add_entities([caller], None).ok()?;
         Some(Slice { set, entities })
+    }
+}
+
+/// A column that is masked for the caller, and on which an answer would depend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden<'a> {
+    /// Database, schema, relation, column.
+    pub path: [&'a str; 4],
+    /// What mask rules call it.
+    pub labels: BTreeSet<String>,
+}
+
+/// One refusal refuses all; what is missing is missing for all.
+fn all_of(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let mut allowed = BTreeSet::new();
+    let mut held: Option<(BTreeSet<String>, Ground)> = None;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Allow(rules) => allowed.extend(rules),
+            refuse @ Outcome::Refuse { .. } => return refuse,
+            Outcome::Hold { groups, ground } => match &mut held {
+                Some((all, _)) => all.extend(groups),
+                None => held = Some((groups, ground)),
+            },
+        }
+    }
+    match held {
+        Some((groups, ground)) => Outcome::Hold { groups, ground },
+        None => Outcome::Allow(allowed),
+    }
+}
+
+/// The refusal of a dependence that no rule permits.
+fn without_permit(what: String) -> Ground {
+    Ground {
+        rule: MASKED_CONDITIONS.to_owned(),
+        reason: "the column is masked for you, and a condition, comparison, conversion or order by it \
+                 would show what the mask hides"
+            .to_owned(),
+        hint: Some(
+            "choose rows by another column, a key for instance; IS NULL and count(*) pass; a policy \
+             may permit \"infer\" on the column, with or without review"
+                .to_owned(),
+        ),
+        what,
     }
 }
 

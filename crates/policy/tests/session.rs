@@ -9,7 +9,7 @@ use portcullis_core::effect::{Extent, Object, ObjectKind, Operation, Verb};
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances};
-use portcullis_policy::{Decision, Reveal};
+use portcullis_policy::{Decision, Hidden, Reveal, pack};
 use std::collections::BTreeSet;
 
 const PERMIT: &str = r#"@id("all") permit (principal, action, resource);"#;
@@ -281,4 +281,32 @@ fn cost_of_a_decision() {
     };
     time("new shapes", |i| i + 1);
     time("known shape", |_| 1);
+}
+
+#[test]
+fn a_masked_column_decides_only_where_a_rule_permits_it() {
+    let check = |texts: &[&str], labels: &[&str], approvals: &[&str], expect: &str| {
+        let session = session(texts, &agent());
+        let columns = [Hidden {
+            path: ["shop", "public", "customers", "email"],
+            labels: labels.iter().map(|l| (*l).to_owned()).collect(),
+        }];
+        let approvals: Approvals = approvals.iter().map(|g| (*g).to_owned()).collect();
+        let read = operation(&["select"], [on(Verb::Read, "customers", Extent::Some)]);
+        let decision = session.infer(&columns, &read, &Circumstances::default(), &approvals);
+        assert_eq!(word(&decision), expect, "{texts:?} {labels:?} {approvals:?}");
+    };
+    let by_label = r#"@id("by-label") permit (principal, action == Action::"infer", resource)
+        when { resource.labels.contains("email") };"#;
+    let run = r#"@id("run") permit (principal, action in Action::"run", resource);"#;
+    let signed = r#"@id("signed") @review("dba") forbid (principal, action == Action::"infer", resource)
+        unless { context.approvals.contains("dba") };"#;
+    check(&[by_label], &["email"], &[], "allow");
+    check(&[by_label], &[], &[], "refuse:masked-conditions");
+    check(&[run], &["email"], &[], "refuse:masked-conditions");
+    check(&[PERMIT, signed], &[], &[], "hold(dba):signed");
+    check(&[PERMIT, signed], &[], &["dba"], "allow");
+    check(&[signed], &[], &[], "refuse:masked-conditions");
+    check(&[pack("agent-safe").unwrap()], &["email"], &["dba"], "refuse:masked-conditions");
+    check(&[pack("read-only").unwrap()], &["email"], &[], "refuse:masked-conditions");
 }

@@ -5,6 +5,7 @@
 //! [`Effect::unreadable`] and [`Origin::Untraced`], every name that does not resolve is assumed to
 //! be code or unknown data.
 
+mod conditions;
 mod ddl;
 mod ddl_names;
 mod dml;
@@ -27,7 +28,7 @@ use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange,
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Lineage, Origin};
-use scope::{Cte, Frame, Shape, Watched};
+use scope::{Cte, Frame, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -89,6 +90,8 @@ struct Analyzer<'c> {
     seen: HashSet<Effect>,
     relations: BTreeSet<u32>,
     sinks: Vec<Origin>,
+    /// What decides on rows, groups, order or failure.
+    conditions: Origin,
     user_code: bool,
     unresolved: bool,
     missing: bool,
@@ -121,6 +124,7 @@ impl<'c> Analyzer<'c> {
             seen: HashSet::new(),
             relations: BTreeSet::new(),
             sinks: Vec::new(),
+            conditions: nothing(),
             user_code: false,
             unresolved: false,
             missing: false,
@@ -234,6 +238,12 @@ impl<'c> Analyzer<'c> {
         }
     }
 
+    /// What depends on columns decides which rows, groups or order there are, or whether the
+    /// statement fails.
+    fn decide(&mut self, origin: &Origin) {
+        add(&mut self.conditions, origin);
+    }
+
     fn sink_shape(&mut self, shape: &Shape) {
         match &shape.columns {
             Some(columns) => columns.iter().for_each(|c| self.sink(c.origin.clone())),
@@ -274,6 +284,7 @@ impl<'c> Analyzer<'c> {
     /// Kept for every statement whose answer or error texts may show data.
     fn lineage(&mut self, shape: Option<Shape>) -> Option<Arc<Lineage>> {
         let mut sinks = std::mem::take(&mut self.sinks);
+        let mut conditions = std::mem::take(&mut self.conditions);
         let silent = shape.is_none() && sinks.is_empty() && self.relations.is_empty();
         if silent && !self.user_code && !self.unresolved {
             return None;
@@ -284,7 +295,8 @@ impl<'c> Analyzer<'c> {
         };
         if self.stale {
             // What came before may have renamed columns or replaced views under our feet.
-            let all = outputs.iter_mut().flatten().chain(&mut sinks);
+            let decides = (conditions != nothing()).then_some(&mut conditions);
+            let all = outputs.iter_mut().flatten().chain(&mut sinks).chain(decides);
             all.for_each(|origin: &mut Origin| *origin = Origin::Untraced);
         }
         let untraced = outputs
@@ -294,6 +306,7 @@ impl<'c> Analyzer<'c> {
             outputs,
             relations: std::mem::take(&mut self.relations).into_iter().collect(),
             sinks,
+            conditions,
             user_code: self.user_code,
             unresolved: self.unresolved || self.opaque && untraced,
             missing: self.missing,

@@ -8,7 +8,8 @@ const LONGEST: usize = 4 << 10;
 /// Longer numbers may be of another type.
 const DIGITS: usize = 9;
 
-/// The text with every whole number as `0`; `None` where it cannot be told without the grammar what
+/// The text with every whole number as `0` that is a value, and not the place of a column (`ORDER BY
+/// 2`); `None` where it cannot be told without the grammar what
 /// is a number: with quotes, dollars, backslashes, comments or letters beyond ASCII.
 ///
 /// The shape of an analysis is good for another text only where [`is_general`] says so.
@@ -29,21 +30,62 @@ pub fn shape(text: &str) -> Option<String> {
         return None;
     }
     let mut shape = String::with_capacity(text.len());
+    let mut places = Places::default();
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|b| b.is_ascii_digit()) {
         let (head, tail) = rest.split_at(at);
         let end = tail.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(tail.len());
         let (digits, after) = tail.split_at(end);
         shape.push_str(head);
+        places.read(head);
         let joined = |b: Option<u8>| {
             b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
         };
         let alone = !joined(head.bytes().last()) && !joined(after.bytes().next());
-        shape.push_str(if alone && end <= DIGITS { "0" } else { digits });
+        let value = alone && end <= DIGITS && places.open.is_empty();
+        shape.push_str(if value { "0" } else { digits });
         rest = after;
     }
     shape.push_str(rest);
     Some(shape)
+}
+
+/// Where in a text numbers may stand for columns of the answer: behind `ORDER BY`, `GROUP BY` and
+/// `DISTINCT`, up to what ends them.
+#[derive(Default)]
+struct Places {
+    depth: usize,
+    /// The depths of parentheses at which such a list is open.
+    open: Vec<usize>,
+}
+
+impl Places {
+    /// Reads on. A word is never cut by a number that is a value.
+    fn read(&mut self, text: &str) {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let end = rest.find(|c| !part(c)).unwrap_or(rest.len()).max(1);
+            let (word, after) = rest.split_at(end);
+            match c {
+                '(' => self.depth += 1,
+                ')' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.open.retain(|depth| *depth <= self.depth);
+                }
+                _ if is_word(word, &["by", "distinct"]) => self.open.push(self.depth),
+                _ if is_word(word, &["from", "limit", "offset", "fetch"]) => {
+                    self.open.retain(|depth| *depth < self.depth);
+                }
+                _ => {}
+            }
+            rest = after;
+        }
+    }
+}
+
+fn is_word(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 /// True where no number in the text made a difference: queries, and nothing else. (In a change, a

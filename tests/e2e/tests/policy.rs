@@ -115,7 +115,6 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "SELECT (c).email FROM customers c",
         "SELECT c.*::text FROM customers c",
         "SELECT row_to_json(c) FROM customers c",
-        "SELECT to_jsonb(c) -> 'email' FROM customers c",
         "SELECT json_agg(c) FROM customers c",
         "SELECT array_agg(email) FROM customers",
         "SELECT string_agg(email, ',') FROM customers",
@@ -133,12 +132,11 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "SELECT CASE WHEN id > 0 THEN email ELSE '' END FROM customers",
         "SELECT coalesce(email, 'x') FROM customers",
         "SELECT format('%s', email) FROM customers",
-        "SELECT left(email, 50), substr(email, 1, 99), email::varchar(200), email::bytea FROM customers",
+        "SELECT left(email, 50), substr(email, 1, 99), email::varchar(200) FROM customers",
         "SELECT md5(email), email FROM customers LIMIT 1",
         "SELECT first_value(email) OVER (ORDER BY id) FROM customers LIMIT 3",
         "SELECT ROW(id, email) FROM customers",
         "SELECT p.iban, c.email FROM payments p JOIN orders o ON o.id = p.order_id JOIN customers c ON c.id = o.customer_id LIMIT 9",
-        "SELECT DISTINCT email FROM customers",
         "PREPARE p1 AS SELECT email FROM customers; EXECUTE p1",
         "BEGIN; DECLARE c1 CURSOR FOR SELECT upper(email) AS e FROM customers; FETCH ALL FROM c1; COMMIT",
         "COPY (SELECT email, id FROM customers) TO STDOUT",
@@ -146,18 +144,9 @@ fn sensitive_columns_are_masked_on_every_way_out() {
         "COPY customers (email, card_number) TO STDOUT (FORMAT csv, HEADER)",
         "COPY (SELECT lower(email) FROM customers) TO STDOUT (FORMAT csv, DELIMITER ';', QUOTE '''')",
         "SELECT note FROM orders WHERE note IS NOT NULL",
-        "SELECT a.email FROM customers a JOIN customers b USING (email)",
-        "SELECT email FROM customers a NATURAL JOIN customers b",
         "SELECT v.x FROM customers c JOIN LATERAL (VALUES (reverse(c.email))) v(x) ON true",
         "SELECT lag(reverse(email)) OVER (ORDER BY id) FROM customers",
-        "SELECT DISTINCT ON (email) reverse(email) FROM customers ORDER BY email",
-        "SELECT mode() WITHIN GROUP (ORDER BY reverse(email)) FROM customers",
-        "SELECT reverse(email) FROM customers GROUP BY GROUPING SETS ((email), ())",
-        "SELECT encode(email::bytea, 'hex') FROM customers",
         "SELECT (SELECT reverse(c::text) FROM customers c WHERE id = 1)",
-        "SELECT reverse(x) FROM (SELECT name FROM customers UNION SELECT email FROM customers) AS s(x)",
-        "SELECT reverse(email) FROM customers EXCEPT SELECT 'x'",
-        "SELECT reverse(x[1]) FROM (SELECT array_agg(email ORDER BY id) AS x FROM customers) s",
         "SELECT liame, drac FROM mirrored",
         "SELECT a, b FROM mirrored AS m(x, a, b)",
         "SELECT id, liame FROM customer_contacts JOIN mirrored USING (id)",
@@ -442,6 +431,66 @@ const FORBIDDEN: &[&str] = &[
     "INSERT INTO orders (id, customer_id, status, total, placed_at, note) SELECT 9000 + id, id, 'x', 1, now(), email FROM customers",
     "UPDATE orders SET note = (SELECT email FROM customers LIMIT 1) WHERE id = 1",
 ];
+
+/// Questions whose answer is a fact about a masked value.
+const QUESTIONS: &[&str] = &[
+    "SELECT to_jsonb(c) -> 'email' FROM customers c",
+    "SELECT DISTINCT email FROM customers",
+    "SELECT a.email FROM customers a JOIN customers b USING (email)",
+    "SELECT email FROM customers a NATURAL JOIN customers b",
+    "SELECT DISTINCT ON (email) reverse(email) FROM customers ORDER BY email",
+    "SELECT mode() WITHIN GROUP (ORDER BY reverse(email)) FROM customers",
+    "SELECT reverse(email) FROM customers GROUP BY GROUPING SETS ((email), ())",
+    "SELECT encode(email::bytea, 'hex') FROM customers",
+    "SELECT reverse(x) FROM (SELECT name FROM customers UNION SELECT email FROM customers) AS s(x)",
+    "SELECT reverse(email) FROM customers EXCEPT SELECT 'x'",
+    "SELECT reverse(x[1]) FROM (SELECT array_agg(email ORDER BY id) AS x FROM customers) s",
+    "SELECT id FROM customers WHERE email = 'cleo2@example.com'",
+    "SELECT count(*) FROM customers WHERE email LIKE 'cleo2@%'",
+    "SELECT id FROM customers ORDER BY email LIMIT 1",
+    "SELECT 1 / (CASE WHEN email LIKE 'cleo2@%' THEN 0 ELSE 1 END) FROM customers",
+    "SELECT nullif(email, 'cleo2@example.com')::text FROM customers",
+    "SELECT o.id FROM orders o JOIN customers c ON c.email = o.note",
+    "SELECT id FROM customer_contacts WHERE email ~ '^cleo2'",
+    "SELECT id FROM mirrored WHERE liame LIKE 'moc%'",
+    "DELETE FROM customers WHERE email = 'cleo2@example.com'",
+    "PREPARE q AS SELECT id FROM customers WHERE email = $1; EXECUTE q('cleo2@example.com')",
+    "BEGIN; DECLARE q CURSOR FOR SELECT id FROM customers WHERE email < 'd'; FETCH ALL FROM q; COMMIT",
+    "COPY (SELECT id FROM customers WHERE email < 'd') TO STDOUT",
+    "EXPLAIN SELECT * FROM customers WHERE email > 'm'",
+];
+
+#[test]
+fn a_question_about_a_masked_value_is_not_answered() {
+    let _held = arena();
+    for sql in QUESTIONS {
+        let mut client = client();
+        let messages = client.query(sql).unwrap();
+        let error = error_of(&messages).unwrap_or_else(|| panic!("{sql} was answered"));
+        assert!(error.contains("masked-conditions"), "{sql}: {error}");
+        assert!(!messages.iter().any(|m| m.tag == b'D' || m.tag == b'd'), "{sql}");
+    }
+}
+
+#[test]
+fn policy_may_let_masked_columns_decide() {
+    let mut setup = Setup::agent_safe();
+    setup.policy = "[policy]\npacks = [\"agent-safe\"]\nfiles = [\"own.cedar\"]\n".to_owned();
+    let own = r#"
+@id("matching") permit (principal, action == Action::"infer", resource)
+when { resource.labels.contains("email") };
+"#;
+    let arena = Arena::start_with(&setup, &[("own.cedar", own)]).unwrap();
+    let token = arena.token("claude").unwrap();
+    let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let ids = client.query("SELECT id, email FROM customers WHERE email = 'cleo2@example.com'");
+    let ids = ids.unwrap();
+    assert_eq!(error_of(&ids), None);
+    assert_eq!(ids.iter().filter(|m| m.tag == b'D').count(), 1, "{ids:?}");
+    assert!(!text_of(&ids).contains("cleo2@"), "{ids:?}");
+    let cards = client.query("SELECT id FROM customers WHERE card_number LIKE '4%'").unwrap();
+    assert!(error_of(&cards).unwrap().contains("masked-conditions"), "{cards:?}");
+}
 
 #[test]
 fn what_is_refused_has_not_happened() {

@@ -63,7 +63,7 @@ impl<'c> Analyzer<'c> {
             table: table.clone(),
             used: false,
         });
-        let looked = self.optional(condition);
+        let looked = self.condition_on(condition);
         let used = std::mem::replace(&mut self.watched, outer).is_some_and(|w| w.used);
         looked?;
         Ok(match condition {
@@ -148,7 +148,7 @@ impl<'c> Analyzer<'c> {
                     }
                 }
             }
-            self.optional(infer.where_clause.as_deref())?;
+            self.condition_on(infer.where_clause.as_deref())?;
         }
         match OnConflictAction::try_from(conflict.action) {
             Ok(OnConflictAction::OnconflictNothing) => return Ok(()),
@@ -165,7 +165,7 @@ impl<'c> Analyzer<'c> {
             frame.item.tables.push(excluded);
         }
         self.assignments(&conflict.target_list, assigned)?;
-        self.optional(conflict.where_clause.as_deref())?;
+        self.condition_on(conflict.where_clause.as_deref())?;
         let columns = set_columns(&conflict.target_list);
         self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())
     }
@@ -218,7 +218,7 @@ impl<'c> Analyzer<'c> {
                 frame.item.append(item);
             }
         }
-        self.optional(merge.join_condition.as_deref())?;
+        self.condition_on(merge.join_condition.as_deref())?;
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, merge.relation.as_ref()) {
             let mut assigned = Assigned::default();
@@ -252,7 +252,7 @@ impl<'c> Analyzer<'c> {
         candidates: &Candidates<'c>,
         assigned: &mut Assigned,
     ) -> Result<()> {
-        self.optional(when.condition.as_deref())?;
+        self.condition_on(when.condition.as_deref())?;
         let command = CmdType::try_from(when.command_type);
         match command {
             Ok(CmdType::CmdNothing) => {}
@@ -266,7 +266,7 @@ impl<'c> Analyzer<'c> {
             }
             Ok(CmdType::CmdInsert) => {
                 self.write(Verb::Insert, name, candidates, Extent::Some, None)?;
-                self.expressions(&when.target_list)?;
+                self.all(&when.target_list)?;
                 let origin = self.all(&when.values)?;
                 self.sink(origin.clone());
                 assigned.to(None, &origin);

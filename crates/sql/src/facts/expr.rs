@@ -25,24 +25,6 @@ impl Analyzer<'_> {
         Ok(origin)
     }
 
-    /// Expressions that order or group: a bare name in them may be an output column's, which has
-    /// been looked at already.
-    pub(super) fn expressions(&mut self, nodes: &[Node]) -> Result<Origin> {
-        let mut origin = nothing();
-        for node in nodes {
-            let inner = match node.node.as_ref() {
-                Some(NodeEnum::SortBy(sort)) if sort.use_op.is_empty() => sort.node.as_deref(),
-                _ => Some(node),
-            };
-            let Some(inner) = inner else { continue };
-            match inner.node.as_ref() {
-                Some(NodeEnum::ColumnRef(c)) if is_bare_name(c) => {}
-                _ => add(&mut origin, &self.expr(inner)?),
-            }
-        }
-        Ok(origin)
-    }
-
     pub(super) fn expr(&mut self, node: &Node) -> Result<Origin> {
         self.nested(|a| a.expr_kind(node))
     }
@@ -58,7 +40,11 @@ impl Analyzer<'_> {
             | NodeEnum::SqlvalueFunction(_) => Ok(nothing()),
             NodeEnum::ColumnRef(column) => self.column_ref(column),
             NodeEnum::AExpr(e) => self.operator_expr(e),
-            NodeEnum::BoolExpr(e) => self.all(&e.args),
+            NodeEnum::BoolExpr(e) => {
+                let origin = self.all(&e.args)?;
+                self.decide(&origin);
+                Ok(origin)
+            }
             NodeEnum::NullTest(e) => {
                 let origin = self.optional(e.arg.as_deref())?;
                 Ok(if e.arg.as_deref().is_some_and(|arg| self.is_stored(arg)) {
@@ -67,7 +53,7 @@ impl Analyzer<'_> {
                     origin
                 })
             }
-            NodeEnum::BooleanTest(e) => self.optional(e.arg.as_deref()),
+            NodeEnum::BooleanTest(e) => self.condition_on(e.arg.as_deref()),
             NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
             NodeEnum::AArrayExpr(e) => self.all(&e.elements),
             NodeEnum::RowExpr(e) => self.all(&e.args),
@@ -80,7 +66,9 @@ impl Analyzer<'_> {
             NodeEnum::CaseExpr(e) => self.case(e),
             NodeEnum::TypeCast(e) => {
                 let cast = self.type_use(e.type_name.as_ref());
-                Ok(join(self.optional(e.arg.as_deref())?, &cast))
+                let origin = join(self.optional(e.arg.as_deref())?, &cast);
+                self.decide_cast(e.type_name.as_ref(), &origin);
+                Ok(origin)
             }
             NodeEnum::FuncCall(e) => self.call(e),
             NodeEnum::SubLink(e) => self.sub_link(e),
@@ -90,7 +78,7 @@ impl Analyzer<'_> {
             NodeEnum::ResTarget(e) => self.optional(e.val.as_deref()),
             // Tells which grouping set a row is of, not what is in it.
             NodeEnum::GroupingFunc(e) => self.all(&e.args).map(|_| nothing()),
-            NodeEnum::GroupingSet(e) => self.expressions(&e.content),
+            NodeEnum::GroupingSet(e) => self.all(&e.content),
             NodeEnum::SortBy(e) => {
                 let used = self.operator_names(&e.use_op);
                 Ok(join(self.optional(e.node.as_deref())?, &used))
@@ -98,11 +86,15 @@ impl Analyzer<'_> {
             NodeEnum::WindowDef(e) => self.window(e),
             NodeEnum::XmlExpr(e) => {
                 let named = self.all(&e.named_args)?;
-                Ok(join(self.all(&e.args)?, &named))
+                let origin = join(self.all(&e.args)?, &named);
+                self.decide_xml(e, &origin);
+                Ok(origin)
             }
             NodeEnum::XmlSerialize(e) => {
                 let cast = self.type_use(e.type_name.as_ref());
-                Ok(join(self.optional(e.expr.as_deref())?, &cast))
+                let origin = join(self.optional(e.expr.as_deref())?, &cast);
+                self.decide_cast(e.type_name.as_ref(), &origin);
+                Ok(origin)
             }
             _ => self.json_expr(kind),
         }
@@ -160,6 +152,8 @@ impl Analyzer<'_> {
                 Some(NodeEnum::AIndices(i)) => {
                     add(&mut origin, &self.optional(i.lidx.as_deref())?);
                     add(&mut origin, &self.optional(i.uidx.as_deref())?);
+                    // Whether there is anything at that place.
+                    self.decide(&origin);
                 }
                 Some(NodeEnum::String(field)) => {
                     origin = match row_of_table {
@@ -217,7 +211,7 @@ impl Analyzer<'_> {
     }
 
     fn case(&mut self, e: &CaseExpr) -> Result<Origin> {
-        let mut origin = self.optional(e.arg.as_deref())?;
+        let mut origin = self.condition_on(e.arg.as_deref())?;
         if e.arg.is_some() {
             add(&mut origin, &self.operator_use(None, "="));
         }
@@ -225,7 +219,7 @@ impl Analyzer<'_> {
             let Some(NodeEnum::CaseWhen(when)) = node.node.as_ref() else {
                 return Ok(self.unreadable());
             };
-            add(&mut origin, &self.optional(when.expr.as_deref())?);
+            add(&mut origin, &self.condition_on(when.expr.as_deref())?);
             add(&mut origin, &self.optional(when.result.as_deref())?);
         }
         add(&mut origin, &self.optional(e.defresult.as_deref())?);
@@ -262,10 +256,11 @@ impl Analyzer<'_> {
         };
         add(&mut origin, &self.optional(e.lexpr.as_deref())?);
         add(&mut origin, &self.optional(e.rexpr.as_deref())?);
+        self.decide_operator(e, &origin);
         Ok(origin)
     }
 
-    fn operator_names(&mut self, names: &[Node]) -> Origin {
+    pub(super) fn operator_names(&mut self, names: &[Node]) -> Origin {
         if names.is_empty() {
             return nothing();
         }
@@ -329,8 +324,13 @@ impl Analyzer<'_> {
             Ok(SubLinkType::AnySublink) => {
                 add(&mut origin, &self.operator_use(None, "="));
                 add(&mut origin, &shape.whole());
+                self.decide(&origin);
             }
-            Ok(SubLinkType::AllSublink | SubLinkType::ExprSublink | SubLinkType::ArraySublink) => {
+            Ok(SubLinkType::AllSublink) => {
+                add(&mut origin, &shape.whole());
+                self.decide(&origin);
+            }
+            Ok(SubLinkType::ExprSublink | SubLinkType::ArraySublink) => {
                 add(&mut origin, &shape.whole());
             }
             _ => return Ok(self.unreadable()),
@@ -340,8 +340,9 @@ impl Analyzer<'_> {
 
     /// A window: its partitions and order decide which rows a function sees, not what it shows.
     pub(super) fn window(&mut self, window: &WindowDef) -> Result<Origin> {
-        self.expressions(&window.partition_clause)?;
-        self.expressions(&window.order_clause)?;
+        let parts = self.all(&window.partition_clause)?;
+        let order = join(self.all(&window.order_clause)?, &parts);
+        self.decide(&order);
         // How many rows are in the frame shows what decided it.
         let start = self.optional(window.start_offset.as_deref())?;
         let frame = join(self.optional(window.end_offset.as_deref())?, &start);

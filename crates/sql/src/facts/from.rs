@@ -90,13 +90,17 @@ impl Analyzer<'_> {
         let mut both = left.clone();
         both.append(right.clone());
         self.charge(both.columns.len() / 4)?;
-        self.beside(both, |a| a.optional(join.quals.as_deref()))?;
+        self.beside(both, |a| a.condition_on(join.quals.as_deref()))?;
         let names = self.merged_names(join, &left, &right);
         let open = join.is_natural && (left.more || right.more);
         let mut item = merge(left, right, &names);
+        // Which rows belong together. The merged columns stand first.
+        let merged = item.columns.iter().take(names.len());
+        merged.for_each(|c| add(&mut self.conditions, &c.origin));
         if let (true, Some(rest)) = (open, item.rest.clone()) {
             // Any column may be merged with one that is not listed.
             item.columns.iter_mut().for_each(|c| add(&mut c.origin, &rest));
+            item.columns.iter().for_each(|c| add(&mut self.conditions, &c.origin));
         }
         if let Some(alias) = &join.join_using_alias {
             let columns = item.columns.iter().take(names.len()).cloned().collect();
@@ -223,7 +227,7 @@ impl Analyzer<'_> {
     fn xml_table(&mut self, table: &RangeTableFunc) -> Result<Item> {
         let mut origin = self.optional(table.docexpr.as_deref())?;
         add(&mut origin, &self.optional(table.rowexpr.as_deref())?);
-        add(&mut origin, &self.expressions(&table.namespaces)?);
+        add(&mut origin, &self.all(&table.namespaces)?);
         // The number of rows shows what is in the document.
         self.sink(origin.clone());
         let mut columns = Vec::new();

@@ -240,6 +240,11 @@ impl Analyzer<'_> {
         if let Some(window) = call.over.as_deref() {
             self.window(window)?;
         }
+        self.decide(&order);
+        self.decide(&filter);
+        if call.agg_distinct {
+            self.decide(&origin);
+        }
         // How many there are shows nothing of what they hold; which of them are counted does.
         if self.counts_stored(&names, call) {
             origin = nothing();
@@ -265,6 +270,7 @@ impl Analyzer<'_> {
     ) -> Result<Origin> {
         self.charge(1)?;
         let Some((schema, name)) = split(names) else { return Ok(self.unreadable()) };
+        self.decide_call(names, args, origin);
         let by_users = self.user_functions(schema, name);
         if by_users {
             self.sink(origin.clone());

@@ -20,13 +20,15 @@ impl Analyzer<'_> {
         match kind {
             NodeEnum::JsonValueExpr(e) => self.json_value(Some(e)),
             NodeEnum::JsonArgument(e) => self.json_value(e.val.as_deref()),
-            NodeEnum::JsonIsPredicate(e) => self.optional(e.expr.as_deref()),
+            NodeEnum::JsonIsPredicate(e) => self.condition_on(e.expr.as_deref()),
             NodeEnum::JsonKeyValue(e) => {
-                let key = self.optional(e.key.as_deref())?;
+                // Whether two are alike.
+                let key = self.condition_on(e.key.as_deref())?;
                 Ok(join(self.json_value(e.value.as_deref())?, &key))
             }
             NodeEnum::JsonParseExpr(e) => {
                 let value = self.json_value(e.expr.as_deref())?;
+                self.decide(&value);
                 Ok(self.json_word("json", value, e.output.as_ref()))
             }
             NodeEnum::JsonScalarExpr(e) => {
@@ -55,7 +57,7 @@ impl Analyzer<'_> {
             NodeEnum::JsonObjectAgg(e) => {
                 let mut value = nothing();
                 if let Some(pair) = e.arg.as_deref() {
-                    add(&mut value, &self.optional(pair.key.as_deref())?);
+                    add(&mut value, &self.condition_on(pair.key.as_deref())?);
                     add(&mut value, &self.json_value(pair.value.as_deref())?);
                 }
                 self.json_aggregate("json_objectagg", value, e.constructor.as_deref())
@@ -94,8 +96,10 @@ impl Analyzer<'_> {
         constructor: Option<&JsonAggConstructor>,
     ) -> Result<Origin> {
         let Some(constructor) = constructor else { return Ok(self.unreadable()) };
-        add(&mut value, &self.optional(constructor.agg_filter.as_deref())?);
-        add(&mut value, &self.all(&constructor.agg_order)?);
+        add(&mut value, &self.condition_on(constructor.agg_filter.as_deref())?);
+        let order = self.all(&constructor.agg_order)?;
+        self.decide(&order);
+        add(&mut value, &order);
         if let Some(window) = constructor.over.as_deref() {
             self.window(window)?;
         }
@@ -108,6 +112,7 @@ impl Analyzer<'_> {
         add(&mut value, &self.all(&e.passing)?);
         add(&mut value, &self.json_behavior(e.on_empty.as_deref())?);
         add(&mut value, &self.json_behavior(e.on_error.as_deref())?);
+        self.decide(&value);
         for name in ["json_exists", "json_query", "json_value"] {
             value = self.json_word(name, value, e.output.as_ref());
         }

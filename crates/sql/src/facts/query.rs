@@ -1,6 +1,7 @@
 //! Queries: `SELECT`, `VALUES`, set operations and `WITH`, by where each column of the answer
 //! comes from.
 
+use super::conditions::Named;
 use super::names::{string, strings};
 use super::resolve::rename_columns;
 use super::scope::{Cte, Frame, MAX_COLUMNS, OutCol, Shape, Table, add, join, nothing};
@@ -65,8 +66,14 @@ impl Analyzer<'_> {
         let sides = self.select(left).and_then(|l| Ok((l, self.select(right)?)));
         self.frames.extend(frame);
         let (left, right) = sides?;
-        self.tail_clauses(select)?;
-        Ok(united(left, &right))
+        let distinct = !select.all || select.op != SetOperation::SetopUnion as i32;
+        let united = united(left, &right);
+        if distinct {
+            // Which rows are alike.
+            self.decide(&united.whole());
+        }
+        self.tail_clauses(select, &united)?;
+        Ok(united)
     }
 
     fn plain_select(&mut self, select: &SelectStmt) -> Result<Shape> {
@@ -79,16 +86,19 @@ impl Analyzer<'_> {
         self.put_from(&select.from_clause, extent)?;
         if !select.values_lists.is_empty() {
             let shape = self.values(&select.values_lists)?;
-            self.tail_clauses(select)?;
+            self.tail_clauses(select, &shape)?;
             return Ok(shape);
         }
-        let filter = self.optional(select.where_clause.as_deref())?;
+        let filter = self.condition_on(select.where_clause.as_deref())?;
         let mut shape = self.targets(&select.target_list)?;
         shape.filter = filter;
-        let having = self.optional(select.having_clause.as_deref())?;
+        let having = self.condition_on(select.having_clause.as_deref())?;
         add(&mut shape.filter, &having);
-        self.expressions(&select.group_clause)?;
-        self.tail_clauses(select)?;
+        self.deciding_list(&select.group_clause, &shape, Named::InputFirst)?;
+        if select.group_distinct {
+            self.decide(&shape.whole());
+        }
+        self.tail_clauses(select, &shape)?;
         if let Some(into) = select.into_clause.as_deref() {
             self.new_table(into, &shape)?;
         }
@@ -96,10 +106,10 @@ impl Analyzer<'_> {
     }
 
     /// The clauses that only order, cut or lock the answer.
-    fn tail_clauses(&mut self, select: &SelectStmt) -> Result<()> {
-        self.expressions(&select.distinct_clause)?;
-        self.expressions(&select.sort_clause)?;
-        self.expressions(&select.window_clause)?;
+    fn tail_clauses(&mut self, select: &SelectStmt, answer: &Shape) -> Result<()> {
+        self.deciding_list(&select.distinct_clause, answer, Named::OutputFirst)?;
+        self.deciding_list(&select.sort_clause, answer, Named::OutputFirst)?;
+        self.all(&select.window_clause)?;
         // Which rows there are shows what decided it.
         let cut = self.optional(select.limit_offset.as_deref())?;
         let cut = join(self.optional(select.limit_count.as_deref())?, &cut);
@@ -299,6 +309,7 @@ impl Analyzer<'_> {
         step: &SelectStmt,
     ) -> Result<Shape> {
         let scope = self.ctes.len();
+        let conditions = self.conditions.clone();
         // `WITH` of the union itself, and its ordering, are read once as a whole with the name
         // unknown, for their effects; an inner `WITH` then makes the parts unreadable on their own.
         let blind = self.query_node(query)?;
@@ -307,6 +318,8 @@ impl Analyzer<'_> {
         {
             return Ok(blind);
         }
+        // What decides is told by its parts, now that the name can be known.
+        let blind_conditions = std::mem::replace(&mut self.conditions, conditions);
         let mut known = self.select(base)?;
         rename_columns(&mut known, &cte.aliascolnames);
         for _ in 0..MAX_ROUNDS {
@@ -315,10 +328,14 @@ impl Analyzer<'_> {
             self.ctes.truncate(scope);
             let next = united(known.clone(), &next?);
             if next == known {
+                if !matches!(query.node.as_ref(), Some(NodeEnum::SelectStmt(s)) if s.all) {
+                    self.decide(&known.whole());
+                }
                 return Ok(known);
             }
             known = next;
         }
+        self.decide(&blind_conditions);
         Ok(blind)
     }
 
@@ -326,6 +343,10 @@ impl Analyzer<'_> {
     fn finish_cte(&mut self, cte: &CommonTableExpr, shape: &mut Shape) -> Result<()> {
         rename_columns(shape, &cte.aliascolnames);
         let whole = shape.whole();
+        if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
+            // The order of rows, or which of them are alike.
+            self.decide(&whole);
+        }
         let mut extra: Vec<(&str, Origin)> = Vec::new();
         if let Some(search) = &cte.search_clause {
             extra.push((&search.search_seq_column, whole.clone()));

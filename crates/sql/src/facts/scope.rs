@@ -24,21 +24,7 @@ pub(super) fn of_column(relation: u32, column: i16) -> Origin {
 
 /// Adds what `more` depends on.
 pub(super) fn add(origin: &mut Origin, more: &Origin) {
-    match (&mut *origin, more) {
-        (Origin::Untraced, _) => {}
-        (_, Origin::Untraced) => *origin = Origin::Untraced,
-        (Origin::Columns(all), Origin::Columns(new)) => {
-            for column in new {
-                if let Err(place) = all.binary_search(column) {
-                    all.insert(place, *column);
-                }
-            }
-            // So many that what exactly makes no difference any more.
-            if all.len() > 4 * MAX_COLUMNS {
-                *origin = Origin::Untraced;
-            }
-        }
-    }
+    origin.add(more);
 }
 
 /// Two origins as one.
@@ -235,6 +221,17 @@ pub(super) enum Named {
 impl Analyzer<'_> {
     /// An unqualified name in an expression: a column, or a table's row.
     pub(super) fn find_column(&mut self, name: &str) -> Result<Origin> {
+        Ok(match self.look_up(name)? {
+            Some(origin) => origin,
+            None => {
+                self.not_found();
+                Origin::Untraced
+            }
+        })
+    }
+
+    /// The same, where the name may stand for something else.
+    pub(super) fn look_up(&mut self, name: &str) -> Result<Option<Origin>> {
         let mut maybe: Option<Origin> = None;
         let mut scanned = 0;
         let mut result = None;
@@ -265,13 +262,9 @@ impl Analyzer<'_> {
         }
         self.charge(scanned / 16)?;
         Ok(match (result, maybe) {
-            (Some(origin), Some(maybe)) => join(origin, &maybe),
-            (Some(origin), None) | (None, Some(origin)) => origin,
-            (None, None) if is_system_column(name) => nothing(),
-            (None, None) => {
-                self.not_found();
-                Origin::Untraced
-            }
+            (Some(origin), Some(maybe)) => Some(join(origin, &maybe)),
+            (Some(origin), None) | (None, Some(origin)) => Some(origin),
+            (None, None) => is_system_column(name).then(nothing),
         })
     }
 

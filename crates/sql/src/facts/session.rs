@@ -202,6 +202,7 @@ impl Analyzer<'_> {
         if runs {
             lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
         }
+        self.decide(&lineage.conditions);
         self.user_code |= lineage.user_code;
         self.unresolved |= lineage.unresolved;
         self.missing |= lineage.missing;

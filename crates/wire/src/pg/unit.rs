@@ -893,6 +893,7 @@ fn lineage(resolved: &Resolved) -> Arc<Lineage> {
     merged.outputs = own.outputs.as_ref().map(untraced);
     merged.relations.extend_from_slice(&own.relations);
     merged.sinks.extend(own.sinks.iter().cloned());
+    merged.conditions.add(&own.conditions);
     merged.user_code |= own.user_code;
     merged.unresolved |= own.unresolved;
     merged.missing |= own.missing;

@@ -1,0 +1,230 @@
+//! What decides which rows, groups and order an answer has, or whether it fails.
+
+#[cfg(test)]
+mod common;
+
+use portcullis_core::mask::Origin;
+use portcullis_sql::{Limits, analyse};
+
+/// The e-mail address decides.
+const DECIDES: &[&str] = &[
+    "SELECT id FROM customers WHERE email = 'a'",
+    "SELECT id FROM customers WHERE 'a' = email AND id > 3",
+    "SELECT id FROM customers WHERE email LIKE 'a%'",
+    "SELECT id FROM customers WHERE NOT email ~ '^a'",
+    "SELECT id FROM customers WHERE email BETWEEN 'a' AND 'b'",
+    "SELECT id FROM customers WHERE email IN ('a', 'b')",
+    "SELECT id FROM customers WHERE email = ANY (ARRAY['a'])",
+    "SELECT id FROM customers WHERE email IS DISTINCT FROM 'a'",
+    "SELECT id FROM customers WHERE length(email) > 5",
+    "SELECT id FROM customers WHERE left(email, 1) = 'a'",
+    "SELECT id FROM customers WHERE (id, email) > (1, 'a')",
+    "SELECT id FROM customers c WHERE c = ROW(1, 'a', 'b', 'c')",
+    "SELECT id FROM customers c WHERE c::text LIKE '%a%'",
+    "SELECT id FROM customers c WHERE to_jsonb(c) ->> 'email' = 'a'",
+    "SELECT id FROM customers WHERE starts_with(email, 'a')",
+    "SELECT id FROM customers WHERE nullif(email, 'a') IS NULL",
+    "SELECT id FROM customer_contacts WHERE contact = 'a'",
+    "SELECT id FROM contact_list WHERE shout = 'a!'",
+    "SELECT id FROM (SELECT id, email AS x FROM customers) s WHERE x = 'a'",
+    "WITH s AS (SELECT id, email AS x FROM customers) SELECT id FROM s WHERE x > 'a'",
+    "SELECT id FROM customers ORDER BY email",
+    "SELECT id, email AS x FROM customers ORDER BY x",
+    "SELECT id, email FROM customers ORDER BY 2",
+    "SELECT id, lower(email) FROM customers ORDER BY lower",
+    "SELECT id FROM customers ORDER BY (email) USING <",
+    "SELECT id FROM customers c ORDER BY c",
+    "SELECT email FROM customers UNION ALL SELECT title FROM products ORDER BY 1",
+    "SELECT id, email AS note FROM customers ORDER BY note",
+    "SELECT count(*) FROM customers GROUP BY email",
+    "SELECT count(*), email AS x FROM customers GROUP BY x",
+    "SELECT count(*), email FROM customers GROUP BY 2",
+    "SELECT count(*) FROM customers GROUP BY ROLLUP (name, email)",
+    "SELECT count(*) FROM customers GROUP BY GROUPING SETS ((name), (email, id))",
+    "SELECT count(*) FROM customers GROUP BY (name, email)",
+    "SELECT name FROM customers GROUP BY name HAVING max(email) > 'a'",
+    "SELECT DISTINCT email FROM customers",
+    "SELECT DISTINCT ON (email) id FROM customers",
+    "SELECT DISTINCT ON (2) id, email FROM customers ORDER BY 2, 1",
+    "SELECT count(DISTINCT email) FROM customers",
+    "SELECT email FROM customers UNION SELECT 'a'",
+    "SELECT email FROM customers INTERSECT ALL SELECT 'a'",
+    "SELECT 'a' EXCEPT SELECT email FROM customers",
+    "SELECT 1 FROM customers a JOIN customers b ON a.email = b.name",
+    "SELECT 1 FROM customers a JOIN customers b USING (email)",
+    "SELECT 1 FROM customers a NATURAL JOIN customers b",
+    "SELECT 1 FROM customers a NATURAL JOIN (SELECT title AS email FROM products) b",
+    "SELECT 1 FROM orders o WHERE EXISTS (SELECT FROM customers WHERE email = o.note)",
+    "SELECT 1 FROM orders WHERE note IN (SELECT email FROM customers)",
+    "SELECT 1 FROM orders WHERE note > ALL (SELECT email FROM customers)",
+    "SELECT (SELECT id FROM customers WHERE email = 'a')",
+    "SELECT CASE WHEN email = 'a' THEN 1 END FROM customers",
+    "SELECT CASE email WHEN 'a' THEN 1 END FROM customers",
+    "SELECT 1 / (CASE WHEN email > 'a' THEN 0 ELSE 1 END) FROM customers",
+    "SELECT nullif(email, 'a') FROM customers",
+    "SELECT email = 'a' FROM customers",
+    "SELECT email LIKE 'a%' FROM customers",
+    "SELECT email::int FROM customers",
+    "SELECT email::bytea FROM customers",
+    "SELECT CAST(email AS json) FROM customers",
+    "SELECT ascii(email) FROM customers",
+    "SELECT 1 / ascii(email) FROM customers",
+    "SELECT substring(email, 'a.*') FROM customers",
+    "SELECT substring(email FROM 'a.*') FROM customers",
+    "SELECT regexp_replace(email, 'a', '') FROM customers",
+    "SELECT repeat('x', length(email)) FROM customers",
+    "SELECT repeat('x', 1000000000) || email FROM customers",
+    "SELECT concat(repeat('x', 1000000000), email) FROM customers",
+    "SELECT concat(s.x, email) FROM customers, (SELECT repeat('x', 1000000000) AS x) s",
+    "SELECT replace(email, 'a', repeat('x', 600000000)) FROM customers",
+    "SELECT format('%*s', length(email), 'x') FROM customers",
+    "SELECT to_jsonb(c) -> 'x' FROM customers c",
+    "SELECT (ARRAY[email])[2] FROM customers",
+    "SELECT (string_to_array(email, '@'))[2] FROM customers",
+    "SELECT count(*) FILTER (WHERE email = 'a') FROM customers",
+    "SELECT array_agg(id ORDER BY email) FROM customers",
+    "SELECT mode() WITHIN GROUP (ORDER BY email) FROM customers",
+    "SELECT rank() OVER (ORDER BY email) FROM customers",
+    "SELECT count(*) OVER (PARTITION BY email) FROM customers",
+    "SELECT rank() OVER w FROM customers WINDOW w AS (ORDER BY email)",
+    "SELECT id FROM customers WHERE to_tsvector(email) @@ to_tsquery('a')",
+    "SELECT email IS TRUE FROM (SELECT email = 'a' AS email FROM customers) s",
+    "SELECT id FROM customers WHERE (CASE WHEN email = 'a' THEN true END) IS NULL",
+    "WITH RECURSIVE r(x) AS (SELECT email FROM customers UNION SELECT x FROM r) SELECT 1 FROM r",
+    "WITH RECURSIVE r(x) AS (SELECT email FROM customers UNION ALL SELECT x FROM r WHERE x < 'a') SELECT 1 FROM r",
+    "WITH RECURSIVE r(x) AS (SELECT email FROM customers UNION ALL SELECT x FROM r) CYCLE x SET c USING p SELECT 1 FROM r",
+    "SELECT xmlparse(DOCUMENT email) FROM customers",
+    "SELECT email IS JSON FROM customers",
+    "SELECT json_object(email: 1 WITH UNIQUE KEYS) FROM customers",
+    "DELETE FROM customers WHERE email = 'a'",
+    "UPDATE customers SET name = 'x' WHERE email = 'a'",
+    "UPDATE orders SET note = 'x' FROM customers c WHERE c.email = note",
+    "MERGE INTO orders o USING customers c ON c.email = o.note WHEN MATCHED THEN DO NOTHING",
+    "MERGE INTO orders o USING customers c ON c.id = o.id WHEN MATCHED AND c.email = 'a' THEN DO NOTHING",
+    "INSERT INTO customers VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x' WHERE customers.email = 'a'",
+    "EXPLAIN SELECT id FROM customers WHERE email = 'a'",
+    "COPY (SELECT id FROM customers WHERE email = 'a') TO STDOUT",
+    "SELECT id FROM customers WHERE now() > now() AND coalesce(email, 'x') < 'b' OR id = 3",
+    "SELECT l.x FROM orders o, LATERAL (SELECT c.email = o.note AS x FROM customers c) l",
+];
+
+/// It is read, or only asked whether it is there, or nothing of it.
+const PASSES: &[&str] = &[
+    "SELECT * FROM customers",
+    "SELECT * FROM customers WHERE id = 1 ORDER BY id",
+    "SELECT id, email FROM customers ORDER BY 1",
+    "SELECT id AS email FROM customers ORDER BY email",
+    "SELECT email, name FROM customers ORDER BY name, id",
+    "SELECT DISTINCT name FROM customers",
+    "SELECT name, count(*), count(email) FROM customers GROUP BY name ORDER BY count(*) DESC",
+    "SELECT id FROM customers WHERE email IS NULL",
+    "SELECT count(*) FROM customers WHERE email IS NOT NULL AND id < 10",
+    "SELECT upper(email), lower(email) || '!', email::text, concat('<', email, '>') FROM customers",
+    "SELECT left(email, 3), substr(email, 2, 3), replace(email, 'a', 'b'), format('%s', email) FROM customers",
+    "SELECT coalesce(email, name, 'none'), greatest(email, 'a') FROM customers",
+    "SELECT CASE WHEN id > 3 THEN email ELSE name END FROM customers",
+    "SELECT row_to_json(c), to_jsonb(c), c, c::text FROM customers c",
+    "SELECT json_agg(c), array_agg(email), string_agg(email, ','), min(email) FROM customers c",
+    "SELECT json_build_object('id', id, 'email', email) FROM customers",
+    "SELECT ROW(id, email), ARRAY[email, name] FROM customers",
+    "SELECT (c).email, (c).* FROM customers c",
+    "SELECT email FROM customers UNION ALL SELECT title FROM products",
+    "SELECT c.email FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.note LIKE 'a%'",
+    "SELECT email FROM customers WHERE id IN (SELECT customer_id FROM orders)",
+    "SELECT first_value(email) OVER (PARTITION BY name ORDER BY id) FROM customers",
+    "SELECT o.id, (SELECT email FROM customers c WHERE c.id = o.customer_id) FROM orders o",
+    "SELECT contact FROM customer_contacts WHERE name = 'x'",
+    "WITH s AS (SELECT id, email AS x FROM customers) SELECT x FROM s WHERE id = 4",
+    "WITH RECURSIVE r(n, x) AS (SELECT id, email FROM customers WHERE id = 1 UNION ALL SELECT n + 1, x FROM r WHERE n < 3) SELECT * FROM r",
+    "SELECT xmlelement(name x, email) FROM customers",
+    "SELECT json_object('a': email), json_array(email) FROM customers",
+    "DELETE FROM customers WHERE id = 1",
+    "UPDATE customers SET email = 'x' WHERE id = 1 RETURNING email",
+    "INSERT INTO customers VALUES (1, 'x') RETURNING email",
+    "COPY customers TO STDOUT",
+    "EXPLAIN SELECT * FROM customers WHERE id = 3",
+    "SELECT email FROM customers GROUP BY id",
+];
+
+fn decided(sql: &str) -> Vec<String> {
+    let catalog = common::shop();
+    let analysis = common::with_stack(|| analyse(sql, &catalog, &Limits::default())).unwrap();
+    let mut names = Vec::new();
+    for statement in &analysis.statements {
+        match statement.lineage.as_ref().map(|l| &l.conditions) {
+            Some(Origin::Columns(columns)) => names.extend(columns.iter().map(|c| {
+                let relation = catalog.relation(c.relation).unwrap();
+                let column = relation.columns.iter().find(|k| k.number == c.column);
+                format!("{}.{}", relation.name, column.map_or("*", |k| &k.name))
+            })),
+            Some(Origin::Untraced) => names.push("UNTRACED".to_owned()),
+            None => {}
+        }
+    }
+    names
+}
+
+fn is_about_the_address(names: &[String]) -> bool {
+    let about = ["customers.email", "customers.*", "UNTRACED"];
+    names.iter().any(|n| about.contains(&n.as_str()))
+}
+
+#[test]
+fn what_decides_is_told() {
+    let missed: Vec<_> =
+        DECIDES.iter().filter(|sql| !is_about_the_address(&decided(sql))).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn what_is_only_carried_does_not_decide() {
+    let told = PASSES.iter().map(|sql| (sql, decided(sql)));
+    let wrong: Vec<_> = told.filter(|(_, names)| is_about_the_address(names)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_decides_is_traced() {
+    for sql in DECIDES {
+        let names = decided(sql);
+        assert!(!names.iter().any(|n| n == "UNTRACED"), "{sql}: {names:?}");
+    }
+}
+
+#[test]
+fn a_number_that_stands_for_a_column_is_kept_in_the_shape() {
+    let shape = |text: &str| portcullis_sql::shape::shape(text).unwrap();
+    for (text, expect) in [
+        (
+            "select id, email from c order by 2 limit 10",
+            "select id, email from c order by 2 limit 0",
+        ),
+        (
+            "select id, email from c where id = 5 order by id, 2",
+            "select id, email from c where id = 0 order by id, 2",
+        ),
+        (
+            "select 7, email from c group by rollup (1, 2)",
+            "select 0, email from c group by rollup (1, 2)",
+        ),
+        (
+            "select distinct on (2) 5, email from c where id=3",
+            "select distinct on (2) 5, email from c where id=0",
+        ),
+        (
+            "select a from (select 1, 2 order by 2) s where b = 4",
+            "select a from (select 0, 0 order by 2) s where b = 0",
+        ),
+        (
+            "select a order by (select 1 from t limit 3), 2 offset 9",
+            "select a order by (select 1 from t limit 3), 2 offset 0",
+        ),
+        (
+            "select rank() over (partition by a order by 1) , 5 from t where c = 6",
+            "select rank() over (partition by a order by 1) , 0 from t where c = 0",
+        ),
+        ("select baby, 5 from t where by_ = 4", "select baby, 0 from t where by_ = 0"),
+    ] {
+        assert_eq!(shape(text), expect);
+    }
+}
