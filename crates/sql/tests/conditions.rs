@@ -134,6 +134,7 @@ const PASSES: &[&str] = &[
     "SELECT first_value(email) OVER (PARTITION BY name ORDER BY id) FROM customers",
     "SELECT o.id, (SELECT email FROM customers c WHERE c.id = o.customer_id) FROM orders o",
     "SELECT contact FROM customer_contacts WHERE name = 'x'",
+    "SELECT v.x FROM customers c JOIN LATERAL (VALUES (reverse(c.email))) v(x) ON true",
     "WITH s AS (SELECT id, email AS x FROM customers) SELECT x FROM s WHERE id = 4",
     "WITH RECURSIVE r(n, x) AS (SELECT id, email FROM customers WHERE id = 1 UNION ALL SELECT n + 1, x FROM r WHERE n < 3) SELECT * FROM r",
     "SELECT xmlelement(name x, email) FROM customers",

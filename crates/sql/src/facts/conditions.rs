@@ -206,9 +206,13 @@ impl Analyzer<'_> {
         let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return false };
         let [one] = column.fields.as_slice() else { return false };
         let Some(name) = string(one) else { return false };
-        let Some(item) = self.frames.last().map(|f| &f.item) else { return false };
-        let mut tables = item.tables.iter().filter(|t| *t.name == *name).peekable();
-        tables.peek().is_some() && tables.all(|t| matches!(t.row, Some(Origin::Columns(_))))
+        let of_name = |t: &&super::scope::Table| *t.name == *name;
+        let mut frames = self.frames.iter().rev();
+        let nearest = frames.find(|f| f.item.tables.iter().any(|t| of_name(&t)));
+        let stored = |t: &super::scope::Table| matches!(t.row, Some(Origin::Columns(_)));
+        // A column of that name would come first.
+        !self.is_column(name)
+            && nearest.is_some_and(|f| f.item.tables.iter().filter(of_name).all(stored))
     }
 
     /// XML: reading a text as a document may fail.

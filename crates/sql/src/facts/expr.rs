@@ -181,7 +181,7 @@ impl Analyzer<'_> {
         self.named(named, field)
     }
 
-    fn is_column(&self, name: &str) -> bool {
+    pub(super) fn is_column(&self, name: &str) -> bool {
         let named = |f: &super::scope::Frame| {
             f.item.columns.iter().any(|c| c.name.as_deref() == Some(name))
         };

@@ -297,14 +297,14 @@ impl Analyzer<'_> {
             [table, name] => (Some(*table), *name),
             _ => return false,
         };
-        let Some(item) = self.frames.last().map(|f| &f.item) else { return false };
-        let mut found = item
-            .tables
-            .iter()
-            .filter(|t| table.is_none_or(|table| *t.name == *table))
-            .filter(|t| !matches!(find_in(&t.shape, name), Found::No))
-            .peekable();
-        found.peek().is_some() && found.all(|t| matches!(t.row, Some(Origin::Columns(_))))
+        let is_it = |t: &&Table| {
+            table.is_none_or(|table| *t.name == *table)
+                && !matches!(find_in(&t.shape, name), Found::No)
+        };
+        let nearest = self.frames.iter().rev().map(|f| f.item.tables.iter().filter(is_it));
+        let mut found =
+            nearest.map(Iterator::peekable).find_map(|mut t| t.peek().is_some().then_some(t));
+        found.as_mut().is_some_and(|t| t.all(|t| matches!(t.row, Some(Origin::Columns(_)))))
     }
 
     /// The nearest tables of that name (two of different schemas may share it).
