@@ -7,6 +7,7 @@ use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
 use crate::journal::{Durability, Entry, Event, Journal, JournalError};
+use crate::limits::{LimitKind, Used};
 use crate::mask::Redacted;
 use crate::permit::{InFlight, Permit};
 use crate::protocol::{Protocol, Request, Shown};
@@ -30,6 +31,8 @@ pub struct Moment {
     pub request: RequestId,
     /// The id a refusal would get.
     pub decision: DecisionId,
+    /// What the session and its principal have used up before.
+    pub used: Used,
 }
 
 /// Settings of a gate.
@@ -473,6 +476,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         review: Option<ReviewId>,
         moment: Moment,
     ) -> Passage<P> {
+        if let Some(refusal) = used_up(request.operation(), &obligations, moment) {
+            return self.refuse(&request, refusal, moment).await;
+        }
         let operation = request.operation();
         let durability = if operation.changes_nothing() && !self.settings.strict_reads {
             Durability::Written
@@ -615,6 +621,20 @@ fn shown_digest(shown: &Shown) -> Digest {
         digester.add(statement.as_bytes());
     }
     digester.finish()
+}
+
+/// The refusal of a request for which nothing is left of what a rule allows.
+fn used_up(operation: &Operation, obligations: &Obligations, moment: Moment) -> Option<Refusal> {
+    let (kind, limit) = obligations.limits.as_ref()?.used_up(&moment.used)?;
+    let later = matches!(kind, LimitKind::PerSecond | LimitKind::PerMinute | LimitKind::PerHour);
+    let ground = Ground {
+        rule: limit.rule.to_string(),
+        reason: format!("the limit of {} {kind} is reached", limit.most),
+        hint: Some(if later { "wait, and send it again" } else { "open a new session" }.to_owned()),
+        what: operation.to_string(),
+    };
+    let retry = if later { Retry::Later } else { Retry::AfterChange };
+    Some(refusal_from(moment.decision, RefusalClass::Limit, retry, ground, None))
 }
 
 /// Nobody approves what nobody can see.

@@ -187,6 +187,8 @@ pub enum Status {
     Done,
     /// The target answered with an error.
     Failed,
+    /// It went beyond a limit, and was stopped; what it changed was rolled back.
+    Limited,
     /// The answer could not be masked or passed on.
     Withheld,
     /// The caller or the target went away in the middle.

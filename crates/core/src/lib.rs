@@ -14,6 +14,7 @@ pub mod effect;
 pub mod gate;
 pub mod id;
 pub mod journal;
+pub mod limits;
 pub mod link;
 pub mod mask;
 pub mod masked;

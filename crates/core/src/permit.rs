@@ -2,10 +2,12 @@
 
 use crate::id::RequestId;
 use crate::journal::Receipt;
+use crate::limits::Limits;
 use crate::mask::MaskFailure;
 use crate::masked::{Masked, Raw};
 use crate::protocol::{Masker, Protocol};
 use crate::verdict::Obligations;
+use std::sync::Arc;
 
 /// A judged, recorded request. A [`crate::link::Link`] accepts nothing else from a caller.
 ///
@@ -45,6 +47,12 @@ impl<P: Protocol> Permit<P> {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.obligations.rules
+    }
+
+    /// What the request and its answer may not go beyond.
+    #[must_use]
+    pub const fn limits(&self) -> Option<&Arc<Limits>> {
+        self.obligations.limits.as_ref()
     }
 
     pub(crate) fn depart(self) -> (P::Request, InFlight<P>) {
@@ -89,6 +97,11 @@ impl<P: Protocol> InFlight<P> {
     /// What was kept of the answer for the recording.
     pub fn take_sample(&mut self) -> Masked<<P::Masker as Masker>::Sample> {
         Masked::from_masker(self.masker.take_sample())
+    }
+
+    /// What was kept back of the answer until the request's end is decided.
+    pub fn take_kept(&mut self) -> Option<Masked<P::Answer>> {
+        self.masker.take_kept().map(Masked::from_masker)
     }
 
     /// The request's id; `None` for what a target says unasked.

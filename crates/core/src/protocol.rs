@@ -103,6 +103,12 @@ pub trait Masker: Send {
 
     /// Takes what was kept for the recording. It holds nothing that was not masked before.
     fn take_sample(&mut self) -> Self::Sample;
+
+    /// Takes what was kept back of the answer until the request's end is decided, masked; `None`
+    /// where nothing was.
+    fn take_kept(&mut self) -> Option<Self::Answer> {
+        None
+    }
 }
 
 /// Something the gateway itself asks of a target: a closed set of fixed messages, with not one

@@ -1,6 +1,7 @@
 //! The judge and its verdicts: may it run, may it run unreviewed, what must be masked.
 
 use crate::effect::Operation;
+use crate::limits::Limits;
 use crate::mask::Redactor;
 use crate::principal::Principal;
 use crate::protocol::ProtocolKind;
@@ -54,6 +55,8 @@ pub struct Obligations {
     pub redactor: Arc<dyn Redactor>,
     /// The rules that permitted it, for the record.
     pub rules: Arc<[String]>,
+    /// What the answer and the request may not go beyond; `None` where no rule sets a limit.
+    pub limits: Option<Arc<Limits>>,
 }
 
 /// The answer of a [`Judge`].

@@ -44,8 +44,11 @@ impl Judge for Rules {
             hint: None,
             what: operation.to_string(),
         };
-        let permit =
-            Verdict::Permit(Obligations { redactor: Arc::new(PassAll), rules: Arc::new([]) });
+        let permit = Verdict::Permit(Obligations {
+            redactor: Arc::new(PassAll),
+            rules: Arc::new([]),
+            limits: None,
+        });
         match operation.effects.first().map(|e| e.verb) {
             Some(Verb::Read | Verb::Connect) => permit,
             Some(Verb::Delete) if approvals.contains("dba") => permit,
@@ -153,6 +156,7 @@ fn moment() -> Moment {
         at: Timestamp::from_micros(1),
         request: RequestId::from_bits(1),
         decision: DecisionId::from_bits(1),
+        used: portcullis_core::limits::Used::default(),
     }
 }
 

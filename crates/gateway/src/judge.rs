@@ -49,6 +49,11 @@ impl SessionJudge {
         Self { parts: Arc::new(Parts { policy, reveal, detectors, key }) }
     }
 
+    /// True where a rule limits how often the principal asks.
+    pub(crate) fn limits_rates(&self) -> bool {
+        self.parts.policy.limits_rates()
+    }
+
     /// The columns are those of this catalog from now on.
     pub(crate) fn use_catalog(&self, catalog: Arc<Catalog>) {
         self.parts.reveal.use_catalog(catalog);
@@ -124,15 +129,15 @@ impl Judge for SessionJudge {
             Some(inference) => both(decision, inference),
             None => decision,
         };
-        let rules = match decision {
-            Decision::Allow { rules } => rules,
+        let (rules, limits) = match decision {
+            Decision::Allow { rules, limits } => (rules, limits),
             Decision::Hold { groups, ground } => return Verdict::Hold { groups, ground },
             Decision::Refuse { class, retry, ground } => {
                 return Verdict::Refuse { class, retry, ground };
             }
         };
         let redactor = Arc::new(self.redactor(&operation.lineages));
-        Verdict::Permit(Obligations { redactor, rules })
+        Verdict::Permit(Obligations { redactor, rules, limits })
     }
 
     fn policy_version(&self) -> &str {
@@ -161,8 +166,13 @@ fn both(one: Decision, other: Decision) -> Decision {
             Decision::Hold { groups, ground }
         }
         (hold @ Decision::Hold { .. }, _) | (_, hold @ Decision::Hold { .. }) => hold,
-        (Decision::Allow { rules }, Decision::Allow { rules: more }) => {
-            Decision::Allow { rules: rules.iter().chain(more.iter()).cloned().collect() }
+        (Decision::Allow { rules, limits }, Decision::Allow { rules: more, limits: tighter }) => {
+            let mut all = limits.as_deref().cloned().unwrap_or_default();
+            tighter.iter().for_each(|limits| all.tighten_all(limits));
+            Decision::Allow {
+                rules: rules.iter().chain(more.iter()).cloned().collect(),
+                limits: (!all.is_empty()).then(|| Arc::new(all)),
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::catalog::Inside;
 use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
 use crate::moment::{Moments, now, random, session_id};
+use crate::rate::RateMeter;
 use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Expiry, Session};
@@ -12,6 +13,7 @@ use bytes::BytesMut;
 use portcullis_core::gate::Gate;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::limits::Used;
 use portcullis_core::masked::Masked;
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::ProtocolKind;
@@ -416,6 +418,9 @@ async fn admit(
             return Err(WireError::new("58000", error.public(moment.decision)));
         }
     };
+    let principal = &gate.standing().principal;
+    let rate = || connection.rates.of(&principal.issuer, &principal.subject);
+    let rate = judge.limits_rates().then(rate);
     let analyst = Arc::new(SessionAnalyst::default());
     let half = HalfSession {
         id,
@@ -428,6 +433,7 @@ async fn admit(
         connection: connection.clone(),
         expires,
         moments,
+        rate,
     };
     Ok((half, dialed.greeting, who))
 }
@@ -444,6 +450,7 @@ struct HalfSession {
     connection: Arc<ConnectionServices>,
     expires: portcullis_core::time::Timestamp,
     moments: Moments,
+    rate: Option<Arc<RateMeter>>,
 }
 
 /// Tells the client that it is in, with the server's own settings and process id, and a cancel key
@@ -488,6 +495,10 @@ async fn welcome(
         expiry: Expiry::new(half.expires),
         moments: half.moments,
         refused: HashMap::new(),
+        used: Used::default(),
+        rate: half.rate,
+        pipeline_ran: false,
+        target_cancel: greeting.cancel.clone(),
         left: None,
     };
     let ready = prepare(&mut session, &half.connection).await;

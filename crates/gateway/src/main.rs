@@ -9,6 +9,7 @@ mod judge;
 mod lanes;
 mod login;
 mod moment;
+mod rate;
 mod room;
 mod services;
 mod session;

@@ -3,6 +3,7 @@
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use portcullis_core::gate::Moment;
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
+use portcullis_core::limits::Used;
 use portcullis_core::time::Timestamp;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -52,6 +53,7 @@ impl Moments {
             at: now(),
             request: RequestId::from_bits(self.next),
             decision: DecisionId::from_bits(!self.next),
+            used: Used::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::judge::Unmasked;
 use crate::lanes::Lanes;
 use crate::login;
 use crate::moment::now;
+use crate::rate::Rates;
 use crate::room::{Budget, Places};
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
@@ -65,6 +66,7 @@ pub(crate) struct ConnectionServices {
     pub(crate) unmasked: Arc<Unmasked>,
     pub(crate) detectors: Arc<Detectors>,
     pub(crate) key: Arc<PseudonymKey>,
+    pub(crate) rates: Rates,
 }
 
 /// Sessions by the key their clients cancel with.
@@ -408,6 +410,7 @@ async fn build(
                 unmasked: Arc::default(),
                 detectors: Arc::new(detectors(name, settings)?),
                 key: key.clone(),
+                rates: Rates::default(),
             };
             Ok((name.clone(), Arc::new(services)))
         })

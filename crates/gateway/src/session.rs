@@ -4,16 +4,21 @@
 //! back. It decides nothing: every way to the target is a permit, and every byte to the client is
 //! masked or written by the gateway itself.
 
+mod bounded;
+
 use crate::catalog::{Basis, Done, Inside, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
+use crate::rate::RateMeter;
 use crate::room::Share;
 use crate::services::CancelWatch;
+use bounded::Bounds;
 use bytes::BytesMut;
 use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
-use portcullis_core::gate::{Gate, Held, Passage};
+use portcullis_core::gate::{Gate, Held, Moment, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
+use portcullis_core::limits::Used;
 use portcullis_core::link::{Link, LinkError, Progress};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
@@ -27,7 +32,7 @@ use portcullis_frontends::ClientStream;
 use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
 use portcullis_sql::catalog::{self as sql_catalog, Catalog};
 use portcullis_store::ReviewDesk;
-use portcullis_targets::PgTransport;
+use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
 use portcullis_wire::pg::conversation::{Conversation, Turn, Unformed, Why};
@@ -174,6 +179,14 @@ pub(crate) struct Session {
     pub(crate) expiry: Expiry,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
+    /// What it has used up of what limits count.
+    pub(crate) used: Used,
+    /// How often its principal asks on this connection, where a rule limits that.
+    pub(crate) rate: Option<Arc<RateMeter>>,
+    /// True where statements have run in the open pipeline.
+    pub(crate) pipeline_ran: bool,
+    /// Stops what the target does for the session.
+    pub(crate) target_cancel: CancelHandle,
     /// Since when the client sends no more.
     pub(crate) left: Option<Instant>,
 }
@@ -327,14 +340,35 @@ impl Session {
             let why = failure.to_string();
             return self.refuse_unit(&unit, "masked-stays-masked", why, next).await;
         }
-        let (shape, moment) = (unit.shape(), self.moments.next());
+        let (shape, moment) = (unit.shape(), self.metered());
         let digest = *unit.digest().as_bytes();
         let circumstances =
             Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
         match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
             Passage::Permitted(permit) => self.send(permit).await,
             Passage::Held(held) => self.hold(held, shape).await,
-            Passage::Refused(refusal) => self.refuse(&refusal, shape, Some(digest)).await,
+            Passage::Refused(refusal) => {
+                self.unmeter();
+                self.refuse(&refusal, shape, Some(digest)).await
+            }
+        }
+    }
+
+    /// The moment of a request that counts.
+    fn metered(&mut self) -> Moment {
+        let mut used = self.used;
+        if let Some(rate) = &self.rate {
+            [used.last_second, used.last_minute, used.last_hour] = rate.count(Instant::now());
+        }
+        self.used.requests = self.used.requests.saturating_add(1);
+        Moment { used, ..self.moments.next() }
+    }
+
+    /// The request just counted is refused, and does not count.
+    fn unmeter(&mut self) {
+        self.used.requests = self.used.requests.saturating_sub(1);
+        if let Some(rate) = &self.rate {
+            rate.take_back(Instant::now());
         }
     }
 
@@ -360,6 +394,17 @@ impl Session {
             drop(permit);
             return self.cancelled_unsent(request, shape, started).await;
         }
+        let mut bounds = self.bounds(&permit);
+        if let Some(bounds) = &mut bounds
+            && let Some(refused) = self.open_bracket(bounds, &permit).await?
+        {
+            let shape = permit.request().shape();
+            drop(permit);
+            self.outcome(request, None, Status::Limited, started)?;
+            let status = self.fail_transaction().await?;
+            return self.answer_error(&refused, shape, status).await;
+        }
+        let runs = !permit.request().prepares_only();
         let mut flight = match self.link.send(permit) {
             Ok(flight) => flight,
             Err(error) => {
@@ -367,15 +412,20 @@ impl Session {
                 return Err(error.into());
             }
         };
-        let answered = self.answer(&mut flight).await;
-        self.conversation.copying(false);
+        let answered = self.bounded_answer(&mut flight, bounds.as_mut()).await;
+        let limited = matches!(answered, Ok(true));
+        let answered = answered.map(drop);
+        self.pipeline_ran = self.conversation.pipeline_open() && (self.pipeline_ran || runs);
         let status = match &answered {
+            Ok(()) if limited => Status::Limited,
             Ok(()) if flight.masker().error_code().is_some() => Status::Failed,
             Ok(()) => Status::Done,
             Err(End::Withheld(_)) => Status::Withheld,
             Err(_) => Status::Broken,
         };
         let left = flight.masker().transaction_status();
+        // The transaction may have been the gateway's own.
+        let left = left.map(|_| self.conversation.transaction_status());
         self.inside.after(&self.catalog, left, done);
         if answered.is_err() {
             self.inside.broken(&self.catalog);
@@ -384,10 +434,32 @@ impl Session {
         answered
     }
 
+    /// Passes the answer on within its limits; true where it went beyond one.
+    async fn bounded_answer(
+        &mut self,
+        flight: &mut InFlight<Postgres>,
+        mut bounds: Option<&mut Bounds>,
+    ) -> Result<bool, End> {
+        if let Some(bounds) = &bounds {
+            Self::set_bounds(bounds, flight);
+        }
+        self.answer(flight, bounds.as_deref_mut()).await?;
+        self.conversation.copying(false);
+        match bounds {
+            Some(bounds) => self.close_bounds(bounds, flight).await,
+            None => Ok(false),
+        }
+    }
+
     /// Sends the request and passes the answer on, masked, until it is whole; feeds copied-in rows
     /// meanwhile. A target may answer before it has read everything: the rest is still sent.
-    async fn answer(&mut self, flight: &mut InFlight<Postgres>) -> Result<(), End> {
+    async fn answer(
+        &mut self,
+        flight: &mut InFlight<Postgres>,
+        mut bounds: Option<&mut Bounds>,
+    ) -> Result<(), End> {
         loop {
+            let deadline = bounds.as_ref().and_then(|b| b.deadline.filter(|_| !b.stopping));
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
             if copying && self.link.is_sent() && !self.feed(flight)? && self.left.is_some() {
@@ -419,6 +491,14 @@ impl Session {
                 },
                 () = farewell(left) => return Err(End::ClientLeft),
                 () = self.expiry.reached() => return Err(End::TokenExpired),
+                () = reached(deadline) => if let Some(bounds) = bounds.as_deref_mut() {
+                    self.stop(bounds, flight, true).await;
+                },
+            }
+            if flight.masker().stopped()
+                && let Some(bounds) = bounds.as_deref_mut()
+            {
+                self.stop(bounds, flight, false).await;
             }
             if flight.masker().finished() && self.link.is_sent() {
                 return Ok(());
@@ -461,6 +541,7 @@ impl Session {
             micros,
         };
         let rows = masker.map_or(0, AnswerMasker::rows);
+        self.used.rows = self.used.rows.saturating_add(rows);
         let at = crate::moment::now();
         let entry = Entry { at, session: Some(self.id), request: Some(request), event };
         self.gate.journal().note(entry)?;
@@ -895,6 +976,14 @@ fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
 async fn farewell(left: Option<Instant>) {
     match left {
         Some(left) => tokio::time::sleep_until((left + FAREWELL).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when the time of a request is up.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
 }

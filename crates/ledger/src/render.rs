@@ -250,6 +250,7 @@ fn outcome(
     let (label, tone) = match status {
         Status::Done => ("done", Tone::Good),
         Status::Failed => ("failed", Tone::Bad),
+        Status::Limited => ("limited", Tone::Bad),
         Status::Withheld => ("withheld", Tone::Bad),
         Status::Broken => ("broken", Tone::Bad),
         Status::Abandoned => ("abandoned", Tone::Bad),

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn only_the_very_same_facts_are_answered() {
         let cache = VerdictCache::default();
-        let given = Decision::Allow { rules: [].into() };
+        let given = Decision::Allow { rules: [].into(), limits: None };
         let (o, c, a) = (operation("t", 1), Circumstances::default(), Approvals::new());
         cache.put(&o, &c, &a, &given);
         assert_eq!(cache.get(&o, &c, &a), Some(given));
@@ -111,7 +111,7 @@ mod tests {
         let cache = VerdictCache::default();
         let (c, a) = (Circumstances::default(), Approvals::new());
         let (mine, other) = (operation("mine", 1), operation("other", 1));
-        cache.put(&mine, &c, &a, &Decision::Allow { rules: [].into() });
+        cache.put(&mine, &c, &a, &Decision::Allow { rules: [].into(), limits: None });
         let mut entries = cache.entries.lock().unwrap();
         let entry = entries.remove(&cache.key(&mine, &c, &a)).unwrap();
         entries.insert(cache.key(&other, &c, &a), entry);
@@ -123,7 +123,7 @@ mod tests {
     fn memory_is_bounded() {
         let cache = VerdictCache::default();
         let (c, a) = (Circumstances::default(), Approvals::new());
-        let given = Decision::Allow { rules: [].into() };
+        let given = Decision::Allow { rules: [].into(), limits: None };
         for i in 0..MAX_ENTRIES + 10 {
             cache.put(&operation(&i.to_string(), 1), &c, &a, &given);
         }

@@ -11,6 +11,7 @@ use cedar_policy::{
 };
 use portcullis_core::digest::Digester;
 use portcullis_core::effect::Verb;
+use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::Retry;
 use std::collections::{BTreeSet, HashMap};
@@ -28,7 +29,21 @@ pub const POLICY_ERROR: &str = "policy-error";
 const RESERVED: &[&str] =
     &[DEFAULT_DENY, POLICY_ERROR, MASKED_CONDITIONS, "record-before-run", "review"];
 /// The annotations there are.
-const ANNOTATIONS: &[&str] = &["id", "reason", "hint", "review", "mask", "retry"];
+const ANNOTATIONS: &[&str] = &[
+    "id",
+    "reason",
+    "hint",
+    "review",
+    "mask",
+    "retry",
+    "max_rows",
+    "max_changes",
+    "timeout",
+    "session_rows",
+    "session_changes",
+    "session_requests",
+    "rate",
+];
 /// Longest `@id`, in bytes.
 const MAX_ID: usize = 64;
 /// Longest `@reason` or `@hint`, in bytes: they travel in protocol errors.
@@ -111,6 +126,8 @@ pub(crate) struct Rule {
     pub(crate) review: Option<String>,
     pub(crate) mask: Option<MaskBy>,
     pub(crate) retry: Retry,
+    /// What it sets a limit to, of a permit.
+    pub(crate) limits: Limits,
     /// One bit per action its scope admits.
     pub(crate) actions: u32,
     file: String,
@@ -304,9 +321,10 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
             return Err(raw.problem("@retry is one of \"never\", \"after-change\", \"later\""));
         }
     };
+    let limits = checked_limits(&raw, &id, scope)?;
     let policy = raw.policy.new_id(PolicyId::new(&id));
     let (file, line) = (raw.file.to_owned(), raw.line);
-    Ok(Rule { policy, id, reason, hint, review, mask, retry, actions: scope, file, line })
+    Ok(Rule { policy, id, reason, hint, review, mask, retry, limits, actions: scope, file, line })
 }
 
 fn unknown_annotation(key: &str) -> String {
@@ -384,6 +402,80 @@ fn checked_mask(raw: &Raw<'_>, scope: u32) -> Result<Option<MaskBy>, Problem> {
             .problem("@mask is one of \"redact\", \"partial\", \"null\", \"hash\", \"by-label\""));
     };
     Ok(Some(by))
+}
+
+/// Longest `@timeout`: a day, in milliseconds.
+const MAX_TIMEOUT: u64 = 24 * 60 * 60 * 1_000;
+
+/// The annotations of a permit that set limits.
+fn checked_limits(raw: &Raw<'_>, id: &str, scope: u32) -> Result<Limits, Problem> {
+    let mut limits = Limits::default();
+    for (key, kind) in [
+        ("max_rows", LimitKind::Rows),
+        ("max_changes", LimitKind::Changes),
+        ("timeout", LimitKind::Milliseconds),
+        ("session_rows", LimitKind::SessionRows),
+        ("session_changes", LimitKind::SessionChanges),
+        ("session_requests", LimitKind::SessionRequests),
+        ("rate", LimitKind::PerSecond),
+    ] {
+        let Some(text) = raw.policy.annotation(key) else { continue };
+        if raw.policy.effect() == Effect::Forbid {
+            return Err(
+                raw.problem(format!("@{key} limits what is permitted: only a permit has one"))
+            );
+        }
+        if scope == 1 << REVEAL || scope == 1 << INFER {
+            return Err(raw.problem(format!(
+                "@{key} limits requests: write action in Action::\"run\" or less"
+            )));
+        }
+        let read = match key {
+            "timeout" => duration(text).map(|most| (kind, most)),
+            "rate" => rate(text),
+            _ => whole_number(text).map(|most| (kind, most)),
+        };
+        let (kind, most) =
+            read.ok_or_else(|| raw.problem(format!("@{key}(\"{text}\"): {}", form_of(key))))?;
+        limits.tighten(kind, &Limit { most, rule: id.into() });
+    }
+    Ok(limits)
+}
+
+fn form_of(key: &str) -> &'static str {
+    match key {
+        "timeout" => "write a time of at most a day, as \"500ms\", \"30s\" or \"5m\"",
+        "rate" => "write a number per second, minute or hour, as \"60/minute\"",
+        _ => "write a whole number from 1, as \"1000\"",
+    }
+}
+
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|n| digits && *n > 0)
+}
+
+/// Milliseconds.
+fn duration(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return None,
+    };
+    whole_number(number)?.checked_mul(unit).filter(|most| *most <= MAX_TIMEOUT)
+}
+
+fn rate(text: &str) -> Option<(LimitKind, u64)> {
+    let (number, unit) = text.split_once('/')?;
+    let kind = match unit {
+        "second" => LimitKind::PerSecond,
+        "minute" => LimitKind::PerMinute,
+        "hour" => LimitKind::PerHour,
+        _ => return None,
+    };
+    Some((kind, whole_number(number)?))
 }
 
 /// One bit per action that the scope admits.

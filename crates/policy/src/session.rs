@@ -12,6 +12,7 @@ use cedar_policy::{
     PolicySet, PrincipalConstraint, Request, ResourceConstraint, Response,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Operation};
+use portcullis_core::limits::{LimitKind, Limits};
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
@@ -31,6 +32,8 @@ pub enum Decision {
     Allow {
         /// The ids of the permits that matched, in policy order.
         rules: Arc<[String]>,
+        /// What it may not go beyond; `None` where no rule sets a limit.
+        limits: Option<Arc<Limits>>,
     },
     /// It may run once each of these groups has approved this exact request.
     Hold {
@@ -255,7 +258,9 @@ impl SessionPolicy {
     ) -> Decision {
         let facts = |approvals| RequestFacts::new(&self.place, operation, circumstances, approvals);
         match ask(&facts(approvals)) {
-            Outcome::Allow(rules) => Decision::Allow { rules: self.names(&rules) },
+            Outcome::Allow(rules) => {
+                Decision::Allow { rules: self.names(&rules), limits: self.limits(&rules) }
+            }
             Outcome::Refuse { class, retry, ground } => Decision::Refuse { class, retry, ground },
             Outcome::Hold { groups, ground } => {
                 // Nobody is asked for an approval that would not let the request run.
@@ -331,6 +336,22 @@ impl SessionPolicy {
     #[must_use]
     pub fn version(&self) -> &str {
         self.policies.version()
+    }
+
+    /// The tightest limits of all rules that permitted something of it.
+    fn limits(&self, rules: &BTreeSet<usize>) -> Option<Arc<Limits>> {
+        let mut limits = Limits::default();
+        let rules = rules.iter().filter_map(|i| self.policies.rules.get(*i));
+        rules.for_each(|rule| limits.tighten_all(&rule.limits));
+        (!limits.is_empty()).then(|| Arc::new(limits))
+    }
+
+    /// True where a rule of this session sets a limit on how often something is asked.
+    #[must_use]
+    pub fn limits_rates(&self) -> bool {
+        let rules = self.rules.iter().filter_map(|i| self.policies.rules.get(*i));
+        let rates = [LimitKind::PerSecond, LimitKind::PerMinute, LimitKind::PerHour];
+        rules.into_iter().any(|rule| rates.iter().any(|kind| rule.limits.get(*kind).is_some()))
     }
 
     fn names(&self, rules: &BTreeSet<usize>) -> Arc<[String]> {

@@ -118,3 +118,27 @@ fn the_version_depends_on_names_and_texts() {
     assert_ne!(version("a", text), version("b", text));
     assert_ne!(version("a", text), version("a", &format!("{text} ")));
 }
+
+#[test]
+fn limits_stand_on_permits_and_are_numbers() {
+    let permit = "permit (principal, action == Action::\"read\", resource);";
+    let reveal = "permit (principal, action == Action::\"reveal\", resource);";
+    let forbid = "forbid (principal, action == Action::\"read\", resource);";
+    for (key, value) in
+        [("max_rows", "10"), ("timeout", "30s"), ("timeout", "5m"), ("rate", "1/hour")]
+    {
+        load(&[&format!("@id(\"a\") @{key}(\"{value}\") {permit}")]);
+    }
+    check(&format!("@id(\"a\") @max_rows(\"1\") {forbid}"), "only a permit has one");
+    check(&format!("@id(\"a\") @max_rows(\"1\") {reveal}"), "@max_rows limits requests");
+    for value in ["0", "", "-1", "1e3", " 1", "many", "99999999999999999999999"] {
+        check(&format!("@id(\"a\") @max_changes(\"{value}\") {permit}"), "a whole number from 1");
+    }
+    for value in ["30", "30 s", "s", "25h", "1441m", "0s"] {
+        check(&format!("@id(\"a\") @timeout(\"{value}\") {permit}"), "as \"500ms\", \"30s\"");
+    }
+    for value in ["60", "60/day", "/minute", "x/minute"] {
+        check(&format!("@id(\"a\") @rate(\"{value}\") {permit}"), "as \"60/minute\"");
+    }
+    check(&format!("@id(\"a\") @max_row(\"1\") {permit}"), "did you mean @max_rows?");
+}

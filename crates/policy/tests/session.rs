@@ -70,7 +70,9 @@ fn what_is_told_comes_from_the_deciding_rule() {
     assert_eq!(ground.reason, "not at all");
     assert_eq!(ground.hint.as_deref(), Some("ask first"));
     assert_eq!(ground.what, "DROP on public.orders");
-    let Decision::Allow { rules } = decide(&session, &salaries(Verb::Read), &[]) else { panic!() };
+    let Decision::Allow { rules, .. } = decide(&session, &salaries(Verb::Read), &[]) else {
+        panic!()
+    };
     assert_eq!(*rules, ["all".to_owned()]);
 }
 

@@ -142,7 +142,7 @@ impl Redactor for Open {
 
 impl Judge for Open {
     fn judge(&self, _: &Operation, _: &Circumstances, _: &Approvals) -> Verdict {
-        Verdict::Permit(Obligations { redactor: Arc::new(Open), rules: Arc::new([]) })
+        Verdict::Permit(Obligations { redactor: Arc::new(Open), rules: Arc::new([]), limits: None })
     }
     fn policy_version(&self) -> &str {
         "test"
@@ -196,8 +196,12 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
         role: text(role),
     };
     let standing = Arc::new(Standing { principal, connection });
-    let moment =
-        Moment { at, request: RequestId::from_bits(1), decision: DecisionId::from_bits(1) };
+    let moment = Moment {
+        at,
+        request: RequestId::from_bits(1),
+        decision: DecisionId::from_bits(1),
+        used: portcullis_core::limits::Used::default(),
+    };
     let parts = (Open, Open, Open);
     let settings = GateSettings::default();
     let session = SessionId::from_bits(1);

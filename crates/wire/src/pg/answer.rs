@@ -4,16 +4,20 @@
 //! A burst in which nothing has to change goes out in the buffer it came in. Once anything was
 //! refused, everything after it is.
 
+use super::backend::error_fields;
 use super::body::{Body, malformed};
 use super::conversation::FeedKind;
 use super::copy_out::{self, CopyOut};
-use super::frames::{Frame, Frames};
+use super::frames::{Frame, Frames, HEADER};
 use super::report;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, put_message};
 use super::rows::{self, RowPlan};
 use super::sample::Sample;
 use super::script::{Confirmation, Script};
+use super::server::{self, WireError};
 use super::track::{Act, Track};
+use bytes::BytesMut;
+use portcullis_core::limits::LimitKind;
 use portcullis_core::mask::{ErrorPart, MaskFailure, Redacted, Redactor};
 use portcullis_core::protocol::Masker;
 use portcullis_core::verdict::Obligations;
@@ -38,7 +42,36 @@ pub struct AnswerMasker {
     told: Told,
     sample: Sample,
     broken: Option<MaskFailure>,
+    bounds: Bounds,
 }
+
+/// How far an answer may go, and what is kept back of it.
+#[derive(Debug, Default)]
+struct Bounds {
+    /// Rows that may be passed on.
+    rows: Option<u64>,
+    /// True where nothing of the end of the answer goes out before it is known what becomes of it.
+    keeps_end: bool,
+    passing: Passing,
+    /// What is kept back, masked.
+    end: BytesMut,
+    /// What a client is told where the target says that the request was cancelled.
+    explanation: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// Masked messages go out.
+    #[default]
+    Out,
+    /// They are kept back.
+    Kept,
+    /// The answer has gone too far: the rest is left out.
+    Stopped,
+}
+
+/// Most bytes of an answer's end that are kept back.
+const MAX_END: usize = 1 << 20;
 
 /// What the target has said so far.
 #[derive(Debug, Default)]
@@ -67,7 +100,42 @@ impl AnswerMasker {
             told: Told::default(),
             sample: Sample::default(),
             broken: None,
+            bounds: Bounds {
+                rows: obligations
+                    .limits
+                    .as_ref()
+                    .and_then(|limits| limits.get(LimitKind::Rows).map(|limit| limit.most)),
+                ..Bounds::default()
+            },
         }
+    }
+
+    /// Passes on at most so many rows, if it was more.
+    pub fn limit_rows(&mut self, most: u64) {
+        let rows = self.bounds.rows.get_or_insert(most);
+        *rows = most.min(*rows);
+    }
+
+    /// Keeps the end of the answer back, from the first command that is complete, to be
+    /// [taken](Masker::take_kept) or dropped. ReadyForQuery is left out: whoever ends the request
+    /// writes it.
+    pub const fn keep_end(&mut self) {
+        self.bounds.keeps_end = true;
+    }
+
+    /// True where the answer went beyond its rows, or more of its end would have to be kept than
+    /// there is room for: the rest of it was left out, ReadyForQuery too.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.bounds.passing == Passing::Stopped
+    }
+
+    /// Says why where the target says that the request was cancelled.
+    pub fn explain_cancel(&mut self, error: &WireError) {
+        let mut message = BytesMut::new();
+        server::error(&mut message, error);
+        let body = message.get(HEADER..).unwrap_or_default();
+        self.bounds.explanation = Some(body.to_vec());
     }
 
     /// A masker for what a target says unasked: errors, notices, notifications, parameter
@@ -168,11 +236,57 @@ impl AnswerMasker {
         let mut end = 0;
         for frame in frames {
             let act = self.track.accept(frame.tag, frame.body.is_empty())?;
-            self.act(act, &frame, &mut out)?;
+            self.bounded(act, &frame, &mut out)?;
             end = frame.end();
         }
         if end != frames.bytes().len() {
             return Err(malformed("a burst that ends in the middle of a message"));
+        }
+        Ok(out.finish())
+    }
+
+    /// Lets a message go out, keeps it back or leaves it out.
+    fn bounded(
+        &mut self,
+        act: Act,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+    ) -> Result<(), MaskFailure> {
+        let row = matches!(act, Act::Row { .. } | Act::CopyData);
+        if row && self.bounds.rows.is_some_and(|most| self.told.rows >= most) {
+            self.bounds.passing = Passing::Stopped;
+        }
+        let ends = matches!(act, Act::Complete { .. } | Act::Empty { .. } | Act::Suspended { .. });
+        if self.bounds.keeps_end && ends && self.bounds.passing == Passing::Out {
+            self.bounds.passing = Passing::Kept;
+        }
+        let unasked = matches!(act, Act::Notice { .. } | Act::Notification | Act::Parameter);
+        let ready = matches!(act, Act::Ready) && self.bounds.keeps_end;
+        if unasked || self.bounds.passing == Passing::Out && !ready {
+            return self.act(act, frame, out);
+        }
+        out.leave_out(frame);
+        if self.bounds.passing == Passing::Stopped && row {
+            return Ok(());
+        }
+        let keep = self.bounds.passing == Passing::Kept && !ready;
+        let masked = self.apart(act, frame)?;
+        if keep && self.bounds.end.len() + masked.bytes().len() > MAX_END {
+            self.bounds.passing = Passing::Stopped;
+        } else if keep {
+            self.bounds.end.extend_from_slice(masked.bytes());
+        }
+        Ok(())
+    }
+
+    /// One message on its own, masked.
+    fn apart(&mut self, act: Act, frame: &Frame<'_>) -> Result<Frames, MaskFailure> {
+        let mut single = BytesMut::new();
+        put_message(&mut single, frame.tag, frame.body)?;
+        let single = Frames::from(single);
+        let mut out = Rewrite::new(single.bytes().clone());
+        for frame in &single {
+            self.act(act, &frame, &mut out)?;
         }
         Ok(out.finish())
     }
@@ -307,7 +421,17 @@ impl AnswerMasker {
     ) -> Result<(), MaskFailure> {
         // Part of a copied row whose end never came is dropped with the copy.
         self.copy = None;
-        let (code, fatal) = self.report(part, frame, out)?;
+        let explained = self.bounds.explanation.take();
+        let (code, fatal) = match explained {
+            Some(body) if error_fields(frame.body).code == "57014" => {
+                out.replace(frame, &body)?;
+                (*b"57014", false)
+            }
+            kept => {
+                self.bounds.explanation = kept;
+                self.report(part, frame, out)?
+            }
+        };
         self.told.error.get_or_insert(code);
         self.told.fatal |= fatal;
         if let Some(step) = step {
@@ -403,6 +527,11 @@ impl Masker for AnswerMasker {
 
     fn take_sample(&mut self) -> Sample {
         std::mem::take(&mut self.sample)
+    }
+
+    fn take_kept(&mut self) -> Option<Frames> {
+        let kept = std::mem::take(&mut self.bounds.end);
+        (!kept.is_empty()).then(|| Frames::from(kept))
     }
 
     fn mask(&mut self, answer: Frames) -> Result<Frames, MaskFailure> {

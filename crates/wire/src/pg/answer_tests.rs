@@ -111,7 +111,7 @@ impl Redactor for Toy {
 }
 
 fn obligations(toy: Arc<Toy>) -> Obligations {
-    Obligations { redactor: toy, rules: Arc::from(Vec::new()) }
+    Obligations { redactor: toy, rules: Arc::from(Vec::new()), limits: None }
 }
 
 fn part() -> Part {

@@ -29,6 +29,15 @@ const MAX_UNASKED: usize = 1024 * 1024;
 /// they take.
 const NO_PORTAL: &[u8] = b"\x7fportcullis: no such portal\0";
 
+/// Rows changed by the current transaction, and by those before it that the server has not counted
+/// yet: triggers and cascades too (PostgreSQL manual, "Viewing Statistics").
+const CHANGES: &str = "SELECT pg_catalog.sum(n_tup_ins OPERATOR(pg_catalog.+) n_tup_upd \
+    OPERATOR(pg_catalog.+) n_tup_del)::pg_catalog.text FROM pg_catalog.pg_stat_xact_user_tables";
+
+/// The name of a chore's statement and portal: a simple query would drop the caller's unnamed ones.
+/// A caller who takes this name makes chores fail, and so ends its own session.
+const OWN: &[u8] = b"\x7fportcullis: chore\0";
+
 /// One of the gateway's own requests.
 #[derive(Debug)]
 pub enum Chore {
@@ -130,6 +139,31 @@ impl Chore {
         Self::Synchronize(Settling::default())
     }
 
+    /// Opens a transaction around a caller's request, and gives how many rows the session's
+    /// statistics count as changed by then.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self::read_catalog(&["BEGIN", CHANGES])
+    }
+
+    /// How many rows the session's statistics count as changed.
+    #[must_use]
+    pub fn count_changes() -> Self {
+        Self::read_catalog(&[CHANGES])
+    }
+
+    /// Ends the transaction that [`Self::begin`] has opened, and keeps what was done in it.
+    #[must_use]
+    pub fn commit() -> Self {
+        Self::read_catalog(&["COMMIT"])
+    }
+
+    /// Ends it, and undoes what was done in it.
+    #[must_use]
+    pub fn roll_back() -> Self {
+        Self::read_catalog(&["ROLLBACK"])
+    }
+
     /// Runs each of `queries`, one statement each, and gives their rows.
     #[must_use]
     pub fn read_catalog(queries: &'static [&'static str]) -> Self {
@@ -168,7 +202,16 @@ impl protocol::Chore for Chore {
             Self::ReadCatalog(reading) if reading.queries.is_empty() => put(b'S', &[]),
             Self::ReadCatalog(reading) => {
                 for query in reading.queries {
-                    put(b'Q', &[query.as_bytes(), &[0]]);
+                    // What an earlier chore left behind when it failed.
+                    put(b'C', &[b"P", OWN]);
+                    put(b'C', &[b"S", OWN]);
+                    put(b'P', &[OWN, query.as_bytes(), &[0, 0, 0]]);
+                    put(b'B', &[OWN, OWN, &[0; 6]]);
+                    put(b'D', &[b"P", OWN]);
+                    put(b'E', &[OWN, &[0; 4]]);
+                    put(b'C', &[b"P", OWN]);
+                    put(b'C', &[b"S", OWN]);
+                    put(b'S', &[]);
                 }
             }
         }
@@ -272,6 +315,11 @@ impl Reading {
                 }
             }
             (b'C', Some(current)) if !current.complete => current.complete = true,
+            // A statement without rows.
+            (b'n', None) if frame.body.is_empty() => {
+                self.current = Some(Current { columns: 0, rows: Vec::new(), complete: false });
+            }
+            (b'1' | b'2' | b'3', _) if frame.body.is_empty() => {}
             (b'E', _) => {
                 self.error.get_or_insert_with(|| error_fields(frame.body));
                 self.current = None;
@@ -372,7 +420,7 @@ mod tests {
         };
         assert_eq!(tags(Chore::fail_transaction()), "DSCS");
         assert_eq!(tags(Chore::synchronize()), "SCS");
-        assert_eq!(tags(Chore::read_catalog(&["select 1", "select 2"])), "QQ");
+        assert_eq!(tags(Chore::read_catalog(&["select 1", "select 2"])), "CCPBDECCSCCPBDECCS");
         assert_eq!(tags(Chore::read_catalog(&[])), "S");
     }
 

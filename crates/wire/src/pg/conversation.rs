@@ -490,6 +490,12 @@ impl Conversation {
         }
     }
 
+    /// A transaction that the gateway has put around a unit is over: kept, or `undone`.
+    pub fn left_transaction(&mut self, undone: bool) {
+        self.status = b'I';
+        self.names.transaction_ended(undone);
+    }
+
     /// The unit in flight is, or is no longer, in copy-in mode. To be called after
     /// [`Conversation::settle`] with what came before.
     pub fn copying(&mut self, copying: bool) {

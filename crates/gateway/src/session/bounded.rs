@@ -1,0 +1,399 @@
+//! Requests with limits: what they may answer, change and take. Between a permit and the end of its
+//! answer.
+//!
+//! A limit on changes means that nothing beyond it stays: the request runs in a transaction, the
+//! gateway's own where the caller has none, and the end of its answer is kept back until it is known
+//! whether the transaction is committed.
+
+use super::{End, Session};
+use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use portcullis_core::limits::{Limit, LimitKind, Limits};
+use portcullis_core::mask::MaskFailure;
+use portcullis_core::permit::{InFlight, Permit};
+use portcullis_core::protocol::Request as _;
+use portcullis_wire::pg::chore::{CatalogRows, Chore, ChoreOutcome};
+use portcullis_wire::pg::protocol::Postgres;
+use portcullis_wire::pg::server::{self, WireError};
+use portcullis_wire::pg::unit::Shape;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The SQLSTATE of a limit that was reached (`configuration_limit_exceeded`).
+const LIMIT: &str = "53400";
+
+/// The limits on one request, and what keeps them.
+pub(super) struct Bounds {
+    limits: Arc<Limits>,
+    /// Rows that may be passed on, and by which limit.
+    rows: Option<(u64, LimitKind)>,
+    changes: Option<(u64, LimitKind)>,
+    bracket: Bracket,
+    shape: Shape,
+    /// When it has run for as long as it may.
+    pub(super) deadline: Option<Instant>,
+    /// The target was asked to stop.
+    pub(super) stopping: bool,
+}
+
+/// What undoes the changes of a request that goes too far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    /// Nothing: there is nothing to undo.
+    None,
+    /// The gateway's own transaction. How many rows had been changed before.
+    Own(u64),
+    /// The transaction the caller has opened.
+    Callers(u64),
+    /// That of an open pipeline, where nothing can be asked of the target.
+    Pipeline,
+}
+
+/// Why a request with limits cannot be run under them.
+struct Unboundable(&'static str);
+
+impl Session {
+    /// The limits on a permitted request; `None` where there are none.
+    pub(super) fn bounds(&self, permit: &Permit<Postgres>) -> Option<Bounds> {
+        let limits = Arc::clone(permit.limits()?);
+        let left =
+            |kind, used: u64| limits.get(kind).map(|limit| (limit.most.saturating_sub(used), kind));
+        let tighter = |one: Option<(u64, LimitKind)>, other: Option<(u64, LimitKind)>| {
+            one.into_iter().chain(other).min_by_key(|(most, _)| *most)
+        };
+        let rows = tighter(left(LimitKind::Rows, 0), left(LimitKind::SessionRows, self.used.rows));
+        let changes = tighter(
+            left(LimitKind::Changes, 0),
+            left(LimitKind::SessionChanges, self.used.changes),
+        );
+        let time = limits.get(LimitKind::Milliseconds).map(|l| Duration::from_millis(l.most));
+        Some(Bounds {
+            rows,
+            changes,
+            bracket: Bracket::None,
+            shape: permit.request().shape(),
+            deadline: time.map(|time| Instant::now() + time),
+            stopping: false,
+            limits,
+        })
+    }
+
+    /// Makes ready to undo what the request changes.
+    pub(super) async fn open_bracket(
+        &mut self,
+        bounds: &mut Bounds,
+        request: &Permit<Postgres>,
+    ) -> Result<Option<WireError>, End> {
+        let operation = request.request().operation();
+        let bounded = bounds.rows.is_some() || bounds.changes.is_some();
+        if !bounded || operation.changes_nothing() || request.request().prepares_only() {
+            return Ok(None);
+        }
+        match self.bracket(bounds.shape, operation).await? {
+            Ok(bracket) => {
+                bounds.bracket = bracket;
+                Ok(None)
+            }
+            Err(Unboundable(why)) => {
+                let kinds = [bounds.changes, bounds.rows];
+                let kind = kinds.into_iter().flatten().next().map(|(_, kind)| kind);
+                let limit = kind.and_then(|kind| bounds.limits.get(kind));
+                Ok(Some(unboundable(limit, why)))
+            }
+        }
+    }
+
+    async fn bracket(
+        &mut self,
+        shape: Shape,
+        operation: &Operation,
+    ) -> Result<Result<Bracket, Unboundable>, End> {
+        let mut effects = operation.effects.iter();
+        if effects.any(|e| e.object.kind == ObjectKind::Transaction) {
+            let why =
+                "it begins or ends a transaction as well: send BEGIN and COMMIT apart from it";
+            return Ok(Err(Unboundable(why)));
+        }
+        if operation.effects.iter().any(|e| e.verb == Verb::Truncate) {
+            return Ok(Err(Unboundable("nobody counts the rows that TRUNCATE removes")));
+        }
+        let (status, open) =
+            (self.conversation.transaction_status(), self.conversation.pipeline_open());
+        if shape == Shape::Flush || open && status != b'I' {
+            return Ok(Ok(Bracket::Pipeline));
+        }
+        if open && self.pipeline_ran {
+            let why = "it ends a pipeline in which other statements have run: send Sync before it";
+            return Ok(Err(Unboundable(why)));
+        }
+        if open {
+            // Only statements were parsed in it, and these stay.
+            self.settled(Chore::synchronize()).await?;
+        }
+        if status == b'I' {
+            let counted = self.own_rows(Chore::begin()).await?;
+            return Ok(Ok(Bracket::Own(changes(&counted)?)));
+        }
+        let counted = self.own_rows(Chore::count_changes()).await?;
+        Ok(Ok(Bracket::Callers(changes(&counted)?)))
+    }
+
+    /// Tells the masker of the answer how far it may go.
+    pub(super) fn set_bounds(bounds: &Bounds, flight: &mut InFlight<Postgres>) {
+        if let Some((most, _)) = bounds.rows {
+            flight.masker_mut().limit_rows(most);
+        }
+        if bounds.bracket != Bracket::None {
+            flight.masker_mut().keep_end();
+        }
+    }
+
+    /// Has the target stop, once, where the answer went too far or takes too long.
+    pub(super) async fn stop(
+        &mut self,
+        bounds: &mut Bounds,
+        flight: &mut InFlight<Postgres>,
+        late: bool,
+    ) {
+        if bounds.stopping || flight.masker().finished() {
+            return;
+        }
+        bounds.stopping = true;
+        if late && let Some(limit) = bounds.limits.get(LimitKind::Milliseconds) {
+            flight.masker_mut().explain_cancel(&too_long(limit));
+        }
+        // Where it cannot be told, what it still does is awaited.
+        let _ = self.target_cancel.cancel().await;
+    }
+
+    /// Ends a request with limits once it is answered: keeps or undoes what it did, and tells the
+    /// client. True where it went too far.
+    pub(super) async fn close_bounds(
+        &mut self,
+        bounds: &Bounds,
+        flight: &mut InFlight<Postgres>,
+    ) -> Result<bool, End> {
+        if bounds.stopping {
+            // The cancel may have come late; it must not hit what is asked next.
+            self.absorb_cancel(bounds).await?;
+        }
+        let failed = flight.masker().error_code().is_some();
+        let over = if flight.masker().stopped() {
+            Some(bounds.rows.unwrap_or((0, LimitKind::Rows)))
+        } else if failed {
+            None
+        } else {
+            self.counted(bounds, flight).await?
+        };
+        match (over, bounds.bracket) {
+            (Some((most, kind)), bracket) => {
+                let error = too_much(bounds, most, kind);
+                if let Bracket::Own(_) = bracket {
+                    self.own_rows(Chore::roll_back()).await?;
+                    self.conversation.left_transaction(true);
+                }
+                let status = self.fail_transaction().await?;
+                self.answer_error(&error, bounds.shape, status).await?;
+                Ok(true)
+            }
+            (None, Bracket::None) => Ok(false),
+            (None, Bracket::Own(_)) => {
+                self.end_own(failed, flight, bounds.shape).await?;
+                Ok(false)
+            }
+            (None, Bracket::Callers(_) | Bracket::Pipeline) => {
+                self.deliver_end(flight, bounds.shape).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Ends the gateway's own transaction as the request has ended.
+    async fn end_own(
+        &mut self,
+        failed: bool,
+        flight: &mut InFlight<Postgres>,
+        shape: Shape,
+    ) -> Result<(), End> {
+        let chore = if failed { Chore::roll_back() } else { Chore::commit() };
+        let outcome = self.chore(chore).await?;
+        let committed = !failed && !matches!(outcome, ChoreOutcome::Failed { .. });
+        self.conversation.left_transaction(!committed);
+        match outcome {
+            ChoreOutcome::Catalog { unasked, .. } | ChoreOutcome::Settled { unasked, .. } => {
+                self.pass_on(unasked).await?;
+                self.deliver_end(flight, shape).await
+            }
+            // A deferred constraint, for instance.
+            ChoreOutcome::Failed { status: b'I', error, unasked } => {
+                self.pass_on(unasked).await?;
+                drop(flight.take_kept());
+                let message = format!(
+                    "the change could not be committed (SQLSTATE {}): a deferred constraint or \
+                     trigger refused it",
+                    error.code
+                );
+                self.answer_error(&WireError::new("23000", message), shape, b'I').await
+            }
+            ChoreOutcome::Failed { .. } => Err(unruly("it did not end a transaction")),
+        }
+    }
+
+    /// Passes on the end of an answer that was kept back.
+    async fn deliver_end(
+        &mut self,
+        flight: &mut InFlight<Postgres>,
+        shape: Shape,
+    ) -> Result<(), End> {
+        if let Some(end) = flight.take_kept() {
+            self.deliver(&end).await?;
+        }
+        if shape != Shape::Flush {
+            let status = self.conversation.transaction_status();
+            self.author(|out| server::ready(out, status)).await?;
+        }
+        Ok(())
+    }
+
+    /// How many rows the request changed, where that is more than it may.
+    async fn counted(
+        &mut self,
+        bounds: &Bounds,
+        flight: &mut InFlight<Postgres>,
+    ) -> Result<Option<(u64, LimitKind)>, End> {
+        if bounds.bracket == Bracket::None {
+            return Ok(None);
+        }
+        let by_tags: u64 = flight.masker().tags().filter_map(changed_by).sum();
+        let counted = match bounds.bracket {
+            Bracket::Own(before) | Bracket::Callers(before) => {
+                let after = changes(&self.own_rows(Chore::count_changes()).await?)?;
+                after.saturating_sub(before)
+            }
+            Bracket::Pipeline | Bracket::None => 0,
+        };
+        let changed = by_tags.max(counted);
+        let over = bounds.changes.filter(|(most, _)| changed > *most);
+        if over.is_none() {
+            self.used.changes = self.used.changes.saturating_add(changed);
+        }
+        Ok(over)
+    }
+
+    async fn absorb_cancel(&mut self, bounds: &Bounds) -> Result<(), End> {
+        if bounds.shape == Shape::Flush || self.conversation.pipeline_open() {
+            return Ok(());
+        }
+        self.settled(Chore::synchronize()).await
+    }
+
+    async fn settled(&mut self, chore: Chore) -> Result<(), End> {
+        match self.chore(chore).await? {
+            ChoreOutcome::Settled { unasked, .. }
+            | ChoreOutcome::Failed { unasked, .. }
+            | ChoreOutcome::Catalog { unasked, .. } => self.pass_on(unasked).await,
+        }
+    }
+
+    /// The rows of a chore of the gateway's own that does not fail at a target that works.
+    async fn own_rows(&mut self, chore: Chore) -> Result<CatalogRows, End> {
+        match self.chore(chore).await? {
+            ChoreOutcome::Catalog { rows, unasked } => {
+                self.pass_on(unasked).await?;
+                Ok(rows)
+            }
+            ChoreOutcome::Settled { .. } => Err(unruly("it gave no rows")),
+            ChoreOutcome::Failed { error, .. } => {
+                Err(unruly(&format!("a transaction around a request failed: {}", error.code)))
+            }
+        }
+    }
+}
+
+fn unruly(why: &str) -> End {
+    End::Withheld(MaskFailure::Malformed(why.to_owned()))
+}
+
+/// The number in the last row of a chore that counts; no row and NULL are none.
+fn changes(rows: &CatalogRows) -> Result<u64, End> {
+    let last = rows.queries.last().and_then(|rows| rows.last()).and_then(|row| row.first());
+    match last {
+        Some(Some(number)) => number.parse().map_err(|_| unruly("its statistics are no number")),
+        Some(None) | None => Ok(0),
+    }
+}
+
+/// The rows that a command tag says were changed.
+fn changed_by(tag: &str) -> Option<u64> {
+    let mut words = tag.split(' ');
+    let counts = matches!(words.next()?, "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY");
+    words.next_back().filter(|_| counts)?.parse().ok()
+}
+
+fn rule_error(code: &'static str, limit: Option<&Limit>, message: String) -> WireError {
+    let rule = limit.map(|limit| limit.rule.to_string());
+    WireError { rule, ..WireError::new(code, message) }
+}
+
+fn unboundable(limit: Option<&Limit>, why: &str) -> WireError {
+    let rule = limit.map_or("", |limit| &*limit.rule);
+    let message = format!(
+        "portcullis: policy \"{rule}\" limits what this may do, and that cannot be watched over: {why}; \
+         nothing has run"
+    );
+    rule_error(LIMIT, limit, message)
+}
+
+fn too_long(limit: &Limit) -> WireError {
+    let message = format!(
+        "portcullis: policy \"{}\" lets a request run for {} ms; it was stopped; ask for less at once",
+        limit.rule, limit.most
+    );
+    rule_error("57014", Some(limit), message)
+}
+
+fn too_much(bounds: &Bounds, most: u64, kind: LimitKind) -> WireError {
+    let limit = bounds.limits.get(kind);
+    let rule = limit.map_or("", |limit| &*limit.rule);
+    let (what, next) = match kind {
+        LimitKind::Rows => {
+            (format!("{most} rows in one answer"), "ask for fewer rows, with LIMIT for instance")
+        }
+        LimitKind::SessionRows => (
+            format!("{} rows in the answers of a session", limit.map_or(most, |l| l.most)),
+            "open a new session",
+        ),
+        LimitKind::Changes => (
+            format!("{most} rows changed by one request, by triggers and cascades too"),
+            "change fewer rows at once",
+        ),
+        _ => (format!("{} {kind}", limit.map_or(most, |l| l.most)), "open a new session"),
+    };
+    let undone = if bounds.bracket == Bracket::None {
+        "the answer was stopped there"
+    } else {
+        "it would have gone beyond, and was rolled back"
+    };
+    let message = format!("portcullis: policy \"{rule}\" permits {what}; {undone}; {next}");
+    WireError { hint: Some(next.to_owned()), ..rule_error(LIMIT, limit, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changed_by;
+
+    #[test]
+    fn tags_that_tell_of_changes() {
+        for (tag, expect) in [
+            ("INSERT 0 3", Some(3)),
+            ("UPDATE 12", Some(12)),
+            ("DELETE 0", Some(0)),
+            ("MERGE 7", Some(7)),
+            ("COPY 5", Some(5)),
+            ("SELECT 9", None),
+            ("CREATE TABLE", None),
+            ("", None),
+        ] {
+            assert_eq!(changed_by(tag), expect, "{tag}");
+        }
+    }
+}

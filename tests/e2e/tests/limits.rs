@@ -1,0 +1,281 @@
+//! Limits that rules set: how many rows come, how many change, how long it takes, how often.
+
+use portcullis_testkit::arena::{Arena, Setup, Shared};
+use portcullis_testkit::raw::{Message, RawClient, message};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+static ARENA: Shared = Shared::new();
+
+const RULES: &str = r#"
+@id("few-rows") @max_rows("10")
+permit (principal, action == Action::"read", resource is Relation) when { resource.name == "orders" };
+@id("few-changes") @max_changes("3")
+permit (principal, action in [Action::"insert", Action::"update", Action::"delete"], resource is Relation);
+@id("quick") @timeout("700ms")
+permit (principal, action == Action::"read", resource is Relation) when { resource.name == "payments" };
+@id("now-and-then") @rate("5/minute")
+permit (principal == Person::"ana", action == Action::"read", resource is Relation);
+@id("not-much") @session_rows("25")
+permit (principal == Person::"bo", action == Action::"read", resource is Relation);
+@id("hardly-any") @session_changes("4")
+permit (principal == Person::"bo", action == Action::"update", resource is Relation);
+"#;
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(|| {
+        let mut setup = Setup::allow_all();
+        setup.policy = "[policy]\npacks = [\"allow-all\"]\nfiles = [\"limits.cedar\"]\n".to_owned();
+        let arena = Arena::start_with(&setup, &[("limits.cedar", RULES)]).unwrap();
+        arena
+            .server
+            .sql(
+                "shop",
+                "CREATE TABLE parents (id int PRIMARY KEY, note text);
+                 CREATE TABLE children (id int, parent int REFERENCES parents ON DELETE CASCADE);
+                 CREATE TABLE late (id int, parent int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+                 INSERT INTO parents SELECT n, 'x' FROM generate_series(1, 100) n;
+                 INSERT INTO children SELECT n, 1 + n % 2 FROM generate_series(1, 10) n;
+                 CREATE TABLE noted (n int);
+                 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN INSERT INTO noted SELECT generate_series(1, 5); RETURN NEW; END';
+                 CREATE TABLE watched (id int);
+                 CREATE TRIGGER notes AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION note();",
+            )
+            .unwrap();
+        arena
+    })
+}
+
+fn client(name: &str) -> RawClient {
+    let token = arena().token(name).unwrap();
+    RawClient::log_in(arena().postgres, name, "shop", &token).unwrap()
+}
+
+fn rows(messages: &[Message]) -> usize {
+    messages.iter().filter(|m| m.tag == b'D').count()
+}
+
+fn error(messages: &[Message]) -> Option<String> {
+    messages.iter().find(|m| m.tag == b'E').map(Message::shown)
+}
+
+fn tags(messages: &[Message]) -> String {
+    messages.iter().map(|m| char::from(m.tag)).collect()
+}
+
+fn status(messages: &[Message]) -> u8 {
+    messages.last().filter(|m| m.tag == b'Z').unwrap().body[0]
+}
+
+fn extended(sql: &str) -> Vec<u8> {
+    [
+        message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat()),
+        message(b'B', &[0; 8]),
+        message(b'D', b"P\0"),
+        message(b'E', &[0; 5]),
+    ]
+    .concat()
+}
+
+fn sync() -> Vec<u8> {
+    message(b'S', b"")
+}
+
+#[test]
+fn an_answer_stops_at_its_rows_and_says_so() {
+    let _held = arena();
+    let mut client = client("claude");
+    for _ in 0..3 {
+        let all = client.query("SELECT * FROM orders").unwrap();
+        assert_eq!(rows(&all), 10);
+        let told = error(&all).unwrap();
+        assert!(told.contains("C=53400") && told.contains("few-rows"), "{told}");
+        assert!(!tags(&all).contains('C') && status(&all) == b'I', "{}", tags(&all));
+        // The session goes on as if nothing had been.
+        let few = client.query("SELECT id FROM orders ORDER BY id LIMIT 10").unwrap();
+        assert_eq!((rows(&few), error(&few)), (10, None));
+    }
+    client.send(&[extended("SELECT * FROM orders"), sync()].concat()).unwrap();
+    let all = client.until(b'Z').unwrap();
+    assert_eq!((rows(&all), status(&all)), (10, b'I'));
+    assert!(error(&all).unwrap().contains("few-rows"));
+    let copied = client.query("COPY orders TO STDOUT").unwrap();
+    assert_eq!(copied.iter().filter(|m| m.tag == b'd').count(), 10);
+    assert!(error(&copied).unwrap().contains("few-rows"));
+    // Inside a transaction it is an error like any other.
+    client.query("BEGIN").unwrap();
+    assert_eq!(status(&client.query("SELECT * FROM orders").unwrap()), b'E');
+    assert!(error(&client.query("SELECT 1").unwrap()).unwrap().contains("25P02"));
+    assert_eq!(status(&client.query("ROLLBACK").unwrap()), b'I');
+}
+
+#[test]
+fn a_pipeline_ends_where_an_answer_went_too_far() {
+    let _held = arena();
+    let mut client = client("claude");
+    let all = [extended("SELECT * FROM orders"), extended("SELECT 1"), sync()].concat();
+    client.send(&[all, extended("SELECT 2"), sync()].concat()).unwrap();
+    let first = client.until(b'Z').unwrap();
+    assert_eq!(rows(&first), 10, "{}", tags(&first));
+    assert!(tags(&first).ends_with("EZ"), "{}", tags(&first));
+    let second = client.until(b'Z').unwrap();
+    assert_eq!((rows(&second), error(&second)), (1, None));
+    // Up to Flush: nothing more is said until Sync.
+    client.send(&[extended("SELECT * FROM orders"), message(b'H', b"")].concat()).unwrap();
+    let answer = client.until(b'E').unwrap();
+    assert_eq!(rows(&answer), 10);
+    client.send(&[extended("SELECT 1"), sync()].concat()).unwrap();
+    assert_eq!(tags(&client.until(b'Z').unwrap()), "Z");
+    assert_eq!(rows(&client.query("SELECT 1").unwrap()), 1);
+}
+
+#[test]
+fn changes_beyond_a_limit_are_undone() {
+    let _held = arena();
+    let mut client = client("claude");
+    let count = || arena().truth("SELECT count(*) FROM parents WHERE note = 'y'").unwrap();
+    let few = client.query("UPDATE parents SET note = 'z' WHERE id BETWEEN 90 AND 92").unwrap();
+    assert_eq!((tags(&few).as_str(), status(&few)), ("CZ", b'I'));
+    let many = client.query("UPDATE parents SET note = 'y' WHERE id BETWEEN 50 AND 53").unwrap();
+    let told = error(&many).unwrap();
+    assert!(told.contains("C=53400") && told.contains("few-changes"), "{told}");
+    assert_eq!((tags(&many).as_str(), status(&many)), ("EZ", b'I'));
+    assert_eq!(count().trim(), "0");
+    let returning = "UPDATE parents SET note = 'y' WHERE id < 50 RETURNING id";
+    client.send(&[extended(returning), sync()].concat()).unwrap();
+    let many = client.until(b'Z').unwrap();
+    assert!(error(&many).unwrap().contains("rolled back"));
+    assert_eq!((count().trim(), status(&many)), ("0", b'I'));
+    // Several in one pipeline count together.
+    let one = |n: u32| extended(&format!("UPDATE parents SET note = 'y' WHERE id = {n}"));
+    client.send(&[one(1), one(2), sync()].concat()).unwrap();
+    assert_eq!(error(&client.until(b'Z').unwrap()), None);
+    assert_eq!(count().trim(), "2");
+    client.send(&[one(3), one(4), one(5), one(6), sync()].concat()).unwrap();
+    assert!(error(&client.until(b'Z').unwrap()).is_some());
+    assert_eq!(count().trim(), "2");
+    client.query("UPDATE parents SET note = 'x' WHERE id < 3").unwrap();
+}
+
+#[test]
+fn cascades_and_triggers_count() {
+    let _held = arena();
+    let mut client = client("claude");
+    let cascade = client.query("DELETE FROM parents WHERE id = 1").unwrap();
+    assert!(error(&cascade).unwrap().contains("few-changes"));
+    assert_eq!(arena().truth("SELECT count(*) FROM children").unwrap().trim(), "10");
+    let trigger = client.query("INSERT INTO watched VALUES (1)").unwrap();
+    assert!(error(&trigger).unwrap().contains("few-changes"));
+    assert_eq!(arena().truth("SELECT count(*) FROM noted").unwrap().trim(), "0");
+}
+
+#[test]
+fn what_cannot_be_counted_or_undone_does_not_begin() {
+    let _held = arena();
+    let mut client = client("claude");
+    for sql in [
+        "BEGIN; UPDATE parents SET note = 'q' WHERE id = 80; COMMIT",
+        "UPDATE parents SET note = 'q' WHERE id = 80; COMMIT",
+    ] {
+        let told = error(&client.query(sql).unwrap()).unwrap();
+        assert!(told.contains("nothing has run"), "{told}");
+    }
+    let open = extended("UPDATE parents SET note = 'q' WHERE id = 80");
+    client.send(&[extended("SELECT 1"), message(b'H', b"")].concat()).unwrap();
+    client.until(b'C').unwrap();
+    client.send(&[open, sync()].concat()).unwrap();
+    assert!(error(&client.until(b'Z').unwrap()).unwrap().contains("send Sync"));
+    assert_eq!(arena().truth("SELECT count(*) FROM parents WHERE note = 'q'").unwrap().trim(), "0");
+    assert_eq!(rows(&client.query("SELECT 1").unwrap()), 1);
+}
+
+#[test]
+fn in_the_callers_transaction_it_is_an_error_like_any_other() {
+    let _held = arena();
+    let mut client = client("claude");
+    client.query("BEGIN").unwrap();
+    let few = client.query("UPDATE parents SET note = 'w' WHERE id = 70").unwrap();
+    assert_eq!((tags(&few).as_str(), status(&few)), ("CZ", b'T'));
+    client.query("SAVEPOINT s").unwrap();
+    let many = client.query("UPDATE parents SET note = 'w' WHERE id > 70").unwrap();
+    assert_eq!((tags(&many).as_str(), status(&many)), ("EZ", b'E'));
+    assert_eq!(status(&client.query("ROLLBACK TO s").unwrap()), b'T');
+    assert_eq!(status(&client.query("COMMIT").unwrap()), b'I');
+    assert_eq!(arena().truth("SELECT count(*) FROM parents WHERE note = 'w'").unwrap().trim(), "1");
+}
+
+#[test]
+fn a_deferred_constraint_speaks_at_the_commit() {
+    let _held = arena();
+    let mut client = client("claude");
+    let told = error(&client.query("INSERT INTO late VALUES (1, 4711)").unwrap()).unwrap();
+    assert!(told.contains("C=23000") && told.contains("23503"), "{told}");
+    let fine = client.query("INSERT INTO late VALUES (1, 60)").unwrap();
+    assert_eq!((tags(&fine).as_str(), status(&fine)), ("CZ", b'I'));
+    let wrong = client.query("INSERT INTO parents VALUES (60, 'twice')").unwrap();
+    assert_eq!((tags(&wrong).as_str(), status(&wrong)), ("EZ", b'I'));
+    assert!(error(&wrong).unwrap().contains("C=23505"));
+}
+
+#[test]
+fn copied_in_rows_count() {
+    let _held = arena();
+    let mut client = client("claude");
+    client.send(&message(b'Q', b"COPY late FROM STDIN\0")).unwrap();
+    client.until(b'G').unwrap();
+    let row = message(b'd', b"7\t70\n");
+    client.send(&[row.repeat(4), message(b'c', b"")].concat()).unwrap();
+    assert!(error(&client.until(b'Z').unwrap()).unwrap().contains("few-changes"));
+    assert_eq!(arena().truth("SELECT count(*) FROM late WHERE id = 7").unwrap().trim(), "0");
+    client.send(&message(b'Q', b"COPY late FROM STDIN\0")).unwrap();
+    client.until(b'G').unwrap();
+    client.send(&[row.repeat(2), message(b'c', b"")].concat()).unwrap();
+    assert_eq!(error(&client.until(b'Z').unwrap()), None);
+    assert_eq!(arena().truth("SELECT count(*) FROM late WHERE id = 7").unwrap().trim(), "2");
+}
+
+#[test]
+fn what_takes_too_long_is_stopped() {
+    let _held = arena();
+    let mut client = client("claude");
+    let started = Instant::now();
+    let slow = client.query("SELECT pg_sleep(20) FROM payments").unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let told = error(&slow).unwrap();
+    assert!(
+        told.contains("C=57014") && told.contains("quick") && told.contains("700 ms"),
+        "{told}"
+    );
+    for _ in 0..5 {
+        let next = client.query("SELECT count(*) FROM payments").unwrap();
+        assert_eq!((rows(&next), error(&next)), (1, None));
+    }
+}
+
+#[test]
+fn a_principal_asks_so_often_and_a_session_so_much() {
+    let _held = arena();
+    let mut ana = client("ana");
+    let mut asked = (0..8).map(|_| error(&ana.query("SELECT id FROM customers LIMIT 1").unwrap()));
+    let answered: Vec<bool> = asked.by_ref().map(|error| error.is_none()).collect();
+    assert_eq!(answered, [true, true, true, true, true, false, false, false]);
+    // Another session of hers is no way round it.
+    let told = error(&client("ana").query("SELECT id FROM customers LIMIT 1").unwrap()).unwrap();
+    assert!(told.contains("now-and-then") && told.contains("later"), "{told}");
+    let mut bo = client("bo");
+    let read =
+        |client: &mut RawClient, n| client.query(&format!("SELECT id FROM customers LIMIT {n}"));
+    assert_eq!(rows(&read(&mut bo, 20).unwrap()), 20);
+    let rest = read(&mut bo, 20).unwrap();
+    assert_eq!(rows(&rest), 5);
+    assert!(error(&rest).unwrap().contains("not-much"));
+    assert!(error(&read(&mut bo, 1).unwrap()).unwrap().contains("not-much"));
+    let set = |client: &mut RawClient, ids: &str| {
+        client.query(&format!("UPDATE parents SET note = 'd' WHERE id IN ({ids})")).unwrap()
+    };
+    assert_eq!(error(&set(&mut bo, "20,21,22")), None);
+    assert!(error(&set(&mut bo, "23,24")).unwrap().contains("hardly-any"));
+    assert_eq!(error(&set(&mut bo, "23")), None);
+    assert_eq!(arena().truth("SELECT count(*) FROM parents WHERE note = 'd'").unwrap().trim(), "4");
+}
