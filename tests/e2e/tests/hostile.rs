@@ -394,15 +394,20 @@ fn pretend(mut socket: TcpStream, pretence: Pretence) -> std::io::Result<()> {
     welcome.extend_from_slice(&message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]));
     welcome.extend_from_slice(&ready);
     socket.write_all(&welcome)?;
-    let mut queries = 0;
+    let (mut queries, mut asked) = (0, false);
     loop {
         let mut kind = [0; 5];
         socket.read_exact(&mut kind)?;
         let length = u32::from_be_bytes([kind[1], kind[2], kind[3], kind[4]]) as usize - 4;
-        if kind[0] != b'Q' {
+        // What the gateway asks for itself begins with closing its own portal.
+        if !asked && kind[0] != b'C' {
             break;
         }
         socket.read_exact(&mut vec![0; length])?;
+        asked = kind[0] != b'S';
+        if asked {
+            continue;
+        }
         queries += 1;
         // The first query of a catalog asks for version and path, the others have no rows here.
         let column = [b"c\0".as_slice(), &[0; 18]].concat();
