@@ -67,7 +67,7 @@ pub struct Setup {
     pub provider: String,
     /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
     pub role: &'static str,
-    /// Further tables at the end of the configuration.
+    /// Further tables at the end of the configuration. `{port}` in it is the server's.
     pub more: String,
 }
 
@@ -173,7 +173,7 @@ database = "shop"
 user = "{role}"
 password_file = "app.password"
 {more}"#,
-            more = setup.more,
+            more = setup.more.replace("{port}", &server.port().to_string()),
             dev = setup.provider,
             policy = setup.policy,
             connection = setup.connection,

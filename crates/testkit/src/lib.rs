@@ -8,5 +8,7 @@
 )]
 
 pub mod arena;
+pub mod corpus;
+pub mod leaks;
 pub mod raw;
 pub mod script;

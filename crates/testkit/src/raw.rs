@@ -66,8 +66,17 @@ impl RawClient {
         database: &str,
         password: &str,
     ) -> anyhow::Result<Self> {
+        Self::log_in_with(address, &[("user", user), ("database", database)], password)
+    }
+
+    /// The same, with these parameters in the startup message.
+    pub fn log_in_with(
+        address: SocketAddr,
+        parameters: &[(&str, &str)],
+        password: &str,
+    ) -> anyhow::Result<Self> {
         let mut client = Self::connect(address)?;
-        client.send(&startup(0, &[("user", user), ("database", database)]))?;
+        client.send(&startup(0, parameters))?;
         loop {
             let message = client.receive()?.context("closed during log-in")?;
             match (message.tag, message.body.as_slice()) {

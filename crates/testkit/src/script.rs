@@ -14,15 +14,26 @@
 //! CopyData "x\n"*1000   # the same text a thousand times
 //! ```
 
-use crate::raw::{RawClient, message};
+use crate::raw::{Message, RawClient, message};
 use anyhow::{Context as _, bail};
 
 /// Runs a script and gives its transcript: one line per message of the server.
+pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
+    let (messages, ended) = messages(client, script)?;
+    let mut transcript: String = messages.iter().map(|m| m.shown() + "\n").collect();
+    transcript.extend(ended.map(|why| format!("({why})\n")));
+    Ok(transcript)
+}
+
+/// Runs a script and gives what came back, and why it ended early where it did.
 ///
 /// Reading on ends at ReadyForQuery at the latest. Where a copy-in was asked for and did not begin,
 /// its data is left out, as a client would leave it out.
-pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
-    let mut transcript = String::new();
+pub fn messages(
+    client: &mut RawClient,
+    script: &str,
+) -> anyhow::Result<(Vec<Message>, Option<String>)> {
+    let mut seen = Vec::new();
     let mut batch = Vec::new();
     let mut no_copy = false;
     for (n, line) in script.lines().enumerate() {
@@ -42,15 +53,15 @@ pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
             loop {
                 let message = match client.receive() {
                     Ok(Some(message)) => message,
-                    Ok(None) => return Ok(transcript + "(closed)\n"),
+                    Ok(None) => return Ok((seen, Some("closed".to_owned()))),
                     Err(error) => {
-                        return Ok(format!("{transcript}({}, line {})\n", ended(&error), n + 1));
+                        return Ok((seen, Some(format!("{}, line {}", ended(&error), n + 1))));
                     }
                 };
-                transcript.push_str(&message.shown());
-                transcript.push('\n');
-                if message.tag == tag || message.tag == b'Z' {
-                    no_copy = tag == b'G' && message.tag == b'Z';
+                let found = message.tag;
+                seen.push(message);
+                if found == tag || found == b'Z' {
+                    no_copy = tag == b'G' && found == b'Z';
                     break;
                 }
             }
@@ -63,7 +74,7 @@ pub fn run(client: &mut RawClient, script: &str) -> anyhow::Result<String> {
         batch.extend_from_slice(&bytes);
     }
     client.send(&batch)?;
-    Ok(transcript)
+    Ok((seen, None))
 }
 
 /// Why nothing more was read, in words that are the same on every system.
