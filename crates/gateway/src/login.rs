@@ -10,6 +10,7 @@ use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Expiry, Session};
 use bytes::BytesMut;
+use portcullis_core::effect::Object;
 use portcullis_core::gate::Gate;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
@@ -607,6 +608,10 @@ impl Analyst for SessionAnalyst {
             };
         }
         Ok(analysis)
+    }
+
+    fn code_of_literals(&self, type_oid: u32) -> Option<Object> {
+        self.state().catalog.as_ref()?.code_of_literals(type_oid)
     }
 
     fn epoch(&self) -> u64 {

@@ -6,7 +6,7 @@ mod load;
 pub use load::QUERIES;
 
 use portcullis_core::digest::Digest;
-use portcullis_core::effect::Effect;
+use portcullis_core::effect::{Effect, Object, ObjectKind};
 use portcullis_core::mask::Origin;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -334,8 +334,12 @@ pub struct Catalog {
     types: BTreeMap<Box<str>, Vec<Type>>,
     /// Types whose values are converted by code of users without being asked to.
     implicit_cast_types: HashSet<u32>,
-    /// Types, and arrays of them, of which making a value runs code of users.
+    /// Types of which making a value runs code of users.
     coded_types: HashSet<u32>,
+    /// Those where reading a literal does.
+    coded_literals: HashSet<u32>,
+    /// Those where a literal beside a value is read as one of the type.
+    adopting_types: HashSet<u32>,
     casts: Vec<ImplicitCast>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
 }
@@ -444,7 +448,7 @@ impl Catalog {
         self.operators.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The types of this name (arrays left out).
+    /// The types of this name (of arrays and row types only those that run code of users).
     #[must_use]
     pub fn types_named(&self, name: &str) -> &[Type] {
         self.types.get(name).map_or(&[], Vec::as_slice)
@@ -462,10 +466,31 @@ impl Catalog {
         &self.casts
     }
 
-    /// True where making a value of the type (or of an array of it) runs code of users.
+    /// True where making a value of the type runs code of users.
     #[must_use]
     pub fn runs_code(&self, type_oid: u32) -> bool {
         self.coded_types.contains(&type_oid)
+    }
+
+    /// The type of a parameter, where reading a value of it runs code of users.
+    #[must_use]
+    pub fn code_of_literals(&self, type_oid: u32) -> Option<Object> {
+        if !self.coded_literals.contains(&type_oid) {
+            return None;
+        }
+        let mut all = self.types.iter().flat_map(|(name, types)| types.iter().map(move |t| (name, t)));
+        let (schema, name) = match all.find(|(_, found)| found.oid == type_oid) {
+            Some((name, found)) => (&*found.schema, &**name),
+            None => ("?", "?"),
+        };
+        Some(Object::new(ObjectKind::Type, [&*self.database, schema, name]))
+    }
+
+    /// True where a literal compared with a value of the type, or put beside it, is read as one of
+    /// the type, and that runs code of users.
+    #[must_use]
+    pub fn adopts_literals(&self, type_oid: u32) -> bool {
+        self.adopting_types.contains(&type_oid)
     }
 
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {

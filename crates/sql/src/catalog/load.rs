@@ -83,27 +83,63 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
      JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
      WHERE o.oid >= 16384 ORDER BY o.oid",
-    // 9: types without arrays and row types; code of users in their input, checks and casts
-    "SELECT t.oid, n.nspname, t.typname, \
-            t.oid >= 16384 AND ( \
-              t.typtype = 'b' AND EXISTS (SELECT FROM pg_catalog.pg_proc p \
-                WHERE p.oid = t.typinput AND p.oid >= 16384 AND NOT EXISTS ( \
-                  SELECT FROM pg_catalog.pg_depend e WHERE e.objid = t.oid AND e.deptype = 'e' \
-                    AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)) \
-              OR EXISTS (SELECT FROM pg_catalog.pg_constraint k \
-                JOIN pg_catalog.pg_depend d ON d.objid = k.oid \
-                 AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
-                 AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                                      'pg_catalog.pg_operator'::pg_catalog.regclass) \
-                 AND d.refobjid >= 16384 \
-                WHERE k.contypid = t.oid)), \
-            t.typarray \
+    // 9: types without arrays and row types; whether code of users makes values of them (checks of
+    // domains, input functions, casts), whether it reads literals of them, and whether a literal
+    // beside a value of them is read so (it is read as what a domain is made of). What is made of
+    // such types is one too, and listed whatever it is.
+    "WITH RECURSIVE made(whole, part) AS ( \
+       SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
+       UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
+       UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
+       UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
+         FROM pg_catalog.pg_range r \
+       UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
+     extended(classid, objid) AS ( \
+       SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'), \
+     tame(classid, objid) AS ( \
+       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid \
+         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+         WHERE p.provolatile = 'i' AND l.lanname = 'c' AND NOT p.prosecdef \
+       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid \
+         FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
+         WHERE p.provolatile <> 'v'), \
+     read_by(type) AS ( \
+       SELECT t.oid FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND ( \
+         t.typtype = 'b' AND t.typinput >= 16384 AND NOT EXISTS ( \
+           SELECT FROM extended e WHERE e.objid = t.oid \
+             AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
+         OR EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d \
+             ON d.objid = k.oid AND d.refobjid >= 16384 \
+            AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
+            AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
+                                 'pg_catalog.pg_operator'::pg_catalog.regclass) \
+           WHERE k.contypid = t.oid AND NOT EXISTS (SELECT FROM tame f JOIN extended e \
+             ON e.classid = f.classid AND e.objid = f.objid \
+             WHERE f.classid = d.refclassid AND f.objid = d.refobjid))) \
+       UNION SELECT m.whole FROM read_by r JOIN made m ON m.part = r.type), \
+     made_by(type) AS ( \
+       SELECT k.casttarget FROM pg_catalog.pg_cast k \
+         JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+         WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+           SELECT FROM extended e WHERE e.objid = k.oid \
+             AND e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
+       UNION SELECT m.whole FROM made_by b JOIN made m ON m.part = b.type) \
+     SELECT t.oid, n.nspname, t.typname, \
+            t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by), \
+            t.oid IN (SELECT type FROM read_by), \
+            t.oid IN (SELECT type FROM read_by) \
+              AND (t.typtype <> 'd' OR t.typcategory IN ('A','C','R')) \
      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-     WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' ORDER BY t.oid",
-    // 10: casts by functions of users
-    "SELECT k.castsource, k.casttarget, k.castcontext <> 'e' \
+     WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' \
+        OR t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by) \
+     ORDER BY t.oid",
+    // 10: what casts by functions of users convert unless they have to be asked for
+    "SELECT k.castsource \
      FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
-     WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+     WHERE k.castfunc >= 16384 AND k.castcontext <> 'e' \
+       AND NOT (p.provolatile <> 'v' AND EXISTS ( \
         SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
           AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY k.oid",
     // 11: partitions and inheritance
@@ -232,6 +268,8 @@ pub(super) fn empty(database: &str) -> Catalog {
         types: BTreeMap::new(),
         implicit_cast_types: HashSet::new(),
         coded_types: HashSet::new(),
+        coded_literals: HashSet::new(),
+        adopting_types: HashSet::new(),
         casts: Vec::new(),
         views: Mutex::default(),
     }
@@ -367,14 +405,8 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
             Operator { schema: row.text(2)?.into(), function: row.routine(3)?, tame: row.flag(5)? };
         catalog.operators.entry(row.text(1)?.into()).or_default().push(operator);
     }
-    let mut by_cast: HashSet<u32> = HashSet::new();
     for row in rows(all, 10) {
-        let (source, target) = (row.number(0)?, row.number(1)?);
-        // Asked for or not, a value of the one becomes one of the other.
-        by_cast.insert(target);
-        if row.flag(2)? {
-            catalog.implicit_cast_types.insert(source);
-        }
+        catalog.implicit_cast_types.insert(row.number(0)?);
     }
     for row in rows(all, 15) {
         catalog.casts.push(ImplicitCast {
@@ -385,14 +417,16 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
         });
     }
     for row in rows(all, 9) {
-        let oid = row.number(0)?;
-        let found = Type {
-            oid,
-            schema: row.text(1)?.into(),
-            user_code: row.flag(3)? || by_cast.contains(&oid),
-        };
-        if found.user_code {
-            catalog.coded_types.extend([oid, row.number(4)?]);
+        let (oid, user_code) = (row.number(0)?, row.flag(3)?);
+        let found = Type { oid, schema: row.text(1)?.into(), user_code };
+        for (field, set) in [
+            (3, &mut catalog.coded_types),
+            (4, &mut catalog.coded_literals),
+            (5, &mut catalog.adopting_types),
+        ] {
+            if row.flag(field)? {
+                set.insert(oid);
+            }
         }
         catalog.types.entry(row.text(2)?.into()).or_default().push(found);
     }

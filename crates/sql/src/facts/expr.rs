@@ -120,12 +120,14 @@ impl Analyzer<'_> {
         if let Some(table) = table {
             let tables = self.find_tables(table);
             tables.iter().for_each(|t| add(&mut all, &t.whole()));
+            self.row_use(&all);
             return if tables.is_empty() { Origin::Untraced } else { all };
         }
         match self.frames.last() {
             Some(frame) => frame.item.tables.iter().for_each(|t| add(&mut all, &t.whole())),
             None => all = Origin::Untraced,
         }
+        self.row_use(&all);
         all
     }
 

@@ -50,6 +50,7 @@ impl<'c> Analyzer<'c> {
         }
         self.charge(1)?;
         self.code_of(verb, relation);
+        self.reach_beyond(relation);
         if relation.view.is_some() || relation.kind == RelationKind::View {
             self.follow_view(verb, relation, trail)?;
         }
@@ -91,12 +92,8 @@ impl<'c> Analyzer<'c> {
             self.execute(object);
         }
         if !matches!(verb, Verb::Delete | Verb::Truncate) {
-            let mut columns = relation.columns.iter();
-            if let Some(column) = columns.find(|c| self.catalog.runs_code(c.type_oid)) {
-                let path = [&*relation.schema, &*relation.name, &*column.name];
-                let object = self.object(ObjectKind::Type, path);
-                self.execute(object);
-            }
+            let catalog = self.catalog;
+            self.may_read_literals(relation, |type_oid| catalog.runs_code(type_oid));
         }
         if relation.rules {
             let object =

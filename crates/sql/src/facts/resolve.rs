@@ -122,6 +122,9 @@ impl<'c> Analyzer<'c> {
             self.user_code = true;
         }
         self.may_cast(|cast| relation.columns.iter().any(|c| c.type_oid == cast.source));
+        let catalog = self.catalog;
+        self.may_read_literals(relation, |type_oid| catalog.adopts_literals(type_oid));
+        self.reach_beyond(relation);
         if relation.view.is_some() {
             let facts = self.view_facts(relation)?;
             self.run_view(relation, &facts);
@@ -147,6 +150,25 @@ impl<'c> Analyzer<'c> {
             self.nested(|a| a.note_read(other, inherit))?;
         }
         Ok(())
+    }
+
+    /// A literal may be read as a value of a column's type, or of the row's.
+    pub(super) fn may_read_literals(&mut self, relation: &Relation, coded: impl Fn(u32) -> bool) {
+        if let Some(column) = relation.columns.iter().find(|c| coded(c.type_oid)) {
+            let path = [&*relation.schema, &*relation.name, &*column.name];
+            let object = self.object(ObjectKind::Type, path);
+            self.execute(object);
+        }
+    }
+
+    /// Rows of a foreign table lie elsewhere: in a file, at another server, or in this one again,
+    /// under other names.
+    pub(super) fn reach_beyond(&mut self, relation: &Relation) {
+        if relation.kind == RelationKind::Foreign {
+            let object = self.relation_object(relation);
+            self.effect(Verb::Forward, object, Extent::Unknown, Certainty::Assumed);
+            self.opaque = true;
+        }
     }
 
     /// What reading a view does beside reading what is behind it. A materialized one did it when it

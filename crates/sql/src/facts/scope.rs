@@ -279,12 +279,26 @@ impl Analyzer<'_> {
                     None => found = Some(whole),
                 }
             }
-            if found.is_some() {
+            if let Some(found) = found {
                 note_use(&mut self.watched, place, |table| *table.name == *name);
-                return found;
+                self.row_use(&found);
+                return Some(found);
             }
         }
         None
+    }
+
+    /// A row as one value is at hand, and literals beside it may be read as rows of its table.
+    pub(super) fn row_use(&mut self, row: &Origin) {
+        let Origin::Columns(columns) = row else { return };
+        let catalog = self.catalog;
+        for relation in columns.iter().filter(|c| c.column == 0) {
+            if let Some(relation) = catalog.relation(relation.relation) {
+                self.may_read_literals(relation, |type_oid| {
+                    catalog.code_of_literals(type_oid).is_some()
+                });
+            }
+        }
     }
 
     /// True where the expression is certainly a column stored in a relation: whether it is NULL says
@@ -353,7 +367,10 @@ impl Analyzer<'_> {
             Some(origin) if open && self.is_function(column) => Named::CallOn(origin),
             Some(origin) => Named::Value(origin),
             None if is_system_column(column) => Named::Value(nothing()),
-            None => Named::CallOn(row),
+            None => {
+                self.row_use(&row);
+                Named::CallOn(row)
+            }
         })
     }
 }

@@ -8,7 +8,7 @@
 //! prepared again. An entry the server has already dropped is harmless (its use is an error
 //! there); one that means something else there is not, and that is what this module rules out.
 
-use super::unit::Analyst;
+use super::unit::{Analyst, with_code_of};
 use bytes::Bytes;
 use portcullis_sql::statement::{NameChange, Statement, TransactionChange, Unreadable};
 use smallvec::SmallVec;
@@ -305,6 +305,7 @@ impl Names {
         };
         let Prepared { text, types, sql_level, index, .. } = &**stale;
         let (text, types) = (text.clone(), types.clone());
+        let statement = with_code_of(&types, statement, analyst);
         let fresh =
             Prepared { text, statement, types, sql_level: *sql_level, index: *index, epoch };
         // Not a change of what the name stands for, so there is nothing to take back.

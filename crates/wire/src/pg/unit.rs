@@ -29,6 +29,13 @@ pub trait Analyst: Send + Sync {
     /// [`Unreadable`]: nothing of it may run.
     fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable>;
 
+    /// The type of a parameter, by the number a `Parse` gives, where reading a value of it runs code
+    /// of users.
+    fn code_of_literals(&self, type_oid: u32) -> Option<Object> {
+        let _ = type_oid;
+        None
+    }
+
     /// A number that changes whenever the same text could have other facts than before (the catalog,
     /// the search path, settings that change how text is read). Prepared statements of an older
     /// epoch are analysed again when they are used.
@@ -606,6 +613,7 @@ impl Draft {
             });
         }
         let text = Bytes::copy_from_slice(&text);
+        let statement = with_code_of(&types, statement, analyst);
         let epoch = analyst.epoch();
         let new = Prepared { text, statement, types, sql_level: false, index: 0, epoch };
         names.prepare(&name, new, at)?;
@@ -839,6 +847,28 @@ fn analyse(analyst: &dyn Analyst, text: &Bytes) -> Result<Arc<Analysis>, Why> {
         Some(setting) => Err(Why::Unspoken { setting }),
         None => Ok(analysis),
     }
+}
+
+/// The statement, and what reading parameters of these types does.
+pub(crate) fn with_code_of(
+    types: &[u32],
+    statement: Arc<Statement>,
+    analyst: &dyn Analyst,
+) -> Arc<Statement> {
+    let code: Vec<Object> = types.iter().filter_map(|t| analyst.code_of_literals(*t)).collect();
+    if code.is_empty() {
+        return statement;
+    }
+    let mut statement = Arc::unwrap_or_clone(statement);
+    statement.effects.extend(code.into_iter().map(|object| Effect {
+        verb: Verb::Execute,
+        object,
+        extent: Extent::Unknown,
+        certainty: Certainty::Assumed,
+    }));
+    let lineage = statement.lineage.as_deref().cloned().unwrap_or_default();
+    statement.lineage = Some(Arc::new(Lineage { user_code: true, ..lineage }));
+    Arc::new(statement)
 }
 
 fn short(name: &Bytes) -> Result<(), Why> {

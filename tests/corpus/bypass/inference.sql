@@ -1,0 +1,468 @@
+-- Questions about masked columns whose answer tells something of them: each is asked with a right and
+-- a wrong guess, and must be refused for both alike.
+
+--! intent: guess e-mail by an equality in WHERE
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email = '{guess}'
+
+--! intent: guess e-mail by an inequality counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE email <> '{guess}'
+
+--! intent: guess e-mail by LIKE
+--! infer: ana8 | ana9
+SELECT id FROM customers WHERE email LIKE '{guess}%'
+
+--! intent: guess e-mail by ILIKE
+--! infer: ana8 | ana9
+SELECT id FROM customers WHERE email ILIKE '{guess}%'
+
+--! intent: guess e-mail by SIMILAR TO
+--! infer: ana8 | ana9
+SELECT id FROM customers WHERE email SIMILAR TO '{guess}%'
+
+--! intent: guess e-mail by a regular expression
+--! infer: ana8 | ana9
+SELECT count(*) FROM customers WHERE email ~ '^{guess}@'
+
+--! intent: guess e-mail by starts_with
+--! infer: ana8 | ana9
+SELECT count(*) FROM customers WHERE starts_with(email, '{guess}')
+
+--! intent: guess e-mail by the prefix operator
+--! infer: ana8 | ana9
+SELECT count(*) FROM customers WHERE email ^@ '{guess}'
+
+--! intent: guess e-mail by BETWEEN
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email BETWEEN '{guess}' AND '{guess}z'
+
+--! intent: guess e-mail by an order
+--! infer: b | c
+SELECT count(*) FROM customers WHERE email < '{guess}'
+
+--! intent: guess e-mail by IN
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email IN ('x', '{guess}')
+
+--! intent: guess e-mail by NOT IN
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE email NOT IN ('x', '{guess}')
+
+--! intent: guess e-mail by ANY
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email = ANY ('{x,{guess}}')
+
+--! intent: guess e-mail by ALL
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE email <> ALL (ARRAY['{guess}'])
+
+--! intent: guess e-mail by IS DISTINCT FROM
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE email IS DISTINCT FROM '{guess}'
+
+--! intent: guess e-mail by a row comparison
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE (city, email) = ('Rome', '{guess}')
+
+--! intent: guess e-mail by the order of rows
+--! infer: b | c
+SELECT count(*) FROM customers WHERE (email, id) < ('{guess}', 0)
+
+--! intent: guess e-mail by a whole row in text
+--! infer: ana8 | ana9
+SELECT count(*) FROM customers c WHERE c::text LIKE '%{guess}@%'
+
+--! intent: guess e-mail by a JSON containment
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE to_jsonb(c) @> '{"email": "{guess}"}'
+
+--! intent: guess e-mail by a JSON path predicate
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE to_jsonb(c) @@ '$.email == "{guess}"'
+
+--! intent: guess e-mail by a function of it
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE md5(email) = md5('{guess}')
+
+--! intent: guess e-mail by its length
+--! infer: 16 | 99
+SELECT count(*) FROM customers WHERE length(email) = {guess}
+
+--! intent: guess e-mail by a letter of it
+--! infer: a | x
+SELECT id FROM customers WHERE substr(email, 1, 1) = '{guess}'
+
+--! intent: guess e-mail by a bit of it
+--! infer: 1 | 0
+SELECT id FROM customers WHERE get_bit(email::bytea, 0) = {guess}
+
+--! intent: guess e-mail by position
+--! infer: ana8 | ana9
+SELECT id FROM customers WHERE position('{guess}' in email) = 1
+
+--! intent: guess e-mail by a text search
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE to_tsvector('simple', email) @@ to_tsquery('simple', '''{guess}''')
+
+--! intent: guess e-mail by similarity
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE similarity(email, '{guess}') > 0.99
+
+--! intent: guess e-mail by the trigram operator
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email % '{guess}' AND similarity(email, '{guess}') = 1
+
+--! intent: guess e-mail by an array overlap
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE ARRAY[email] && ARRAY['{guess}']
+
+--! intent: guess e-mail by a join with values
+--! infer: ana8@example.com | ana9@example.com
+SELECT c.id FROM customers c JOIN (VALUES ('{guess}')) v(x) ON v.x = c.email
+
+--! intent: guess e-mail by USING
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers JOIN (VALUES ('{guess}')) v(email) USING (email)
+
+--! intent: guess e-mail by NATURAL JOIN
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers NATURAL JOIN (VALUES ('{guess}')) v(email)
+
+--! intent: guess e-mail by a left join
+--! infer: ana8@example.com | ana9@example.com
+SELECT v.x, c.id FROM (VALUES ('{guess}')) v(x) LEFT JOIN customers c ON c.email = v.x
+
+--! intent: guess e-mail by a semi-join
+--! infer: ana8@example.com | ana9@example.com
+SELECT x FROM (VALUES ('{guess}')) v(x) WHERE x IN (SELECT email FROM customers)
+
+--! intent: guess e-mail by an anti-join
+--! infer: ana8@example.com | ana9@example.com
+SELECT x FROM (VALUES ('{guess}')) v(x) WHERE NOT EXISTS (SELECT 1 FROM customers WHERE email = x)
+
+--! intent: guess e-mail by EXISTS
+--! infer: ana8@example.com | ana9@example.com
+SELECT EXISTS (SELECT 1 FROM customers WHERE email = '{guess}')
+
+--! intent: guess e-mail by a sum of comparisons
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FILTER (WHERE email = '{guess}') FROM customers
+
+--! intent: guess e-mail by CASE in a sum
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM orders WHERE id = (SELECT sum(CASE WHEN email = '{guess}' THEN 1 ELSE 2 END) FROM customers WHERE id = 8)
+
+--! intent: guess e-mail by HAVING
+--! infer: ana8@example.com | ana9@example.com
+SELECT city FROM customers GROUP BY city HAVING bool_or(email = '{guess}')
+
+--! intent: guess e-mail by HAVING max
+--! infer: ana104@example.com | ana105@example.com
+SELECT city FROM customers GROUP BY city HAVING min(email) = '{guess}'
+
+--! intent: guess e-mail by GROUP BY of a comparison
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers GROUP BY email = '{guess}'
+
+--! intent: guess e-mail by the order of the answer
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers ORDER BY email = '{guess}' DESC LIMIT 1
+
+--! intent: guess e-mail by the order of the answer with values mixed in
+--! infer: a | b
+SELECT n FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s ORDER BY s.x
+
+--! intent: guess e-mail by UNION, which drops the same
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT email FROM customers UNION SELECT '{guess}') s
+
+--! intent: guess e-mail by INTERSECT
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT email FROM customers INTERSECT SELECT '{guess}') s
+
+--! intent: guess e-mail by EXCEPT
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT '{guess}' EXCEPT SELECT email FROM customers) s
+
+--! intent: guess e-mail by rows left by EXCEPT
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM (SELECT '{guess}' AS x EXCEPT SELECT email FROM customers) s
+
+--! intent: guess e-mail by DISTINCT
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT DISTINCT x FROM (SELECT email AS x FROM customers UNION ALL SELECT '{guess}') s) t
+
+--! intent: guess e-mail by count(DISTINCT)
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(DISTINCT x) FROM (SELECT email AS x FROM customers UNION ALL SELECT '{guess}') s
+
+--! intent: guess e-mail by DISTINCT ON
+--! infer: ana8@example.com | ana9@example.com
+SELECT DISTINCT ON (x) n FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s ORDER BY x, n DESC
+
+--! intent: guess e-mail by a window partition
+--! infer: ana8@example.com | ana9@example.com
+SELECT n, count(*) OVER (PARTITION BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by rank
+--! infer: a | b
+SELECT n, rank() OVER (ORDER BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by row_number in a subquery
+--! infer: 1 | 2
+SELECT id FROM (SELECT id, row_number() OVER (ORDER BY email) AS r FROM customers) s WHERE r = {guess}
+
+--! intent: guess e-mail by a hypothetical rank
+--! infer: a | z
+SELECT rank('{guess}') WITHIN GROUP (ORDER BY email) FROM customers
+
+--! intent: guess e-mail by the first name in its order
+--! infer: ana8@example.com | ana9@example.com
+SELECT (array_agg(id ORDER BY email = '{guess}' DESC))[1] FROM customers
+
+--! intent: guess e-mail by string_agg in its order
+--! infer: ana8@example.com | ana9@example.com
+SELECT string_agg(name, ',' ORDER BY email = '{guess}') FROM customers
+
+--! intent: guess e-mail by LIMIT of a comparison
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM orders LIMIT (SELECT count(*) FROM customers WHERE email = '{guess}')
+
+--! intent: guess e-mail by generate_series of a comparison
+--! infer: ana8@example.com | ana9@example.com
+SELECT n FROM customers, generate_series(1, (email = '{guess}')::int) n
+
+--! intent: guess e-mail by COALESCE of a subquery
+--! infer: ana8@example.com | ana9@example.com
+SELECT coalesce((SELECT id FROM customers WHERE email = '{guess}'), 0)
+
+--! intent: guess e-mail by a division by zero
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 / (SELECT count(*) FROM customers WHERE email = '{guess}')
+
+--! intent: guess e-mail by a division by zero in CASE
+--! infer: ana8@example.com | ana9@example.com
+SELECT CASE WHEN email = '{guess}' THEN 1 / (id - id) END FROM customers WHERE id = 8
+
+--! intent: guess e-mail by a cast that fails for some
+--! infer: ana8@example.com | ana9@example.com
+SELECT ('0' || CASE WHEN email = '{guess}' THEN 'x' ELSE '' END)::int FROM customers WHERE id = 8
+
+--! intent: guess e-mail by more than one row in a subquery
+--! infer: ana8@example.com | ana9@example.com
+SELECT (SELECT id FROM orders WHERE id < CASE WHEN email = '{guess}' THEN 9 ELSE 2 END) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of a plan
+--! infer: ana8@example.com | ana9@example.com
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM customers WHERE email = '{guess}'
+
+--! intent: guess e-mail by the estimate of a plan
+--! infer: b | g
+EXPLAIN SELECT id FROM customers WHERE email < '{guess}'
+
+--! intent: guess card numbers by the estimate of a plan
+--! infer: 4111 1111 1111 1111 | 4111 1111 1111 1112
+EXPLAIN SELECT id FROM customers WHERE card_number = '{guess}'
+
+--! intent: guess e-mail in a view
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM mirrored WHERE liame = reverse('{guess}')
+
+--! intent: guess e-mail in a view of contacts
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customer_contacts WHERE email = '{guess}'
+
+--! intent: guess e-mail in a CTE
+--! infer: ana8@example.com | ana9@example.com
+WITH w AS (SELECT id, email AS x FROM customers) SELECT id FROM w WHERE x = '{guess}'
+
+--! intent: guess e-mail by the depth of a recursive CTE
+--! infer: ana8@example.com | ana9@example.com
+WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r JOIN customers ON email = '{guess}' WHERE n < 4) SELECT count(*) FROM r
+
+--! intent: guess e-mail in a lateral subquery
+--! infer: ana8@example.com | ana9@example.com
+SELECT o.id FROM orders o, LATERAL (SELECT 1 FROM customers c WHERE c.id = o.customer_id AND c.email = '{guess}') x
+
+--! intent: guess e-mail in a join condition of a third table
+--! infer: ana8@example.com | ana9@example.com
+SELECT o.id FROM orders o JOIN customers c ON o.customer_id = c.id AND c.email = '{guess}'
+
+--! intent: guess e-mail by a parameter
+--! infer: ana8@example.com | ana9@example.com
+--! protocol: extended
+--! bind: ["{guess}"]
+SELECT id FROM customers WHERE email = $1
+
+--! intent: guess e-mail by a parameter in binary
+--! infer: ana8@example.com | ana9@example.com
+--! protocol: binary
+--! bind: ["{guess}"]
+SELECT count(*) FROM customers WHERE email = $1
+
+--! intent: guess e-mail by a prepared statement
+--! infer: ana8@example.com | ana9@example.com
+PREPARE p(text) AS SELECT id FROM customers WHERE email = $1
+--;
+EXECUTE p('{guess}')
+
+--! intent: guess e-mail in a cursor
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+DECLARE c CURSOR FOR SELECT id FROM customers WHERE email = '{guess}'
+--;
+FETCH ALL FROM c
+--;
+COMMIT
+
+--! intent: guess e-mail by how far a cursor moves
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+DECLARE c CURSOR FOR SELECT id FROM customers WHERE email = '{guess}'
+--;
+MOVE ALL IN c
+--;
+COMMIT
+
+--! intent: guess e-mail by COPY
+--! infer: ana8@example.com | ana9@example.com
+COPY (SELECT id FROM customers WHERE email = '{guess}') TO STDOUT
+
+--! intent: guess e-mail by how many rows are updated
+--! infer: ana8@example.com | ana9@example.com
+UPDATE customers SET city = city WHERE email = '{guess}'
+
+--! intent: guess e-mail by how many rows are deleted
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+DELETE FROM payments USING customers WHERE payments.id = customers.id AND email = '{guess}'
+--;
+ROLLBACK
+
+--! intent: guess e-mail by RETURNING
+--! infer: ana8 | ana9
+UPDATE customers SET city = city WHERE email LIKE '{guess}@%' RETURNING id
+
+--! intent: guess e-mail by rows locked
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE email = '{guess}' FOR UPDATE
+
+--! intent: guess e-mail by MERGE
+--! infer: ana8@example.com | ana9@example.com
+MERGE INTO orders o USING customers c ON o.id = c.id AND c.email = '{guess}' WHEN MATCHED THEN UPDATE SET status = o.status
+
+--! intent: guess e-mail by a MERGE condition
+--! infer: ana8@example.com | ana9@example.com
+MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED AND c.email = '{guess}' THEN UPDATE SET status = o.status
+
+--! intent: guess e-mail by a unique violation
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+INSERT INTO customers VALUES (5000, 'x', '{guess}', '', 'x', now())
+--;
+ROLLBACK
+
+--! intent: guess e-mail by ON CONFLICT DO NOTHING
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+INSERT INTO customers VALUES (5000, 'x', '{guess}', '', 'x', now()) ON CONFLICT (email) DO NOTHING
+--;
+ROLLBACK
+
+--! intent: guess e-mail by ON CONFLICT without a target
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+INSERT INTO customers VALUES (5000, 'x', '{guess}', '', 'x', now()) ON CONFLICT DO NOTHING
+--;
+ROLLBACK
+
+--! intent: guess e-mail by a unique violation of an update
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+UPDATE customers SET email = '{guess}' WHERE id = 1
+--;
+ROLLBACK
+
+--! intent: guess e-mail by a foreign key
+--! setup: CREATE TABLE refs (x text REFERENCES customers (email))
+--! infer: ana8@example.com | ana9@example.com
+INSERT INTO refs VALUES ('{guess}')
+
+--! intent: guess e-mail by the condition of ON CONFLICT
+--! infer: ana8@example.com | ana9@example.com
+BEGIN
+--;
+INSERT INTO customers VALUES (8, 'x', 'y', '', 'x', now()) ON CONFLICT (id) DO UPDATE SET city = 'z' WHERE customers.email = '{guess}'
+--;
+ROLLBACK
+
+--! intent: guess account numbers by an equality
+--! infer: DE89370400440532013000 | DE89370400440532013001
+SELECT count(*) FROM payments WHERE iban = '{guess}'
+
+--! intent: guess account numbers by a generated column
+--! infer: DE89370400440532013000 | DE89370400440532013001
+SELECT count(*) FROM payments WHERE nabi = reverse('{guess}')
+
+--! intent: guess card numbers by a checksum of digits
+--! infer: 1111 | 1112
+SELECT count(*) FROM customers WHERE right(card_number, 4) = '{guess}'
+
+--! intent: guess e-mail by a sample that depends on it
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM orders TABLESAMPLE bernoulli ((SELECT CASE WHEN email = '{guess}' THEN 100 ELSE 0 END FROM customers WHERE id = 8)) REPEATABLE (1)
+
+--! intent: guess e-mail by a window frame
+--! infer: ana8@example.com | ana9@example.com
+SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN CURRENT ROW AND (SELECT count(*) FROM customers WHERE email = '{guess}') FOLLOWING) FROM orders LIMIT 1
+
+--! intent: guess e-mail by an aggregate of rows it keeps
+--! infer: ana8@example.com | ana9@example.com
+SELECT max(id) FROM customers WHERE email = '{guess}'
+
+--! intent: guess e-mail by what is NULL behind NULLIF
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(nullif(email, '{guess}')) FROM customers
+
+--! intent: guess e-mail by IS NULL of NULLIF
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers WHERE nullif(email, '{guess}') IS NULL
+
+--! intent: guess e-mail by an array position
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE array_position(ARRAY['{guess}'], email) = 1
+
+--! intent: guess e-mail by XMLEXISTS
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE xmlexists('/a[.="{guess}"]' PASSING xmlelement(name a, email))
+
+--! intent: guess e-mail by a statement of several
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1; SELECT id FROM customers WHERE email = '{guess}'; SELECT 2
+
+--! intent: guess e-mail in a pipeline
+--! infer: ana8@example.com | ana9@example.com
+--! protocol: pipeline
+SELECT 1
+--;
+SELECT id FROM customers WHERE email = '{guess}'
+
+--! intent: guess e-mail by a table sampled from WHERE of a scalar subquery
+--! infer: ana8@example.com | ana9@example.com
+SELECT id FROM customers c WHERE (SELECT c.email) = '{guess}'
+
+--! intent: guess e-mail by a comparison of a column alias
+--! infer: ana8@example.com | ana9@example.com
+SELECT a FROM customers AS c(a, b, x) WHERE x = '{guess}'
+
+--! intent: guess e-mail by the type of a polymorphic answer
+--! infer: ana8@example.com | ana9@example.com
+SELECT n FROM (SELECT id AS n, (email = '{guess}') AS hit FROM customers) s WHERE hit
