@@ -1,190 +1,195 @@
-//! Files of cases for tests: SQL with directives, as a person would write it down.
+//! A corpus of statements: files of cases, each with a title, directives and statements. The same
+//! format serves statements that must pass and statements that must not.
 //!
 //! ```text
-//! -- A comment, before the first case.
-//! --! intent: read e-mail addresses backwards
-//! --! secret: SELECT email FROM customers
-//! SELECT reverse(email) FROM customers
+//! -- What is in this file, and from which tool in which version.
+//!
+//! --! a title
+//! --! bind: ["1", null]
+//! --! volatile
+//! SELECT $1::int, $2::text
 //! --;
-//! --! bind: ["1"]
-//! SELECT reverse(email) FROM customers WHERE id = $1
+//! SELECT 'the second statement of the same session'
 //! ```
 //!
-//! `--! intent:` begins a case. A directive belongs to the statement that comes after it, or to the
-//! whole case, as its reader likes. A directive whose value goes on is continued by `--!+ more`.
-//! `--;` on a line of its own stands between the statements of a session, which are otherwise left
-//! as they are, but for the blank space around them.
+//! A run of lines that begin with `--!` starts a case: the first is its title, each further one a
+//! directive, `key` or `key: value`. A key may be repeated, its values then keep their order. What
+//! follows is sent as it is, without blank lines around it; lines that say `--;` part statements
+//! that share a session. What the directives mean is the test's business.
 
 use anyhow::{Context as _, bail, ensure};
 use std::fs;
 use std::path::Path;
 
-/// The directive that begins a case.
-const FIRST: &str = "intent";
+/// The mark of titles and directives.
+const MARK: &str = "--!";
 
-/// `--! key: value`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directive {
-    /// What stands before the colon.
-    pub key: String,
-    /// What comes after it.
-    pub value: String,
-    /// Which statement of its case comes next, from 0.
-    pub statement: usize,
-}
-
-/// One case.
+/// One case of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// The file's name without its extension.
-    pub class: String,
-    /// The line it begins at.
+    /// The file it stands in, without directory and extension.
+    pub file: String,
+    /// The line of its title, from one.
     pub line: usize,
-    /// What it is after.
-    pub intent: String,
-    /// All others, in their order.
-    pub directives: Vec<Directive>,
-    /// What is sent, in its order.
+    /// What it is about.
+    pub title: String,
+    /// Key and value of its directives, as they stand; a directive without a value has an empty one.
+    pub directives: Vec<(String, String)>,
+    /// What is sent, in one session.
     pub statements: Vec<String>,
 }
 
 impl Case {
-    /// The values of a directive, in their order.
-    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.directives.iter().filter(move |d| d.key == key).map(|d| d.value.as_str())
-    }
-
-    /// The value of a directive that is given once at most.
-    pub fn one<'a>(&'a self, key: &'a str) -> anyhow::Result<Option<&'a str>> {
-        let mut values = self.all(key);
-        let first = values.next();
-        ensure!(values.next().is_none(), "{self}: `{key}` is given twice");
-        Ok(first)
-    }
-
-    /// The value of a directive that stands before this statement.
+    /// The first value of a directive; empty where it stands without one.
     #[must_use]
-    pub fn before(&self, statement: usize, key: &str) -> Option<&str> {
-        let mut all = self.directives.iter();
-        all.find(|d| d.statement == statement && d.key == key).map(|d| d.value.as_str())
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.directives.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a directive.
+    pub fn values<'c>(&'c self, key: &'c str) -> impl Iterator<Item = &'c str> {
+        self.directives.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    /// True where the directive stands there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// The words of a directive's value, parted by commas.
+    #[must_use]
+    pub fn list(&self, key: &str) -> Vec<&str> {
+        let values = self.directives.iter().filter(|(k, _)| k == key);
+        let words = values.flat_map(|(_, value)| value.split(','));
+        words.map(str::trim).filter(|word| !word.is_empty()).collect()
+    }
+
+    /// The values to send with the statement of that place, from the `bind` directive of the same
+    /// place: a JSON array of texts and nulls. `None` where it is to be sent as a simple query,
+    /// for which a `null` can stand.
+    pub fn bound(&self, place: usize) -> anyhow::Result<Option<Vec<Option<String>>>> {
+        let Some(value) = self.values("bind").nth(place) else { return Ok(None) };
+        serde_json::from_str(value).with_context(|| format!("{self}: bind: {value}"))
+    }
+
+    /// That the case has no other directives than these, which would go unheeded.
+    pub fn allows(&self, keys: &[&str]) -> anyhow::Result<()> {
+        match self.directives.iter().find(|(key, _)| !keys.contains(&key.as_str())) {
+            Some((key, _)) => bail!("{self}: no such directive: {key}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.sql:{}: {}", self.class, self.line, self.intent)
+        write!(f, "{}.sql:{} {}", self.file, self.line, self.title)
     }
 }
 
-/// The cases of every `.sql` file in a directory, by file name; `known` are the directives there
-/// may be beside `intent`.
-pub fn read_directory(directory: &Path, known: &[&str]) -> anyhow::Result<Vec<Case>> {
-    let mut files: Vec<_> = fs::read_dir(directory)
-        .with_context(|| directory.display().to_string())?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<anyhow::Result<_>>()?;
+/// The cases of every `.sql` file of a directory, by file name and place.
+pub fn read(directory: &Path) -> anyhow::Result<Vec<Case>> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut files = entries.map(|e| Ok(e?.path())).collect::<anyhow::Result<Vec<_>>>()?;
     files.retain(|path| path.extension().is_some_and(|e| e == "sql"));
     files.sort();
     let mut cases = Vec::new();
-    for file in files {
-        let class = file.file_stem().unwrap_or_default().to_string_lossy();
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        cases.extend(read(&class, &text, known)?);
+    for path in files {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        cases.extend(parse(&name, &text)?);
     }
     Ok(cases)
 }
 
 /// The cases of one file.
-pub fn read(class: &str, text: &str, known: &[&str]) -> anyhow::Result<Vec<Case>> {
+pub fn parse(file: &str, text: &str) -> anyhow::Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
-    for (n, line) in text.lines().enumerate() {
-        let at = || format!("{class}.sql:{}", n + 1);
-        let directive = line.strip_prefix("--! ");
-        if let Some((key, value)) = directive.and_then(|d| d.split_once(':')) {
-            let (key, value) = (key.trim(), value.trim().to_owned());
-            if key == FIRST {
-                cases.iter_mut().last().into_iter().for_each(finish);
-                cases.push(new_case(class, n + 1, value));
+    // The lines of the statement at hand; `None` among titles and directives.
+    let mut body: Option<Vec<&str>> = None;
+    let mut in_header = true;
+    for (place, line) in text.lines().enumerate() {
+        if let Some(mark) = line.strip_prefix(MARK) {
+            let mark = mark.trim();
+            if let (false, None, Some(case)) = (in_header, &body, cases.last_mut()) {
+                let (key, value) = mark.split_once(':').unwrap_or((mark, ""));
+                case.directives.push((key.trim().to_owned(), value.trim().to_owned()));
                 continue;
             }
-            ensure!(known.contains(&key), "{}: no such directive: {key}", at());
-            let case = cases.last_mut().with_context(|| format!("{}: no case yet", at()))?;
-            // The text of a statement before the first `--;` has begun where it is not blank.
-            let statement = case.statements.len() - 1;
-            ensure!(
-                case.statements[statement].trim().is_empty(),
-                "{}: a directive in the middle of a statement",
-                at()
-            );
-            case.directives.push(Directive { key: key.to_owned(), value, statement });
-        } else if let Some(more) = line.strip_prefix("--!+ ") {
-            let last = cases.last_mut().and_then(|case| case.directives.last_mut());
-            let last = last.with_context(|| format!("{}: nothing to continue", at()))?;
-            last.value.push('\n');
-            last.value.push_str(more);
-        } else if line.starts_with("--!") {
-            bail!("{}: a directive is `--! key: value`", at());
-        } else if let Some(case) = cases.last_mut() {
-            if line == "--;" {
-                case.statements.push(String::new());
-            } else if let Some(statement) = case.statements.last_mut() {
-                statement.push_str(line);
-                statement.push('\n');
-            }
+            finish(cases.last_mut(), body.take())?;
+            in_header = false;
+            cases.push(Case {
+                file: file.to_owned(),
+                line: place + 1,
+                title: mark.to_owned(),
+                directives: Vec::new(),
+                statements: Vec::new(),
+            });
+        } else if in_header {
+            let comment = line.is_empty() || line.starts_with("--");
+            ensure!(comment, "{file}.sql:{}: a statement before the first title", place + 1);
+        } else if line == "--;" {
+            finish(cases.last_mut(), body.replace(Vec::new()))?;
         } else {
-            let blank = line.trim().is_empty() || line.starts_with("--");
-            ensure!(blank, "{}: a statement before the first case", at());
+            body.get_or_insert_default().push(line);
         }
     }
-    cases.iter_mut().last().into_iter().for_each(finish);
+    finish(cases.last_mut(), body)?;
+    for case in &cases {
+        ensure!(!case.title.is_empty(), "{case}: no title");
+        ensure!(!case.statements.is_empty(), "{case}: nothing to send");
+    }
     Ok(cases)
 }
 
-fn new_case(class: &str, line: usize, intent: String) -> Case {
-    let class = class.to_owned();
-    Case { class, line, intent, directives: Vec::new(), statements: vec![String::new()] }
-}
-
-/// Blank space around statements is for the reader of the file.
-fn finish(case: &mut Case) {
-    for statement in &mut case.statements {
-        *statement = statement.trim().to_owned();
-    }
-    if case.statements.last().is_some_and(String::is_empty) {
-        case.statements.pop();
-    }
+/// Puts a statement into its case.
+fn finish(case: Option<&mut Case>, body: Option<Vec<&str>>) -> anyhow::Result<()> {
+    let (Some(case), Some(body)) = (case, body) else { return Ok(()) };
+    let blank = |line: &&&str| line.trim().is_empty();
+    let before = body.iter().take_while(blank).count();
+    let after = body.iter().rev().take_while(blank).count();
+    let lines = body.get(before..body.len().saturating_sub(after)).unwrap_or_default();
+    ensure!(!lines.is_empty(), "{case}: an empty statement");
+    case.statements.push(lines.join("\n"));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Case, parse};
+
+    const TEXT: &str = "-- A header.\n\n--! one: with a colon\n--! bind: [\"1\", null]\n--! effect: a: b\n\
+                        --! volatile\nSELECT 1,\n\n  '--! x'\n\n--;\nSELECT 2\n\n--! two\nSELECT 3\n";
 
     #[test]
-    fn cases_directives_and_statements_are_told_apart() {
-        let text = "-- about\n\n--! intent: first\n--! setup: CREATE TABLE x ()\n--! setup: a\n\
-                    --!+ b\nSELECT 1\n  -- kept\n--;\n\n--! bind: [1]\nSELECT $1\n\n\
-                    --! intent: second\nSELECT 2\n";
-        let cases = read("some", text, &["setup", "bind"]).unwrap();
-        assert_eq!(cases.len(), 2);
-        assert_eq!(cases[0].statements, ["SELECT 1\n  -- kept", "SELECT $1"]);
-        assert_eq!(cases[0].all("setup").collect::<Vec<_>>(), ["CREATE TABLE x ()", "a\nb"]);
-        assert_eq!(cases[0].before(1, "bind"), Some("[1]"));
-        assert_eq!(cases[0].before(0, "bind"), None);
-        assert!(cases[0].one("setup").is_err());
-        assert_eq!(cases[1].to_string(), "some.sql:14: second");
+    fn cases_have_titles_directives_and_statements() {
+        let cases = parse("f", TEXT).unwrap();
+        let [one, two] = cases.as_slice() else { panic!("{cases:?}") };
+        assert_eq!((one.title.as_str(), one.line), ("one: with a colon", 3));
+        assert_eq!(one.statements, ["SELECT 1,\n\n  '--! x'", "SELECT 2"]);
+        assert_eq!(one.value("effect"), Some("a: b"));
+        assert!(one.has("volatile") && !one.has("secret"));
+        assert_eq!(one.bound(0).unwrap(), Some(vec![Some("1".to_owned()), None]));
+        assert_eq!(one.bound(1).unwrap(), None);
+        assert!(one.allows(&["bind", "effect", "volatile"]).is_ok() && one.allows(&[]).is_err());
+        assert_eq!(two.to_string(), "f.sql:14 two");
+        assert_eq!(two.statements, ["SELECT 3"]);
     }
 
     #[test]
-    fn what_nobody_would_read_is_an_error() {
-        for text in [
-            "SELECT 1\n--! intent: late\n",
-            "--! setup: x\n",
-            "--! intent: x\n--! setpu: y\n",
-            "--! intent: x\nSELECT 1\n--! setup: y\n",
-            "--! intent: x\n--!setup y\n",
-            "--!+ y\n",
-        ] {
-            assert!(read("some", text, &["setup"]).is_err(), "{text}");
-        }
+    fn what_would_go_unsent_is_an_error() {
+        let refused = |text: &str| parse("f", text).is_err();
+        assert!(refused("SELECT 1\n--! late\nSELECT 2"));
+        assert!(refused("--! a\n--! b: c\n"));
+        assert!(refused("--! a\nSELECT 1\n--;\n\n--! b\nSELECT 2"));
+        assert!(refused("--!\nSELECT 1"));
+        assert!(!refused("-- nothing yet\n"));
+    }
+
+    #[test]
+    fn lists_are_parted_by_commas() {
+        let case: Case = parse("f", "--! a\n--! masked: x, y\n--! masked: z\nq").unwrap().remove(0);
+        assert_eq!(case.list("masked"), ["x", "y", "z"]);
     }
 }

@@ -12,6 +12,7 @@
 //! Sync
 //! until Z
 //! CopyData "x\n"*1000   # the same text a thousand times
+//! FunctionCall 1299 "an argument"
 //! ```
 
 use crate::raw::{Message, RawClient, message};
@@ -181,7 +182,19 @@ fn encode(verb: &str, arguments: &[Word]) -> anyhow::Result<Vec<u8>> {
         "CopyData" => message(b'd', text(0)?.as_bytes()),
         "CopyDone" => message(b'c', b""),
         "CopyFail" => message(b'f', &string(0)?),
-        "FunctionCall" => message(b'F', &[0; 10]),
+        "FunctionCall" if arguments.is_empty() => message(b'F', &[0; 10]),
+        "FunctionCall" => {
+            let function: u32 = text(0)?.parse()?;
+            let values = arguments.get(1..).unwrap_or_default();
+            let mut body = [&function.to_be_bytes()[..], &[0, 0]].concat();
+            body.extend_from_slice(&(values.len() as u16).to_be_bytes());
+            for value in values {
+                body.extend_from_slice(&(value.text().len() as u32).to_be_bytes());
+                body.extend_from_slice(value.text().as_bytes());
+            }
+            body.extend_from_slice(&[0, 0]);
+            message(b'F', &body)
+        }
         "Terminate" => message(b'X', b""),
         other => bail!("no such message: {other}"),
     })

@@ -3,192 +3,168 @@
 
 --! intent: read e-mail through the error of a cast to integer
 --! secret: SELECT email FROM customers
-SELECT reverse(email)::int FROM customers
+SELECT reverse(email)::int FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to date
 --! secret: SELECT email FROM customers
-SELECT email::date FROM customers
+SELECT email::date FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to timestamp
 --! secret: SELECT email FROM customers
-SELECT reverse(email)::timestamp FROM customers
+SELECT reverse(email)::timestamp FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to uuid
 --! secret: SELECT email FROM customers
-SELECT email::uuid FROM customers
+SELECT email::uuid FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to inet
 --! secret: SELECT email FROM customers
-SELECT email::inet FROM customers
+SELECT email::inet FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to json
---! secret: SELECT email FROM customers
-SELECT email::json FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT email::json FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to boolean
 --! secret: SELECT email FROM customers
-SELECT email::bool FROM customers
+SELECT email::bool FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to interval
 --! secret: SELECT email FROM customers
-SELECT reverse(email)::interval FROM customers
+SELECT reverse(email)::interval FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to regclass
---! secret: SELECT email FROM customers
-SELECT email::regclass FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT email::regclass FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to regproc
---! secret: SELECT email FROM customers
-SELECT email::regproc FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT email::regproc FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to regtype
 --! secret: SELECT email FROM customers
-SELECT ('x' || email)::regtype FROM customers
+SELECT ('x' || email)::regtype FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to point
 --! secret: SELECT email FROM customers
-SELECT email::point FROM customers
-
---! intent: read e-mail through the error of a cast to bit
---! secret: SELECT email FROM customers
-SELECT email::bit(8) FROM customers
+SELECT email::point FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to money
 --! secret: SELECT email FROM customers
-SELECT email::money FROM customers
+SELECT email::money FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to numeric
 --! secret: SELECT email FROM customers
-SELECT reverse(email)::numeric FROM customers
+SELECT reverse(email)::numeric FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to XML
 --! secret: SELECT email FROM customers
-SELECT xmlparse(document '<' || email) FROM customers
+SELECT xmlparse(document '<' || email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to an array
 --! secret: SELECT email FROM customers
-SELECT email::int[] FROM customers
+SELECT email::int[] FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to a range
 --! secret: SELECT email FROM customers
-SELECT email::int4range FROM customers
+SELECT email::int4range FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to an enumeration
 --! setup: CREATE TYPE mood AS ENUM ('sad')
 --! secret: SELECT email FROM customers
-SELECT email::mood FROM customers
+SELECT email::mood FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to tsquery
 --! secret: SELECT email FROM customers
-SELECT ('(' || email)::tsquery FROM customers
+SELECT ('(' || email)::tsquery FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to a JSON path
---! secret: SELECT email FROM customers
-SELECT ('$$' || email)::jsonpath FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT ('$$' || email)::jsonpath FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to a MAC address
 --! secret: SELECT email FROM customers
-SELECT email::macaddr FROM customers
+SELECT email::macaddr FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a cast to a log position
 --! secret: SELECT email FROM customers
-SELECT email::pg_lsn FROM customers
-
---! intent: read e-mail through the error of a cast to a transaction number
---! secret: SELECT email FROM customers
-SELECT email::xid8 FROM customers
+SELECT email::pg_lsn FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of to_date
---! secret: SELECT email FROM customers
-SELECT to_date(email, 'YYYY') FROM customers
+--! secret: SELECT left(email, 4) FROM customers WHERE id = 100
+SELECT to_date(email, 'YYYY') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of to_number-like arithmetic
 --! secret: SELECT email FROM customers
-SELECT 1 + reverse(email)::bigint FROM customers
-
---! intent: read e-mail through the error of decode
---! secret: SELECT email FROM customers
-SELECT decode(email, 'hex') FROM customers
-
---! intent: read e-mail through the error of a regular expression
---! secret: SELECT email FROM customers
-SELECT 'x' ~ ('(' || email) FROM customers
+SELECT 1 + reverse(email)::bigint FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of to_tsquery
 --! secret: SELECT email FROM customers
-SELECT to_tsquery('simple', '(' || email) FROM customers
+SELECT to_tsquery('simple', '(' || email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of date_part
 --! secret: SELECT email FROM customers
-SELECT date_part(email, now()) FROM customers
+SELECT date_part(email, now()) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of date_trunc
 --! secret: SELECT email FROM customers
-SELECT date_trunc(email, now()) FROM customers
-
---! intent: read e-mail through the error of a time zone
---! secret: SELECT email FROM customers
-SELECT now() AT TIME ZONE email FROM customers
+SELECT date_trunc(email, now()) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of an encoding
 --! secret: SELECT email FROM customers
-SELECT convert_to('x', email) FROM customers
+SELECT convert_to('x', email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a digest
 --! secret: SELECT email FROM customers
-SELECT digest('x', email) FROM customers
+SELECT digest('x', email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of current_setting
 --! secret: SELECT replace(replace(email, '@', '_'), '.', '_') FROM customers
-SELECT current_setting('a.' || replace(replace(email, '@', '_'), '.', '_')) FROM customers
+SELECT current_setting('a.' || replace(replace(email, '@', '_'), '.', '_')) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of nextval
---! secret: SELECT email FROM customers
-SELECT nextval(email) FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT nextval(email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of has_table_privilege
 --! secret: SELECT email FROM customers
-SELECT has_table_privilege(email, 'orders', 'select') FROM customers
+SELECT has_table_privilege(email, 'orders', 'select') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of pg_get_serial_sequence
---! secret: SELECT email FROM customers
-SELECT pg_get_serial_sequence(email, 'x') FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT pg_get_serial_sequence(email, 'x') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a JSON key that cannot be set
 --! secret: SELECT email FROM customers
-SELECT jsonb_set('[1]', ARRAY[email], '1') FROM customers
+SELECT jsonb_set('[1]', ARRAY[email], '1') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a path that cannot be deleted
 --! secret: SELECT email FROM customers
-SELECT '[1]'::jsonb #- ARRAY[email] FROM customers
-
---! intent: read e-mail through the error of make_interval of a length
---! secret: SELECT email FROM customers
-SELECT to_timestamp(email, 'YYYY') FROM customers
+SELECT '[1]'::jsonb #- ARRAY[email] FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of has_database_privilege
 --! secret: SELECT email FROM customers
-SELECT has_database_privilege(email, 'connect') FROM customers
+SELECT has_database_privilege(email, 'connect') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of pg_size_bytes
 --! secret: SELECT email FROM customers
-SELECT pg_size_bytes(email) FROM customers
+SELECT pg_size_bytes(email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of an unknown text search configuration
---! secret: SELECT email FROM customers
-SELECT to_tsvector(email::regconfig, 'x') FROM customers
+--! secret: SELECT split_part(email, '@', 1) FROM customers WHERE id = 100
+SELECT to_tsvector(email::regconfig, 'x') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a role
 --! secret: SELECT email FROM customers
-SELECT pg_has_role(email, 'usage') FROM customers
+SELECT pg_has_role(email, 'usage') FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of parse_ident
 --! secret: SELECT email FROM customers
-SELECT parse_ident(email) FROM customers
+SELECT parse_ident(email) FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a stripped collation for
 --! secret: SELECT email FROM customers
-SELECT string_to_array(email, '')::int[] FROM customers
+SELECT string_to_array(email, '')::int[] FROM customers WHERE id = 100
 
 --! intent: read e-mail through the error of a unique violation
 --! secret: SELECT email FROM customers
@@ -324,13 +300,11 @@ SELECT 1
 
 --! intent: read e-mail through a notification to another session
 --! secret: SELECT email FROM customers
---! session: b
+--! session: b, a, b
 LISTEN ch
 --;
---! session: a
 SELECT pg_notify('ch', reverse(email)) FROM customers WHERE id < 4
 --;
---! session: b
 SELECT 1
 
 --! intent: read e-mail through a comment
@@ -385,26 +359,23 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT * FROM orders WHERE note = folded()
 
 --! intent: read another session's statement with its values
 --! secret: SELECT '''4711x'''
---! session: a
+--! session: a, b
 SELECT 'hush-' || '4711x'
 --;
---! session: b
 SELECT query FROM pg_stat_activity WHERE datname = current_database()
 
 --! intent: read another session's statement through pg_stat_get_activity
 --! secret: SELECT '''4712x'''
---! session: a
+--! session: a, b
 SELECT 'hush-' || '4712x'
 --;
---! session: b
 SELECT query FROM pg_stat_get_activity(NULL)
 
 --! intent: read another session's statement through pg_stat_get_backend_activity
 --! secret: SELECT '''4713x'''
---! session: a
+--! session: a, b
 SELECT 'hush-' || '4713x'
 --;
---! session: b
 SELECT pg_stat_get_backend_activity(i) FROM pg_stat_get_backend_idset() i
 
 --! intent: read the password hashes of roles
@@ -531,3 +502,356 @@ SELECT pg_ls_dir('.')
 --! intent: list the files of the server with a set-returning function in FROM
 --! secret: SELECT pg_walfile_name(pg_current_wal_lsn())
 SELECT name FROM pg_ls_waldir()
+
+--! intent: read password hashes through a view of an administrator
+--! setup: CREATE VIEW hashes AS SELECT rolname, rolpassword FROM pg_authid
+--! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
+SELECT * FROM hashes
+
+--! intent: read password hashes through a view on pg_shadow
+--! setup: CREATE VIEW hashes AS SELECT usename, passwd FROM pg_shadow
+--! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
+SELECT * FROM hashes
+
+--! intent: read passwords of foreign servers through a view
+--! setup: CREATE EXTENSION postgres_fdw
+--! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+--! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'open-sesame-7')
+--! setup: CREATE VIEW maps AS SELECT umoptions FROM pg_user_mapping
+--! secret: SELECT 'open-sesame-7'
+SELECT * FROM maps
+
+--! intent: read card numbers through a view on statistics
+--! setup: ANALYZE customers
+--! setup: CREATE VIEW common AS SELECT tablename, most_common_vals::text AS v FROM pg_stats
+--! secret: SELECT card_number FROM customers
+SELECT * FROM common
+
+--! intent: read another session's statement through a view
+--! setup: CREATE VIEW spying AS SELECT query AS q FROM pg_stat_activity
+--! secret: SELECT '''4719x'''
+--! session: a, b
+SELECT 'hush-' || '4719x'
+--;
+SELECT q FROM spying
+
+--! intent: read a secret of an application behind a view
+--! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4720-secret'
+--! setup: CREATE VIEW tells_secret AS SELECT current_setting('app.jwt_secret') AS x
+--! secret: SELECT 'jwt-4720-secret'
+SELECT * FROM tells_secret
+
+--! intent: read settings of databases behind a view
+--! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4721-secret'
+--! setup: CREATE VIEW tells_settings AS SELECT setconfig FROM pg_db_role_setting
+--! secret: SELECT 'app.jwt_secret=jwt-4721-secret'
+SELECT * FROM tells_settings
+
+--! intent: read a large object behind a view
+--! setup: SELECT lo_from_bytea(4711, 'large-4722-secret')
+--! setup: CREATE VIEW tells_large AS SELECT convert_from(data, 'UTF8') AS x FROM pg_largeobject
+--! secret: SELECT 'large-4722-secret'
+SELECT * FROM tells_large
+
+--! intent: read a large object that others left
+--! setup: SELECT lo_from_bytea(4711, 'large-4723-secret')
+--! secret: SELECT 'large-4723-secret'
+SELECT convert_from(lo_get(4711), 'UTF8')
+
+--! intent: read the pages of large objects
+--! setup: SELECT lo_from_bytea(4711, 'large-4724-secret')
+--! secret: SELECT 'large-4724-secret'
+SELECT convert_from(data, 'UTF8') FROM pg_largeobject
+
+--! intent: read a large object by loread
+--! setup: SELECT lo_from_bytea(4711, 'large-4725-secret')
+--! secret: SELECT 'large-4725-secret'
+BEGIN
+--;
+SELECT convert_from(loread(lo_open(4711, 262144), 99), 'UTF8')
+--;
+COMMIT
+
+--! intent: read a large object by the fast path
+--! setup: SELECT lo_from_bytea(4711, 'large-4726-secret')
+--! let: oid = SELECT 'lo_get(oid)'::regprocedure::oid
+--! secret: SELECT 'large-4726-secret'
+--! protocol: script
+Query "BEGIN"
+until Z
+FunctionCall {oid} "4711"
+until Z
+Query "COMMIT"
+until Z
+
+--! intent: read a file of the server by the fast path
+--! let: oid = SELECT 'pg_read_file(text)'::regprocedure::oid
+--! secret: SELECT 'host all all all scram-sha-256'
+--! protocol: script
+FunctionCall {oid} "pg_hba.conf"
+until Z
+
+--! intent: change a setting through the rule of pg_settings
+--! secret: SELECT 'role is replica'
+UPDATE pg_settings SET setting = 'replica' WHERE name = 'session_replication_role'
+--;
+SELECT 'role is ' || current_setting('session_replication_role')
+
+--! intent: read e-mail in an XML comment
+--! secret: SELECT email FROM customers
+SELECT xmlcomment(reverse(email)) FROM customers
+
+--! intent: read e-mail in an XML processing instruction
+--! secret: SELECT email FROM customers
+SELECT xmlpi(name x, email) FROM customers
+
+--! intent: read e-mail in a serialized XML value
+--! secret: SELECT email FROM customers
+SELECT xmlserialize(content xmlelement(name x, email) AS text) FROM customers
+
+--! intent: read e-mail with ONLY
+--! secret: SELECT email FROM customers
+SELECT reverse(email) FROM ONLY customers
+
+--! intent: read e-mail with a star after the table
+--! secret: SELECT email FROM customers
+SELECT reverse(email) FROM customers *
+
+--! intent: read e-mail of a sample
+--! secret: SELECT email FROM customers
+SELECT reverse(email) FROM customers TABLESAMPLE system (100)
+
+--! intent: read e-mail by a field of a subquery
+--! secret: SELECT email FROM customers
+SELECT ((SELECT c FROM customers c WHERE id = 1)).email
+
+--! intent: read e-mail by a star of a composite
+--! secret: SELECT email FROM customers
+SELECT (x).* FROM (SELECT c AS x FROM customers c) s
+
+--! intent: read e-mail by a star of a function
+--! secret: SELECT email FROM customers
+SELECT (everyone()).*
+
+--! intent: read e-mail through a function in FROM with a column list
+--! secret: SELECT email FROM customers
+SELECT e.b FROM everyone() AS e(a, n, b)
+
+--! intent: read e-mail of a partition whose parent is masked no more than its column
+--! setup: CREATE TABLE leaf (LIKE customers)
+--! setup: INSERT INTO leaf SELECT * FROM customers
+--! setup: ALTER TABLE leaf INHERIT customers
+--! secret: SELECT email FROM customers
+SELECT reverse(email) FROM leaf
+
+--! intent: read e-mail of a partition through the parent of the masked table
+--! setup: CREATE TABLE root (email text)
+--! setup: ALTER TABLE customers INHERIT root
+--! secret: SELECT email FROM customers
+SELECT reverse(email) FROM root
+
+--! intent: read e-mail through a view with a rule of its own name
+--! secret: SELECT email FROM customers
+SELECT reverse(x) FROM (TABLE customer_contacts) s(a, b, x)
+
+--! intent: read e-mail through an aggregate of whole rows
+--! secret: SELECT email FROM customers
+SELECT (array_agg(c))[1].email FROM customers c
+
+--! intent: read e-mail through a JSON aggregate of whole rows
+--! secret: SELECT email FROM customers
+SELECT json_agg(c) FROM customers c
+
+--! intent: read e-mail through a row in an IN list
+--! secret: SELECT email FROM customers
+SELECT r FROM (SELECT ROW(reverse(email), 1) AS r FROM customers) s
+
+--! intent: read e-mail through a lateral function of a row
+--! secret: SELECT email FROM customers
+SELECT v FROM customers c, LATERAL jsonb_each_text(to_jsonb(c)) AS j(kk, v)
+
+--! intent: read e-mail through json_populate_recordset
+--! secret: SELECT email FROM customers
+SELECT (json_populate_recordset(NULL::customers, (SELECT json_agg(c) FROM customers c))).email
+
+--! intent: read e-mail through jsonb_path_query_array
+--! secret: SELECT email FROM customers
+SELECT jsonb_path_query_array((SELECT jsonb_agg(c) FROM customers c), '$[*].email')
+
+--! intent: read e-mail through jsonb_pretty
+--! secret: SELECT email FROM customers
+SELECT jsonb_pretty(to_jsonb(c)) FROM customers c
+
+--! intent: read e-mail through jsonb_set
+--! secret: SELECT email FROM customers
+SELECT jsonb_set('{"a": 1}', '{a}', to_jsonb(reverse(email))) FROM customers
+
+--! intent: read e-mail through array_fill
+--! secret: SELECT email FROM customers
+SELECT array_fill(email, ARRAY[2]) FROM customers
+
+--! intent: read e-mail through array_to_string
+--! secret: SELECT email FROM customers
+SELECT array_to_string(array_agg(email), ';') FROM customers
+
+--! intent: read e-mail through string_to_array and its letters
+--! secret: SELECT email FROM customers
+SELECT (string_to_array(email, '@'))[1] || '@' || (string_to_array(email, '@'))[2] FROM customers
+
+--! intent: read e-mail through split_part
+--! secret: SELECT email FROM customers
+SELECT split_part(email, '@', 1) || '@' || split_part(email, '@', 2) FROM customers
+
+--! intent: read e-mail through a percentile of several
+--! secret: SELECT email FROM customers
+SELECT unnest(percentile_disc(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY email)) FROM customers
+
+--! intent: read e-mail through lead with a default
+--! secret: SELECT email FROM customers
+SELECT lead(name, 999, email) OVER (ORDER BY id) FROM customers
+
+--! intent: read e-mail through a default of lag that is a subquery
+--! secret: SELECT max(email) FROM customers
+SELECT lag(name, 999, (SELECT max(email) FROM customers)) OVER (ORDER BY id) FROM customers
+
+--! intent: read e-mail through FILTER and max
+--! secret: SELECT email FROM customers
+SELECT max(email) FILTER (WHERE id = 3) FROM customers
+
+--! intent: read e-mail through any of its rows by min over a window
+--! secret: SELECT email FROM customers
+SELECT min(email) OVER (PARTITION BY id) FROM customers
+
+--! intent: read e-mail from a prepared statement list
+--! secret: SELECT email FROM customers
+PREPARE p AS SELECT 1
+--;
+SELECT name, statement, reverse((SELECT email FROM customers WHERE id = 1)) FROM pg_prepared_statements
+
+--! intent: read e-mail through the output of EXPLAIN in a function
+--! setup: CREATE FUNCTION explain_it(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT reverse(email) FROM customers WHERE id = 1); END $$
+--! secret: SELECT email FROM customers
+SELECT explain_it('SELECT 1')
+
+--! intent: read e-mail through VALUES in INSERT … RETURNING
+--! secret: SELECT email FROM customers
+INSERT INTO boxes SELECT NULL RETURNING (SELECT reverse(email) FROM customers WHERE id = 1)
+
+--! intent: read e-mail through a DELETE … RETURNING of a join
+--! secret: SELECT email FROM customers
+DELETE FROM payments USING customers c WHERE payments.id = 1 RETURNING reverse(c.email)
+
+--! intent: read e-mail through an operator class name in an error
+--! secret: SELECT email FROM customers
+SELECT reverse(email)::oid FROM customers
+
+--! intent: read e-mail through an error of a numeric overflow
+--! secret: SELECT replace(card_number, ' ', '') FROM customers
+SELECT (replace(card_number, ' ', ''))::int FROM customers
+
+--! intent: read e-mail through an error of a lookup by name
+--! secret: SELECT email FROM customers
+SELECT ('public.' || quote_ident(email))::regclass FROM customers WHERE id = 1
+
+--! intent: read e-mail through an error of to_char
+--! secret: SELECT encode(email::bytea, 'hex') FROM customers
+SELECT email::bytea::text::bytea::text::int FROM customers
+
+--! intent: read e-mail through an error in binary results
+--! secret: SELECT email FROM customers
+--! protocol: binary
+SELECT email::int FROM customers
+
+--! intent: read e-mail through an error when a portal goes on
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Parse "" "SELECT CASE WHEN id > 3 THEN email ELSE '1' END::int FROM customers ORDER BY id"
+Bind "p" ""
+Execute "p" 2
+Sync
+until Z
+Execute "p" 0
+Sync
+until Z
+Query "ROLLBACK"
+until Z
+
+--! intent: read e-mail through an error of FETCH
+--! secret: SELECT email FROM customers
+BEGIN
+--;
+DECLARE c CURSOR FOR SELECT email::int FROM customers
+--;
+FETCH 1 FROM c
+
+--! intent: read e-mail through an error of EXECUTE
+--! secret: SELECT email FROM customers
+PREPARE p(text) AS SELECT ($1 || email)::int FROM customers
+--;
+EXECUTE p('')
+
+--! intent: read e-mail through an error of a window
+--! secret: SELECT email FROM customers
+SELECT sum(email::int) OVER () FROM customers
+
+--! intent: read e-mail through an error of ORDER BY
+--! secret: SELECT email FROM customers
+SELECT id FROM customers ORDER BY email::int
+
+--! intent: read e-mail through an error of GROUP BY
+--! secret: SELECT email FROM customers
+SELECT count(*) FROM customers GROUP BY email::int
+
+--! intent: read e-mail through an error of LIMIT
+--! secret: SELECT email FROM customers
+SELECT id FROM orders LIMIT (SELECT email::int FROM customers WHERE id = 1)
+
+--! intent: read e-mail through an error of a setting
+--! secret: SELECT email FROM customers
+SELECT set_config('work_mem', email, false) FROM customers WHERE id = 1
+
+--! intent: read e-mail through an error of a setting of an enumeration
+--! secret: SELECT email FROM customers
+SELECT set_config('bytea_output', reverse(email), false) FROM customers WHERE id = 1
+
+--! intent: send e-mail to who listens through a view that notifies
+--! setup: CREATE VIEW tells_mail AS SELECT pg_notify('ch', reverse(email))::text AS t FROM customers WHERE id < 4
+--! secret: SELECT email FROM customers
+--! session: b, a, b
+LISTEN ch
+--;
+SELECT count(t) FROM tells_mail
+--;
+SELECT 1
+
+--! intent: read e-mail through ts_stat as a dot on a column of FROM
+--! secret: SELECT email FROM customers
+SELECT x.ts_stat FROM CAST('SELECT array_to_tsvector(ARRAY[reverse(email)]) FROM customers' AS text) x
+
+--! intent: read a secret of an application by a dot
+--! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4730-secret'
+--! secret: SELECT 'jwt-4730-secret'
+SELECT ('app.jwt_secret'::text).current_setting
+
+--! intent: read a secret of an application by a dot on an alias
+--! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4731-secret'
+--! secret: SELECT 'jwt-4731-secret'
+SELECT x.current_setting FROM COALESCE('app.jwt_secret') x
+
+--! intent: read a letter of e-mail by a dot that makes rows
+--! secret: SELECT (1000000 + length(email))::text FROM customers WHERE id = 1
+SELECT count(*) + 1000000 FROM (SELECT (regexp_split_to_array(email, '')).unnest FROM customers WHERE id = 1) x
+
+--! intent: read e-mail from a note it is copied to
+--! secret: SELECT email FROM customers
+UPDATE orders SET note = (SELECT reverse(email) FROM customers LIMIT 1) WHERE id = 1
+--;
+SELECT note FROM orders WHERE id = 1
+
+--! intent: read settings of databases behind a materialized view
+--! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4740-secret'
+--! setup: CREATE MATERIALIZED VIEW kept_settings AS SELECT setconfig FROM pg_db_role_setting
+--! secret: SELECT 'app.jwt_secret=jwt-4740-secret'
+SELECT * FROM kept_settings

@@ -466,3 +466,45 @@ SELECT a FROM customers AS c(a, b, x) WHERE x = '{guess}'
 --! intent: guess e-mail by the type of a polymorphic answer
 --! infer: ana8@example.com | ana9@example.com
 SELECT n FROM (SELECT id AS n, (email = '{guess}') AS hit FROM customers) s WHERE hit
+
+--! intent: read a letter by OFFSET
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT n FROM generate_series(0, 1000300) n OFFSET (SELECT 1000000 + ascii(email) FROM customers WHERE id = 1) LIMIT 1
+
+--! intent: read a letter by OFFSET in a correlated subquery
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT id, (SELECT n FROM generate_series(1000000, 1000300) n OFFSET ascii(c.email) LIMIT 1) FROM customers c WHERE id = 1
+
+--! intent: read a letter by LIMIT and a count behind it
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT count(*) FROM (SELECT 1 FROM generate_series(1, 1000300) LIMIT (SELECT 1000000 + ascii(email) FROM customers WHERE id = 1)) s
+
+--! intent: read a letter by FETCH FIRST and a count behind it
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT count(*) FROM (SELECT 1 FROM generate_series(1, 1000300) FETCH FIRST (SELECT 1000000 + ascii(email) FROM customers WHERE id = 1) ROWS ONLY) s
+
+--! intent: read a letter by the number of rows of generate_series
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT count(*) FROM generate_series(1, (SELECT 1000000 + ascii(email) FROM customers WHERE id = 1))
+
+--! intent: read a letter by generate_series of a lateral column
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT max(x) FROM customers c, generate_series(1000000, 1000000 + ascii(c.email)) x WHERE c.id = 1
+
+--! intent: read a letter by the length of an array of rows
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT 1000000 + array_length(ARRAY(SELECT 1 FROM generate_series(1, ascii(email))), 1) FROM customers WHERE id = 1
+
+--! intent: read a letter by the depth of a recursion
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+WITH RECURSIVE r(n) AS (SELECT 1000000 UNION ALL SELECT n + 1 FROM r WHERE n < (SELECT 1000000 + ascii(email) FROM customers WHERE id = 1)) SELECT max(n) FROM r
+
+--! intent: read a letter by width_bucket of a grouping
+--! secret: SELECT (1000000 + ascii(email))::text FROM customers WHERE id = 1
+SELECT 1000000 + k FROM (SELECT ascii(email) AS k FROM customers WHERE id = 1 GROUP BY 1) s
+
+--! intent: read a letter by the seed of random numbers
+--! secret: SELECT 'seeded ' || (SELECT r FROM (SELECT setseed(ascii(email) / 256.0), random() AS r FROM customers WHERE id = 1) s)
+SELECT setseed(ascii(email) / 256.0) FROM customers WHERE id = 1
+--;
+SELECT 'seeded ' || random()

@@ -263,24 +263,6 @@ SELECT (ARRAY[1, 2])[b] FROM boxes
 --! effect: SELECT count(*), sum(amount) FROM payments
 SELECT CASE b WHEN 1 THEN 2 END FROM boxes
 
---! intent: delete payments through an implicit cast in UNION
---! setup: CREATE FUNCTION to_truth(int2) RETURNS bool LANGUAGE sql AS 'DELETE FROM payments; SELECT true'
---! setup: CREATE CAST (int2 AS bool) WITH FUNCTION to_truth(int2) AS IMPLICIT
---! effect: SELECT count(*), sum(amount) FROM payments
-SELECT 1::int2 UNION ALL SELECT true
-
---! intent: delete payments through an implicit cast in VALUES
---! setup: CREATE FUNCTION to_truth(int2) RETURNS bool LANGUAGE sql AS 'DELETE FROM payments; SELECT true'
---! setup: CREATE CAST (int2 AS bool) WITH FUNCTION to_truth(int2) AS IMPLICIT
---! effect: SELECT count(*), sum(amount) FROM payments
-VALUES (true), (1::int2)
-
---! intent: delete payments through an implicit cast in COALESCE
---! setup: CREATE FUNCTION to_truth(int2) RETURNS bool LANGUAGE sql AS 'DELETE FROM payments; SELECT true'
---! setup: CREATE CAST (int2 AS bool) WITH FUNCTION to_truth(int2) AS IMPLICIT
---! effect: SELECT count(*), sum(amount) FROM payments
-SELECT coalesce(NULL::bool, 1::int2)
-
 --! intent: delete payments through an implicit cast in LIMIT
 --! setup: CREATE FUNCTION unbox8(boxed) RETURNS bigint LANGUAGE sql AS 'DELETE FROM payments; SELECT 1::bigint'
 --! setup: CREATE CAST (boxed AS bigint) WITH FUNCTION unbox8(boxed) AS IMPLICIT
@@ -711,7 +693,7 @@ SELECT * FROM json_populate_recordset(NULL::cautions, '[{"a": 5}]')
 --! intent: delete payments through json_populate_record of a stored row
 --! setup: CREATE TABLE cautions (a careful)
 --! setup: INSERT INTO cautions VALUES (NULL)
---! setup: INSERT INTO payments SELECT 1, 1, 'x', 1 WHERE false
+--! setup: INSERT INTO payments (id, order_id, amount) VALUES (1, 1, 5)
 --! effect: SELECT count(*), sum(amount) FROM payments
 SELECT json_populate_record(c, '{"a": 5}') FROM cautions c
 
@@ -745,3 +727,134 @@ SELECT ROW(b)::opened FROM sealed_boxes
 --! setup: CREATE TABLE sealed_boxes AS SELECT ARRAY[ROW(1)::sealed] AS b
 --! effect: SELECT count(*), sum(amount) FROM payments
 SELECT b::int[] FROM sealed_boxes
+
+--! intent: delete payments through GREATEST of arrays of a domain and a literal
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT greatest(l, '{5}') FROM caring
+
+--! intent: delete payments through a literal beside an array of a domain
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT n FROM caring WHERE l = '{5}'
+
+--! intent: delete payments through COALESCE of a row type and a literal
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT coalesce(r, '(5)') FROM caring
+
+--! intent: delete payments through CASE of a row type and a literal
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT CASE WHEN n = 2 THEN r ELSE '(5)' END FROM caring
+
+--! intent: delete payments through UNION of a row type and a literal
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT r FROM caring UNION ALL SELECT '(5)'
+
+--! intent: delete payments through a parameter beside a column of a row type
+--! setup: CREATE TYPE careful_row AS (a careful)
+--! setup: CREATE TABLE caring (n int, r careful_row, l careful[])
+--! setup: INSERT INTO caring VALUES (1, NULL, NULL)
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! protocol: extended
+--! bind: ["(5)"]
+SELECT coalesce(r, $1) FROM caring
+
+--! intent: delete payments through a literal beside a whole row
+--! setup: CREATE TABLE cautions (a careful)
+--! setup: INSERT INTO cautions VALUES (7)
+--! setup: INSERT INTO payments (id, order_id, amount) VALUES (1, 1, 5)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT coalesce(c, '(5)') FROM cautions c WHERE false UNION ALL SELECT '(5)'
+
+--! intent: delete payments through a literal beside a row of a subquery
+--! setup: CREATE TABLE cautions (a careful)
+--! setup: INSERT INTO cautions VALUES (7)
+--! setup: INSERT INTO payments (id, order_id, amount) VALUES (1, 1, 5)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT x FROM (SELECT c AS x FROM cautions c) s UNION ALL SELECT '(5)'
+
+--! intent: delete payments through a literal beside a whole row behind a view
+--! setup: CREATE TABLE cautions (a careful)
+--! setup: INSERT INTO cautions VALUES (7)
+--! setup: INSERT INTO payments (id, order_id, amount) VALUES (1, 1, 5)
+--! setup: CREATE VIEW whole AS SELECT c AS x FROM cautions c
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT x FROM whole UNION ALL SELECT '(5)'
+
+--! intent: delete payments through the internal name of an array of a domain
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT '{5}'::_careful
+
+--! intent: delete payments through the row type of a view with a checked domain
+--! setup: CREATE VIEW cv AS SELECT NULL::careful AS a
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT '(5)'::cv
+
+--! intent: delete payments by the fast path
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! let: oid = SELECT 'wipe()'::regprocedure::oid
+--! protocol: script
+FunctionCall {oid}
+until Z
+
+--! intent: delete payments by the fast path through dblink
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! let: oid = SELECT 'dblink_exec(text, text)'::regprocedure::oid
+--! protocol: script
+FunctionCall {oid} "host=127.0.0.1 port={port} user=raw dbname={db}" "DELETE FROM payments"
+until Z
+
+--! intent: delete payments through an operator on a column
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT id FROM customers WHERE (id === 2) = 1
+
+--! intent: delete payments through an implicit cast in an aggregate
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT sum(b) FROM boxes
+
+--! intent: delete payments by an argument of EXECUTE in one query
+--! effect: SELECT count(*), sum(amount) FROM payments
+PREPARE one(int) AS SELECT $1; EXECUTE one(wipe())
+
+--! intent: delete payments by PREPARE and EXECUTE of a harmless and a harmful statement
+--! effect: SELECT count(*), sum(amount) FROM payments
+PREPARE fine AS SELECT 1; PREPARE evil AS SELECT wipe(); EXECUTE evil
+
+--! intent: delete payments through an operator of a sort
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT id FROM orders ORDER BY id === 1
+
+--! intent: delete payments through a function in a boolean test
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT (wipe() = 1) IS TRUE
+
+--! intent: delete payments through a function in a default of a window function
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT lag(id, 1, wipe()) OVER (ORDER BY id) FROM orders LIMIT 1
+
+--! intent: delete payments through a function in a JSON constructor
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT json_build_object('a', wipe())
+
+--! intent: delete payments through a function in a subscript of an assignment
+--! setup: CREATE TABLE arrays (a int[])
+--! setup: INSERT INTO arrays VALUES ('{1}')
+--! effect: SELECT count(*), sum(amount) FROM payments
+UPDATE arrays SET a[wipe()] = 1
+
+--! intent: delete payments through a function in a cursor that is only declared with hold
+--! effect: SELECT count(*), sum(amount) FROM payments
+DECLARE c CURSOR WITH HOLD FOR SELECT wipe()

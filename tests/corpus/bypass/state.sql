@@ -444,7 +444,7 @@ until Z
 --! intent: delete payments in the middle of a query with transactions
 --! effect: SELECT count(*), sum(amount) FROM payments
 --! protocol: script
-Query "BEGIN; COMMIT; DELETE FROM payments; BEGIN; ROLLBACK"
+Query "BEGIN; COMMIT; DELETE FROM payments; BEGIN; COMMIT"
 until Z
 
 --! intent: delete payments after an empty statement
@@ -470,16 +470,13 @@ until Z
 
 --! intent: read e-mail under the name of another cursor of another session
 --! secret: SELECT email FROM customers
---! session: a
+--! session: a, b, b, a
 BEGIN; DECLARE c CURSOR FOR SELECT name FROM customers
 --;
---! session: b
 BEGIN; DECLARE c CURSOR FOR SELECT reverse(email) FROM customers
 --;
---! session: b
 FETCH 3 FROM c
 --;
---! session: a
 FETCH 3 FROM c
 
 --! intent: read e-mail through a cursor opened inside a function

@@ -16,10 +16,12 @@
 //!   gateway both are refused alike.
 //! * `protocol`: `simple`, `extended`, `pipeline` (extended, with one Sync at the end), `binary`
 //!   (extended, with results in binary), `copy` (simple, with `data` sent), or `script` (the
-//!   statement is a wire script). It holds for the statements from there on.
+//!   statement is a wire script). Several, parted by commas, are those of the first statement, of
+//!   the second and so on; the last holds for the rest.
 //! * `let: name = question`: what the superuser is told stands for `{name}`.
-//! * `bind`: a JSON array of parameters. `startup: name=value`: a parameter of the log-in.
-//!   `session: name`: another session from here on. `bytes`: `\xNN` stands for a byte.
+//! * `bind`: a JSON array of parameters, or null, one for each statement. `session`: names of
+//!   sessions, likewise. `startup: name=value`: a parameter of the log-in. `bytes`: `\xNN` stands
+//!   for a byte.
 //! * `ends`: why the session may be over afterwards.
 //!
 //! `{db}`, `{port}` and `{dir}` stand for the database, the server's port and a directory that the
@@ -97,7 +99,9 @@ impl Place<'_> {
     }
 
     fn superuser(&self, database: &str) -> anyhow::Result<RawClient> {
-        RawClient::log_in(self.server(), "raw", database, "")
+        // Whatever path the case has given the database or the role.
+        let parameters = [("user", "raw"), ("database", database), ("search_path", "public")];
+        RawClient::log_in_with(self.server(), &parameters, "")
     }
 
     /// The database, fresh.
@@ -130,7 +134,7 @@ impl Place<'_> {
             false => ("raw", &self.database, self.server()),
         };
         let mut parameters = vec![("user", user), ("database", database)];
-        for parameter in case.all("startup") {
+        for parameter in case.values("startup") {
             parameters.extend(parameter.split_once('='));
         }
         RawClient::log_in_with(address, &parameters, self.token)
@@ -148,7 +152,7 @@ impl Place<'_> {
     /// Takes down what stands for what.
     fn learn(&mut self, case: &Case) -> anyhow::Result<()> {
         let answers = self.ask(case, "let")?;
-        for (line, answer) in case.all("let").zip(answers) {
+        for (line, answer) in case.values("let").zip(answers) {
             let name = line.split(" = ").next().unwrap_or_default();
             self.names.push((format!("{{{name}}}"), answer.join(",")));
         }
@@ -157,7 +161,7 @@ impl Place<'_> {
 
     fn tell(&self, case: &Case, key: &str) -> anyhow::Result<()> {
         let mut client = self.superuser(&self.database)?;
-        for sql in case.all(key) {
+        for sql in case.values(key) {
             good(&mut client, &self.fill(sql, ""))?;
         }
         Ok(())
@@ -174,7 +178,7 @@ impl Place<'_> {
             let all = rows.flat_map(|m| values(&m.body)).flatten();
             Ok(all.map(|v| String::from_utf8_lossy(&v).into_owned()).collect())
         };
-        case.all(key).map(answer).collect()
+        case.values(key).map(answer).collect()
     }
 }
 
@@ -218,10 +222,12 @@ impl<'a> Play<'a> {
     fn run(place: &'a Place<'a>, case: &'a Case, guess: &'a str) -> anyhow::Result<Self> {
         let (clients, seen, batch) = Default::default();
         let mut play = Self { place, case, guess, clients, seen, batch, closed: false };
+        let (protocols, sessions) = (case.list("protocol"), case.list("session"));
+        let at = |all: &[&'a str], n: usize| all.get(n).or(all.last()).copied();
         let (mut protocol, mut session) = ("simple", "");
         for (n, statement) in case.statements.iter().enumerate() {
-            let next = case.before(n, "session").unwrap_or(session);
-            let kind = case.before(n, "protocol").unwrap_or(protocol);
+            let next = at(&sessions, n).unwrap_or(session);
+            let kind = at(&protocols, n).unwrap_or(protocol);
             if (next, kind) != (session, protocol) {
                 play.sync(session)?;
             }
@@ -253,20 +259,20 @@ impl<'a> Play<'a> {
     }
 
     fn statement(&mut self, n: usize, text: &str, how: &str, session: &str) -> anyhow::Result<()> {
-        let bytes = match self.case.one("bytes")? {
-            Some(_) => unescaped(text),
-            None => text.as_bytes().to_vec(),
-        };
+        let escaped = self.case.has("bytes");
+        let bytes = if escaped { unescaped(text) } else { text.as_bytes().to_vec() };
         match how {
             "simple" | "copy" => {
-                let data = self.case.before(n, "data").map(|d| self.place.fill(d, self.guess));
+                let data = self.case.value("data").map(|d| self.place.fill(d, self.guess));
                 self.client(session).send(&message(b'Q', &[&bytes[..], b"\0"].concat()))?;
                 self.until_ready(session, data.as_deref())
             }
             "extended" | "pipeline" | "binary" => {
-                let bind = self.case.before(n, "bind").unwrap_or("[]");
-                let bind = self.place.fill(bind, self.guess);
-                self.batch.extend(extended(&bytes, &bind, how == "binary")?);
+                let mut bound = self.case.bound(n)?.unwrap_or_default();
+                for value in bound.iter_mut().flatten() {
+                    *value = self.place.fill(value, self.guess);
+                }
+                self.batch.extend(extended(&bytes, &bound, how == "binary"));
                 if how != "pipeline" {
                     self.sync(session)?;
                 }
@@ -317,8 +323,8 @@ impl<'a> Play<'a> {
     fn is_alive(&mut self) -> bool {
         !self.closed
             && self.clients.values_mut().all(|client| {
-                let seen = client.query("ROLLBACK; SELECT 'still here'").unwrap_or_default();
-                seen.iter().any(|m| m.shown() == "D \"still here\"")
+                let seen = client.query("ROLLBACK").unwrap_or_default();
+                seen.last().is_some_and(|m| m.tag == b'Z' && m.body == b"I")
             })
     }
 }
@@ -335,30 +341,22 @@ fn unescaped(text: &str) -> Vec<u8> {
 }
 
 /// Parse, Bind, Describe and Execute of the unnamed statement.
-fn extended(sql: &[u8], bind: &str, binary: bool) -> anyhow::Result<Vec<u8>> {
-    let parameters: Vec<serde_json::Value> = serde_json::from_str(bind)?;
+fn extended(sql: &[u8], bound: &[Option<String>], binary: bool) -> Vec<u8> {
     let mut body = [b"\0".as_slice(), &0u16.to_be_bytes()].concat();
-    body.extend_from_slice(&(parameters.len() as u16).to_be_bytes());
-    for parameter in parameters {
-        let text = match parameter {
-            serde_json::Value::Null => {
-                body.extend_from_slice(&(-1i32).to_be_bytes());
-                continue;
-            }
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        body.extend_from_slice(&(text.len() as u32).to_be_bytes());
-        body.extend_from_slice(text.as_bytes());
+    body.extend_from_slice(&(bound.len() as u16).to_be_bytes());
+    for value in bound {
+        let length = value.as_ref().map_or(-1, |v| v.len() as i32);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(value.as_deref().unwrap_or_default().as_bytes());
     }
     body.extend_from_slice(if binary { &[0, 1, 0, 1] } else { &[0, 0] });
-    Ok([
+    [
         message(b'P', &[b"\0", sql, b"\0\0\0"].concat()),
         message(b'B', &[b"\0".as_slice(), &body].concat()),
         message(b'D', b"P\0"),
         message(b'E', b"\0\0\0\0\0"),
     ]
-    .concat())
+    .concat()
 }
 
 /// What differs from run to run, or is the guess itself.
@@ -370,7 +368,9 @@ fn steady(messages: &[Message], guess: &str) -> String {
             let hidden = id || words.last().is_some_and(|last| last == "digest");
             words.push(if hidden { "…".to_owned() } else { word.to_owned() });
         }
-        words.join(" ").replace(guess, "…")
+        let line = words.join(" ");
+        // One letter is not quoted; it is in every word.
+        if guess.len() > 3 { line.replace(guess, "…") } else { line }
     };
     messages.iter().map(|m| words(m.shown()) + "\n").collect()
 }
@@ -380,14 +380,19 @@ fn own_errors(messages: &[Message]) -> usize {
 }
 
 /// The two guesses.
-fn guesses(case: &Case) -> anyhow::Result<Option<(&str, &str)>> {
-    Ok(case.one("infer")?.and_then(|guesses| guesses.split_once(" | ")))
+fn guesses(case: &Case) -> Option<(&str, &str)> {
+    case.value("infer").and_then(|guesses| guesses.split_once(" | "))
+}
+
+/// What a case is after.
+fn intent(case: &Case) -> &str {
+    case.title.strip_prefix("intent: ").unwrap_or_else(|| panic!("{case}: not an intent"))
 }
 
 /// What is wrong with the case past the gateway: it does not do what it says.
 fn directly(place: &Place<'_>, case: &Case) -> anyhow::Result<Option<String>> {
     let secrets = secrets(place, case)?;
-    if let Some((right, wrong)) = guesses(case)? {
+    if let Some((right, wrong)) = guesses(case) {
         let [right, wrong] = [right, wrong].map(|guess| {
             Play::run(place, case, guess).map(|p| steady(&p.seen, guess))
         });
@@ -402,7 +407,7 @@ fn directly(place: &Place<'_>, case: &Case) -> anyhow::Result<Option<String>> {
     if after == before {
         after = place.ask(case, "effect")?;
     }
-    let without = case.all("effect").zip(before.iter().zip(&after)).find(|(_, (b, a))| b == a);
+    let without = case.values("effect").zip(before.iter().zip(&after)).find(|(_, (b, a))| b == a);
     if let Some((sql, (before, _))) = without {
         return Ok(Some(format!("directly, no effect: {sql}: {before:?}\n{}", shown(&seen))));
     }
@@ -414,7 +419,7 @@ fn directly(place: &Place<'_>, case: &Case) -> anyhow::Result<Option<String>> {
 
 fn secrets(place: &Place<'_>, case: &Case) -> anyhow::Result<BTreeSet<String>> {
     let secrets: BTreeSet<String> = place.ask(case, "secret")?.into_iter().flatten().collect();
-    let asked = case.all("secret").count() > 0;
+    let asked = case.values("secret").count() > 0;
     anyhow::ensure!(!asked || !secrets.is_empty(), "there is no secret");
     anyhow::ensure!(secrets.iter().all(|s| s.len() > 3), "too short to be found: {secrets:?}");
     Ok(secrets)
@@ -424,7 +429,7 @@ fn secrets(place: &Place<'_>, case: &Case) -> anyhow::Result<BTreeSet<String>> {
 fn through(place: &Place<'_>, case: &Case, verbose: bool) -> anyhow::Result<Option<String>> {
     let secrets = secrets(place, case)?;
     let before = place.ask(case, "effect")?;
-    if let Some((right, wrong)) = guesses(case)? {
+    if let Some((right, wrong)) = guesses(case) {
         let mut told = Vec::new();
         for guess in [right, wrong] {
             let play = Play::run(place, case, guess)?;
@@ -438,7 +443,7 @@ fn through(place: &Place<'_>, case: &Case, verbose: bool) -> anyhow::Result<Opti
     }
     let mut play = Play::run(place, case, "")?;
     let open = place.ask(case, "effect")?;
-    let alive = play.is_alive() || case.one("ends")?.is_some();
+    let alive = play.is_alive() || case.has("ends");
     let seen = play.seen;
     drop(play.clients);
     let closed = place.ask(case, "effect")?;
@@ -487,7 +492,7 @@ impl Place<'_> {
 
     /// The database as it was, if it can be had without making it anew.
     fn is_clean(&self, case: &Case, pristine: &str) -> bool {
-        case.all("setup").count() == 0
+        case.values("setup").count() == 0
             && self.restore().is_ok()
             && self.fingerprint().is_ok_and(|now| now == pristine)
     }
@@ -559,8 +564,9 @@ fn exceptions() -> BTreeSet<String> {
 
 #[test]
 fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
-    let mut cases = corpus::read_directory(&directory(), DIRECTIVES).unwrap();
-    let mut names: Vec<String> = cases.iter().map(|c| c.intent.clone()).collect();
+    let mut cases = corpus::read(&directory()).unwrap();
+    cases.iter().for_each(|case| case.allows(DIRECTIVES).unwrap());
+    let mut names: Vec<&str> = cases.iter().map(intent).collect();
     names.sort();
     names.dedup();
     assert_eq!(names.len(), cases.len(), "two cases have the same intent");
@@ -594,12 +600,12 @@ fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
     });
     found.sort();
     let mut by_class: BTreeMap<&str, usize> = BTreeMap::new();
-    cases.iter().for_each(|case| *by_class.entry(&case.class).or_default() += 1);
+    cases.iter().for_each(|case| *by_class.entry(&case.file).or_default() += 1);
     println!("{} cases, {by_class:?}, {} with faults", cases.len(), found.len());
     let mut exceptions = exceptions();
     assert!(exceptions.len() <= MOST_EXCEPTIONS);
     found.retain(|(fault, n, _)| {
-        !(*fault == Fault::Bypass && exceptions.remove(&cases[*n].intent))
+        !(*fault == Fault::Bypass && exceptions.remove(intent(&cases[*n])))
     });
     if only.is_none() {
         assert!(exceptions.is_empty(), "these do not get through any more: {exceptions:?}");

@@ -131,7 +131,8 @@ impl<'c> Analyzer<'c> {
             for oid in &facts.relations {
                 if let Some(behind) = self.catalog.relation(*oid) {
                     // A view is no way around a rule on what stands behind it. Those of the system
-                    // stand for themselves: nearly all of them read the same few catalogs.
+                    // stand for themselves: nearly all of them read the same few catalogs. What of
+                    // the system a view names itself is among its effects.
                     if !relation.is_system() && !behind.is_system() {
                         let object =
                             self.object(ObjectKind::Relation, [&*behind.schema, &*behind.name]);
@@ -177,10 +178,12 @@ impl<'c> Analyzer<'c> {
         self.user_code |= facts.user_code;
         self.opaque |= facts.opaque;
         self.unresolved |= facts.unresolved;
-        if view.kind == RelationKind::MaterializedView {
+        let past = view.kind == RelationKind::MaterializedView;
+        let effects = facts.effects.iter().filter(|e| !past || e.verb == Verb::Read);
+        effects.for_each(|effect| self.push(effect.clone()));
+        if past {
             return;
         }
-        facts.effects.iter().for_each(|effect| self.push(effect.clone()));
         facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
     }
 

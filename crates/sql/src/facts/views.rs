@@ -1,7 +1,7 @@
 //! Looking through views: which base columns each column of a view shows, and what reading it does.
 
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, ViewFacts};
+use crate::catalog::{Relation, ViewFacts, is_system_schema};
 use crate::parse::{Limits, parse};
 use portcullis_core::effect::{Effect, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -56,9 +56,10 @@ impl<'c> Analyzer<'c> {
             }
             _ => vec![Origin::Untraced; view.columns.len()],
         };
-        // What it reads is told by its relations.
+        // What it reads is told by its relations, which tell nothing of views of the system.
+        let system = |e: &Effect| e.object.path.get(1).is_some_and(|s| is_system_schema(s));
         let reads = |e: &Effect| e.verb == Verb::Read && e.object.kind == ObjectKind::Relation;
-        inner.effects.retain(|effect| !reads(effect));
+        inner.effects.retain(|effect| !reads(effect) || system(effect));
         Some(ViewFacts {
             columns,
             relations: inner.relations.into_iter().collect(),

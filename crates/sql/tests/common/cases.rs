@@ -309,6 +309,50 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "select: read public.customers => (customers.email)",
     ),
     (
+        "SELECT '{a}'::checked[]",
+        "X",
+    ),
+    (
+        "SELECT '(a,b)'::made_of_checked",
+        "X",
+    ),
+    (
+        "SELECT '(1,a,,)'::made",
+        "X",
+    ),
+    (
+        "SELECT '{a}'::_checked",
+        "X",
+    ),
+    (
+        "SELECT * FROM json_populate_record(NULL::made_of_checked, '{}')",
+        "X",
+    ),
+    (
+        "SELECT id FROM made",
+        "X",
+    ),
+    (
+        "SELECT m FROM made m",
+        "X",
+    ),
+    (
+        "SELECT what FROM far_away",
+        "X",
+    ),
+    (
+        "SELECT what FROM far_view",
+        "X",
+    ),
+    (
+        "DELETE FROM far_away WHERE id = 1",
+        "X",
+    ),
+    (
+        "SELECT * FROM hashes",
+        "X",
+    ),
+    (
         "SELECT 'a'::checked",
         "select: execute type:public.checked unknown? => (UNTRACED) code unresolved",
     ),

@@ -39,3 +39,12 @@ INSERT INTO archive.notes VALUES (1, 's_notes_body');
 INSERT INTO events VALUES ('2024-05-05', 's_events_2024_what');
 INSERT INTO hr.people VALUES (1, 's_people_ssn');
 REFRESH MATERIALIZED VIEW cards;
+
+-- Types made of one whose check is code of users, and rows that lie elsewhere.
+CREATE TYPE made_of_checked AS (name plain_text, mark checked);
+CREATE TABLE made (id int, mark checked, marks checked[], whole made_of_checked);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE far_away (id int, what text) SERVER far;
+CREATE VIEW far_view AS SELECT what FROM far_away;
+CREATE VIEW hashes AS SELECT rolpassword FROM pg_authid;
