@@ -478,7 +478,8 @@ impl Catalog {
         if !self.coded_literals.contains(&type_oid) {
             return None;
         }
-        let mut all = self.types.iter().flat_map(|(name, types)| types.iter().map(move |t| (name, t)));
+        let mut all =
+            self.types.iter().flat_map(|(name, types)| types.iter().map(move |t| (name, t)));
         let (schema, name) = match all.find(|(_, found)| found.oid == type_oid) {
             Some((name, found)) => (&*found.schema, &**name),
             None => ("?", "?"),

@@ -33,7 +33,8 @@ impl Received {
         let column = |n| rows.iter().filter_map(move |row| row.get(n)).map(String::as_str);
         let mut columns: Vec<Vec<&str>> = (0..width).map(|n| column(n).collect()).collect();
         columns.push(rows.iter().flatten().map(String::as_str).collect());
-        let numbers = columns.iter().map(|c| numbers(&c.join(" "))).chain([numbers(&all)]).collect();
+        let numbers =
+            columns.iter().map(|c| numbers(&c.join(" "))).chain([numbers(&all)]).collect();
         let texts = columns.iter().map(|c| c.concat()).chain([all]).collect();
         Self { texts, numbers }
     }
@@ -50,7 +51,11 @@ impl Received {
         })
     }
 
-    fn reads(&self, secret: &str, [lower, joined, plain_texts]: [&[String]; 3]) -> Option<&'static str> {
+    fn reads(
+        &self,
+        secret: &str,
+        [lower, joined, plain_texts]: [&[String]; 3],
+    ) -> Option<&'static str> {
         let has = |texts: &[String], wanted: &str| texts.iter().any(|text| text.contains(wanted));
         let small = secret.to_lowercase();
         let bare = plain(secret);

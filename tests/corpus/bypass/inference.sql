@@ -508,3 +508,136 @@ SELECT 1000000 + k FROM (SELECT ascii(email) AS k FROM customers WHERE id = 1 GR
 SELECT setseed(ascii(email) / 256.0) FROM customers WHERE id = 1
 --;
 SELECT 'seeded ' || random()
+
+--! intent: guess e-mail by a whole row that is equal
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE c = ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers
+
+--! intent: guess e-mail by a whole row that is not distinct
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE c IS NOT DISTINCT FROM ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers
+
+--! intent: guess e-mail by a whole row in a list
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE c IN (ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers)
+
+--! intent: guess e-mail by a whole row among rows of a subquery
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers AS r) s WHERE r IN (SELECT c FROM customers c)
+
+--! intent: guess e-mail by an intersection of whole tables
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (TABLE customers INTERSECT SELECT 8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00') s
+
+--! intent: guess e-mail by counting distinct rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(DISTINCT r) FROM (SELECT c AS r FROM customers c UNION ALL SELECT ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers) s
+
+--! intent: guess e-mail by grouping whole rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT 1 FROM (SELECT c AS r FROM customers c UNION ALL SELECT ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers) s GROUP BY r) t
+
+--! intent: guess e-mail by a hash of the row
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE hash_record(c) = hash_record(ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers)
+
+--! intent: guess e-mail by dense_rank over it
+--! infer: ana8@example.com | ana9@example.com
+SELECT n, dense_rank() OVER (ORDER BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by who comes next in its order
+--! infer: aaaaa | zzzzz
+SELECT n, lead(n) OVER (ORDER BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by who is first in its order
+--! infer: aaaaa | zzzzz
+SELECT first_value(n) OVER (ORDER BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by ids collected in its order
+--! infer: aaaaa | zzzzz
+SELECT array_agg(n ORDER BY x) FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s
+
+--! intent: guess e-mail by the first of its order
+--! infer: aaaaa | zzzzz
+SELECT n FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s ORDER BY x LIMIT 1
+
+--! intent: guess e-mail by ORDER BY USING
+--! infer: aaaaa | zzzzz
+SELECT n FROM (SELECT email AS x, id AS n FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0) s ORDER BY x USING >
+
+--! intent: guess e-mail by ORDER BY of a number of a column
+--! infer: aaaaa | zzzzz
+SELECT email, id FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0 ORDER BY 1
+
+--! intent: guess e-mail by ORDER BY of an alias
+--! infer: aaaaa | zzzzz
+SELECT reverse(email) AS city, id FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 0 ORDER BY city
+
+--! intent: guess e-mail by a dot that is a call
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE (email).reverse = reverse('{guess}')
+
+--! intent: guess e-mail by a field of a row
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE (c).email = '{guess}'
+
+--! intent: guess e-mail by functional notation
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE email(c) = '{guess}'
+
+--! intent: guess e-mail by a subscript of JSON
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c WHERE (to_jsonb(c))['email'] = to_jsonb('{guess}'::text)
+
+--! intent: guess e-mail by an element of an array
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE (ARRAY[email])[1] = '{guess}'
+
+--! intent: guess e-mail by a row of a function
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM everyone() e WHERE e.email = '{guess}'
+
+--! intent: guess e-mail in a materialized view
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM kept WHERE liame = reverse('{guess}')
+
+--! intent: guess e-mail by NATURAL JOIN of a view
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customer_contacts NATURAL JOIN (VALUES ('{guess}')) v(email)
+
+--! intent: guess e-mail by ROLLUP
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT x FROM (SELECT email AS x FROM customers UNION ALL SELECT '{guess}') s GROUP BY ROLLUP (x)) t
+
+--! intent: guess e-mail by which rows an update from it touches
+--! infer: ana8@example.com | ana9@example.com
+UPDATE orders SET status = status FROM customers c WHERE c.id = orders.id AND c.email = '{guess}' RETURNING orders.id
+
+--! intent: guess e-mail by an index that is probed with a parameter typed by Parse
+--! infer: ana8@example.com | ana9@example.com
+--! protocol: script
+Parse "" "SELECT id FROM customers WHERE email = $1" 25
+Bind "" "" "{guess}"
+Execute "" 0
+Sync
+until Z
+
+--! intent: guess e-mail by whether a subquery gives too many rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT (SELECT 1 FROM customers WHERE email IN ('{guess}', 'bo1@example.com'))
+
+--! intent: guess e-mail by a filter of a window
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FILTER (WHERE email = '{guess}') OVER () FROM customers LIMIT 1
+
+--! intent: guess e-mail by EXCEPT ALL
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM (SELECT email FROM customers EXCEPT ALL SELECT '{guess}') s
+
+--! intent: guess e-mail by a full join that does not match
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c FULL JOIN (VALUES ('{guess}')) v(x) ON c.email = v.x
+
+--! intent: guess e-mail by the join of two views of it
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM mirrored m JOIN (VALUES (reverse('{guess}'))) v(x) ON v.x = m.liame

@@ -894,3 +894,92 @@ CREATE TEMP TABLE t (LIKE customers)
 INSERT INTO t SELECT * FROM customers
 --;
 SELECT reverse(email) FROM t
+
+--! intent: read e-mail by a dot that is a call of reverse
+--! secret: SELECT email FROM customers
+SELECT (email).reverse FROM customers
+
+--! intent: read e-mail by a dot on a qualified column
+--! secret: SELECT email FROM customers
+SELECT (customers.email).upper FROM customers
+
+--! intent: read e-mail by a subscript of JSON
+--! secret: SELECT email FROM customers
+SELECT (to_jsonb(c))['email'] FROM customers c
+
+--! intent: read e-mail by subscripts of aggregated JSON
+--! secret: SELECT email FROM customers
+SELECT (jsonb_agg(c))[0]['email'] FROM customers c
+
+--! intent: read e-mail through a row type of the same shape
+--! setup: CREATE TYPE same_shape AS (a int, b text, e text, d text, f text, g timestamptz)
+--! secret: SELECT email FROM customers
+SELECT (c::text::same_shape).e FROM customers c
+
+--! intent: read e-mail through a row cast to another row type
+--! setup: CREATE TYPE same_shape AS (a int, b text, e text, d text, f text, g timestamptz)
+--! secret: SELECT email FROM customers
+SELECT (ROW(c.*)::same_shape).e FROM customers c
+
+--! intent: read e-mail through JSON into another row type
+--! setup: CREATE TYPE same_shape AS (a int, b text, e text, d text, f text, g timestamptz)
+--! secret: SELECT email FROM customers
+SELECT (jsonb_populate_record(NULL::same_shape, jsonb_build_object('e', email))).e FROM customers
+
+--! intent: read e-mail through COPY of VALUES
+--! secret: SELECT email FROM customers
+COPY (VALUES ((SELECT reverse(email) FROM customers WHERE id = 1))) TO STDOUT
+
+--! intent: read e-mail through COPY of TABLE
+--! secret: SELECT email FROM customers
+COPY (TABLE customers) TO STDOUT (FORMAT csv)
+
+--! intent: read e-mail with the whole row of a subquery
+--! secret: SELECT email FROM customers
+SELECT s FROM (SELECT reverse(email) FROM customers) s
+
+--! intent: read e-mail with the whole row of a CTE as JSON
+--! secret: SELECT email FROM customers
+WITH w AS (SELECT reverse(email) AS x FROM customers) SELECT to_json(w) FROM w
+
+--! intent: read e-mail with the whole row of a join
+--! secret: SELECT email FROM customers
+SELECT to_json(j) FROM (SELECT * FROM customers c JOIN orders o ON o.id = c.id) j
+
+--! intent: read e-mail with the whole row of VALUES
+--! secret: SELECT email FROM customers
+SELECT v FROM customers c, LATERAL (VALUES (reverse(c.email), 1)) v
+
+--! intent: read e-mail of a view that hides it behind a column it calls name
+--! setup: CREATE VIEW sly AS SELECT email AS name, name AS email FROM customers
+--! secret: SELECT email FROM customers
+SELECT name FROM sly
+
+--! intent: read e-mail of a view over UNION
+--! setup: CREATE VIEW merged AS SELECT name AS x FROM customers UNION ALL SELECT reverse(email) FROM customers
+--! secret: SELECT email FROM customers
+SELECT x FROM merged
+
+--! intent: read e-mail of a view with a scalar subquery
+--! setup: CREATE VIEW sub AS SELECT id, (SELECT reverse(email) FROM customers c WHERE c.id = o.customer_id) AS x FROM orders o
+--! secret: SELECT email FROM customers
+SELECT x FROM sub
+
+--! intent: read e-mail of a view with a lateral function
+--! setup: CREATE VIEW lat AS SELECT r AS x FROM customers c, LATERAL reverse(c.email) r
+--! secret: SELECT email FROM customers
+SELECT x FROM lat
+
+--! intent: read e-mail of a view with an aggregate
+--! setup: CREATE VIEW agg AS SELECT city, array_agg(reverse(email)) AS x FROM customers GROUP BY city
+--! secret: SELECT email FROM customers
+SELECT x FROM agg
+
+--! intent: read e-mail of a view with JSON of the row
+--! setup: CREATE VIEW js AS SELECT to_jsonb(c) AS j FROM customers c
+--! secret: SELECT email FROM customers
+SELECT j ->> 'email' FROM js
+
+--! intent: read account numbers of a column that a default copies
+--! secret: SELECT iban FROM payments
+SELECT nabi || '' FROM payments

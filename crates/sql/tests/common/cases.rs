@@ -310,47 +310,47 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT '{a}'::checked[]",
-        "X",
+        "select: execute type:public.checked unknown? => (UNTRACED) code unresolved",
     ),
     (
         "SELECT '(a,b)'::made_of_checked",
-        "X",
+        "select: execute type:public.made_of_checked unknown? => (UNTRACED) code unresolved",
     ),
     (
         "SELECT '(1,a,,)'::made",
-        "X",
+        "select: execute type:public.made unknown? => (UNTRACED) code unresolved",
     ),
     (
         "SELECT '{a}'::_checked",
-        "X",
+        "select: execute type:public._checked unknown? => (UNTRACED) code unresolved",
     ),
     (
         "SELECT * FROM json_populate_record(NULL::made_of_checked, '{}')",
-        "X",
+        "select: execute type:public.made_of_checked unknown? => ? code unresolved",
     ),
     (
         "SELECT id FROM made",
-        "X",
+        "select: read public.made, execute type:public.made.marks unknown? => (made.id) code",
     ),
     (
         "SELECT m FROM made m",
-        "X",
+        "select: read public.made, execute type:public.made.marks unknown?, execute type:public.made.mark unknown? => (made.*) code",
     ),
     (
         "SELECT what FROM far_away",
-        "X",
+        "select: read public.far_away, forward public.far_away unknown? => (far_away.what)",
     ),
     (
         "SELECT what FROM far_view",
-        "X",
+        "select: read public.far_view, forward public.far_away unknown?, read public.far_away => (far_away.what+far_view.what)",
     ),
     (
         "DELETE FROM far_away WHERE id = 1",
-        "X",
+        "delete: forward public.far_away unknown?, delete public.far_away some => ()",
     ),
     (
         "SELECT * FROM hashes",
-        "X",
+        "select: read public.hashes, read pg_catalog.pg_authid => (UNTRACED) unresolved",
     ),
     (
         "SELECT 'a'::checked",
