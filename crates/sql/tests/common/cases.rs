@@ -349,8 +349,8 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "delete: forward public.far_away unknown?, delete public.far_away some => ()",
     ),
     (
-        "SELECT * FROM hashes",
-        "select: read public.hashes, read pg_catalog.pg_authid => (UNTRACED) unresolved",
+        "SELECT * FROM spied",
+        "select: read public.spied, read pg_catalog.pg_stat_activity => (UNTRACED) unresolved",
     ),
     (
         "SELECT 'a'::checked",

@@ -47,4 +47,4 @@ CREATE FOREIGN DATA WRAPPER nowhere;
 CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
 CREATE FOREIGN TABLE far_away (id int, what text) SERVER far;
 CREATE VIEW far_view AS SELECT what FROM far_away;
-CREATE VIEW hashes AS SELECT rolpassword FROM pg_authid;
+CREATE VIEW spied AS SELECT query FROM pg_stat_activity;
