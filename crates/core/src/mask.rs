@@ -1,8 +1,11 @@
 //! How an answer is masked: the contract between codecs (which know the framing) and redactors
 //! (which know what may be seen).
 
+use serde::{Deserialize, Deserializer};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// How a value is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,8 +59,11 @@ pub enum Treatment {
     Pass,
     /// Content detectors look at it.
     Scan,
-    /// Replaced by a value of the same type made by this strategy.
+    /// A plain column: replaced by a value of the same type made by this strategy.
     Mask(Strategy),
+    /// An expression over hidden columns, chosen by the caller: replaced by the placeholder where
+    /// its type has one that cannot be taken for data, else by NULL.
+    Conceal,
 }
 
 /// A column of the target, by catalog numbers.
@@ -129,6 +135,9 @@ pub struct Lineage {
     pub unresolved: bool,
     /// True where that is so because a name in it is not in the catalog as it was last read.
     pub missing: bool,
+    /// Of a `COPY table TO`: the types of its columns, which are those of the table.
+    #[serde(default)]
+    pub copied: Option<Box<[u32]>>,
 }
 
 /// Which columns a principal may see. Asked per column, answered under one policy version.
@@ -145,10 +154,9 @@ pub trait Reveal: Send + Sync + fmt::Debug {
 
 /// How a masked value is made. Strategies that cannot make a value of the column's type in its
 /// format fall back to NULL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// A fixed placeholder.
+    /// A fixed placeholder of the column's type.
     Redact,
     /// Part of it stays readable (last four digits, first letter and domain).
     Partial,
@@ -156,27 +164,158 @@ pub enum Strategy {
     Null,
     /// A keyed, deterministic pseudonym, so that values can still be joined and compared.
     Hash,
+    /// This literal, where it is a value of the column's type.
+    Constant(Arc<str>),
+    /// Dates and timestamps moved by one keyed number of days, at most this many either way.
+    ShiftDays(u16),
 }
 
+/// The names of strategies, for messages.
+const STRATEGIES: &str =
+    "`redact`, `partial`, `null`, `hash`, `constant:TEXT` or `shift_days:DAYS`";
+/// The longest literal of [`Strategy::Constant`], in bytes.
+const MAX_CONSTANT: usize = 1024;
+/// The most days of [`Strategy::ShiftDays`].
+const MAX_SHIFT: u16 = 3650;
+
 impl Strategy {
-    /// The strategy named by an `@mask` annotation or a configuration key.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "redact" => Self::Redact,
-            "partial" => Self::Partial,
-            "null" => Self::Null,
-            "hash" => Self::Hash,
-            _ => return None,
-        })
+    /// The strategy that an `@mask` annotation or a configuration key names: a word, or
+    /// `constant:TEXT` or `shift_days:DAYS`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.split_once(':')) {
+            ("redact", _) => Ok(Self::Redact),
+            ("partial", _) => Ok(Self::Partial),
+            ("null", _) => Ok(Self::Null),
+            ("hash", _) => Ok(Self::Hash),
+            (_, Some(("constant", literal))) => Self::constant(literal),
+            (_, Some(("shift_days", days))) => match days.parse() {
+                Ok(days) => Self::shift_days(days),
+                Err(_) => Err(format!("`{days}` is no number of days")),
+            },
+            _ => Err(format!("`{text}` is no strategy; it is one of {STRATEGIES}")),
+        }
+    }
+
+    /// Every value becomes this literal.
+    ///
+    /// # Errors
+    /// Where it is too long, or holds a zero byte.
+    pub fn constant(literal: &str) -> Result<Self, String> {
+        if literal.len() > MAX_CONSTANT || literal.contains('\0') {
+            return Err(format!("a constant has at most {MAX_CONSTANT} bytes, and no zero byte"));
+        }
+        Ok(Self::Constant(literal.into()))
+    }
+
+    /// Dates are moved by at most this many days.
+    ///
+    /// # Errors
+    /// Where it is 0 or too many.
+    pub fn shift_days(days: u64) -> Result<Self, String> {
+        match u16::try_from(days) {
+            Ok(days @ 1..=MAX_SHIFT) => Ok(Self::ShiftDays(days)),
+            _ => Err(format!("shift_days is 1 to {MAX_SHIFT}, not {days}")),
+        }
     }
 }
+
+impl<'de> Deserialize<'de> for Strategy {
+    /// A word, `{ constant = "…" }` or `{ shift_days = … }`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrategyVisitor)
+    }
+}
+
+struct StrategyVisitor;
+
+impl<'de> serde::de::Visitor<'de> for StrategyVisitor {
+    type Value = Strategy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("mask to be a strategy: a word, { constant = \"…\" } or { shift_days = … }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Strategy, E> {
+        Strategy::parse(text).map_err(|why| E::custom(format!("mask: {why}")))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Strategy, A::Error> {
+        use serde::de::Error as _;
+        let made = match map.next_key::<String>()?.as_deref() {
+            Some("constant") => Strategy::constant(&map.next_value::<String>()?),
+            Some("shift_days") => Strategy::shift_days(map.next_value()?),
+            key => Err(format!(
+                "`{}` is no strategy with a value; it is `constant` or `shift_days`",
+                key.unwrap_or_default()
+            )),
+        };
+        let made = made.map_err(|why| A::Error::custom(format!("mask: {why}")))?;
+        if map.next_key::<serde::de::IgnoredAny>()?.is_some() {
+            return Err(A::Error::custom("mask: a column has one strategy"));
+        }
+        Ok(made)
+    }
+}
+
+/// What a type of the database's own is made of, as far as masking needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserType {
+    /// A domain.
+    Domain {
+        /// The type it is over.
+        base: u32,
+        /// True where not every value of that type is one of the domain.
+        checked: bool,
+    },
+    /// An enumeration, with its labels.
+    Enum(Box<[Box<str>]>),
+    /// An array of this type.
+    Array(u32),
+    /// A row of these types.
+    Composite(Box<[u32]>),
+    /// A range of this type.
+    Range(u32),
+    /// Several ranges of one type.
+    Multirange,
+    /// Text by another name (`citext`).
+    Text,
+    /// The extension's map of texts.
+    Hstore,
+}
+
+/// The types of one database that are not built in, by their numbers: made once for each reading of
+/// the catalog and shared. What is not in it is not known, and then no value of it is made up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TypeMap(HashMap<u32, UserType>);
+
+impl TypeMap {
+    /// What a type is made of.
+    #[must_use]
+    pub fn get(&self, type_id: u32) -> Option<&UserType> {
+        self.0.get(&type_id)
+    }
+}
+
+impl FromIterator<(u32, UserType)> for TypeMap {
+    fn from_iter<T: IntoIterator<Item = (u32, UserType)>>(types: T) -> Self {
+        Self(types.into_iter().collect())
+    }
+}
+
+/// The type number that stands for a field whose type nobody knows (binary rows of `COPY (query)`).
+pub const UNKNOWN_TYPE: u32 = u32::MAX;
 
 /// One treatment per column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// In column order.
-    pub columns: SmallVec<[Treatment; 16]>,
+    pub columns: SmallVec<[Treatment; 8]>,
+    /// Of rows copied out, which carry no description: the types of their columns. Empty where they
+    /// are not known.
+    pub types: SmallVec<[u32; 4]>,
 }
 
 impl Plan {
@@ -221,6 +360,8 @@ pub enum CopyFormat {
     Text {
         /// The separator.
         delimiter: u8,
+        /// True where the first line holds the names of the columns.
+        header: bool,
     },
     /// Comma-separated values.
     Csv {
@@ -230,9 +371,13 @@ pub enum CopyFormat {
         quote: u8,
         /// The escape character inside quotes.
         escape: u8,
+        /// True where the first line holds the names of the columns.
+        header: bool,
     },
-    /// The binary format, or one that could not be told.
+    /// The binary format.
     Binary,
+    /// One that could not be told.
+    Untold,
 }
 
 /// The answer cannot be masked, so it is not given.

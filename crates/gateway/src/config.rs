@@ -246,7 +246,10 @@ pub(crate) struct SensitiveColumn {
     /// What it holds, for policies (`email`, `card`).
     #[serde(default)]
     pub(crate) label: Option<String>,
-    /// How it is masked where the policy says `by-label`: `redact`, `partial`, `null` or `hash`.
+    /// How it is masked where the policy says `by-label`: `"redact"`, `"partial"`, `"null"`,
+    /// `"hash"`, `{ constant = "…" }` (every value becomes this one, or NULL where it is no value of
+    /// the column's type) or `{ shift_days = 30 }` (dates and timestamps move by one keyed number
+    /// of days, at most so many either way).
     #[serde(default = "defaults::mask")]
     #[schemars(with = "String")]
     pub(crate) mask: Strategy,
@@ -441,6 +444,33 @@ mod tests {
     fn a_wrong_value_names_its_line() {
         let message = error("[review]\nexpires = \"soon\"\n");
         assert!(message.starts_with("portcullis.toml:2: `soon` is no span"), "{message}");
+    }
+
+    #[test]
+    fn strategies_have_values() {
+        let mask = |text: &str| {
+            let rule = format!("column = \"a.b.c\"\nmask = {text}\n");
+            toml::from_str::<SensitiveColumn>(&rule).map(|rule| rule.mask)
+        };
+        assert_eq!(mask("\"hash\""), Ok(Strategy::Hash));
+        assert_eq!(mask("{ constant = \"n/a\" }"), Ok(Strategy::Constant("n/a".into())));
+        assert_eq!(mask("\"constant:a:b\""), Ok(Strategy::Constant("a:b".into())));
+        assert_eq!(mask("{ shift_days = 30 }"), Ok(Strategy::ShiftDays(30)));
+        for (text, why) in [
+            ("\"blur\"", "mask: `blur` is no strategy"),
+            ("{ shift_days = 0 }", "mask: shift_days is 1 to 3650, not 0"),
+            ("{ shift = 3 }", "mask: `shift` is no strategy with a value"),
+            ("{ constant = \"a\", shift_days = 1 }", "mask: a column has one strategy"),
+        ] {
+            let message = mask(text).unwrap_err().message().to_owned();
+            assert!(message.contains(why), "{message}");
+        }
+        let message = error(
+            "[connections.a]\nenvironment = \"x\"\ngroups = []\n\
+             target = { host = \"h\", database = \"d\", user = \"u\", password = \"p\" }\n\
+             sensitive = [\n  { column = \"a.b.c\", mask = \"blur\" },\n]\n",
+        );
+        assert!(message.starts_with("portcullis.toml:6: mask: `blur`"), "{message}");
     }
 
     #[test]

@@ -7,12 +7,16 @@ use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
-use portcullis_mask::{Detectors, PseudonymKey, StatementRedactor};
+use portcullis_mask::written::Found;
+use portcullis_mask::{
+    Detectors, PseudonymKey, Recognizer, StatementRedactor, fits, is_checked_domain,
+};
 use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Column, Relation};
 use portcullis_sql::{Limits, analyse};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tracing::warn;
 
 /// How deep views are followed to the columns behind them.
 const VIEW_DEPTH: usize = 16;
@@ -28,6 +32,7 @@ struct Parts {
     reveal: Arc<SessionReveal>,
     detectors: Arc<Detectors>,
     key: Arc<PseudonymKey>,
+    recognizer: Recognizer,
 }
 
 impl SessionJudge {
@@ -46,7 +51,8 @@ impl SessionJudge {
             known: Mutex::default(),
         });
         let (detectors, key) = (connection.detectors.clone(), connection.key.clone());
-        Self { parts: Arc::new(Parts { policy, reveal, detectors, key }) }
+        let recognizer = Recognizer::new(key.clone());
+        Self { parts: Arc::new(Parts { policy, reveal, detectors, key, recognizer }) }
     }
 
     /// True where a rule limits how often the principal asks.
@@ -68,7 +74,26 @@ impl SessionJudge {
     pub(crate) fn redactor(&self, lineages: &[Arc<Lineage>]) -> StatementRedactor {
         let parts = &self.parts;
         let reveal: Arc<dyn Reveal> = parts.reveal.clone();
+        let types = parts.reveal.known().catalog.as_ref().map(|c| c.type_map().clone());
         StatementRedactor::new(lineages, reveal, parts.detectors.clone(), parts.key.clone())
+            .with_types(types.unwrap_or_default())
+    }
+
+    /// True where the principal is shown masked values of this connection at all.
+    pub(crate) fn masks_anything(&self) -> bool {
+        !self.parts.detectors.is_empty() || self.parts.reveal.hides_anything()
+    }
+
+    /// A masked value in what goes into these columns.
+    pub(crate) fn find_masked(&self, value: &[u8], columns: &[ColumnRef]) -> Option<Found> {
+        if !self.masks_anything() {
+            return None;
+        }
+        let recognizer = &self.parts.recognizer;
+        recognizer.find(value).or_else(|| {
+            let mut strategies = columns.iter().filter_map(|c| self.parts.reveal.hidden(*c));
+            strategies.find_map(|strategy| recognizer.is_shaped(value, &strategy))
+        })
     }
 
     /// What policy says of the columns hidden from the principal that would decide on an answer.
@@ -390,6 +415,7 @@ impl SessionReveal {
                 .and_then(|origins| self.behind_view(relation, origins.get(i), depth));
             let generated = self.made_of_hidden(catalog, relation, column);
             let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
+            let strategy = strategy.map(|strategy| fitting(strategy, catalog, relation, column));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);
         }
@@ -434,7 +460,7 @@ impl SessionReveal {
             None => Some(Strategy::Redact),
             Some(hidden) if c.column == 0 => hidden.any.then_some(Strategy::Redact),
             Some(hidden) => {
-                hidden.columns.get(&c.column).copied().unwrap_or(Some(Strategy::Redact))
+                hidden.columns.get(&c.column).cloned().unwrap_or(Some(Strategy::Redact))
             }
         });
         let first = strategies.next()?;
@@ -444,13 +470,37 @@ impl SessionReveal {
     fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
         let rules: Vec<&SensitiveColumn> = self.rules_of(relation, column).collect();
         let labels: BTreeSet<String> = rules.iter().filter_map(|r| r.label.clone()).collect();
-        let strategy = rules.first().map(|r| r.mask);
+        let strategy = rules.first().map(|r| r.mask.clone());
         let path = [catalog.database(), &relation.schema, &relation.name, column];
         match self.policy.reveal(path, !rules.is_empty(), &labels, strategy) {
             Shown::Show => None,
             Shown::Mask { strategy, .. } => Some(strategy),
         }
     }
+}
+
+/// The strategy, where it can make values of the column's type; else NULL, and a word about it to
+/// the operator.
+fn fitting(
+    strategy: Strategy,
+    catalog: &Catalog,
+    relation: &Relation,
+    column: &Column,
+) -> Strategy {
+    let Strategy::Constant(literal) = &strategy else {
+        let checked = is_checked_domain(column.type_oid, catalog.type_map());
+        return if checked { Strategy::Null } else { strategy };
+    };
+    if fits(literal, column.type_oid, catalog.type_map()) {
+        return strategy;
+    }
+    warn!(
+        schema = &*relation.schema,
+        relation = &*relation.name,
+        column = &*column.name,
+        "a constant is no value of its column's type: the column is masked as NULL"
+    );
+    Strategy::Null
 }
 
 /// Where a view's columns come from, in order; empty where that cannot be told.
@@ -494,7 +544,7 @@ impl Reveal for SessionReveal {
         match self.of_relation(column.relation, 0) {
             None => Some(Strategy::Redact),
             Some(hidden) => {
-                hidden.columns.get(&column.column).copied().unwrap_or(Some(Strategy::Redact))
+                hidden.columns.get(&column.column).cloned().unwrap_or(Some(Strategy::Redact))
             }
         }
     }

@@ -69,7 +69,7 @@ pub(crate) async fn accept(listener: Listener, lanes: Lanes, services: Arc<Servi
             accepted = listener.accept() => match accepted {
                 Ok(incoming) => {
                     let services = services.clone();
-                    lanes.spawn(&mut sessions, async move { client(incoming, &services).await });
+                    lanes.spawn(&mut sessions, async move { Box::pin(client(incoming, &services)).await });
                 }
                 Err(error) => {
                     warn!(%error, "the listening socket has failed");
@@ -486,6 +486,7 @@ async fn welcome(
         conversation: half.conversation,
         analyst: half.analyst,
         unasked: half.unasked,
+        copies: None,
         recorder: services.ledger.recorder(half.id),
         sample_rows: services.sample_rows,
         catalog: half.connection.catalog.clone(),

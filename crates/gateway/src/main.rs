@@ -13,6 +13,7 @@ mod rate;
 mod room;
 mod services;
 mod session;
+mod written;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

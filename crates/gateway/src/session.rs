@@ -12,6 +12,7 @@ use crate::moment::Moments;
 use crate::rate::RateMeter;
 use crate::room::Share;
 use crate::services::CancelWatch;
+use crate::written::{self, CopyWatch};
 use bounded::Bounds;
 use bytes::BytesMut;
 use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
@@ -23,7 +24,7 @@ use portcullis_core::link::{Link, LinkError, Progress};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
-use portcullis_core::protocol::Request as _;
+use portcullis_core::protocol::{Request as _, Shown};
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::review::{Decision, Withdrawal};
 use portcullis_core::time::Timestamp;
@@ -35,7 +36,7 @@ use portcullis_store::ReviewDesk;
 use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
-use portcullis_wire::pg::conversation::{Conversation, Turn, Unformed, Why};
+use portcullis_wire::pg::conversation::{Conversation, FeedKind, Turn, Unformed, Why};
 use portcullis_wire::pg::frames::Frames;
 use portcullis_wire::pg::message::ProtocolError;
 use portcullis_wire::pg::protocol::Postgres;
@@ -166,6 +167,8 @@ pub(crate) struct Session {
     pub(crate) conversation: Conversation,
     pub(crate) analyst: Arc<crate::login::SessionAnalyst>,
     pub(crate) unasked: InFlight<Postgres>,
+    /// What looks at rows that the request in flight copies in.
+    pub(crate) copies: Option<Box<CopyWatch>>,
     pub(crate) recorder: Recorder,
     /// How many rows of each answer are recorded.
     pub(crate) sample_rows: usize,
@@ -319,16 +322,7 @@ impl Session {
         next: &str,
     ) -> Result<(), End> {
         let moment = self.moments.next();
-        let refusal = Refusal {
-            decision: moment.decision,
-            class: RefusalClass::Policy,
-            rule: rule.to_owned(),
-            what: unit.operation().to_string(),
-            why,
-            retry: Retry::AfterChange,
-            next: Some(next.to_owned()),
-            review: None,
-        };
+        let refusal = own_refusal(moment.decision, unit.operation(), rule, (why, next));
         let refused =
             self.gate.refuse_unformed(unit.shown(), unit.operation(), refusal, moment).await;
         self.refuse(&refused, unit.shape(), None).await
@@ -338,7 +332,11 @@ impl Session {
         if let Some(failure) = self.uncopyable(&unit) {
             let next = "use SELECT, or COPY in text or CSV format";
             let why = failure.to_string();
-            return self.refuse_unit(&unit, "masked-stays-masked", why, next).await;
+            return Box::pin(self.refuse_unit(&unit, "masked-stays-masked", why, next)).await;
+        }
+        if let Some(why) = written::written_back(&self.judge, &unit) {
+            let refused = self.refuse_unit(&unit, written::RULE, why, written::NEXT);
+            return Box::pin(refused).await;
         }
         let (shape, moment) = (unit.shape(), self.metered());
         let digest = *unit.digest().as_bytes();
@@ -405,6 +403,7 @@ impl Session {
             return self.answer_error(&refused, shape, status).await;
         }
         let runs = !permit.request().prepares_only();
+        self.copies = CopyWatch::of(&self.judge, permit.request()).map(Box::new);
         let mut flight = match self.link.send(permit) {
             Ok(flight) => flight,
             Err(error) => {
@@ -458,11 +457,16 @@ impl Session {
         flight: &mut InFlight<Postgres>,
         mut bounds: Option<&mut Bounds>,
     ) -> Result<(), End> {
+        let mut copied = false;
         loop {
             let deadline = bounds.as_ref().and_then(|b| b.deadline.filter(|_| !b.stopping));
             let copying = flight.masker().copying_in();
             self.conversation.copying(copying);
-            if copying && self.link.is_sent() && !self.feed(flight)? && self.left.is_some() {
+            if copying && !copied {
+                self.copies.as_mut().into_iter().for_each(|copies| copies.begin());
+            }
+            copied = copying;
+            if copying && self.link.is_sent() && !self.feed(flight).await? && self.left.is_some() {
                 return Err(End::ClientLeft);
             }
             // Copied rows are fed on at once, so what stays is one message, however long.
@@ -507,9 +511,18 @@ impl Session {
     }
 
     /// Takes what has come of copied-in rows on to the link; false where nothing has.
-    fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<bool, End> {
+    async fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<bool, End> {
         match self.conversation.next(&mut self.inbox)? {
             Some(Turn::Feed(feed)) => {
+                let copies = self.copies.as_mut();
+                if let Some(why) = copies.and_then(|copies| copies.look(&self.judge, &feed)) {
+                    let error = Box::pin(self.masked_rows(why)).await;
+                    let fail = self.conversation.fail_copy();
+                    self.link.feed(flight, fail)?;
+                    flight.masker_mut().feed_sent(FeedKind::Fail);
+                    flight.masker_mut().tell_instead(&error);
+                    return Ok(true);
+                }
                 let kind = feed.kind();
                 self.link.feed(flight, feed)?;
                 flight.masker_mut().feed_sent(kind);
@@ -519,6 +532,19 @@ impl Session {
             // In copy-in mode the conversation yields nothing else.
             Some(_) | None => Ok(false),
         }
+    }
+
+    /// The refusal of copied-in rows that hold masked values. The copy was permitted and has begun,
+    /// so it fails at the target as it would on an error of its own.
+    async fn masked_rows(&mut self, why: String) -> WireError {
+        let (shown, operation) = self
+            .copies
+            .as_ref()
+            .map_or_else(|| (Shown::default(), Operation::unreadable()), |copies| copies.request());
+        let moment = self.moments.next();
+        let refusal = own_refusal(moment.decision, &operation, written::RULE, (why, written::NEXT));
+        let refused = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
+        server::refusal(&refused)
     }
 
     fn outcome(
@@ -939,6 +965,25 @@ impl Session {
         };
         // The client may be gone already; the session ends either way.
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+}
+
+/// A refusal by a rule of the gateway's own.
+fn own_refusal(
+    decision: DecisionId,
+    operation: &Operation,
+    rule: &str,
+    (why, next): (String, &str),
+) -> Refusal {
+    Refusal {
+        decision,
+        class: RefusalClass::Policy,
+        rule: rule.to_owned(),
+        what: operation.to_string(),
+        why,
+        retry: Retry::AfterChange,
+        next: Some(next.to_owned()),
+        review: None,
     }
 }
 

@@ -20,10 +20,16 @@ pub mod redactor;
 pub mod reveal;
 pub mod strategy;
 pub mod types;
+pub mod written;
 
+mod forms;
+mod moment;
+mod number;
 mod splice;
 
 pub use detect::{Detectors, Hit, Kind};
+pub use forms::{fits, is_checked_domain};
 pub use pseudonym::PseudonymKey;
 pub use redactor::StatementRedactor;
 pub use reveal::ShowAll;
+pub use written::Recognizer;

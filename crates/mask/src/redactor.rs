@@ -7,16 +7,18 @@
 //! gives, and the lineage read from the statement. What cannot be told apart from a hidden column
 //! is masked or refused.
 //!
-//! Rows of a binary `COPY` do not say the types of their fields, so nothing can be looked for in
-//! them: they go out only where nothing is hidden and no detector is on. Inference by predicates,
-//! ordering and grouping is a question to policy, not to masks.
+//! Rows of a `COPY` do not say the types of their fields. Those of `COPY table` are in the catalog;
+//! of a query, a hidden field of a binary copy becomes NULL, which is a value of any type, and so
+//! does one in which a detector finds something. Inference by predicates, ordering and grouping is
+//! a question to policy, not to masks.
 
 use crate::detect::Detectors;
 use crate::pseudonym::PseudonymKey;
+use crate::strategy::Means;
 use crate::{strategy, types};
 use portcullis_core::mask::{
     ColumnRef, CopyFormat, ErrorPart, Field, Format, Lineage, MaskFailure, Origin, Plan, Redacted,
-    Redactor, Reveal, Source, Strategy, Treatment,
+    Redactor, Reveal, Source, Strategy, Treatment, TypeMap, UNKNOWN_TYPE,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub struct StatementRedactor {
     reveal: Arc<dyn Reveal>,
     detectors: Arc<Detectors>,
     key: Arc<PseudonymKey>,
+    types: Arc<TypeMap>,
 }
 
 /// Whether a column is hidden, and how its values are made if so.
@@ -42,7 +45,14 @@ impl StatementRedactor {
         detectors: Arc<Detectors>,
         key: Arc<PseudonymKey>,
     ) -> Self {
-        Self { lineages: lineages.iter().cloned().collect(), reveal, detectors, key }
+        let lineages = lineages.iter().cloned().collect();
+        Self { lineages, reveal, detectors, key, types: Arc::default() }
+    }
+
+    /// The same, knowing the types of the database.
+    #[must_use]
+    pub fn with_types(self, types: Arc<TypeMap>) -> Self {
+        Self { types, ..self }
     }
 
     /// True where the part reads, or may read, a relation with a hidden column.
@@ -79,7 +89,7 @@ impl StatementRedactor {
         lineage: &Lineage,
         origin: Option<&Origin>,
         source: Source<'_>,
-    ) -> Hidden {
+    ) -> Option<Treatment> {
         let column = numbered(source);
         let by_source = column.and_then(|column| self.hidden_column(column));
         let by_origin = match (origin, column) {
@@ -89,7 +99,7 @@ impl StatementRedactor {
             (None, Some(_)) => None,
             (None, None) => self.hidden_by_origin(lineage, &Origin::Untraced),
         };
-        let hidden = both(by_source, by_origin)?;
+        let hidden = both(by_source.clone(), by_origin)?;
         // Only the plain column keeps a part or a pseudonym. An expression over it can be chosen
         // by the caller: part of it would show what the caller wants to see, and pseudonyms of
         // guesses would be a dictionary.
@@ -101,20 +111,29 @@ impl StatementRedactor {
                     None => true,
                 }
         });
-        Some(if plain || hidden == Strategy::Null { hidden } else { Strategy::Redact })
+        Some(treated(hidden, plain))
     }
 
-    fn treatment(&self, hidden: Hidden, type_id: u32) -> Treatment {
+    fn treatment(&self, hidden: Option<Treatment>, type_id: u32) -> Treatment {
         match hidden {
-            Some(strategy) => Treatment::Mask(strategy),
+            Some(treatment) => treatment,
             None if !self.detectors.is_empty() && types::is_scannable(type_id) => Treatment::Scan,
             None => Treatment::Pass,
         }
     }
 
+    fn means(&self) -> Means<'_> {
+        Means { key: &self.key, types: &self.types }
+    }
+
     fn replace(&self, text: &[u8], out: &mut Vec<u8>) -> Redacted {
         if self.detectors.redact(text, out) { Redacted::Replaced } else { Redacted::Unchanged }
     }
+}
+
+/// A plain column has its strategy; what is made of hidden columns shows nothing of them.
+fn treated(hidden: Strategy, plain: bool) -> Treatment {
+    if plain || hidden == Strategy::Null { Treatment::Mask(hidden) } else { Treatment::Conceal }
 }
 
 /// What hides a value that depends on two columns.
@@ -155,7 +174,7 @@ impl Redactor for StatementRedactor {
             });
             self.treatment(hidden, field.type_id)
         });
-        Ok(Plan { columns: columns.collect() })
+        Ok(Plan { columns: columns.collect(), ..Plan::default() })
     }
 
     fn plan_copy(
@@ -164,34 +183,49 @@ impl Redactor for StatementRedactor {
         columns: usize,
         format: CopyFormat,
     ) -> Result<Plan, MaskFailure> {
-        let pass = |treatment| Plan { columns: std::iter::repeat_n(treatment, columns).collect() };
-        if format == CopyFormat::Binary {
-            if !self.detectors.is_empty() || self.reveal.hides_anything() {
-                let why = "rows copied out in binary cannot be looked through; copy as text or csv";
-                return Err(MaskFailure::Untraceable(why.into()));
-            }
-            return Ok(pass(Treatment::Pass));
+        if format == CopyFormat::Untold
+            && (!self.detectors.is_empty() || self.reveal.hides_anything())
+        {
+            let why = "the format of the rows copied out could not be told; use fewer options";
+            return Err(MaskFailure::Untraceable(why.into()));
         }
-        let shown = self.treatment(None, 0);
+        let lineage = self.lineages.get(part);
+        let types = lineage.and_then(|lineage| lineage.copied.as_deref());
+        let types = types.filter(|types| types.len() == columns).unwrap_or_default();
+        // Fields of a textual copy are texts, whatever their columns are; those of a binary one can
+        // be anything.
+        let untold = if format == CopyFormat::Binary { UNKNOWN_TYPE } else { 0 };
+        let type_of = |column: usize| types.get(column).copied().unwrap_or(untold);
+        let known = |columns: SmallVec<[Treatment; 8]>| {
+            let types = (0..columns.len()).map(type_of).collect();
+            Plan { columns, types }
+        };
+        let shown = |column| self.treatment(None, type_of(column));
         if !self.reveal.hides_anything() {
-            return Ok(pass(shown));
+            return Ok(known((0..columns).map(shown).collect()));
         }
-        let lineage = self.lineages.get(part).ok_or_else(|| unknown_part(part))?;
+        let lineage = lineage.ok_or_else(|| unknown_part(part))?;
         if !self.touches_hidden(lineage) {
-            return Ok(pass(shown));
+            return Ok(known((0..columns).map(shown).collect()));
         }
         let outputs = lineage.outputs.as_deref().filter(|outputs| outputs.len() == columns);
         let Some(outputs) = outputs else {
             let why = "the columns copied out cannot be traced; name them in the statement";
             return Err(MaskFailure::Untraceable(why.into()));
         };
-        let columns = outputs.iter().map(|origin| match self.hidden_by_origin(lineage, origin) {
-            // Whether it is the plain column cannot be told here.
-            Some(Strategy::Null) => Treatment::Mask(Strategy::Null),
-            Some(_) => Treatment::Mask(Strategy::Redact),
-            None => shown.clone(),
+        let columns = outputs.iter().enumerate().map(|(column, origin)| {
+            match self.hidden_by_origin(lineage, origin) {
+                // Of a table, the columns are its own. Of a query, whether it is the plain column
+                // cannot be told here, and of a binary one not even what a text would be.
+                Some(strategy) if !types.is_empty() => {
+                    treated(strategy, matches!(origin, Origin::Columns(_)))
+                }
+                Some(_) if format == CopyFormat::Binary => Treatment::Mask(Strategy::Null),
+                Some(strategy) => treated(strategy, false),
+                None => shown(column),
+            }
         });
-        Ok(Plan { columns: columns.collect() })
+        Ok(known(columns.collect()))
     }
 
     fn redact(
@@ -204,7 +238,8 @@ impl Redactor for StatementRedactor {
         match treatment {
             Treatment::Pass => Redacted::Unchanged,
             Treatment::Scan => types::scan(&self.detectors, field, value, out),
-            Treatment::Mask(strategy) => strategy::mask(*strategy, field, value, &self.key, out),
+            Treatment::Mask(strategy) => strategy::mask(strategy, field, value, self.means(), out),
+            Treatment::Conceal => strategy::conceal(field, self.means(), out),
         }
     }
 

@@ -12,7 +12,7 @@
 
 use crate::detect::{Detectors, Hit};
 use crate::splice::Splice;
-use portcullis_core::mask::{Format, Redacted};
+use portcullis_core::mask::{Format, Redacted, UNKNOWN_TYPE};
 use smallvec::SmallVec;
 
 /// Numbers of types that are named in this crate.
@@ -25,12 +25,14 @@ pub(crate) mod oid {
     pub(crate) const UNKNOWN: u32 = 705;
     pub(crate) const BPCHAR: u32 = 1042;
     pub(crate) const VARCHAR: u32 = 1043;
+    pub(crate) const REFCURSOR: u32 = 1790;
     pub(crate) const RECORD: u32 = 2249;
     pub(crate) const CSTRING: u32 = 2275;
     pub(crate) const UUID: u32 = 2950;
+    pub(crate) const TSVECTOR: u32 = 3614;
+    pub(crate) const TSQUERY: u32 = 3615;
     pub(crate) const JSONB: u32 = 3802;
-    #[cfg(test)]
-    pub(crate) const INT8: u32 = 20;
+    pub(crate) const JSONPATH: u32 = 4072;
     pub(crate) const FIRST_ASSIGNED: u32 = 10_000;
 }
 
@@ -81,6 +83,7 @@ impl Shape {
             143 | 1003 | 1009 | 1014 | 1015 | 1263 | 2277 => Self::Array,
             // Arrays of json, bytea, record and jsonb.
             199 | 1001 | 2287 | 3807 => Self::RigidArray,
+            UNKNOWN_TYPE => Self::Other,
             oid::FIRST_ASSIGNED.. => Self::UserDefined,
             _ if is_plain(type_id) => Self::Plain,
             _ => Self::Other,
@@ -223,7 +226,7 @@ pub(crate) fn read_bytea(value: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// Decodes pairs of hexadecimal digits and says how many digits were taken.
-fn append_hex(digits: &[u8], out: &mut Vec<u8>) -> usize {
+pub(crate) fn append_hex(digits: &[u8], out: &mut Vec<u8>) -> usize {
     let value = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut taken = 0;
     for pair in digits.chunks_exact(2) {

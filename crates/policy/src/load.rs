@@ -108,7 +108,7 @@ impl From<Problem> for PolicyError {
 }
 
 /// How a forbid on `reveal` says a column is masked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MaskBy {
     /// As the rule says.
     Strategy(Strategy),
@@ -392,14 +392,12 @@ fn checked_mask(raw: &Raw<'_>, scope: u32) -> Result<Option<MaskBy>, Problem> {
     if scope != 1 << REVEAL {
         return Err(raw.problem("@mask belongs on a forbid with action == Action::\"reveal\""));
     }
-    let by = if name == "by-label" {
-        Some(MaskBy::Label)
-    } else {
-        Strategy::from_name(name).map(MaskBy::Strategy)
-    };
-    let Some(by) = by else {
-        return Err(raw
-            .problem("@mask is one of \"redact\", \"partial\", \"null\", \"hash\", \"by-label\""));
+    let by = match name {
+        "by-label" => MaskBy::Label,
+        name => match Strategy::parse(name) {
+            Ok(strategy) => MaskBy::Strategy(strategy),
+            Err(why) => return Err(raw.problem(format!("@mask: {why}, or `by-label`"))),
+        },
     };
     Ok(Some(by))
 }

@@ -319,15 +319,17 @@ impl SessionPolicy {
             }
         };
         let strategies = forbids.iter().filter_map(|i| self.policies.rules.get(*i)).map(|rule| {
-            let strategy = match rule.mask {
+            let strategy = match &rule.mask {
                 Some(MaskBy::Strategy(strategy)) => strategy,
-                Some(MaskBy::Label) | None => own,
+                Some(MaskBy::Label) | None => &own,
             };
             (strategy, &rule.id)
         });
         // Of several rules the one that shows least decides; of equal ones the first.
         match strategies.reduce(|a, b| if hides(b.0) > hides(a.0) { b } else { a }) {
-            Some((strategy, rule)) => Reveal::Mask { strategy, rule: rule.clone() },
+            Some((strategy, rule)) => {
+                Reveal::Mask { strategy: strategy.clone(), rule: rule.clone() }
+            }
             None => Reveal::Mask { strategy: Strategy::Redact, rule: DEFAULT_DENY.to_owned() },
         }
     }
@@ -552,12 +554,13 @@ fn without_permit(what: String) -> Ground {
 }
 
 /// How much a strategy hides.
-const fn hides(strategy: Strategy) -> u8 {
+const fn hides(strategy: &Strategy) -> u8 {
     match strategy {
         Strategy::Partial => 0,
-        Strategy::Hash => 1,
-        Strategy::Redact => 2,
-        Strategy::Null => 3,
+        Strategy::ShiftDays(_) => 1,
+        Strategy::Hash => 2,
+        Strategy::Redact | Strategy::Constant(_) => 3,
+        Strategy::Null => 4,
     }
 }
 

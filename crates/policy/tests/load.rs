@@ -65,7 +65,13 @@ fn annotations_are_known_and_stand_where_they_mean_something() {
         check(&text, "only a forbid has one");
     }
     let reveal = "forbid (principal, action == Action::\"reveal\", resource);";
-    check(&format!("@id(\"a\") @mask(\"blur\") {reveal}"), "@mask is one of");
+    check(
+        &format!("@id(\"a\") @mask(\"blur\") {reveal}"),
+        "@mask: `blur` is no strategy; it is one of",
+    );
+    check(&format!("@id(\"a\") @mask(\"shift_days:x\") {reveal}"), "`x` is no number of days");
+    load(&[&format!("@id(\"a\") @mask(\"constant:n/a\") {reveal}")]);
+    load(&[&format!("@id(\"a\") @mask(\"shift_days:30\") {reveal}")]);
     check(&format!("@id(\"a\") @review(\"dba\") {reveal}"), "`reveal` is not one");
     load(&[&format!("@id(\"a\") @mask(\"by-label\") {reveal}")]);
 }

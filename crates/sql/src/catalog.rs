@@ -7,7 +7,7 @@ pub use load::QUERIES;
 
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
-use portcullis_core::mask::Origin;
+use portcullis_core::mask::{Origin, TypeMap};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -341,6 +341,7 @@ pub struct Catalog {
     /// Those where a literal beside a value is read as one of the type.
     adopting_types: HashSet<u32>,
     casts: Vec<ImplicitCast>,
+    type_map: Arc<TypeMap>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
 }
 
@@ -492,6 +493,12 @@ impl Catalog {
     #[must_use]
     pub fn adopts_literals(&self, type_oid: u32) -> bool {
         self.adopting_types.contains(&type_oid)
+    }
+
+    /// What types of users are made of.
+    #[must_use]
+    pub const fn type_map(&self) -> &Arc<TypeMap> {
+        &self.type_map
     }
 
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {

@@ -21,10 +21,13 @@ mod scope;
 mod session;
 mod utility;
 mod views;
+mod written;
 
 use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
-use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable};
+use crate::statement::{
+    Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable, Written,
+};
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Lineage, Origin};
@@ -110,6 +113,9 @@ struct Analyzer<'c> {
     names: NameChange,
     transaction: TransactionChange,
     copy: Option<Copy>,
+    /// The types of columns that are copied out as they are.
+    copied: Option<Box<[u32]>>,
+    written: Vec<Written>,
     unspoken: Option<&'static str>,
 }
 
@@ -137,6 +143,8 @@ impl<'c> Analyzer<'c> {
             names: NameChange::None,
             transaction: TransactionChange::None,
             copy: None,
+            copied: None,
+            written: Vec::new(),
             unspoken: None,
         }
     }
@@ -276,6 +284,7 @@ impl<'c> Analyzer<'c> {
             lineage,
             names: std::mem::take(&mut self.names),
             transaction: std::mem::take(&mut self.transaction),
+            written: std::mem::take(&mut self.written).into(),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
         }
@@ -293,6 +302,7 @@ impl<'c> Analyzer<'c> {
             Some(shape) => shape.columns.map(|c| c.into_iter().map(|c| c.origin).collect()),
             None => Some(Vec::new()),
         };
+        let copied = self.copied.take().filter(|_| !self.stale);
         if self.stale {
             // What came before may have renamed columns or replaced views under our feet.
             let decides = (conditions != nothing()).then_some(&mut conditions);
@@ -310,6 +320,7 @@ impl<'c> Analyzer<'c> {
             user_code: self.user_code,
             unresolved: self.unresolved || self.opaque && untraced,
             missing: self.missing,
+            copied,
         }))
     }
 

@@ -1,7 +1,7 @@
 //! The facts of one SQL statement.
 
 use portcullis_core::effect::Effect;
-use portcullis_core::mask::{CopyFormat, Lineage};
+use portcullis_core::mask::{ColumnRef, CopyFormat, Lineage};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub struct Statement {
     pub names: NameChange,
     /// What it does to the transaction.
     pub transaction: TransactionChange,
+    /// Values in its text, and parameters, that go into rows it writes.
+    pub written: Arc<[Written]>,
     /// What it copies, if it is a `COPY … STDIN/STDOUT`.
     pub copy: Option<Copy>,
     /// A setting that decides how texts are read, where it may get a value by which this crate
@@ -38,9 +40,41 @@ pub struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copy {
     /// `COPY … FROM STDIN`.
-    In,
+    In(CopyIn),
     /// `COPY … TO STDOUT`, in this format. The columns are those of the lineage.
     Out(CopyFormat),
+}
+
+/// What rows copied in look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyIn {
+    /// How they are written.
+    pub format: CopyFormat,
+    /// Where each field goes.
+    pub columns: Arc<[Targets]>,
+}
+
+/// The columns that a value may go into: one for each relation that the name may mean. Empty where
+/// they could not be told.
+pub type Targets = SmallVec<[ColumnRef; 1]>;
+
+/// A value that goes into rows, as far as the text tells; a part of one where an expression makes
+/// it. What conditions compare with is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What it is.
+    pub value: WrittenValue,
+    /// Where it goes.
+    pub columns: Targets,
+}
+
+/// See [`Written`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrittenValue {
+    /// A string in the text, and where it stands there (byte offset, from 0).
+    Text(Box<str>, usize),
+    /// A parameter, by its number from 1.
+    Parameter(usize),
 }
 
 /// What a statement does to prepared statements and cursors, which share nothing but their

@@ -71,6 +71,7 @@ fn check(origin: Option<Origin>, relations: &[u32], source: Option<ColumnRef>, e
 }
 
 const REDACT: Treatment = Treatment::Mask(Strategy::Redact);
+const CONCEAL: Treatment = Treatment::Conceal;
 const SCAN: Treatment = Treatment::Scan;
 
 #[test]
@@ -88,41 +89,41 @@ fn a_plain_column_is_masked_by_its_own_strategy() {
 
 #[test]
 fn an_expression_over_a_hidden_column_is_redacted() {
-    check(Some(from(&[EMAIL])), &[CUSTOMERS], None, REDACT);
-    check(Some(from(&[CARD])), &[CUSTOMERS], None, REDACT);
-    check(Some(from(&[NAME, EMAIL])), &[CUSTOMERS], None, REDACT);
-    check(Some(from(&[EMAIL, CARD])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[EMAIL])), &[CUSTOMERS], None, CONCEAL);
+    check(Some(from(&[CARD])), &[CUSTOMERS], None, CONCEAL);
+    check(Some(from(&[NAME, EMAIL])), &[CUSTOMERS], None, CONCEAL);
+    check(Some(from(&[EMAIL, CARD])), &[CUSTOMERS], None, CONCEAL);
     check(Some(from(&[NOTE])), &[CUSTOMERS], None, Treatment::Mask(Strategy::Null));
-    check(Some(from(&[NOTE, EMAIL])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[NOTE, EMAIL])), &[CUSTOMERS], None, CONCEAL);
     check(Some(from(&[NAME])), &[CUSTOMERS], None, SCAN);
     check(Some(from(&[])), &[CUSTOMERS], None, SCAN);
     // The whole row.
-    check(Some(from(&[column(CUSTOMERS, 0)])), &[CUSTOMERS], None, REDACT);
+    check(Some(from(&[column(CUSTOMERS, 0)])), &[CUSTOMERS], None, CONCEAL);
     check(Some(from(&[column(ORDERS, 0)])), &[ORDERS], None, SCAN);
 }
 
 #[test]
 fn the_strictest_of_target_and_statement_counts() {
     // The target says it is the name, the statement that it depends on the e-mail.
-    check(Some(from(&[EMAIL])), &[CUSTOMERS], Some(NAME), REDACT);
-    check(Some(from(&[NAME])), &[CUSTOMERS], Some(EMAIL), REDACT);
-    check(Some(from(&[CARD])), &[CUSTOMERS], Some(EMAIL), REDACT);
-    check(Some(Origin::Untraced), &[CUSTOMERS], Some(NAME), REDACT);
-    check(Some(Origin::Untraced), &[CUSTOMERS], Some(EMAIL), REDACT);
+    check(Some(from(&[EMAIL])), &[CUSTOMERS], Some(NAME), CONCEAL);
+    check(Some(from(&[NAME])), &[CUSTOMERS], Some(EMAIL), CONCEAL);
+    check(Some(from(&[CARD])), &[CUSTOMERS], Some(EMAIL), CONCEAL);
+    check(Some(Origin::Untraced), &[CUSTOMERS], Some(NAME), CONCEAL);
+    check(Some(Origin::Untraced), &[CUSTOMERS], Some(EMAIL), CONCEAL);
     // A view's column has numbers of its own.
-    check(Some(from(&[EMAIL])), &[VIEW, CUSTOMERS], Some(column(VIEW, 1)), REDACT);
+    check(Some(from(&[EMAIL])), &[VIEW, CUSTOMERS], Some(column(VIEW, 1)), CONCEAL);
 }
 
 #[test]
 fn what_cannot_be_traced_is_masked_where_anything_may_be_hidden() {
     check(Some(Origin::Untraced), &[ORDERS], None, SCAN);
-    check(Some(Origin::Untraced), &[ORDERS, CUSTOMERS], None, REDACT);
+    check(Some(Origin::Untraced), &[ORDERS, CUSTOMERS], None, CONCEAL);
     check(Some(Origin::Untraced), &[], None, SCAN);
-    check(None, &[CUSTOMERS], None, REDACT);
+    check(None, &[CUSTOMERS], None, CONCEAL);
     check(None, &[ORDERS], None, SCAN);
     let unresolved = Lineage { unresolved: true, ..lineage(Some(vec![Origin::Untraced]), &[]) };
     let plan = redactor(unresolved).plan(0, &[field(None)]).unwrap();
-    assert_eq!(plan.columns.as_slice(), &[REDACT]);
+    assert_eq!(plan.columns.as_slice(), &[CONCEAL]);
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn more_or_fewer_columns_than_the_statement_seemed_to_have() {
     let fields = [field(Some(NAME)), field(None), field(Some(CARD))];
     let plan = redactor.plan(0, &fields).unwrap();
     let hash = Treatment::Mask(Strategy::Hash);
-    assert_eq!(plan.columns.as_slice(), &[SCAN, REDACT, hash]);
+    assert_eq!(plan.columns.as_slice(), &[SCAN, CONCEAL, hash]);
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn a_source_without_numbers_is_no_answer() {
         Source::Numbered { relation: 0, column: 1 },
     ] {
         let fields = [Field { source, ..field(None) }];
-        assert_eq!(redactor.plan(0, &fields).unwrap().columns.as_slice(), &[REDACT]);
+        assert_eq!(redactor.plan(0, &fields).unwrap().columns.as_slice(), &[CONCEAL]);
     }
 }
 
@@ -152,7 +153,7 @@ fn a_source_without_numbers_is_no_answer() {
 fn a_part_nobody_analysed_is_refused() {
     let redactor = redactor(lineage(None, &[ORDERS]));
     assert!(matches!(redactor.plan(1, &[field(None)]), Err(MaskFailure::Untraceable(_))));
-    let text = CopyFormat::Text { delimiter: b'\t' };
+    let text = CopyFormat::Text { delimiter: b'\t', header: false };
     assert!(matches!(redactor.plan_copy(1, 1, text), Err(MaskFailure::Untraceable(_))));
 }
 
@@ -161,7 +162,7 @@ fn with_nothing_hidden_and_no_detectors_everything_passes() {
     let key = Arc::new(PseudonymKey::new(&[3; 32]));
     let redactor = StatementRedactor::new(&[], Arc::new(ShowAll), Arc::new(Detectors::none()), key);
     assert!(redactor.plan(7, &[field(None), field(Some(EMAIL))]).unwrap().passes_all());
-    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t' }] {
+    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t', header: false }] {
         let plan = redactor.plan_copy(7, 3, format).unwrap();
         assert!(plan.passes_all() && plan.columns.len() == 3);
     }
@@ -179,36 +180,60 @@ fn types_without_text_pass() {
     let lineage = lineage(Some(vec![from(&[NAME]), from(&[EMAIL])]), &[CUSTOMERS]);
     let fields = [Field { type_id: 20, ..field(Some(NAME)) }, Field { type_id: 20, ..field(None) }];
     let plan = redactor(lineage).plan(0, &fields).unwrap();
-    assert_eq!(plan.columns.as_slice(), &[Treatment::Pass, REDACT]);
+    assert_eq!(plan.columns.as_slice(), &[Treatment::Pass, CONCEAL]);
 }
 
 #[test]
 fn copied_rows_are_masked_by_the_statement_alone() {
-    let text = CopyFormat::Text { delimiter: b'\t' };
-    let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"' };
+    let text = CopyFormat::Text { delimiter: b'\t', header: false };
+    let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: false };
     let all = vec![from(&[NAME]), from(&[EMAIL]), from(&[CARD]), from(&[NOTE]), Origin::Untraced];
     let redactor = |outputs| redactor(lineage(outputs, &[CUSTOMERS]));
     for format in [text, csv] {
         let plan = redactor(Some(all.clone())).plan_copy(0, 5, format).unwrap();
-        let expect: SmallVec<[Treatment; 16]> =
-            smallvec![SCAN, REDACT, REDACT, Treatment::Mask(Strategy::Null), REDACT];
+        let expect: SmallVec<[Treatment; 8]> =
+            smallvec![SCAN, CONCEAL, CONCEAL, Treatment::Mask(Strategy::Null), CONCEAL];
         assert_eq!(plan.columns, expect);
         assert!(redactor(Some(all.clone())).plan_copy(0, 4, format).is_err());
         assert!(redactor(None).plan_copy(0, 5, format).is_err());
     }
-    assert!(redactor(Some(all)).plan_copy(0, 5, CopyFormat::Binary).is_err());
-    // Even where the columns copied are shown: a binary row cannot be told from another.
-    let shown = Some(vec![from(&[NAME])]);
-    assert!(redactor(shown).plan_copy(0, 1, CopyFormat::Binary).is_err());
+    // Of a query in binary, nobody knows the types: NULL is a value of each.
+    let plan = redactor(Some(all)).plan_copy(0, 5, CopyFormat::Binary).unwrap();
+    let null = Treatment::Mask(Strategy::Null);
+    let expect: SmallVec<[Treatment; 8]> =
+        smallvec![SCAN, null.clone(), null.clone(), null.clone(), null];
+    assert_eq!((plan.columns, plan.types.to_vec()), (expect, vec![UNKNOWN_TYPE; 5]));
+    assert!(redactor(None).plan_copy(0, 5, CopyFormat::Binary).is_err());
 }
 
 #[test]
-fn copied_rows_of_relations_that_hide_nothing_pass() {
+fn columns_of_a_copied_table_have_their_types_and_strategies() {
+    let outputs = vec![from(&[NAME]), from(&[EMAIL]), from(&[CARD]), from(&[NOTE])];
+    let copied = Some([25, 25, 20, 25].into());
+    let lineage = Lineage { copied, ..lineage(Some(outputs), &[CUSTOMERS]) };
+    let redactor = redactor(lineage);
+    let strategies = [Strategy::Partial, Strategy::Hash, Strategy::Null].map(Treatment::Mask);
+    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t', header: true }] {
+        let plan = redactor.plan_copy(0, 4, format).unwrap();
+        assert_eq!(plan.columns[0], SCAN);
+        assert_eq!(plan.columns[1..], strategies);
+        assert_eq!(plan.types.as_slice(), &[25, 25, 20, 25]);
+    }
+    // The answer has other columns than the statement.
+    assert!(redactor.plan_copy(0, 3, CopyFormat::Binary).is_err());
+}
+
+#[test]
+fn copied_rows_of_relations_that_hide_nothing_are_looked_at() {
     let redactor = redactor(lineage(None, &[ORDERS]));
-    // In binary rows the detectors could not look for anything.
-    assert!(redactor.plan_copy(0, 2, CopyFormat::Binary).is_err());
-    let plan = redactor.plan_copy(0, 2, CopyFormat::Text { delimiter: b'|' }).unwrap();
-    assert_eq!(plan.columns.as_slice(), &[SCAN, SCAN]);
+    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'|', header: false }] {
+        let plan = redactor.plan_copy(0, 2, format).unwrap();
+        assert_eq!(plan.columns.as_slice(), &[SCAN, SCAN]);
+    }
+    let mut out = Vec::new();
+    let field = (UNKNOWN_TYPE, Format::Binary);
+    assert_eq!(redactor.redact(&SCAN, field, b"jane@example.com", &mut out), Removed);
+    assert_eq!(redactor.redact(&SCAN, field, b"\0\0\0\x07", &mut out), Unchanged);
 }
 
 fn error(

@@ -6,9 +6,10 @@ use super::{
     Reference, Relation, RelationKind, Trigger, Type, ViewBody,
 };
 use portcullis_core::digest::Digester;
+use portcullis_core::mask::{TypeMap, UserType};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
 pub const QUERIES: &[&str] = &[
@@ -201,6 +202,22 @@ pub const QUERIES: &[&str] = &[
            AND d.objid = a.attrelid AND d.objsubid = a.attnum \
            OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = k.oid) \
      WHERE a.attgenerated <> '' ORDER BY 1, 2, 3",
+    // 17: types of users: what they are made of, labels of enumerations, and by which extension
+    "SELECT t.oid, CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN 'a' ELSE t.typtype END, \
+            CASE t.typtype WHEN 'd' THEN t.typbasetype WHEN 'r' THEN r.rngsubtype \
+                 ELSE t.typelem END, \
+            t.typtype = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+                WHERE k.contypid = t.oid AND k.contype = 'c'), \
+            t.typrelid, \
+            CASE WHEN t.typname IN ('citext', 'hstore') THEN (SELECT e.extname::pg_catalog.text \
+                FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+                WHERE d.objid = t.oid AND d.deptype = 'e' \
+                  AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass \
+                  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass) END, \
+            (SELECT pg_catalog.string_agg(l.enumlabel, E'\\n' ORDER BY l.enumsortorder) \
+             FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid) \
+     FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid \
+     WHERE t.oid >= 16384 ORDER BY t.oid",
 ];
 
 /// More rows than this in one answer and the catalog is refused.
@@ -271,6 +288,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         coded_literals: HashSet::new(),
         adopting_types: HashSet::new(),
         casts: Vec::new(),
+        type_map: Arc::default(),
         views: Mutex::default(),
     }
 }
@@ -295,6 +313,7 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
     load_functions(&mut catalog, all)?;
     load_types(&mut catalog, all)?;
     load_attachments(&mut catalog, all)?;
+    catalog.type_map = Arc::new(load_type_map(&catalog, all)?);
     Ok(catalog)
 }
 
@@ -431,6 +450,39 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
         catalog.types.entry(row.text(2)?.into()).or_default().push(found);
     }
     Ok(())
+}
+
+/// What types of users are made of.
+fn load_type_map(catalog: &Catalog, all: Results<'_>) -> Result<TypeMap, CatalogError> {
+    let known = rows(all, 17).map(|row| {
+        let (of, relation): (Option<u32>, u32) =
+            (row.optional(2)?.map(str::parse).transpose().map_err(|_| row.bad(2))?, row.number(4)?);
+        let of = of.unwrap_or_default();
+        let made = match (row.letter(1)?, row.optional(5)?) {
+            (_, Some("citext")) => Some(UserType::Text),
+            (_, Some("hstore")) => Some(UserType::Hstore),
+            ('a', _) => Some(UserType::Array(of)),
+            ('d', _) => Some(UserType::Domain { base: of, checked: row.flag(3)? }),
+            ('r', _) => Some(UserType::Range(of)),
+            ('m', _) => Some(UserType::Multirange),
+            ('e', _) => {
+                let labels = row.optional(6)?.unwrap_or_default();
+                Some(UserType::Enum(labels.split('\n').map(Box::from).collect()))
+            }
+            ('c', _) => catalog.relations.get(&relation).map(|relation| {
+                UserType::Composite(relation.columns.iter().map(|c| c.type_oid).collect())
+            }),
+            _ => None,
+        };
+        Ok(made.map(|made| (row.number(0), made)))
+    });
+    let mut types = Vec::new();
+    for entry in known {
+        if let Some((oid, made)) = entry? {
+            types.push((oid?, made));
+        }
+    }
+    Ok(types.into_iter().collect())
 }
 
 /// What hangs on relations: children, foreign keys, triggers, unnamed code, view dependencies.

@@ -4,6 +4,7 @@
 use super::names::string;
 use super::resolve::Candidates;
 use super::scope::{Frame, Item, OutCol, Shape, Table, Watched, add, nothing};
+use super::written::targets_in_order;
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -86,6 +87,10 @@ impl<'c> Analyzer<'c> {
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, insert.relation.as_ref()) {
             self.write(Verb::Insert, name, &candidates, extent, None)?;
+            self.written_with(insert.with_clause.as_ref())?;
+            if let Some(query) = insert.select_stmt.as_deref() {
+                self.written_query(query, &targets_in_order(&candidates, &insert.cols))?;
+            }
             let mut assigned = Assigned::default();
             if let Some(source) = &source {
                 self.sink_shape(source);
@@ -165,6 +170,7 @@ impl<'c> Analyzer<'c> {
             frame.item.tables.push(excluded);
         }
         self.assignments(&conflict.target_list, assigned)?;
+        self.written_assignments(&conflict.target_list, candidates)?;
         self.condition_on(conflict.where_clause.as_deref())?;
         let columns = set_columns(&conflict.target_list);
         self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())
@@ -182,6 +188,9 @@ impl<'c> Analyzer<'c> {
         if let (Some((candidates, table)), Some(name)) = (target, update.relation.as_ref()) {
             let columns = set_columns(&update.target_list);
             self.write(Verb::Update, name, &candidates, extent, columns.as_deref())?;
+            self.written_with(update.with_clause.as_ref())?;
+            self.written_from(&update.from_clause)?;
+            self.written_assignments(&update.target_list, &candidates)?;
             let returning = update.returning_clause.as_ref();
             shape = self.returning(returning, (name, &candidates), &table, &assigned)?;
         }
@@ -222,6 +231,10 @@ impl<'c> Analyzer<'c> {
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, merge.relation.as_ref()) {
             let mut assigned = Assigned::default();
+            self.written_with(merge.with_clause.as_ref())?;
+            if let Some(source) = merge.source_relation.as_deref() {
+                self.written_from(std::slice::from_ref(source))?;
+            }
             for node in &merge.merge_when_clauses {
                 match node.node.as_ref() {
                     Some(NodeEnum::MergeWhenClause(when)) => {
@@ -263,12 +276,18 @@ impl<'c> Analyzer<'c> {
                 let columns = set_columns(&when.target_list);
                 self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())?;
                 self.assignments(&when.target_list, assigned)?;
+                self.written_assignments(&when.target_list, candidates)?;
             }
             Ok(CmdType::CmdInsert) => {
                 self.write(Verb::Insert, name, candidates, Extent::Some, None)?;
                 self.all(&when.target_list)?;
                 let origin = self.all(&when.values)?;
                 self.sink(origin.clone());
+                let targets = targets_in_order(candidates, &when.target_list);
+                for (place, value) in when.values.iter().enumerate() {
+                    let to = targets.get(place).cloned().unwrap_or_default();
+                    self.written_value(value, &to)?;
+                }
                 assigned.to(None, &origin);
             }
             _ => {

@@ -11,6 +11,7 @@ use pg_query::protobuf::{
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Lineage;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// `CURSOR_OPT_HOLD` (PostgreSQL `src/include/nodes/parsenodes.h`).
@@ -171,6 +172,7 @@ impl Analyzer<'_> {
     /// `EXECUTE`: what the name stands for is known to the session, not to the text.
     pub(super) fn execute_prepared(&mut self, s: &ExecuteStmt) -> Result<Facts> {
         let arguments = self.all(&s.params)?;
+        self.written_all(&s.params, &SmallVec::new())?;
         self.names = NameChange::Execute { name: s.name.as_str().into() };
         self.control_session();
         self.unresolved = true;

@@ -2,16 +2,19 @@
 //! definitions: `COPY`, `EXPLAIN`, `DO`, `CALL`, maintenance.
 
 use super::names::{option, option_text, string};
+use super::resolve::Candidates;
 use super::scope::Shape;
+use super::written::targets_named;
 use super::{Analyzer, Result};
-use crate::statement::{Copy, NameChange, Statement};
+use crate::statement::{Copy, CopyIn, NameChange, Statement, Targets};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, LockStmt, Node,
     RangeVar, ReindexObjectType, ReindexStmt, SelectStmt, VacuumStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{CopyFormat, Origin};
+use portcullis_core::mask::{ColumnRef, CopyFormat, Origin};
+use std::sync::Arc;
 
 /// The kind of a statement, and the shape of its answer if it has one.
 pub(super) type Facts = (&'static str, Option<Shape>);
@@ -364,7 +367,8 @@ impl Analyzer<'_> {
             self.relations.insert(relation.oid);
         }
         if !from_file {
-            self.copy = Some(Copy::In);
+            let columns = copied_in(&candidates, &s.attlist);
+            self.copy = Some(Copy::In(CopyIn { format: copy_format(&s.options), columns }));
         }
         Ok(("copy", None))
     }
@@ -377,11 +381,21 @@ impl Analyzer<'_> {
             let mut shape = (*table.shape).clone();
             let candidates = self.candidates(name);
             let [one] = candidates.as_slice() else { return Ok(Shape::unknown()) };
+            let own = one.columns.iter().filter(|c| !c.generated);
+            self.copied = Some(own.map(|c| c.type_oid).collect());
             let mut generated = one.columns.iter().map(|c| c.generated);
             if let Some(columns) = &mut shape.columns {
                 columns.retain(|_| !generated.next().unwrap_or(false));
             }
             return Ok(shape);
+        }
+        let candidates = self.candidates(name);
+        if let [one] = candidates.as_slice() {
+            let types = columns.iter().map(|node| {
+                let name = string(node)?;
+                one.columns.iter().find(|c| &*c.name == name).map(|c| c.type_oid)
+            });
+            self.copied = types.collect();
         }
         self.frames.push(super::scope::Frame { item: super::scope::Item::table(table) });
         let mut shape = Shape::of(Vec::with_capacity(columns.len()));
@@ -418,52 +432,86 @@ fn has_into(select: &SelectStmt) -> bool {
     leftmost.into_clause.is_some()
 }
 
-/// The format of rows copied out; binary where it cannot be told, because then nothing is taken
-/// for a separator.
+/// Where each field of rows copied in goes.
+fn copied_in(candidates: &Candidates<'_>, columns: &[Node]) -> Arc<[Targets]> {
+    if columns.is_empty() {
+        let [one] = candidates.as_slice() else { return Arc::default() };
+        let own = one.columns.iter().filter(|c| !c.generated);
+        return own
+            .map(|c| Targets::from_iter([ColumnRef { relation: one.oid, column: c.number }]))
+            .collect();
+    }
+    columns
+        .iter()
+        .map(|node| string(node).map(|name| targets_named(candidates, name)).unwrap_or_default())
+        .collect()
+}
+
+/// The format of copied rows.
 fn copy_format(options: &[Node]) -> CopyFormat {
-    let (mut csv, mut delimiter, mut quote, mut escape) = (false, None, None, None);
+    let (mut format, mut delimiter, mut quote, mut escape) = (Rows::Text, None, None, None);
+    let mut header = false;
     for node in options {
-        let Some(option) = option(node) else { return CopyFormat::Binary };
+        let Some(option) = option(node) else { return CopyFormat::Untold };
         let text = option_text(option);
         let single = || match text.as_deref().map(str::as_bytes) {
             Some([one]) => Some(*one),
             _ => None,
         };
-        match option.defname.as_str() {
-            "format" => match text.as_deref() {
-                Some("csv") => csv = true,
-                Some("text") => {}
-                _ => return CopyFormat::Binary,
-            },
-            "delimiter" => match single() {
-                Some(one) => delimiter = Some(one),
-                None => return CopyFormat::Binary,
-            },
-            "quote" => match single() {
-                Some(one) => quote = Some(one),
-                None => return CopyFormat::Binary,
-            },
-            "escape" => match single() {
-                Some(one) => escape = Some(one),
-                None => return CopyFormat::Binary,
-            },
+        let place = match option.defname.as_str() {
+            "delimiter" => &mut delimiter,
+            "quote" => &mut quote,
+            "escape" => &mut escape,
+            "format" => {
+                format = match text.as_deref() {
+                    Some("csv") => Rows::Csv,
+                    Some("text") => Rows::Text,
+                    Some("binary") => Rows::Binary,
+                    _ => return CopyFormat::Untold,
+                };
+                continue;
+            }
             "encoding" => {
                 let utf8 = text.map(|t| t.to_ascii_lowercase().replace(['-', '_'], ""));
                 if !matches!(utf8.as_deref(), Some("utf8" | "unicode")) {
-                    return CopyFormat::Binary;
+                    return CopyFormat::Untold;
                 }
+                continue;
             }
-            "header" | "null" | "force_quote" | "freeze" => {}
-            _ => return CopyFormat::Binary,
+            // A first line that is not data must be known for certain, and so must one that is.
+            "header" => {
+                header = match (&option.arg, text.map(|t| t.to_ascii_lowercase()).as_deref()) {
+                    (None, _) | (_, Some("true" | "on" | "1" | "match")) => true,
+                    (_, Some("false" | "off" | "0")) => false,
+                    _ => return CopyFormat::Untold,
+                };
+                continue;
+            }
+            "null" | "force_quote" | "force_not_null" | "force_null" | "freeze" | "default"
+            | "on_error" | "log_verbosity" | "reject_limit" => continue,
+            _ => return CopyFormat::Untold,
+        };
+        match single() {
+            Some(one) => *place = Some(one),
+            None => return CopyFormat::Untold,
         }
     }
-    if csv {
-        let quote = quote.unwrap_or(b'"');
-        return CopyFormat::Csv {
+    let quote = quote.unwrap_or(b'"');
+    match format {
+        Rows::Text => CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t'), header },
+        Rows::Csv => CopyFormat::Csv {
             delimiter: delimiter.unwrap_or(b','),
             quote,
             escape: escape.unwrap_or(quote),
-        };
+            header,
+        },
+        Rows::Binary => CopyFormat::Binary,
     }
-    CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t') }
+}
+
+/// The formats of copied rows, without their options.
+enum Rows {
+    Text,
+    Csv,
+    Binary,
 }

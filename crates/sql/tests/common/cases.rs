@@ -758,27 +758,27 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("CLOSE ALL", "close cursor: control session: one CloseCursor { name: None }"),
     (
         "COPY customers TO STDOUT",
-        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Text { delimiter: 9 })",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Text { delimiter: 9, header: false })",
     ),
     (
         "COPY customers (id, email) TO STDOUT WITH (FORMAT csv, DELIMITER ';', HEADER)",
-        "copy: read public.customers => (customers.id | customers.email) copy Out(Csv { delimiter: 59, quote: 34, escape: 34 })",
+        "copy: read public.customers => (customers.id | customers.email) copy Out(Csv { delimiter: 59, quote: 34, escape: 34, header: true })",
     ),
     (
         "COPY products TO STDOUT CSV QUOTE ''''",
-        "copy: read public.products => (products.id | products.title | products.price) copy Out(Csv { delimiter: 44, quote: 39, escape: 39 })",
+        "copy: read public.products => (products.id | products.title | products.price) copy Out(Csv { delimiter: 44, quote: 39, escape: 39, header: false })",
     ),
     (
         "COPY (SELECT email FROM customers) TO STDOUT",
-        "copy: read public.customers => (customers.email) copy Out(Text { delimiter: 9 })",
+        "copy: read public.customers => (customers.email) copy Out(Text { delimiter: 9, header: false })",
     ),
     (
         "COPY (DELETE FROM orders RETURNING *) TO STDOUT",
-        "copy: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status) copy Out(Text { delimiter: 9 })",
+        "copy: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status) copy Out(Text { delimiter: 9, header: false })",
     ),
     (
         "COPY customers TO STDOUT WITH (ENCODING 'latin1')",
-        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Binary)",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Untold)",
     ),
     (
         "COPY customers TO STDOUT BINARY",
@@ -1236,7 +1236,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "COPY orders (id, note) TO STDOUT DELIMITER '|'",
-        "copy: read public.orders => (orders.id | orders.note) copy Out(Text { delimiter: 124 })",
+        "copy: read public.orders => (orders.id | orders.note) copy Out(Text { delimiter: 124, header: false })",
     ),
     (
         "EXPLAIN (ANALYZE off, ANALYZE on) DELETE FROM orders",

@@ -6,7 +6,7 @@ pub(crate) mod cases;
 use portcullis_core::effect::{Certainty, Effect, Verb};
 use portcullis_core::mask::{Lineage, Origin};
 use portcullis_sql::catalog::{Catalog, QUERIES};
-use portcullis_sql::statement::{NameChange, Statement};
+use portcullis_sql::statement::{Copy, NameChange, Statement};
 use portcullis_sql::{Limits, REQUIRED_STACK, analyse};
 use std::fmt::Write as _;
 
@@ -107,7 +107,11 @@ pub(crate) fn statement(statement: &Statement, catalog: &Catalog) -> String {
         write!(line, " => {}", outputs(lineage, catalog)).unwrap();
     }
     if let Some(copy) = &statement.copy {
-        write!(line, " copy {copy:?}").unwrap();
+        let copy = match copy {
+            Copy::In(_) => "In".to_owned(),
+            Copy::Out(format) => format!("Out({format:?})"),
+        };
+        write!(line, " copy {copy}").unwrap();
     }
     match &statement.names {
         NameChange::Prepare { name, inner } | NameChange::Declare { name, inner } => {

@@ -37,12 +37,15 @@ pub struct AnswerMasker {
     track: Track,
     /// By part; `None` until it is described, or where it has no rows.
     plans: SmallVec<[Option<RowPlan>; 1]>,
-    copy: Option<CopyOut>,
+    copy: Option<Box<CopyOut>>,
     scratch: Vec<u8>,
     told: Told,
     sample: Sample,
     broken: Option<MaskFailure>,
     bounds: Bounds,
+    /// What the client is told instead of the target's next error: a whole ErrorResponse, and its
+    /// code.
+    instead: Option<(Box<[u8]>, [u8; 5])>,
 }
 
 /// How far an answer may go, and what is kept back of it.
@@ -107,6 +110,7 @@ impl AnswerMasker {
                     .and_then(|limits| limits.get(LimitKind::Rows).map(|limit| limit.most)),
                 ..Bounds::default()
             },
+            instead: None,
         }
     }
 
@@ -174,6 +178,15 @@ impl AnswerMasker {
     /// To be told of each feed once it was sent; else what answers it is refused.
     pub fn feed_sent(&mut self, kind: FeedKind) {
         self.track.feed_sent(kind);
+    }
+
+    /// The target is made to fail; the client is told `error` in place of its error.
+    pub fn tell_instead(&mut self, error: &WireError) {
+        let mut message = BytesMut::new();
+        server::error(&mut message, error);
+        let code = error.code.as_bytes().try_into().unwrap_or(*b"XX000");
+        let body = message.get(HEADER..).unwrap_or_default();
+        self.instead = Some((body.into(), code));
     }
 
     /// The transaction status (`I`, `T` or `E`) of the last ReadyForQuery.
@@ -315,7 +328,7 @@ impl AnswerMasker {
             }
             Act::CopyOut { part, format } => {
                 let response = copy_out::read_response(frame.body)?;
-                self.copy = Some(CopyOut::ask(&*self.redactor, part, format, response)?);
+                self.copy = Some(Box::new(CopyOut::ask(&*self.redactor, part, format, response)?));
                 Ok(())
             }
             Act::CopyDone => self.copy_done(frame, out),
@@ -421,16 +434,19 @@ impl AnswerMasker {
     ) -> Result<(), MaskFailure> {
         // Part of a copied row whose end never came is dropped with the copy.
         self.copy = None;
-        let explained = self.bounds.explanation.take();
+        // What the gateway made the target fail with is told before what a limit did.
+        let told = self.instead.take().map(|(body, code)| (body.into_vec(), code));
+        let explained = told.or_else(|| {
+            let cancelled = error_fields(frame.body).code == "57014";
+            let explanation = &mut self.bounds.explanation;
+            explanation.take_if(|_| cancelled).map(|body| (body, *b"57014"))
+        });
         let (code, fatal) = match explained {
-            Some(body) if error_fields(frame.body).code == "57014" => {
+            Some((body, code)) => {
                 out.replace(frame, &body)?;
-                (*b"57014", false)
+                (code, false)
             }
-            kept => {
-                self.bounds.explanation = kept;
-                self.report(part, frame, out)?
-            }
+            None => self.report(part, frame, out)?,
         };
         self.told.error.get_or_insert(code);
         self.told.fatal |= fatal;

@@ -57,7 +57,7 @@ impl Redactor for Toy {
             n if n.starts_with("scan") => Treatment::Scan,
             _ => Treatment::Pass,
         };
-        Ok(Plan { columns: fields.iter().map(treat).collect() })
+        Ok(Plan { columns: fields.iter().map(treat).collect(), ..Plan::default() })
     }
 
     fn plan_copy(&self, _: usize, columns: usize, _: CopyFormat) -> Result<Plan, MaskFailure> {
@@ -66,7 +66,7 @@ impl Redactor for Toy {
         } else {
             self.copied.iter().cloned().collect()
         };
-        Ok(Plan { columns })
+        Ok(Plan { columns, ..Plan::default() })
     }
 
     fn redact(
@@ -82,7 +82,7 @@ impl Redactor for Toy {
             (Treatment::Scan, ..) => out.extend(b"<\"mail\"\t>"),
             (Treatment::Mask(_), Format::Binary, 23) => out.extend([0; 4]),
             (Treatment::Mask(_), Format::Binary, 20) => return Redacted::Removed,
-            (Treatment::Mask(_), ..) => out.extend(b"***"),
+            (Treatment::Mask(_) | Treatment::Conceal, ..) => out.extend(b"***"),
         }
         Redacted::Replaced
     }
@@ -121,6 +121,7 @@ fn part() -> Part {
         lineage: None,
         names: NameChange::None,
         transaction: TransactionChange::None,
+        written: Arc::default(),
         copy: None,
         unspoken: None,
     };
@@ -135,8 +136,9 @@ fn copy_in() -> Part {
     Part { copy_in: true, ..part() }
 }
 
-const TEXT: CopyFormat = CopyFormat::Text { delimiter: b'\t' };
-const CSV: CopyFormat = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"' };
+const TEXT: CopyFormat = CopyFormat::Text { delimiter: b'\t', header: false };
+const CSV: CopyFormat =
+    CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: false };
 
 fn parse() -> Step {
     Step::Parse { name: Bytes::new() }
@@ -725,7 +727,7 @@ fn copies_that_pass_are_not_touched_and_others_must_fit() {
         through(&mut copy_masker(copied, format), &came.concat(), 64).unwrap_err()
     };
     let start = || copy_response(b'H', 0, 3);
-    let untraceable = refused(HIDE_SECOND, CopyFormat::Binary, &[copy_response(b'H', 1, 3)]);
+    let untraceable = refused(HIDE_SECOND, CopyFormat::Untold, &[copy_response(b'H', 1, 3)]);
     assert!(matches!(untraceable, MaskFailure::Untraceable(_)));
     let untraceable = refused(HIDE_SECOND, TEXT, &[copy_response(b'H', 0, 2)]);
     assert!(matches!(untraceable, MaskFailure::Untraceable(_)));
@@ -742,6 +744,67 @@ fn copies_that_pass_are_not_touched_and_others_must_fit() {
     ] {
         assert!(matches!(refused(HIDE_SECOND, TEXT, &came), MaskFailure::Malformed(_)), "{came:?}");
     }
+}
+
+/// Rows of a binary copy, in messages of any size, with the second field masked.
+#[test]
+fn binary_copies_are_masked_field_by_field() {
+    let signature = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x02xy".to_vec();
+    let tuple = |second: &[u8]| {
+        let mut row = b"\0\x03\0\0\0\x01a\0\0\0".to_vec();
+        row.push(second.len() as u8);
+        row.extend_from_slice(second);
+        row.extend_from_slice(b"\xff\xff\xff\xff");
+        row
+    };
+    let whole = [signature.clone(), tuple(b"raw"), tuple(b""), b"\xff\xff".to_vec()].concat();
+    let expect = [signature, tuple(b"***"), tuple(b"***"), b"\xff\xff".to_vec()].concat();
+    for size in 1..=whole.len() {
+        let pieces = whole.chunks(size).map(|piece| message(b'd', piece));
+        let came: Vec<Vec<u8>> = std::iter::once(copy_response(b'H', 1, 3))
+            .chain(pieces)
+            .chain([bare(b'c'), complete("COPY 2"), ready(b'I')])
+            .collect();
+        let mut masker = copy_masker(HIDE_SECOND, CopyFormat::Binary);
+        let out = through(&mut masker, &came.concat(), 64).unwrap();
+        let mut rest = BytesMut::from(&out[..]);
+        let frames = split(&mut rest).unwrap().unwrap();
+        let copied: Vec<u8> =
+            (&frames).into_iter().filter(|f| f.tag == b'd').flat_map(|f| f.body.to_vec()).collect();
+        assert_eq!(copied, expect, "{size}");
+        assert_eq!((masker.rows(), masker.masked_values()), (2, 2));
+    }
+    let broken = |data: &[u8]| {
+        let came = [copy_response(b'H', 1, 3), message(b'd', data), bare(b'c')].concat();
+        let mut masker = copy_masker(HIDE_SECOND, CopyFormat::Binary);
+        assert!(matches!(through(&mut masker, &came, 64), Err(MaskFailure::Malformed(_))));
+    };
+    broken(b"1\tsecret\t2\n");
+    broken(&whole[..25]);
+    broken(&[&whole[..21], b"\0\x01\0\0\0\x01a"].concat());
+    broken(&[&whole[..21], b"\xff\xffsecret"].concat());
+}
+
+/// The names of the columns are no data, and they are one line.
+#[test]
+fn the_first_line_of_a_copy_passes_where_it_names_the_columns() {
+    let format = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true };
+    let came = [
+        copy_response(b'H', 0, 3),
+        data("a,\"b\nb\",c\n"),
+        data("1,raw,2\n"),
+        bare(b'c'),
+        complete("COPY 1"),
+        ready(b'I'),
+    ];
+    for size in [1, 3, 64] {
+        let out = through(&mut copy_masker(HIDE_SECOND, format), &came.concat(), size).unwrap();
+        let out = String::from_utf8_lossy(&out).into_owned();
+        assert!(out.contains("a,\"b\nb\",c\n") && out.contains("1,\"***\",2\n"), "{out:?}");
+    }
+    let came = [copy_response(b'H', 0, 3), data("1,raw\n")].concat();
+    let failed = through(&mut copy_masker(HIDE_SECOND, format), &came, 64).unwrap_err();
+    assert!(matches!(failed, MaskFailure::Malformed(_)));
 }
 
 #[test]

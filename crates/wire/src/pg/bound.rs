@@ -56,6 +56,22 @@ pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
     Rendered { values, whole }
 }
 
+/// The parameters of a `Bind` as they are on the wire; `None` is NULL.
+pub(super) fn raw(values: &Bytes) -> Vec<Option<Bytes>> {
+    let mut rest = values.clone();
+    counted(&mut rest);
+    let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
+    let mut all = Vec::new();
+    for _ in 0..count {
+        if rest.len() < 4 {
+            break;
+        }
+        let length = usize::try_from(rest.get_i32()).ok();
+        all.push(length.map(|size| rest.split_to(size.min(rest.len()))));
+    }
+    all
+}
+
 /// The length to which values are cut so that together they take no more than `room`, each of them
 /// twice its size (hexadecimal digits) and a little.
 fn level(sizes: impl Iterator<Item = usize>, room: usize) -> usize {

@@ -72,6 +72,11 @@ impl CopyFeed {
     pub const fn kind(&self) -> FeedKind {
         self.kind
     }
+
+    #[cfg(test)]
+    pub(super) fn of(kind: FeedKind, bytes: Vec<u8>) -> Self {
+        Self { kind, bytes: bytes.into() }
+    }
 }
 
 impl AsRef<[u8]> for CopyFeed {
@@ -79,6 +84,9 @@ impl AsRef<[u8]> for CopyFeed {
         &self.bytes
     }
 }
+
+/// A whole `CopyFail` message of the gateway's own.
+const COPY_FAIL: [u8; 27] = *b"f\0\0\0\x1arefused by portcullis\0";
 
 /// How far copying in has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -605,6 +613,17 @@ impl Conversation {
             bytes.extend_from_slice(&FLUSH);
         }
         Ok(Some(Turn::Feed(CopyFeed { kind, bytes: bytes.freeze() })))
+    }
+
+    /// Ends the copy-in that runs because the gateway refuses its rows: what makes the target fail
+    /// it. What the client still sends of it is dropped, as the server drops it.
+    pub fn fail_copy(&mut self) -> CopyFeed {
+        self.copy = CopyIn::Ended;
+        let mut bytes = BytesMut::from(&COPY_FAIL[..]);
+        if self.flight.as_ref().is_some_and(|flight| flight.shape != Shape::Simple) {
+            bytes.extend_from_slice(&FLUSH);
+        }
+        CopyFeed { kind: FeedKind::Fail, bytes: bytes.freeze() }
     }
 }
 

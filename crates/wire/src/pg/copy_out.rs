@@ -1,6 +1,7 @@
 //! Rows copied out (`COPY … TO STDOUT`), which carry no description: taken apart by the text or
 //! CSV rules the statement itself asked for (manual, "COPY", File Formats), masked field by field,
-//! and written again by the same rules.
+//! and written again by the same rules. Binary rows say where their fields end, and are rewritten
+//! by that.
 //!
 //! The server sends one row per CopyData, but the protocol does not promise it: a row is put
 //! together over messages before any of it goes out.
@@ -10,10 +11,15 @@ use super::frames::{Frame, MAX_MESSAGE};
 use super::rewrite::{Rewrite, put_message};
 use super::rows::format_from;
 use super::sample::Sample;
-use portcullis_core::mask::{CopyFormat, Format, MaskFailure, Plan, Redacted, Redactor, Treatment};
+use portcullis_core::mask::{
+    CopyFormat, Format, MaskFailure, Plan, Redacted, Redactor, Treatment, UNKNOWN_TYPE,
+};
 
-/// Type OID of `text`: copied fields are texts, whatever their column's type.
-const TEXT: u32 = 25;
+/// What every binary copy begins with (manual, "COPY", Binary Format); then flags and the length of
+/// an extension follow.
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+/// The flags of which a reader has to know the meaning. None of them has one any more.
+const CRITICAL_FLAGS: u32 = 0xffff_0000;
 
 /// The columns of a copy: their number, and whether it is binary as a whole.
 pub(super) fn read_response(body: &[u8]) -> Result<(usize, Format), MaskFailure> {
@@ -34,18 +40,27 @@ pub(super) fn read_response(body: &[u8]) -> Result<(usize, Format), MaskFailure>
 pub(super) struct CopyOut {
     part: usize,
     plan: Plan,
-    lines: Option<Lines>,
+    rows: Option<Rows>,
+    /// True while the line with the names of the columns is still to come.
+    header: bool,
     scratch: Scratch,
+}
+
+/// What is read of the rows.
+#[derive(Debug)]
+enum Rows {
+    Lines(Lines),
+    Binary(Tuples),
 }
 
 /// Rows put together over messages.
 #[derive(Debug)]
-struct Lines {
-    format: LineFormat,
+pub(super) struct Lines {
+    pub(super) format: LineFormat,
     /// The start of a row whose end has not come yet.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// The state of reading after `pending`.
-    state: State,
+    pub(super) state: State,
 }
 
 #[derive(Debug, Default)]
@@ -63,15 +78,9 @@ impl CopyOut {
         format: CopyFormat,
         (columns, overall): (usize, Format),
     ) -> Result<Self, MaskFailure> {
-        let lines = match format {
-            CopyFormat::Text { delimiter } => Some(LineFormat::Text { delimiter }),
-            CopyFormat::Csv { delimiter, quote, escape } => {
-                Some(LineFormat::Csv { delimiter, quote, escape })
-            }
-            CopyFormat::Binary => None,
-        };
-        if lines.is_some() && overall == Format::Binary {
-            return Err(malformed("a binary copy where a textual one was asked for"));
+        let binary = format == CopyFormat::Binary;
+        if format != CopyFormat::Untold && binary != (overall == Format::Binary) {
+            return Err(malformed("a copy in another format than was asked for"));
         }
         let plan = redactor.plan_copy(part, columns, format)?;
         if plan.columns.len() != columns {
@@ -80,16 +89,18 @@ impl CopyOut {
                 plan.columns.len()
             )));
         }
-        let lines = match lines {
+        let rows = match LineFormat::of(format) {
             _ if plan.passes_all() => None,
-            Some(format) => Some(Lines { format, pending: Vec::new(), state: State::default() }),
+            Some((format, _)) => Some(Rows::Lines(Lines::new(format))),
+            None if binary => Some(Rows::Binary(Tuples::default())),
             None => {
                 return Err(MaskFailure::Untraceable(
-                    "a binary copy cannot be rewritten; copy as text or csv".to_owned(),
+                    "a copy in a format that could not be told cannot be rewritten".to_owned(),
                 ));
             }
         };
-        Ok(Self { part, plan, lines, scratch: Scratch::default() })
+        let header = LineFormat::of(format).is_some_and(|(_, header)| header);
+        Ok(Self { part, plan, rows, header, scratch: Scratch::default() })
     }
 
     /// Masks one CopyData. Gives how many rows it ended and how many values were masked.
@@ -100,13 +111,23 @@ impl CopyOut {
         out: &mut Rewrite,
         sample: &mut Sample,
     ) -> Result<(u64, u64), MaskFailure> {
-        let Some(lines) = &mut self.lines else {
-            sample.line(self.part, frame.body);
-            return Ok((1, 0));
+        let lines = match &mut self.rows {
+            Some(Rows::Lines(lines)) => lines,
+            Some(Rows::Binary(tuples)) => {
+                let mut masker =
+                    LineMasker { redactor, plan: &self.plan, scratch: &mut self.scratch };
+                return tuples.data(&mut masker, frame, out);
+            }
+            None => {
+                if !std::mem::take(&mut self.header) {
+                    sample.line(self.part, frame.body);
+                }
+                return Ok((1, 0));
+            }
         };
         let mut masker = LineMasker { redactor, plan: &self.plan, scratch: &mut self.scratch };
         let (mut rest, mut rows, mut masked) = (frame.body, 0, 0);
-        if lines.pending.is_empty() && lines.end_of_row(rest) == Some(rest.len()) {
+        if !self.header && lines.pending.is_empty() && lines.end_of_row(rest) == Some(rest.len()) {
             // One whole row in its own message, as every server sends it.
             lines.state = State::default();
             let n = masker.mask(lines.format, rest)?;
@@ -122,11 +143,15 @@ impl CopyOut {
         out.leave_out(frame);
         while let Some(end) = lines.end_of_row(rest) {
             let (row, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            rest = after;
+            if std::mem::take(&mut self.header) {
+                put_message(out.written(), b'd', &lines.finish_header(row, &self.plan)?)?;
+                continue;
+            }
             masked += lines.finish_row(row, &mut masker)?;
             put_message(out.written(), b'd', &masker.scratch.line)?;
             sample.line(self.part, &masker.scratch.line);
             rows += 1;
-            rest = after;
         }
         if lines.pending.len() + rest.len() > MAX_MESSAGE {
             return Err(MaskFailure::TooLarge(format!("a copied row over {MAX_MESSAGE} bytes")));
@@ -143,8 +168,10 @@ impl CopyOut {
         out: &mut Rewrite,
         sample: &mut Sample,
     ) -> Result<(u64, u64), MaskFailure> {
-        let Some(lines) = self.lines.as_mut().filter(|l| !l.pending.is_empty()) else {
-            return Ok((0, 0));
+        let lines = match &mut self.rows {
+            Some(Rows::Lines(lines)) if !lines.pending.is_empty() => lines,
+            Some(Rows::Binary(tuples)) => return tuples.done().map(|()| (0, 0)),
+            _ => return Ok((0, 0)),
         };
         let mut masker = LineMasker { redactor, plan: &self.plan, scratch: &mut self.scratch };
         let masked = lines.finish_row(&[], &mut masker)?;
@@ -157,14 +184,30 @@ impl CopyOut {
 }
 
 impl Lines {
+    pub(super) const fn new(format: LineFormat) -> Self {
+        Self { format, pending: Vec::new(), state: State::Plain }
+    }
+
     /// Where the row that `bytes` continues ends, newline included; `None` where it goes on.
-    fn end_of_row(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn end_of_row(&mut self, bytes: &[u8]) -> Option<usize> {
         for (i, byte) in bytes.iter().enumerate() {
             if self.format.step(&mut self.state, *byte) == Mark::Newline {
                 return Some(i + 1);
             }
         }
         None
+    }
+
+    /// The line with the names of the columns, which goes out as it came: as many as there are.
+    fn finish_header(&mut self, row: &[u8], plan: &Plan) -> Result<Vec<u8>, MaskFailure> {
+        self.state = State::default();
+        let mut whole = std::mem::take(&mut self.pending);
+        whole.extend_from_slice(row);
+        let names = LineFields { format: self.format, line: &whole, at: Some(0) }.count();
+        if names != plan.columns.len() {
+            return Err(malformed("the first line of a copy does not name its columns"));
+        }
+        Ok(whole)
     }
 
     /// Masks `pending` and `row` together into the scratch line.
@@ -183,15 +226,164 @@ impl Lines {
     }
 }
 
+/// Binary rows put together over messages.
+#[derive(Debug, Default)]
+struct Tuples {
+    /// What has come of a header or row whose end has not.
+    pending: Vec<u8>,
+    begun: bool,
+    ended: bool,
+}
+
+impl Tuples {
+    /// Masks the rows that a CopyData ends; what is no row goes out as it came.
+    fn data(
+        &mut self,
+        masker: &mut LineMasker<'_>,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+    ) -> Result<(u64, u64), MaskFailure> {
+        if self.pending.len() + frame.body.len() > MAX_MESSAGE {
+            return Err(MaskFailure::TooLarge(format!("a copied row over {MAX_MESSAGE} bytes")));
+        }
+        let whole_rows = self.pending.is_empty();
+        let mut whole = std::mem::take(&mut self.pending);
+        whole.extend_from_slice(frame.body);
+        let (mut rest, mut rows, mut masked) = (whole.as_slice(), 0, 0);
+        // Readers expect what the server sends in one message in one, the header before a row.
+        let mut made = Vec::new();
+        while let Some(size) = self.next_size(rest)? {
+            let (item, after) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+            rest = after;
+            if !self.begun || self.ended {
+                self.begun = true;
+                made.extend_from_slice(item);
+                continue;
+            }
+            let n = masker.mask_tuple(item)?;
+            made.extend_from_slice(if n > 0 { masker.scratch.line.as_slice() } else { item });
+            rows += 1;
+            masked += n;
+        }
+        self.pending = rest.to_vec();
+        if whole_rows && masked == 0 && rest.is_empty() {
+            return Ok((rows, 0));
+        }
+        if made.is_empty() {
+            out.leave_out(frame);
+        } else {
+            out.replace(frame, &made)?;
+        }
+        Ok((rows, masked))
+    }
+
+    /// The size of the header, the row or the end that stands first; `None` where not all of it has
+    /// come.
+    fn next_size(&mut self, bytes: &[u8]) -> Result<Option<usize>, MaskFailure> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if self.ended {
+            return Err(malformed("copied rows behind their end"));
+        }
+        if self.begun {
+            let size = tuple_size(bytes)?;
+            self.ended = size == Some(TupleSize::End);
+            return Ok(size.map(|size| match size {
+                TupleSize::End => 2,
+                TupleSize::Row(size) => size,
+            }));
+        }
+        header_size(bytes)
+    }
+
+    /// Nothing may be left when the copy ends.
+    fn done(&self) -> Result<(), MaskFailure> {
+        if self.pending.is_empty() { Ok(()) } else { Err(malformed("a copied row without an end")) }
+    }
+}
+
+/// The size of a binary copy's header; `None` where not all of it has come.
+pub(super) fn header_size(bytes: &[u8]) -> Result<Option<usize>, MaskFailure> {
+    let known = bytes.len().min(SIGNATURE.len());
+    if bytes.get(..known) != SIGNATURE.get(..known) {
+        return Err(malformed("a binary copy without its signature"));
+    }
+    let Some(fields) = bytes.get(SIGNATURE.len()..).and_then(|b| b.first_chunk::<8>()) else {
+        return Ok(None);
+    };
+    let (flags, extension) = fields.split_at(4);
+    let word = |b: &[u8]| b.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b));
+    if word(flags) & CRITICAL_FLAGS != 0 {
+        return Err(malformed("a binary copy with flags that have no meaning"));
+    }
+    let size = usize::try_from(word(extension)).unwrap_or(usize::MAX).saturating_add(19);
+    Ok((bytes.len() >= size).then_some(size))
+}
+
+/// What stands first among binary rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TupleSize {
+    Row(usize),
+    End,
+}
+
+/// The size of a binary row; `None` where not all of it has come.
+pub(super) fn tuple_size(bytes: &[u8]) -> Result<Option<TupleSize>, MaskFailure> {
+    let Some(count) = bytes.first_chunk::<2>() else { return Ok(None) };
+    let count = i16::from_be_bytes(*count);
+    if count == -1 {
+        return Ok(Some(TupleSize::End));
+    }
+    let count = u16::try_from(count).map_err(|_| malformed("a copied row of negative size"))?;
+    let mut at = 2_usize;
+    for _ in 0..count {
+        let Some(length) = bytes.get(at..).and_then(|b| b.first_chunk::<4>()) else {
+            return Ok(None);
+        };
+        at += 4;
+        at = match i32::from_be_bytes(*length) {
+            -1 => at,
+            length => {
+                let length = usize::try_from(length);
+                at + length.map_err(|_| malformed("a copied field of negative size"))?
+            }
+        };
+        if at > MAX_MESSAGE {
+            return Err(MaskFailure::TooLarge(format!("a copied row over {MAX_MESSAGE} bytes")));
+        }
+    }
+    Ok((bytes.len() >= at).then_some(TupleSize::Row(at)))
+}
+
+/// The fields of a whole binary row; `None` is NULL.
+pub(super) fn tuple_fields(row: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = row.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        match usize::try_from(i32::from_be_bytes(*length)) {
+            Err(_) => {
+                rest = after;
+                Some(None)
+            }
+            Ok(length) => {
+                let (field, after) = after.split_at_checked(length)?;
+                rest = after;
+                Some(Some(field))
+            }
+        }
+    })
+}
+
 #[derive(Debug, Clone, Copy)]
-enum LineFormat {
+pub(super) enum LineFormat {
     Text { delimiter: u8 },
     Csv { delimiter: u8, quote: u8, escape: u8 },
 }
 
 /// Where reading stands within a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     #[default]
     Plain,
     /// After a backslash (text), or an escape inside quotes (CSV).
@@ -209,6 +401,17 @@ enum Mark {
 }
 
 impl LineFormat {
+    /// The format of a textual copy, and whether its first line names the columns.
+    pub(super) const fn of(format: CopyFormat) -> Option<(Self, bool)> {
+        match format {
+            CopyFormat::Text { delimiter, header } => Some((Self::Text { delimiter }, header)),
+            CopyFormat::Csv { delimiter, quote, escape, header } => {
+                Some((Self::Csv { delimiter, quote, escape }, header))
+            }
+            CopyFormat::Binary | CopyFormat::Untold => None,
+        }
+    }
+
     /// Reads one byte as the server's own reader does.
     fn step(self, state: &mut State, byte: u8) -> Mark {
         let (next, mark) = match self {
@@ -233,7 +436,7 @@ impl LineFormat {
     }
 
     /// The value of a field, unescaped into `value`; `None` for NULL.
-    fn read<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    pub(super) fn read<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
         match self {
             Self::Text { .. } if raw == b"\\N" => None,
             Self::Text { .. } if !raw.contains(&b'\\') => Some(raw),
@@ -372,7 +575,7 @@ impl LineMasker<'_> {
         out.clear();
         let (mut copied, mut masked) = (0, 0);
         let mut fields = LineFields { format, line, at: Some(0) };
-        for treatment in &self.plan.columns {
+        for (column, treatment) in self.plan.columns.iter().enumerate() {
             let Some((start, end)) = fields.next() else {
                 return Err(malformed("a copied row has too few columns"));
             };
@@ -382,7 +585,8 @@ impl LineMasker<'_> {
             let raw = line.get(start..end).unwrap_or_default();
             let Some(text) = format.read(raw, value) else { continue };
             made.clear();
-            let new = match self.redactor.redact(treatment, (TEXT, Format::Text), text, made) {
+            let field = (self.plan.types.get(column).copied().unwrap_or(0), Format::Text);
+            let new = match self.redactor.redact(treatment, field, text, made) {
                 Redacted::Unchanged => continue,
                 Redacted::Replaced => Some(made.as_slice()),
                 Redacted::Removed => None,
@@ -402,12 +606,56 @@ impl LineMasker<'_> {
     }
 }
 
+impl LineMasker<'_> {
+    /// Masks a binary row into the scratch line; 0 where nothing changes, and then the scratch line
+    /// means nothing.
+    fn mask_tuple(&mut self, row: &[u8]) -> Result<u64, MaskFailure> {
+        let Scratch { made, line: out, .. } = &mut *self.scratch;
+        out.clear();
+        out.extend_from_slice(row.get(..2).unwrap_or_default());
+        let mut masked = 0;
+        let mut fields = tuple_fields(row);
+        for (column, treatment) in self.plan.columns.iter().enumerate() {
+            let Some(value) = fields.next() else {
+                return Err(malformed("a copied row has too few columns"));
+            };
+            made.clear();
+            let type_id = self.plan.types.get(column).copied().unwrap_or(UNKNOWN_TYPE);
+            let new = match value {
+                Some(value) if *treatment != Treatment::Pass => {
+                    let field = (type_id, Format::Binary);
+                    match self.redactor.redact(treatment, field, value, made) {
+                        Redacted::Unchanged => Some(value),
+                        Redacted::Replaced => {
+                            masked += 1;
+                            Some(made.as_slice())
+                        }
+                        Redacted::Removed => {
+                            masked += 1;
+                            None
+                        }
+                    }
+                }
+                value => value,
+            };
+            let length = new.map_or(Ok(-1), |new| i32::try_from(new.len()));
+            let length = length.map_err(|_| malformed("a copied field of negative size"))?;
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(new.unwrap_or_default());
+        }
+        if fields.next().is_some() {
+            return Err(malformed("a copied row has too many columns"));
+        }
+        Ok(masked)
+    }
+}
+
 /// Where the fields of a row stand in it.
-struct LineFields<'a> {
-    format: LineFormat,
-    line: &'a [u8],
+pub(super) struct LineFields<'a> {
+    pub(super) format: LineFormat,
+    pub(super) line: &'a [u8],
     /// Where the next field starts; `None` after the last.
-    at: Option<usize>,
+    pub(super) at: Option<usize>,
 }
 
 impl Iterator for LineFields<'_> {

@@ -8,6 +8,7 @@ mod body;
 pub mod bound;
 pub mod chore;
 pub mod conversation;
+pub mod copy_in;
 mod copy_out;
 pub mod frames;
 pub mod message;

@@ -240,6 +240,7 @@ pub fn empty_statement() -> Arc<Statement> {
             lineage: None,
             names: NameChange::None,
             transaction: TransactionChange::None,
+            written: Arc::default(),
             copy: None,
             unspoken: None,
         })

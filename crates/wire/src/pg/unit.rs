@@ -13,7 +13,9 @@ use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
 use portcullis_core::mask::{CopyFormat, Lineage, Origin as ColumnOrigin};
 use portcullis_core::protocol::{Request, Shown};
-use portcullis_sql::statement::{Analysis, Copy, NameChange, Statement, Unreadable};
+use portcullis_sql::statement::{
+    Analysis, Copy, CopyIn, NameChange, Statement, Targets, Unreadable, WrittenValue,
+};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -211,6 +213,62 @@ impl Unit {
     #[must_use]
     pub const fn prepares_only(&self) -> bool {
         self.prepares_only
+    }
+}
+
+/// Where in a request a written value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the text: at which byte, from 0.
+    Text(usize),
+    /// A parameter, by its number from 1.
+    Parameter(usize),
+}
+
+impl Unit {
+    /// Shows each value that goes into rows it writes, with the columns it may go into, until `look`
+    /// finds something. Rows that are copied in come later.
+    pub fn find_written<T>(
+        &self,
+        mut look: impl FnMut(&[u8], &Targets) -> Option<T>,
+    ) -> Option<(T, Place)> {
+        for (run, part) in self.runs.iter().zip(&self.script.parts) {
+            let own = Arc::ptr_eq(&run.prepared.statement, &part.statement);
+            // Of `EXECUTE`, the arguments are the parameters of what it stands for.
+            let arguments = (!own).then_some(&run.prepared.statement.written);
+            let mut parameters = None;
+            let all = part.statement.written.iter().chain(arguments.into_iter().flat_map(|w| &**w));
+            for written in all.filter(|_| !run.continues) {
+                let found = match &written.value {
+                    WrittenValue::Text(text, at) => look(text.as_bytes(), &written.columns)
+                        .map(|found| (found, Place::Text(*at))),
+                    WrittenValue::Parameter(number) => {
+                        let all = parameters.get_or_insert_with(|| bound::raw(&run.values));
+                        let value = number.checked_sub(1).and_then(|n| all.get(n)).cloned();
+                        value
+                            .flatten()
+                            .and_then(|value| look(&value, &written.columns))
+                            .map(|found| (found, Place::Parameter(*number)))
+                    }
+                };
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+
+    /// What the rows look like that its parts copy in, in order.
+    #[must_use]
+    pub fn copies_in(&self) -> Vec<CopyIn> {
+        let copies = self.script.parts.iter().filter_map(|part| part.statement.copy.as_ref());
+        copies
+            .filter_map(|copy| match copy {
+                Copy::In(copy) => Some(copy.clone()),
+                Copy::Out(_) => None,
+            })
+            .collect()
     }
 }
 
@@ -886,7 +944,7 @@ fn why(unusable: Unusable, name: &[u8], unknown: impl Fn(String) -> Why) -> Why 
 
 fn copies(statement: &Statement) -> (bool, Option<CopyFormat>) {
     match &statement.copy {
-        Some(Copy::In) => (true, None),
+        Some(Copy::In(_)) => (true, None),
         Some(Copy::Out(format)) => (false, Some(*format)),
         None => (false, None),
     }

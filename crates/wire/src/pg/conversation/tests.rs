@@ -5,7 +5,7 @@ use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Ver
 use portcullis_core::mask::{CopyFormat, Lineage};
 use portcullis_core::protocol::Request as _;
 use portcullis_sql::statement::{
-    Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable,
+    Analysis, Copy, CopyIn, NameChange, Statement, TransactionChange, Unreadable,
 };
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +41,7 @@ impl Toy {
             lineage: None,
             names: NameChange::None,
             transaction: TransactionChange::None,
+            written: Arc::default(),
             copy: None,
             unspoken: None,
         };
@@ -67,8 +68,11 @@ impl Toy {
         let steers = s.names != NameChange::None || s.transaction != TransactionChange::None;
         if words[0] == "copy" {
             s.copy = Some(match word(1)? {
-                "in" => Copy::In,
-                _ => Copy::Out(CopyFormat::Text { delimiter: b'\t' }),
+                "in" => Copy::In(CopyIn {
+                    format: CopyFormat::Text { delimiter: b'\t', header: false },
+                    columns: Arc::default(),
+                }),
+                _ => Copy::Out(CopyFormat::Text { delimiter: b'\t', header: false }),
             });
             s.effects.push(effect(Verb::Insert, "t"));
         } else if let Some(verb) = verb(words[0]) {
