@@ -43,9 +43,8 @@ pub struct AnswerMasker {
     sample: Sample,
     broken: Option<MaskFailure>,
     bounds: Bounds,
-    /// What the client is told instead of the target's next error: a whole ErrorResponse, and its
-    /// code.
-    instead: Option<(Box<[u8]>, [u8; 5])>,
+    /// What the client is told instead of the target's next error.
+    instead: Option<Instead>,
 }
 
 /// How far an answer may go, and what is kept back of it.
@@ -58,9 +57,19 @@ struct Bounds {
     passing: Passing,
     /// What is kept back, masked.
     end: BytesMut,
-    /// What a client is told where the target says that the request was cancelled.
-    explanation: Option<Vec<u8>>,
 }
+
+/// What a client is told in place of an error of the target.
+#[derive(Debug)]
+struct Instead {
+    body: Box<[u8]>,
+    code: [u8; 5],
+    /// Only where the target says that the request was cancelled.
+    of_cancel: bool,
+}
+
+/// The SQLSTATE of a request that was cancelled (`query_canceled`).
+const CANCELLED: &str = "57014";
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Passing {
@@ -136,10 +145,7 @@ impl AnswerMasker {
 
     /// Says why where the target says that the request was cancelled.
     pub fn explain_cancel(&mut self, error: &WireError) {
-        let mut message = BytesMut::new();
-        server::error(&mut message, error);
-        let body = message.get(HEADER..).unwrap_or_default();
-        self.bounds.explanation = Some(body.to_vec());
+        self.put_instead(error, true);
     }
 
     /// A masker for what a target says unasked: errors, notices, notifications, parameter
@@ -182,11 +188,15 @@ impl AnswerMasker {
 
     /// The target is made to fail; the client is told `error` in place of its error.
     pub fn tell_instead(&mut self, error: &WireError) {
+        self.put_instead(error, false);
+    }
+
+    fn put_instead(&mut self, error: &WireError, of_cancel: bool) {
         let mut message = BytesMut::new();
         server::error(&mut message, error);
         let code = error.code.as_bytes().try_into().unwrap_or(*b"XX000");
-        let body = message.get(HEADER..).unwrap_or_default();
-        self.instead = Some((body.into(), code));
+        let body = message.get(HEADER..).unwrap_or_default().into();
+        self.instead = Some(Instead { body, code, of_cancel });
     }
 
     /// The transaction status (`I`, `T` or `E`) of the last ReadyForQuery.
@@ -434,17 +444,13 @@ impl AnswerMasker {
     ) -> Result<(), MaskFailure> {
         // Part of a copied row whose end never came is dropped with the copy.
         self.copy = None;
-        // What the gateway made the target fail with is told before what a limit did.
-        let told = self.instead.take().map(|(body, code)| (body.into_vec(), code));
-        let explained = told.or_else(|| {
-            let cancelled = error_fields(frame.body).code == "57014";
-            let explanation = &mut self.bounds.explanation;
-            explanation.take_if(|_| cancelled).map(|body| (body, *b"57014"))
-        });
-        let (code, fatal) = match explained {
-            Some((body, code)) => {
-                out.replace(frame, &body)?;
-                (code, false)
+        let told = self
+            .instead
+            .take_if(|instead| !instead.of_cancel || error_fields(frame.body).code == CANCELLED);
+        let (code, fatal) = match told {
+            Some(instead) => {
+                out.replace(frame, &instead.body)?;
+                (instead.code, false)
             }
             None => self.report(part, frame, out)?,
         };
