@@ -24,13 +24,16 @@ mod views;
 
 use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
-use crate::statement::{Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable};
+use crate::statement::{
+    Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable, naming_parameter,
+    unnamed_setting,
+};
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Lineage, Origin};
 use scope::{Cte, Frame, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// More effects than this in one statement and it is not read.
@@ -111,6 +114,17 @@ struct Analyzer<'c> {
     transaction: TransactionChange,
     copy: Option<Copy>,
     unspoken: Option<&'static str>,
+    /// How parameters are used, by number.
+    parameters: BTreeMap<u16, Parameter>,
+}
+
+/// Uses of a parameter.
+#[derive(Default)]
+struct Parameter {
+    /// All of them.
+    uses: usize,
+    /// Those as the name of a setting that is shown.
+    names: usize,
 }
 
 impl<'c> Analyzer<'c> {
@@ -138,6 +152,7 @@ impl<'c> Analyzer<'c> {
             transaction: TransactionChange::None,
             copy: None,
             unspoken: None,
+            parameters: BTreeMap::new(),
         }
     }
 
@@ -262,6 +277,7 @@ impl<'c> Analyzer<'c> {
             // Values of the server's own types are at hand in any query.
             self.may_cast(|cast| cast.source < FIRST_USER_OID);
         }
+        self.settle_parameters();
         if self.effects.is_empty() {
             self.control_session();
         }
@@ -278,6 +294,18 @@ impl<'c> Analyzer<'c> {
             transaction: std::mem::take(&mut self.transaction),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
+        }
+    }
+
+    /// A parameter that is used in another way too may get another type by that, and its value may
+    /// be written otherwise than it was sent.
+    fn settle_parameters(&mut self) {
+        let parameters = std::mem::take(&mut self.parameters);
+        let otherwise = |number| parameters.get(&number).is_none_or(|p| p.uses != p.names);
+        for effect in &mut self.effects {
+            if naming_parameter(effect).is_some_and(otherwise) {
+                *effect = unnamed_setting();
+            }
         }
     }
 

@@ -214,14 +214,17 @@ AND a.attnum IN (3)
 
 --! select from customers, customers .* FROM customers ORDER BY cu
 --! bind: ["1"]
+--! masked: email, card_number
 SELECT "customers".* FROM "customers" ORDER BY "customers"."id" ASC LIMIT $1
 
 --! select from customers, customers .* FROM customers WHERE custo
 --! bind: ["5", "1"]
+--! masked: email, card_number
 SELECT "customers".* FROM "customers" WHERE "customers"."id" = $1 LIMIT $2
 
 --! select from customers, customers .* FROM customers WHERE custo (2)
 --! bind: ["Oslo", "5"]
+--! masked: email, card_number
 SELECT "customers".* FROM "customers" WHERE "customers"."city" = $1 ORDER BY "customers"."created_at" DESC LIMIT $2
 
 --! select from customers, customers . id , customers . city FROM
@@ -254,10 +257,12 @@ SELECT MAX("orders"."total") FROM "orders" WHERE "orders"."status" = $1
 
 --! select from customers, customers .* FROM customers WHERE custo (3)
 --! bind: ["1", "3"]
+--! masked: email, card_number
 SELECT "customers".* FROM "customers" WHERE "customers"."id" BETWEEN $1 AND $2
 
 --! select from orders, orders .* FROM orders WHERE orders . cu
 --! bind: ["1", "2", "3"]
+--! masked: note
 SELECT "orders".* FROM "orders" WHERE "orders"."customer_id" IN ($1, $2, $3)
 
 --! select from customers, customers . id FROM customers INNER JOI
@@ -266,6 +271,7 @@ SELECT DISTINCT "customers"."id" FROM "customers" INNER JOIN "orders" ON "orders
 
 --! select from orders, orders . id AS t0_r0, orders . customer
 --! bind: ["3"]
+--! masked: t1_r2, t1_r3
 SELECT "orders"."id" AS t0_r0, "orders"."customer_id" AS t0_r1, "orders"."status" AS t0_r2, "orders"."total" AS t0_r3, "orders"."note" AS t0_r4, "orders"."placed_at" AS t0_r5, "customers"."id" AS t1_r0, "customers"."name" AS t1_r1, "customers"."email" AS t1_r2, "customers"."card_number" AS t1_r3, "customers"."city" AS t1_r4, "customers"."created_at" AS t1_r5 FROM "orders" LEFT OUTER JOIN "customers" ON "customers"."id" = "orders"."customer_id" WHERE (orders.total > 400) ORDER BY "orders"."id" ASC LIMIT $1
 
 --! select from orders, COUNT(*) FROM orders WHERE orders . sta
@@ -274,10 +280,12 @@ SELECT COUNT(*) FROM "orders" WHERE "orders"."status" != $1
 
 --! select from orders, orders .* FROM orders ORDER BY orders .
 --! bind: ["400"]
+--! masked: note
 SELECT "orders".* FROM "orders" ORDER BY "orders"."id" ASC LIMIT $1
 
 --! select from orders, orders .* FROM orders WHERE orders . id
 --! bind: ["400", "400"]
+--! masked: note
 SELECT "orders".* FROM "orders" WHERE "orders"."id" > $1 ORDER BY "orders"."id" ASC LIMIT $2
 
 --! select from orders, orders .* FROM orders WHERE orders . pl
@@ -286,6 +294,7 @@ SELECT "orders".* FROM "orders" WHERE "orders"."placed_at" >= $1 LIMIT $2
 
 --! select from orders, orders .* FROM orders ORDER BY orders . (2)
 --! bind: ["1"]
+--! masked: note
 SELECT "orders".* FROM "orders" ORDER BY "orders"."id" DESC LIMIT $1
 
 --! select from orders, 1 AS one FROM orders LIMIT $1
@@ -326,6 +335,7 @@ SELECT "orders".* FROM "orders" WHERE "orders"."id" = $1 LIMIT $2 FOR UPDATE
 --! bind: ["1", "1"]
 --! bind: null
 --! bind: null
+--! masked: email, card_number
 BEGIN
 --;
 SAVEPOINT active_record_1
@@ -349,11 +359,11 @@ SELECT COUNT(*) FROM "orders"
 --;
 COMMIT
 
---! SELECT pg_try_advisory_lock(123456)
-SELECT pg_try_advisory_lock(123456)
-
---! SELECT pg_advisory_unlock(123456)
-SELECT pg_advisory_unlock(123456)
-
 --! DISCARD ALL
 DISCARD ALL
+
+--! an advisory lock, as migrations take it
+--! volatile
+SELECT pg_try_advisory_lock(123456)
+--;
+SELECT pg_advisory_unlock(123456)

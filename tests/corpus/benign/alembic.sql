@@ -16,15 +16,6 @@ select pg_catalog.version()
 --! select current_schema()
 select current_schema()
 
---! transaction: begin, select, commit
-BEGIN
---;
-SELECT pg_catalog.pg_class.relname
-FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
-WHERE pg_catalog.pg_class.relname IN ('alembic_version') AND pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog'
---;
-COMMIT
-
 --! select from pg_catalog.pg_class, pg_catalog.pg_class.relname FROM pg_cat
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace

@@ -122,15 +122,18 @@ SELECT oid, typarray FROM pg_type WHERE typname = 'hstore'
 
 
 --! select from customers, * FROM customers LIMIT 1
+--! masked: email, card_number
 SELECT * FROM "customers" LIMIT 1
 
 --! select from orders, * FROM orders LIMIT 1
 SELECT * FROM "orders" LIMIT 1
 
 --! select from payments, * FROM payments LIMIT 1
+--! masked: iban
 SELECT * FROM "payments" LIMIT 1
 
 --! select from customer_contacts, * FROM customer_contacts LIMIT 1
+--! masked: email
 SELECT * FROM "customer_contacts" LIMIT 1
 
 --! select from customers, customers . id , customers . name , cus

@@ -1,22 +1,23 @@
 -- GORM 1.31 with pgx: models and migrator queries.
 
---! -- ping
--- ping
-
 --! select from customers, * FROM customers WHERE customers . id =
 --! bind: ["5", "1"]
+--! masked: email, card_number
 SELECT * FROM "customers" WHERE "customers"."id" = $1 ORDER BY "customers"."id" LIMIT $2
 
 --! select from customers, * FROM customers WHERE city = $1 ORDER
 --! bind: ["Oslo", "3", "1"]
+--! masked: email, card_number
 SELECT * FROM "customers" WHERE city = $1 ORDER BY id LIMIT $2 OFFSET $3
 
 --! select from customers, * FROM customers WHERE id < $1
 --! bind: ["3"]
+--! masked: email, card_number
 SELECT * FROM "customers" WHERE id < $1
 
 --! select from orders, * FROM orders WHERE orders . customer_i
 --! bind: ["1", "2"]
+--! masked: note
 SELECT * FROM "orders" WHERE "orders"."customer_id" IN ($1,$2)
 
 --! select from orders, orders . id , orders . customer_id , or
@@ -49,6 +50,7 @@ SELECT id FROM orders WHERE placed_at > $1 ORDER BY id LIMIT 2
 
 --! select from orders, * FROM orders ORDER BY orders . id DESC
 --! bind: ["1"]
+--! masked: note
 SELECT * FROM "orders" ORDER BY "orders"."id" DESC LIMIT $1
 
 --! select from orders, count(*) FROM orders WHERE total > (SEL
@@ -57,10 +59,12 @@ SELECT count(*) FROM "orders" WHERE total > (SELECT AVG(total) FROM "orders")
 
 --! select from customers, * FROM customers WHERE customers . city
 --! bind: ["Rome", "20"]
+--! masked: email, card_number
 SELECT * FROM "customers" WHERE "customers"."city" = $1 ORDER BY "customers"."id" LIMIT $2
 
 --! select from customers, * FROM customers WHERE customers . city (2)
 --! bind: ["Rome", "98", "20"]
+--! masked: email, card_number
 SELECT * FROM "customers" WHERE "customers"."city" = $1 AND "customers"."id" > $2 ORDER BY "customers"."id" LIMIT $3
 
 --! select from information_schema.tables, count(*) FROM information_schema.tables

@@ -35,10 +35,6 @@ SELECT c.oid, a.attnum, a.attname, c.relname, n.nspname, a.attnotnull OR (t.typt
 --! bind: ["4"]
 select (select coalesce(jsonb_agg(jsonb_build_array("v0")), jsonb_build_array()) from (select "orders"."status" as "v0" from "orders" where "orders"."id" < $1 order by "orders"."id") as t) as "m"
 
---! select from orders, json_build_object($1, cast($2 as int)),
---! bind: ["a", "1", "3"]
-select json_build_object($1, cast($2 as int)), json_agg("orders"."id" order by "orders"."id") from "orders" where "orders"."id" < $3
-
 --! select current_catalog
 --! bind: []
 select current_catalog

@@ -9,4 +9,5 @@ SELECT $1::text as m
 select id,status from orders where id=$1
 
 --! select now()
+--! volatile: now
 select now()

@@ -108,5 +108,6 @@ FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class ON pg_catalog.pg_inherits.i
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('orders')
 
 --! select from orders, orders.id, orders.customer_id, orders.s
+--! masked: note
 SELECT orders.id, orders.customer_id, orders.status, orders.total, orders.note, orders.placed_at
 FROM orders

@@ -251,23 +251,8 @@ SELECT label, provider, classoid, objoid, objsubid FROM pg_catalog.pg_seclabels 
 --! SELECT pg_catalog.current_schemas(false)
 SELECT pg_catalog.current_schemas(false)
 
---! EXECUTE getColumnACLs('6100')
-EXECUTE getColumnACLs('6100')
-
 --! SELECT pg_catalog.pg_get_viewdef('16418'::pg_catalog.oid) AS viewdef
 SELECT pg_catalog.pg_get_viewdef('16418'::pg_catalog.oid) AS viewdef
-
---! COPY public.alembic_version (version_num) TO stdout;
-COPY public.alembic_version (version_num) TO stdout;
-
---! COPY public.customers (id, name, email, card_number, city, created_at)
-COPY public.customers (id, name, email, card_number, city, created_at) TO stdout;
-
---! COPY public.orders (id, customer_id, status, total, note, placed_at) T
-COPY public.orders (id, customer_id, status, total, note, placed_at) TO stdout;
-
---! COPY public.payments (id, order_id, iban, amount, paid_at) TO stdout;
-COPY public.payments (id, order_id, iban, amount, paid_at) TO stdout;
 
 --! RESET search_path
 RESET search_path

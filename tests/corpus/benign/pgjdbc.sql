@@ -130,6 +130,7 @@ SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED
 
 --! select from orders, * from orders order by id
 --! bind: []
+--! masked: note
 select * from orders order by id
 
 --! SET SESSION search_path TO 'public'
@@ -146,6 +147,7 @@ select $1 = any($2), $3::jsonb
 
 --! select upper('a'), DATE '2026-01-02', now(), ('a'||'b')
 --! bind: []
+--! volatile: now
 select upper('a'), DATE '2026-01-02', now(), ('a'||'b')
 
 --! select from orders, id,status from orders order by id limit

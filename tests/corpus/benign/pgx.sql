@@ -54,12 +54,6 @@ select 1; select 2
 --! copy (select id, status from orders order by id limit 5) to stdout
 copy (select id, status from orders order by id limit 5) to stdout
 
---! -- ping
--- ping
-
---! ;
-;
-
 --! select from orders, id from orders where id = $1
 --! bind: ["3"]
 select id from orders where id = $1

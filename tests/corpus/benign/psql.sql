@@ -531,6 +531,7 @@ WHERE true
 ORDER BY 1, 2;
 
 --! \dconfig
+--! volatile
 SELECT s.name AS "Parameter", pg_catalog.current_setting(s.name) AS "Value"
 FROM pg_catalog.pg_settings s
 WHERE s.source <> 'default' AND
@@ -538,6 +539,7 @@ WHERE s.source <> 'default' AND
 ORDER BY 1;
 
 --! \dconfig *
+--! volatile
 SELECT s.name AS "Parameter", pg_catalog.current_setting(s.name) AS "Value"
 FROM pg_catalog.pg_settings s
 ORDER BY 1;
