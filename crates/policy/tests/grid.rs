@@ -153,6 +153,7 @@ fn controls() -> Vec<(&'static str, Operation)> {
         one("prepare", "prepare", control(Kind::Session, &[])),
         one("set statement_timeout", "set", control(Kind::Setting, &["statement_timeout"])),
         one("set search_path", "set", control(Kind::Setting, &["search_path"])),
+        one("set backslash_quote", "set", control(Kind::Setting, &["backslash_quote"])),
         one(
             "set standard_conforming_strings",
             "set",
