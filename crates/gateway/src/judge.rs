@@ -21,6 +21,10 @@ use tracing::warn;
 /// How deep views are followed to the columns behind them.
 const VIEW_DEPTH: usize = 16;
 
+/// The label of columns of the server's catalog that no mask rule has to name: they are sensitive
+/// on every connection.
+const SERVER_SECRET: &str = "server-secret";
+
 /// Decides for one principal on one connection.
 #[derive(Clone)]
 pub(crate) struct SessionJudge {
@@ -370,7 +374,7 @@ impl SessionReveal {
             schema: relation.schema.clone(),
             relation: relation.name.clone(),
             column: own.name.clone(),
-            labels: self.rules_of(relation, &own.name).filter_map(|r| r.label.clone()).collect(),
+            labels: self.labels(relation, &own.name),
         })
     }
 
@@ -381,6 +385,12 @@ impl SessionReveal {
     ) -> impl Iterator<Item = &'a SensitiveColumn> {
         let rules = self.sensitive.iter();
         rules.filter(|rule| names_column(&rule.column, &relation.schema, &relation.name, column))
+    }
+
+    /// What mask rules call the column, and what the gateway itself does.
+    fn labels(&self, relation: &Relation, column: &str) -> BTreeSet<String> {
+        let own = relation.shows_elsewhere(column).then(|| SERVER_SECRET.to_owned());
+        self.rules_of(relation, column).filter_map(|r| r.label.clone()).chain(own).collect()
     }
 
     fn hides(&self, column: ColumnRef) -> bool {
@@ -469,10 +479,12 @@ impl SessionReveal {
 
     fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
         let rules: Vec<&SensitiveColumn> = self.rules_of(relation, column).collect();
-        let labels: BTreeSet<String> = rules.iter().filter_map(|r| r.label.clone()).collect();
-        let strategy = rules.first().map(|r| r.mask.clone());
+        let labels = self.labels(relation, column);
+        let elsewhere = relation.shows_elsewhere(column);
+        let strategy =
+            rules.first().map(|r| r.mask.clone()).or(elsewhere.then_some(Strategy::Null));
         let path = [catalog.database(), &relation.schema, &relation.name, column];
-        match self.policy.reveal(path, !rules.is_empty(), &labels, strategy) {
+        match self.policy.reveal(path, !rules.is_empty() || elsewhere, &labels, strategy) {
             Shown::Show => None,
             Shown::Mask { strategy, .. } => Some(strategy),
         }

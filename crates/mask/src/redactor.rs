@@ -57,13 +57,12 @@ impl StatementRedactor {
 
     /// True where the part reads, or may read, a relation with a hidden column.
     fn touches_hidden(&self, lineage: &Lineage) -> bool {
-        self.reveal.hides_anything()
-            && (lineage.unresolved
-                || lineage.relations.iter().any(|relation| self.reveal.relation_hides(*relation))
-                || lineage.outputs.iter().flatten().chain(&lineage.sinks).any(|origin| {
-                    matches!(origin, Origin::Columns(columns)
-                        if columns.iter().any(|column| self.hidden_column(*column).is_some()))
-                }))
+        lineage.unresolved && self.reveal.hides_anything()
+            || lineage.relations.iter().any(|relation| self.reveal.relation_hides(*relation))
+            || lineage.outputs.iter().flatten().chain(&lineage.sinks).any(|origin| {
+                matches!(origin, Origin::Columns(columns)
+                    if columns.iter().any(|column| self.hidden_column(*column).is_some()))
+            })
     }
 
     fn hidden_column(&self, column: ColumnRef) -> Hidden {

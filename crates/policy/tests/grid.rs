@@ -153,6 +153,7 @@ fn controls() -> Vec<(&'static str, Operation)> {
         one("prepare", "prepare", control(Kind::Session, &[])),
         one("set statement_timeout", "set", control(Kind::Setting, &["statement_timeout"])),
         one("set search_path", "set", control(Kind::Setting, &["search_path"])),
+        one("set backslash_quote", "set", control(Kind::Setting, &["backslash_quote"])),
         one(
             "set standard_conforming_strings",
             "set",
@@ -176,8 +177,12 @@ fn controls() -> Vec<(&'static str, Operation)> {
     ]
 }
 
-fn columns() -> [(&'static str, bool); 2] {
-    [("reveal plain column", false), ("reveal sensitive column", true)]
+fn columns() -> [(&'static str, bool, Option<&'static str>); 3] {
+    [
+        ("reveal plain column", false, None),
+        ("reveal sensitive column", true, None),
+        ("reveal secret of the server", true, Some("server-secret")),
+    ]
 }
 
 /// The decisions of a pack, one line for each operation, one column for each caller.
@@ -206,10 +211,11 @@ fn section(text: &str) -> String {
         let cells = sessions.iter().map(|(_, s, given)| word(&decide(s, &operation, given)));
         line(name, cells.collect());
     }
-    for (name, sensitive) in columns() {
+    for (name, sensitive, label) in columns() {
+        let labels: BTreeSet<String> = label.map(str::to_owned).into_iter().collect();
         let cells = sessions.iter().map(|(_, s, _)| {
             let path = ["shop", "public", "customers", "email"];
-            match s.reveal(path, sensitive, &BTreeSet::new(), Some(Strategy::Partial)) {
+            match s.reveal(path, sensitive, &labels, Some(Strategy::Partial)) {
                 Reveal::Show => "show".to_owned(),
                 Reveal::Mask { strategy, rule } => format!("{strategy:?}:{rule}").to_lowercase(),
             }

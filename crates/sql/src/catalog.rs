@@ -158,6 +158,52 @@ impl Relation {
     pub fn is_system(&self) -> bool {
         self.oid < FIRST_USER_OID && is_system_schema(&self.schema)
     }
+
+    /// Columns of the server's own relations that show values of other relations, other sessions'
+    /// statements, credentials or settings of applications, which may be secrets.
+    ///
+    /// Of the statistics, those without a value of the column are not among them: which part is
+    /// NULL, how wide values are on average, how many there are, whether they lie in order.
+    #[must_use]
+    pub fn shows_elsewhere(&self, column: &str) -> bool {
+        if &*self.schema != "pg_catalog" {
+            return false;
+        }
+        match &*self.name {
+            "pg_stats" | "pg_stats_ext" | "pg_stats_ext_exprs" => !is_plain_statistic(column),
+            "pg_statistic" | "pg_statistic_ext_data" => {
+                !matches!(column, "starelid" | "staattnum" | "stainherit")
+            }
+            "pg_largeobject" => column == "data",
+            "pg_stat_activity" => column == "query",
+            "pg_prepared_statements" | "pg_cursors" => column == "statement",
+            "pg_authid" => column == "rolpassword",
+            "pg_shadow" => column == "passwd",
+            "pg_user_mapping" | "pg_user_mappings" => column == "umoptions",
+            "pg_subscription" => column == "subconninfo",
+            "pg_db_role_setting" => column == "setconfig",
+            _ => false,
+        }
+    }
+}
+
+/// Columns of `pg_stats`, `pg_stats_ext` and `pg_stats_ext_exprs` that name what is described or
+/// hold no value of it. Their extended `n_distinct` tells how columns depend on each other.
+fn is_plain_statistic(column: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "schemaname",
+        "tablename",
+        "attname",
+        "statistics_schemaname",
+        "statistics_name",
+        "statistics_owner",
+        "attnames",
+        "kinds",
+        "exprs",
+        "expr",
+    ];
+    const COUNTS: &[&str] = &["inherited", "null_frac", "avg_width", "n_distinct", "correlation"];
+    NAMES.contains(&column) || COUNTS.contains(&column)
 }
 
 /// A function, procedure or aggregate of a user.

@@ -27,13 +27,14 @@ use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
 use crate::statement::{
     Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable, Written,
+    naming_parameter, unnamed_setting,
 };
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Lineage, Origin};
 use scope::{Cte, Frame, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// More effects than this in one statement and it is not read.
@@ -117,6 +118,17 @@ struct Analyzer<'c> {
     copied: Option<Box<[u32]>>,
     written: Vec<Written>,
     unspoken: Option<&'static str>,
+    /// How parameters are used, by number.
+    parameters: BTreeMap<u16, Parameter>,
+}
+
+/// Uses of a parameter.
+#[derive(Default)]
+struct Parameter {
+    /// All of them.
+    uses: usize,
+    /// Those as the name of a setting that is shown.
+    names: usize,
 }
 
 impl<'c> Analyzer<'c> {
@@ -146,6 +158,7 @@ impl<'c> Analyzer<'c> {
             copied: None,
             written: Vec::new(),
             unspoken: None,
+            parameters: BTreeMap::new(),
         }
     }
 
@@ -270,6 +283,7 @@ impl<'c> Analyzer<'c> {
             // Values of the server's own types are at hand in any query.
             self.may_cast(|cast| cast.source < FIRST_USER_OID);
         }
+        self.settle_parameters();
         if self.effects.is_empty() {
             self.control_session();
         }
@@ -287,6 +301,18 @@ impl<'c> Analyzer<'c> {
             written: std::mem::take(&mut self.written).into(),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
+        }
+    }
+
+    /// A parameter that is used in another way too may get another type by that, and its value may
+    /// be written otherwise than it was sent.
+    fn settle_parameters(&mut self) {
+        let parameters = std::mem::take(&mut self.parameters);
+        let otherwise = |number| parameters.get(&number).is_none_or(|p| p.uses != p.names);
+        for effect in &mut self.effects {
+            if naming_parameter(effect).is_some_and(otherwise) {
+                *effect = unnamed_setting();
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The facts of one SQL statement.
 
-use portcullis_core::effect::Effect;
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, CopyFormat, Lineage};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -34,6 +34,34 @@ pub struct Statement {
     /// A setting that decides how texts are read, where it may get a value by which this crate
     /// does not read them. Such a statement must not run, whatever the policy says.
     pub unspoken: Option<&'static str>,
+}
+
+/// What stands before the number of a parameter in the name of a setting. With its dot it is like
+/// the name of an application's setting to whoever does not look further.
+const BY_PARAMETER: &str = "?.$";
+
+/// Reading a setting that the parameter of this number names.
+#[must_use]
+pub fn setting_by_parameter(number: u16) -> Effect {
+    let object = Object::new(ObjectKind::Setting, [&*format!("{BY_PARAMETER}{number}")]);
+    Effect { certainty: Certainty::Assumed, ..Effect::resolved(Verb::Read, object, Extent::One) }
+}
+
+/// Reading a setting of which nobody knows the name.
+#[must_use]
+pub fn unnamed_setting() -> Effect {
+    let object = Object::new(ObjectKind::Setting, ["?"]);
+    Effect { certainty: Certainty::Assumed, ..Effect::resolved(Verb::Read, object, Extent::One) }
+}
+
+/// The number of the parameter that names the setting which this effect reads. Such an effect is to
+/// be replaced by one with the name, once that is known.
+#[must_use]
+pub fn naming_parameter(effect: &Effect) -> Option<u16> {
+    let marked =
+        effect.object.kind == ObjectKind::Setting && effect.certainty == Certainty::Assumed;
+    let [name] = effect.object.path.as_slice() else { return None };
+    marked.then(|| name.strip_prefix(BY_PARAMETER)?.parse().ok()).flatten()
 }
 
 /// A `COPY` between server and client.

@@ -2,6 +2,7 @@
 //! every message that comes back.
 
 use anyhow::{Context as _, bail, ensure};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl RawClient {
         Ok(Self { socket, piece: 0, cancel_key: None })
     }
 
-    /// Connects and logs in with a cleartext password where one is asked for.
+    /// Connects and logs in, with a password where one is asked for: in cleartext or by SCRAM.
     pub fn log_in(
         address: SocketAddr,
         user: &str,
@@ -77,12 +78,24 @@ impl RawClient {
     ) -> anyhow::Result<Self> {
         let mut client = Self::connect(address)?;
         client.send(&startup(0, parameters))?;
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
         loop {
             let message = client.receive()?.context("closed during log-in")?;
             match (message.tag, message.body.as_slice()) {
                 (b'R', [0, 0, 0, 3]) => {
                     client.send(&self::message(b'p', &[password.as_bytes(), b"\0"].concat()))?;
                 }
+                (b'R', [0, 0, 0, 10, ..]) => {
+                    let first = scram.message();
+                    let length = (first.len() as u32).to_be_bytes();
+                    let name = SCRAM_SHA_256.as_bytes();
+                    client.send(&self::message(b'p', &[name, b"\0", &length, first].concat()))?;
+                }
+                (b'R', [0, 0, 0, 11, challenge @ ..]) => {
+                    scram.update(challenge)?;
+                    client.send(&self::message(b'p', scram.message()))?;
+                }
+                (b'R', [0, 0, 0, 12, signature @ ..]) => scram.finish(signature)?,
                 (b'K', [a, b, c, d, key @ ..]) => {
                     let process = u32::from_be_bytes([*a, *b, *c, *d]);
                     client.cancel_key = Some((process, key.to_vec()));

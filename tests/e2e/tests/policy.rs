@@ -47,7 +47,7 @@ fn shop_with_traps() -> Arena {
              CREATE SEQUENCE numbers;
              ALTER TABLE payments ADD nabi text GENERATED ALWAYS AS (reverse(iban)) STORED;
              CREATE VIEW tells AS SELECT pg_notify('ch', note)::text AS t, id FROM orders;
-             CREATE VIEW steers AS SELECT set_config('row_security', 'off', false) AS s, id FROM orders;
+             CREATE VIEW steers AS SELECT set_config('session_replication_role', 'replica', false) AS s, id FROM orders;
              CREATE VIEW cancels AS SELECT pg_cancel_backend(1) AS c, id FROM orders;
              CREATE VIEW reads_files AS SELECT pg_read_file('/etc/hostname') AS f, id FROM orders;
              CREATE VIEW by_query AS SELECT id, query_to_xml(format('SELECT reverse(email) AS x FROM customers WHERE id = %s', id), true, true, '')::text AS x FROM orders;
@@ -774,4 +774,85 @@ fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
     fine(mine.query(use_it).unwrap());
     fine(mine.query("COMMIT").unwrap());
     fine(other.query(use_it).unwrap());
+}
+
+/// What tools may ask of the server's catalog shows no secret of it.
+#[test]
+fn the_servers_own_secrets_stay_with_it() {
+    let arena = arena();
+    let secret = "of-elsewhere";
+    arena.server.sql("shop", "ALTER ROLE owner SET app.secret = 'told-to-nobody'").unwrap();
+    let mut client = client();
+    for sql in [
+        "SELECT umoptions FROM pg_user_mappings",
+        "SELECT * FROM pg_user_mapping",
+        "SELECT array_to_string(umoptions, ',') FROM pg_user_mappings",
+        "SELECT unnest(umoptions) FROM pg_user_mappings",
+        "SELECT (SELECT string_agg(quote_literal(option_value), ',') FROM pg_options_to_table(umoptions)) FROM pg_user_mappings",
+        "SELECT u FROM pg_user_mappings u",
+        "SELECT setconfig FROM pg_db_role_setting",
+        "SELECT query FROM pg_stat_activity",
+        "SELECT * FROM pg_stat_activity",
+        "SELECT subconninfo FROM pg_subscription",
+        "SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = 'customers'",
+        "EXPLAIN (VERBOSE) SELECT umoptions FROM pg_user_mappings",
+        "LOCK TABLE orders IN ACCESS SHARE MODE",
+    ] {
+        let messages = client.query(sql).unwrap();
+        let text = text_of(&messages);
+        assert!(!text.contains("portcullis:") || !text.contains("refused"), "{sql}: {text}");
+        for secret in [secret, "told-to-nobody", "example.com", "4111"] {
+            assert!(!text.contains(secret), "{sql}: {text}");
+        }
+    }
+    for sql in [
+        "SELECT count(*) FROM pg_user_mappings WHERE umoptions::text LIKE '%elsewhere%'",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%x%'",
+        "SELECT srvname FROM pg_user_mappings, pg_options_to_table(umoptions) WHERE option_value > 'o'",
+        "SELECT 1 FROM pg_db_role_setting ORDER BY setconfig",
+        "SELECT pg_sleep(0) FROM pg_stats WHERE most_common_vals::text LIKE '%x%'",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT rolname FROM pg_authid",
+        "SELECT x.current_setting FROM COALESCE('app.secret') x",
+        "SELECT current_setting(name) FROM (SELECT 'app.secret' AS name FROM pg_settings) s",
+        "SELECT current_setting(s.name) FROM pg_roles AS s(name)",
+        "SELECT current_setting(s.name || '') FROM pg_settings s",
+        "SELECT set_config(name, 'off', false) FROM pg_settings",
+        "SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'role'",
+        "SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'work_mem' OR true",
+        "SELECT set_config(name, 'x', false) FROM pg_settings WHERE NOT name = 'work_mem'",
+        "SELECT (SELECT set_config(s.name, 'x', false)) FROM pg_settings s WHERE name = 'work_mem'",
+        "SELECT 1 FROM pg_settings WHERE name = 'work_mem' AND set_config(name, 'x', false) = ''",
+        "SET standard_conforming_strings = off",
+        "BEGIN; LOCK TABLE orders IN ROW SHARE MODE; ROLLBACK",
+        "BEGIN; LOCK TABLE orders; ROLLBACK",
+        "EXPLAIN EXECUTE nobody",
+    ] {
+        let messages = client.query(sql).unwrap();
+        assert!(
+            error_of(&messages).is_some_and(|e| e.contains("portcullis")),
+            "{sql}: {}",
+            text_of(&messages)
+        );
+        client.query("ROLLBACK").unwrap();
+    }
+    for (sql, value) in [
+        ("SELECT current_setting($1)", "app.secret"),
+        ("SELECT current_setting($1, true)", "App.Secret"),
+        ("SELECT current_setting($1::text), $1::bytea", "app\\\\056secret"),
+        ("SELECT current_setting($1::regclass::text)", "customers"),
+        ("SELECT current_setting($1::varchar(3))", "app"),
+        ("SELECT current_setting($1 || '.secret')", "app"),
+        ("DECLARE c CURSOR WITH HOLD FOR SELECT current_setting($1)", "app.secret"),
+    ] {
+        let script = format!(
+            "Parse \"\" \"{sql}\"\nBind \"\" \"\" \"{value}\"\nExecute \"\" 0\nSync\nuntil Z\n"
+        );
+        let text = script::run(&mut client, &script).unwrap();
+        assert!(text.contains("portcullis"), "{sql}: {text}");
+        assert!(!text.contains("told-to-nobody"), "{sql}: {text}");
+    }
+    client.query("PREPARE named (text) AS SELECT current_setting($1)").unwrap();
+    let text = text_of(&client.query("EXECUTE named('app.secret')").unwrap());
+    assert!(text.contains("portcullis") && !text.contains("told-to-nobody"), "{text}");
 }

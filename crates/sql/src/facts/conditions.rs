@@ -9,7 +9,10 @@ use super::names::{split, string, strings, type_name};
 use super::scope::{Shape, add, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node, TypeName, XmlExpr, XmlExprOp, a_const};
+use pg_query::protobuf::{
+    AExpr, AExprKind, FuncCall, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp,
+    a_const,
+};
 use portcullis_core::mask::Origin;
 use std::rc::Rc;
 
@@ -138,7 +141,14 @@ impl Analyzer<'_> {
         }
         let small = |args: &[Node]| args.iter().all(|arg| self.is_small(arg, depth));
         let literals = |args: &[Node]| args.iter().all(is_small_literal);
+        if self.takes_list_apart(name, args) {
+            return true;
+        }
         match name {
+            "array_to_string" => {
+                let rest = args.get(1..).unwrap_or_default();
+                args.first().is_some_and(|list| self.is_short_list(list)) && literals(rest)
+            }
             "upper" | "lower" | "initcap" | "reverse" | "length" | "char_length"
             | "character_length" | "octet_length" | "bit_length" | "md5" | "quote_literal"
             | "quote_nullable" | "quote_ident" | "concat" | "concat_ws" | "to_json"
@@ -161,6 +171,44 @@ impl Analyzer<'_> {
             "format" => {
                 let form = args.first().and_then(super::names::literal);
                 form.is_some_and(|f| !f.contains('*') && f.len() <= MAX_LITERAL) && small(args)
+            }
+            _ => false,
+        }
+    }
+
+    /// A list of options of the server's own, as it is kept or made again of its rows (`\deu+`).
+    fn is_short_list(&self, node: &Node) -> bool {
+        let Some(NodeEnum::SubLink(sub)) = node.node.as_ref() else {
+            return self.is_list_of_server(node);
+        };
+        let select = match sub.subselect.as_deref().and_then(|s| s.node.as_ref()) {
+            Some(NodeEnum::SelectStmt(select)) => select,
+            _ => return false,
+        };
+        let array = sub.sub_link_type == SubLinkType::ArraySublink as i32;
+        // What each row becomes was looked at with the rows in scope.
+        array
+            && select.op == SetOperation::SetopNone as i32
+            && matches!(select.from_clause.as_slice(), [one] if match one.node.as_ref() {
+                Some(NodeEnum::RangeFunction(f)) => {
+                    matches!(f.functions.as_slice(), [one] if self.is_list_taken_apart(one))
+                }
+                _ => false,
+            })
+            && matches!(select.target_list.as_slice(), [one] if is_short_text(one, MAX_CARRIED))
+    }
+
+    /// True for an item of a `FROM` clause that is a list of options, row by row.
+    pub(super) fn is_list_taken_apart(&self, item: &Node) -> bool {
+        let Some(NodeEnum::List(pair)) = item.node.as_ref() else { return false };
+        let Some(NodeEnum::FuncCall(call)) = pair.items.first().and_then(|c| c.node.as_ref())
+        else {
+            return false;
+        };
+        match strings(&call.funcname).as_deref().and_then(split) {
+            Some((None | Some("pg_catalog"), name)) => {
+                self.catalog.functions_named(None, name).is_empty()
+                    && self.takes_list_apart(name, &call.args)
             }
             _ => false,
         }
@@ -271,6 +319,31 @@ fn is_text(name: &TypeName) -> bool {
             && matches!(name, "text" | "varchar" | "bpchar" | "name")
     });
     text && name.array_bounds.is_empty() && !name.setof
+}
+
+/// Names and quoted names put behind each other, with short literals between.
+fn is_short_text(node: &Node, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match node.node.as_ref() {
+        Some(NodeEnum::ResTarget(e)) => {
+            e.val.as_deref().is_some_and(|value| is_short_text(value, depth))
+        }
+        Some(NodeEnum::ColumnRef(c)) => c.fields.iter().all(|f| string(f).is_some()),
+        Some(NodeEnum::AConst(_)) => is_small_literal(node),
+        Some(NodeEnum::AExpr(e)) => {
+            let concat = matches!(strings(&e.name).as_deref(), Some(["||"] | ["pg_catalog", "||"]));
+            let mut sides = [e.lexpr.as_deref(), e.rexpr.as_deref()].into_iter().flatten();
+            concat && sides.all(|side| is_short_text(side, depth))
+        }
+        Some(NodeEnum::FuncCall(e)) => {
+            let names = strings(&e.funcname);
+            let quotes = names.as_deref().and_then(split).is_some_and(|(_, name)| {
+                matches!(name, "quote_ident" | "quote_literal" | "quote_nullable")
+            });
+            quotes && e.args.iter().all(|arg| is_short_text(arg, depth))
+        }
+        _ => false,
+    }
 }
 
 fn is_number(node: &Node) -> bool {

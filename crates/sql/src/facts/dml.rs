@@ -164,7 +164,8 @@ impl<'c> Analyzer<'c> {
         }
         let rest = source.map_or_else(nothing, Shape::whole);
         let shape = Shape { columns: None, rest: Some(rest.clone()), filter: nothing() };
-        let excluded = Table { name: "excluded".into(), shape: Rc::new(shape), row: Some(rest) };
+        let excluded =
+            Table { name: "excluded".into(), shape: Rc::new(shape), row: Some(rest), base: None };
         if let Some(frame) = self.frames.last_mut() {
             // Its columns are reached through its name alone.
             frame.item.tables.push(excluded);
@@ -394,7 +395,7 @@ fn fill(table: &Table, assigned: &Assigned) -> Table {
             add(rest, origin);
         }
     }
-    Table { name: Rc::clone(&table.name), shape: Rc::new(shape), row: Some(row) }
+    Table { name: Rc::clone(&table.name), shape: Rc::new(shape), row: Some(row), base: None }
 }
 
 /// Each column of the source flows into the target column at its place.

@@ -34,10 +34,14 @@ impl Analyzer<'_> {
         let Some(kind) = node.node.as_ref() else { return Ok(nothing()) };
         match kind {
             NodeEnum::AConst(_)
-            | NodeEnum::ParamRef(_)
             | NodeEnum::SetToDefault(_)
             | NodeEnum::CurrentOfExpr(_)
             | NodeEnum::SqlvalueFunction(_) => Ok(nothing()),
+            NodeEnum::ParamRef(parameter) => {
+                let number = u16::try_from(parameter.number).unwrap_or(0);
+                self.parameters.entry(number).or_default().uses += 1;
+                Ok(nothing())
+            }
             NodeEnum::ColumnRef(column) => self.column_ref(column),
             NodeEnum::AExpr(e) => self.operator_expr(e),
             NodeEnum::BoolExpr(e) => {

@@ -2,7 +2,7 @@
 
 use super::names::{string, strings};
 use super::resolve::rename;
-use super::scope::{Frame, Item, OutCol, Shape, Table, add, join, nothing};
+use super::scope::{Base, Frame, Item, OutCol, Shape, Table, add, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar};
@@ -75,7 +75,7 @@ impl Analyzer<'_> {
         if let (Some(hidden), Some(frame)) = (hidden, self.frames.last_mut()) {
             *frame = hidden;
         }
-        let table = Table { name: "".into(), shape: Rc::new(shape?), row: None };
+        let table = Table { name: "".into(), shape: Rc::new(shape?), row: None, base: None };
         Ok(Item::table(rename(table, sub.alias.as_ref())))
     }
 
@@ -105,13 +105,21 @@ impl Analyzer<'_> {
         if let Some(alias) = &join.join_using_alias {
             let columns = item.columns.iter().take(names.len()).cloned().collect();
             let shape = Rc::new(Shape { rest: item.rest.clone(), ..Shape::of(columns) });
-            item.tables.push(Table { name: alias.aliasname.as_str().into(), shape, row: None });
+            item.tables.push(Table {
+                name: alias.aliasname.as_str().into(),
+                shape,
+                row: None,
+                base: None,
+            });
         }
         let Some(alias) = join.alias.as_ref() else { return Ok(item) };
         // An alias of the join hides what is inside.
         let columns = (!item.more).then_some(item.columns);
         let shape = Rc::new(Shape { columns, rest: item.rest, filter: nothing() });
-        Ok(Item::table(rename(Table { name: "".into(), shape, row: None }, Some(alias))))
+        Ok(Item::table(rename(
+            Table { name: "".into(), shape, row: None, base: None },
+            Some(alias),
+        )))
     }
 
     /// Looks at something with more in scope than the `FROM` clause has put there yet.
@@ -123,7 +131,7 @@ impl Analyzer<'_> {
         }
         let result = f(self);
         if let Some(frame) = self.frames.last_mut() {
-            *frame = Frame { item: kept };
+            *frame = Frame { item: kept, ..Frame::default() };
         }
         result
     }
@@ -181,7 +189,9 @@ impl Analyzer<'_> {
         }
         let shape = Shape { columns, rest: Some(all), filter: nothing() };
         let name = function_name(function).unwrap_or_default();
-        let table = Table { name: name.into(), shape: Rc::new(shape), row: None };
+        let list = matches!(function.functions.as_slice(), [one] if self.is_list_taken_apart(one));
+        let base = list.then_some(Base::List);
+        let table = Table { name: name.into(), shape: Rc::new(shape), row: None, base };
         Ok(Item::table(rename(table, function.alias.as_ref())))
     }
 
@@ -243,7 +253,7 @@ impl Analyzer<'_> {
             columns.push(OutCol { name: Some(column.colname.as_str().into()), origin });
         }
         let table_shape = Rc::new(Shape::of(columns));
-        let named = Table { name: "xmltable".into(), shape: table_shape, row: None };
+        let named = Table { name: "xmltable".into(), shape: table_shape, row: None, base: None };
         Ok(Item::table(rename(named, table.alias.as_ref())))
     }
 
@@ -272,7 +282,7 @@ impl Analyzer<'_> {
 
 pub(super) fn unknown_item() -> Item {
     let shape = Rc::new(Shape::unknown());
-    Item::table(Table { name: "".into(), shape, row: Some(Origin::Untraced) })
+    Item::table(Table { name: "".into(), shape, row: Some(Origin::Untraced), base: None })
 }
 
 /// The name a function in `FROM` goes by when it has no alias.

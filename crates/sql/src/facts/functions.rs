@@ -4,11 +4,13 @@
 //! it is on the list of harmless volatile ones, and it is not on the list of those that reach
 //! further. Everything else runs code.
 
-use super::names::{literal, split, strings};
+use super::names::{literal, parameter, split, strings};
 use super::scope::{add, join, nothing};
 use super::{Analyzer, Result};
+use crate::catalog::Relation;
+use crate::statement::{setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
-use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
+use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 
 /// What a function of the server does beyond computing a value.
@@ -221,6 +223,13 @@ fn is_harmless(name: &str) -> bool {
                 | "pg_collation_actual_version"
                 | "pg_database_collation_actual_version"
                 | "pg_show_replication_origin_status"
+                | "pg_get_wal_resource_managers"
+                | "pg_get_loaded_modules"
+                | "pg_jit_available"
+                | "pg_numa_available"
+                | "pg_stat_have_stats"
+                | "currtid2"
+                | "amvalidate"
                 | "pg_get_shmem_allocations"
                 | "pg_get_backend_memory_contexts"
                 | "lo_close"
@@ -229,6 +238,11 @@ fn is_harmless(name: &str) -> bool {
                 | "lo_tell"
                 | "lo_tell64"
         )
+}
+
+/// The names of the server's settings.
+fn is_setting_name((relation, column): (&Relation, &str)) -> bool {
+    &*relation.name == "pg_settings" && &*relation.schema == "pg_catalog" && column == "name"
 }
 
 impl Analyzer<'_> {
@@ -357,7 +371,8 @@ impl Analyzer<'_> {
             }
             if !volatile || is_harmless(name) {
                 // The number of rows, or what a later call gives, shows what it was called with.
-                if volatile || self.catalog.builtin(name).is_some_and(|b| b.returns_set) {
+                let set = self.catalog.builtin(name).is_some_and(|b| b.returns_set);
+                if (volatile || set) && !self.takes_list_apart(name, args) {
                     self.sink(origin.clone());
                 }
                 return origin.clone();
@@ -368,6 +383,23 @@ impl Analyzer<'_> {
             return join(origin.clone(), &Origin::Untraced);
         };
         self.reach(reach, name, args, origin)
+    }
+
+    /// A list of options of the server's own, row by row: how many it has is no secret.
+    pub(super) fn takes_list_apart(&self, name: &str, args: &[Node]) -> bool {
+        matches!(name, "pg_options_to_table" | "unnest" | "generate_subscripts")
+            && args.first().is_some_and(|list| self.is_list_of_server(list))
+    }
+
+    /// A column in which the server keeps a list of options.
+    pub(super) fn is_list_of_server(&self, node: &Node) -> bool {
+        self.stored_by_server(node).is_some_and(|(relation, column)| {
+            matches!(
+                (&*relation.name, column),
+                ("pg_user_mapping" | "pg_user_mappings", "umoptions")
+                    | ("pg_db_role_setting", "setconfig")
+            )
+        })
     }
 
     fn reach(&mut self, reach: Reach, name: &str, args: &[Node], origin: &Origin) -> Origin {
@@ -401,16 +433,13 @@ impl Analyzer<'_> {
             }
             Reach::Setting => {
                 let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
+                let name = name.or_else(|| self.setting_of_row(args.first()?));
                 self.control_setting(name.as_deref());
                 self.speech(name.as_deref(), args.get(1).and_then(literal));
                 origin.clone()
             }
             Reach::ShowsSetting => {
-                let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
-                let certainty =
-                    if name.is_some() { Certainty::Resolved } else { Certainty::Assumed };
-                let object = Object::new(ObjectKind::Setting, [name.as_deref().unwrap_or("?")]);
-                self.effect(Verb::Read, object, Extent::One, certainty);
+                self.shown_setting(args);
                 origin.clone()
             }
             Reach::Dynamic => self.dynamic(name, origin),
@@ -430,6 +459,37 @@ impl Analyzer<'_> {
                 self.unreadable()
             }
         }
+    }
+
+    /// `current_setting(…)`.
+    fn shown_setting(&mut self, args: &[Node]) {
+        // `(value).current_setting` gives it a name that is not among the arguments.
+        let Some(first) = args.first() else { return self.push(unnamed_setting()) };
+        // The view lists no setting of an application, so none of its names is one.
+        if self.stored_by_server(first).is_some_and(is_setting_name) {
+            return;
+        }
+        let effect = match (literal(first), parameter(first)) {
+            (Some(name), _) => {
+                let object = Object::new(ObjectKind::Setting, [&*name.to_ascii_lowercase()]);
+                Effect::resolved(Verb::Read, object, Extent::One)
+            }
+            (None, Some(number)) => {
+                self.parameters.entry(number).or_default().names += 1;
+                setting_by_parameter(number)
+            }
+            (None, None) => unnamed_setting(),
+        };
+        self.push(effect);
+    }
+
+    /// The setting that a row of `pg_settings` is about, where the condition says which.
+    fn setting_of_row(&self, node: &Node) -> Option<String> {
+        let column = self.stored_by_server(node).filter(|column| is_setting_name(*column))?;
+        let pinned = self.frames.last()?.pinned.iter();
+        let mut names =
+            pinned.filter(|pin| pin.relation == column.0.oid && *pin.column == *column.1);
+        names.next().map(|pin| pin.value.to_ascii_lowercase())
     }
 
     /// Runs a text as a query, or reads relations named by values: cannot be read.

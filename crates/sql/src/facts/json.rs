@@ -138,7 +138,7 @@ impl Analyzer<'_> {
             return Ok(unknown_item());
         }
         let shape = Rc::new(Shape::of(columns));
-        let named = Table { name: "json_table".into(), shape, row: None };
+        let named = Table { name: "json_table".into(), shape, row: None, base: None };
         Ok(Item::table(rename(named, table.alias.as_ref())))
     }
 

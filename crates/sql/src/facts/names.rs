@@ -27,6 +27,20 @@ pub(super) fn literal(node: &Node) -> Option<&str> {
     }
 }
 
+/// The number of a parameter, as it is or as a text.
+pub(super) fn parameter(node: &Node) -> Option<u16> {
+    match node.node.as_ref()? {
+        NodeEnum::ParamRef(parameter) => u16::try_from(parameter.number).ok(),
+        NodeEnum::TypeCast(cast) => {
+            let name = cast.type_name.as_ref()?;
+            let text = matches!(type_name(name)?, (None | Some("pg_catalog"), "text" | "varchar"));
+            let whole = name.typmods.is_empty() && name.array_bounds.is_empty() && !name.setof;
+            (text && whole).then(|| parameter(cast.arg.as_deref()?)).flatten()
+        }
+        _ => None,
+    }
+}
+
 /// The value of a literal of any kind, as it is written.
 pub(super) fn literal_text(node: &Node) -> Option<String> {
     match node.node.as_ref()? {

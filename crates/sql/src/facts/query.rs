@@ -2,13 +2,14 @@
 //! comes from.
 
 use super::conditions::Named;
-use super::names::{string, strings};
+use super::names::{literal, string, strings};
 use super::resolve::rename_columns;
-use super::scope::{Cte, Frame, MAX_COLUMNS, OutCol, Shape, Table, add, join, nothing};
+use super::scope::{Cte, Frame, MAX_COLUMNS, OutCol, Pin, Shape, Table, add, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt, SetOperation, WithClause,
+    AExprKind, BoolExprType, CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt,
+    SetOperation, WithClause,
 };
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -90,6 +91,11 @@ impl Analyzer<'_> {
             return Ok(shape);
         }
         let filter = self.condition_on(select.where_clause.as_deref())?;
+        let mut pinned = Vec::new();
+        self.pins(select.where_clause.as_deref(), &mut pinned);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.pinned = pinned;
+        }
         let mut shape = self.targets(&select.target_list)?;
         shape.filter = filter;
         let having = self.condition_on(select.having_clause.as_deref())?;
@@ -103,6 +109,29 @@ impl Analyzer<'_> {
             self.new_table(into, &shape)?;
         }
         Ok(shape)
+    }
+
+    /// The columns of the server's own relations that a condition ties to literals.
+    fn pins(&self, condition: Option<&Node>, into: &mut Vec<Pin>) {
+        match condition.and_then(|c| c.node.as_ref()) {
+            Some(NodeEnum::BoolExpr(all)) if all.boolop == BoolExprType::AndExpr as i32 => {
+                all.args.iter().for_each(|one| self.pins(Some(one), into));
+            }
+            Some(NodeEnum::AExpr(e)) if e.kind == AExprKind::AexprOp as i32 => {
+                let (Some(left), Some(right)) = (e.lexpr.as_deref(), e.rexpr.as_deref()) else {
+                    return;
+                };
+                let equal =
+                    matches!(strings(&e.name).as_deref(), Some(["="] | ["pg_catalog", "="]));
+                if let (true, Some((relation, column)), Some(value)) =
+                    (equal, self.stored_by_server(left), literal(right))
+                {
+                    let (column, value) = (column.into(), value.into());
+                    into.push(Pin { relation: relation.oid, column, value });
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The clauses that only order, cut or lock the answer.
@@ -368,7 +397,12 @@ impl Analyzer<'_> {
     /// The `WITH` query an unqualified name stands for, if any.
     pub(super) fn find_cte(&self, name: &str) -> Option<Table> {
         let cte = self.ctes.iter().rev().find(|c| *c.name == *name)?;
-        Some(Table { name: Rc::clone(&cte.name), shape: Rc::clone(&cte.shape), row: None })
+        Some(Table {
+            name: Rc::clone(&cte.name),
+            shape: Rc::clone(&cte.shape),
+            row: None,
+            base: None,
+        })
     }
 }
 

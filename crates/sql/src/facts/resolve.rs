@@ -1,7 +1,7 @@
 //! Names of relations to what they may mean, and what reading one takes in: the relations behind
 //! it, partitions and parents, and the code of users that runs on the way.
 
-use super::scope::{OutCol, Shape, Table, add, nothing, of_column};
+use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
 use crate::catalog::{Relation, RelationKind, ViewFacts};
 use pg_query::protobuf::{Alias, RangeVar};
@@ -99,8 +99,12 @@ impl<'c> Analyzer<'c> {
             row = Origin::Untraced;
             Shape::unknown()
         });
-        let table =
-            Table { name: name.relname.as_str().into(), shape: Rc::new(shape), row: Some(row) };
+        let base = match all.as_slice() {
+            [one] if one.is_system() => Some(Base::Relation(one.oid)),
+            _ => None,
+        };
+        let (own_name, shape) = (name.relname.as_str().into(), Rc::new(shape));
+        let table = Table { name: own_name, shape, row: Some(row), base };
         Ok(rename(table, name.alias.as_ref()))
     }
 
@@ -215,7 +219,7 @@ impl<'c> Analyzer<'c> {
                     add(&mut origin, &of_column(relative.oid, same.number));
                 }
             }
-            if leaks_elsewhere(relation, &column.name) {
+            if relation.shows_elsewhere(&column.name) {
                 origin = Origin::Untraced;
                 self.opaque = true;
             }
@@ -273,7 +277,7 @@ pub(super) fn rename(table: Table, alias: Option<&Alias>) -> Table {
     }
     let mut shape = (*table.shape).clone();
     rename_columns(&mut shape, &alias.colnames);
-    Table { name, shape: Rc::new(shape), row: table.row }
+    Table { shape: Rc::new(shape), name, ..table }
 }
 
 /// Gives the first columns new names.
@@ -281,31 +285,6 @@ pub(super) fn rename_columns(shape: &mut Shape, names: &[pg_query::protobuf::Nod
     let Some(columns) = &mut shape.columns else { return };
     for (column, name) in columns.iter_mut().zip(names) {
         column.name = super::names::string(name).map(Rc::from);
-    }
-}
-
-/// Columns of the server's own relations that show what is in other relations, in other sessions'
-/// statements, or credentials: where they come from cannot be told.
-fn leaks_elsewhere(relation: &Relation, column: &str) -> bool {
-    if &*relation.schema != "pg_catalog" {
-        return false;
-    }
-    match &*relation.name {
-        "pg_stats"
-        | "pg_stats_ext"
-        | "pg_stats_ext_exprs"
-        | "pg_statistic"
-        | "pg_statistic_ext_data" => {
-            !matches!(column, "schemaname" | "tablename" | "attname" | "starelid" | "staattnum")
-        }
-        "pg_largeobject" => column == "data",
-        "pg_stat_activity" => column == "query",
-        "pg_prepared_statements" | "pg_cursors" => column == "statement",
-        "pg_authid" => column == "rolpassword",
-        "pg_shadow" => column == "passwd",
-        "pg_user_mapping" | "pg_user_mappings" => column == "umoptions",
-        "pg_subscription" => column == "subconninfo",
-        _ => false,
     }
 }
 

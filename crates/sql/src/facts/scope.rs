@@ -3,6 +3,7 @@
 use super::Analyzer;
 use super::Result;
 use super::names::strings;
+use crate::catalog::{Catalog, Relation};
 use pg_query::NodeEnum;
 use pg_query::protobuf::Node;
 use portcullis_core::mask::{ColumnRef, Origin};
@@ -92,6 +93,17 @@ pub(super) struct Table {
     pub(super) shape: Rc<Shape>,
     /// What the whole row comes from, where that is more than its columns.
     pub(super) row: Option<Origin>,
+    /// What of the server's own it certainly is.
+    pub(super) base: Option<Base>,
+}
+
+/// Something of the server's own.
+#[derive(Clone, Copy)]
+pub(super) enum Base {
+    /// This relation.
+    Relation(u32),
+    /// A list of options that is kept in a column, row by row.
+    List,
 }
 
 impl Table {
@@ -147,6 +159,15 @@ impl Item {
 #[derive(Default)]
 pub(super) struct Frame {
     pub(super) item: Item,
+    /// Columns of the server's own relations that are this in every row, once that is sure.
+    pub(super) pinned: Vec<Pin>,
+}
+
+/// A column that a condition ties to a literal.
+pub(super) struct Pin {
+    pub(super) relation: u32,
+    pub(super) column: Box<str>,
+    pub(super) value: Box<str>,
 }
 
 /// A table whose use in a condition is noted.
@@ -218,7 +239,7 @@ pub(super) enum Named {
     CallOn(Origin),
 }
 
-impl Analyzer<'_> {
+impl<'c> Analyzer<'c> {
     /// An unqualified name in an expression: a column, or a table's row.
     pub(super) fn find_column(&mut self, name: &str) -> Result<Origin> {
         Ok(match self.look_up(name)? {
@@ -304,21 +325,41 @@ impl Analyzer<'_> {
     /// True where the expression is certainly a column stored in a relation: whether it is NULL says
     /// nothing of what it holds. A column that a query made up may be NULL by a condition.
     pub(super) fn is_stored(&self, node: &Node) -> bool {
-        let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return false };
-        let Some(names) = strings(&column.fields) else { return false };
+        let Some((mut tables, _)) = self.nearest(node) else { return false };
+        tables.all(|t| t.base.is_some() || matches!(t.row, Some(Origin::Columns(_))))
+    }
+
+    /// Relation and column, where the expression is certainly a column of one relation of the
+    /// server's own.
+    pub(super) fn stored_by_server(&self, node: &Node) -> Option<(&'c Relation, &'c str)> {
+        let (mut tables, name) = self.nearest(node)?;
+        let (table, None) = (tables.next()?, tables.next()) else { return None };
+        let columns = table.shape.columns.as_ref()?;
+        let place = columns.iter().position(|c| c.name.as_deref() == Some(name))?;
+        // An alias may give columns other names, in the same order.
+        let catalog: &'c Catalog = self.catalog;
+        let Base::Relation(oid) = table.base? else { return None };
+        let relation = catalog.relation(oid)?;
+        Some((relation, &*relation.columns.get(place)?.name))
+    }
+
+    /// The nearest tables in scope that have the column which the expression is, and its name.
+    fn nearest<'a>(&'a self, node: &'a Node) -> Option<(impl Iterator<Item = &'a Table>, &'a str)> {
+        let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return None };
+        let names = strings(&column.fields)?;
         let (table, name) = match names.as_slice() {
             [name] => (None, *name),
             [table, name] => (Some(*table), *name),
-            _ => return false,
+            _ => return None,
         };
-        let is_it = |t: &&Table| {
+        let is_it = move |t: &&Table| {
             table.is_none_or(|table| *t.name == *table)
                 && !matches!(find_in(&t.shape, name), Found::No)
         };
-        let nearest = self.frames.iter().rev().map(|f| f.item.tables.iter().filter(is_it));
-        let mut found =
-            nearest.map(Iterator::peekable).find_map(|mut t| t.peek().is_some().then_some(t));
-        found.as_mut().is_some_and(|t| t.all(|t| matches!(t.row, Some(Origin::Columns(_)))))
+        let nearest = self.frames.iter().rev().map(move |f| f.item.tables.iter().filter(is_it));
+        let mut found = nearest.map(Iterator::peekable);
+        let found = found.find_map(|mut t| t.peek().is_some().then_some(t))?;
+        Some((found, name))
     }
 
     /// The nearest tables of that name (two of different schemas may share it).

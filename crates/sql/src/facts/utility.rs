@@ -16,6 +16,9 @@ use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Ver
 use portcullis_core::mask::{ColumnRef, CopyFormat, Origin};
 use std::sync::Arc;
 
+/// `AccessShareLock`, which every query takes (PostgreSQL `src/include/storage/lockdefs.h`).
+const ACCESS_SHARE: i32 = 1;
+
 /// The kind of a statement, and the shape of its answer if it has one.
 pub(super) type Facts = (&'static str, Option<Shape>);
 
@@ -80,7 +83,7 @@ impl Analyzer<'_> {
             NodeEnum::ListenStmt(s) => self.channel("listen", &s.conditionname),
             NodeEnum::UnlistenStmt(s) => self.channel("unlisten", &s.conditionname),
             NodeEnum::NotifyStmt(s) => self.channel("notify", &s.conditionname),
-            NodeEnum::LockStmt(s) => self.lock(s),
+            NodeEnum::LockStmt(s) => self.lock(s)?,
             NodeEnum::ConstraintsSetStmt(_) => {
                 let object = Object::new(ObjectKind::Transaction, []);
                 self.push(Effect::resolved(Verb::Control, object, Extent::One));
@@ -141,9 +144,13 @@ impl Analyzer<'_> {
         (kind, None)
     }
 
-    fn lock(&mut self, s: &LockStmt) -> Facts {
+    fn lock(&mut self, s: &LockStmt) -> Result<Facts> {
         for node in &s.relations {
             match node.node.as_ref() {
+                // It stops nobody whom a SELECT does not stop, and shows less.
+                Some(NodeEnum::RangeVar(name)) if s.mode == ACCESS_SHARE => {
+                    self.read_relation(name, Extent::One)?;
+                }
                 Some(NodeEnum::RangeVar(name)) => {
                     let candidates = self.candidates(name);
                     for relation in &candidates {
@@ -162,7 +169,7 @@ impl Analyzer<'_> {
                 }
             }
         }
-        ("lock table", None)
+        Ok(("lock table", None))
     }
 
     fn maintain(&mut self, kind: &'static str, name: Option<&RangeVar>) -> Facts {
@@ -280,7 +287,15 @@ impl Analyzer<'_> {
             self.push(effect);
         }
         match inner.lineage.as_deref() {
-            Some(lineage) => self.behind(lineage, runs),
+            Some(lineage) => {
+                // What the name stands for is looked up, and counts as well, before it runs.
+                let (named, known) =
+                    (matches!(inner.names, NameChange::Execute { .. }), self.unresolved);
+                self.behind(lineage, runs);
+                if named {
+                    self.unresolved = known;
+                }
+            }
             // What a statement without rows reads was not kept.
             None => self.unresolved = true,
         }
@@ -360,7 +375,8 @@ impl Analyzer<'_> {
         let candidates = self.candidates(name);
         self.write(Verb::Insert, name, &candidates, Extent::Some, None)?;
         let table = self.table(name, &candidates)?;
-        self.frames.push(super::scope::Frame { item: super::scope::Item::table(table) });
+        let item = super::scope::Item::table(table);
+        self.frames.push(super::scope::Frame { item, ..super::scope::Frame::default() });
         self.optional(s.where_clause.as_deref())?;
         self.frames.pop();
         for relation in &candidates {
@@ -397,7 +413,8 @@ impl Analyzer<'_> {
             });
             self.copied = types.collect();
         }
-        self.frames.push(super::scope::Frame { item: super::scope::Item::table(table) });
+        let item = super::scope::Item::table(table);
+        self.frames.push(super::scope::Frame { item, ..super::scope::Frame::default() });
         let mut shape = Shape::of(Vec::with_capacity(columns.len()));
         for node in columns {
             let origin = match string(node) {

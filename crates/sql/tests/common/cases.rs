@@ -715,12 +715,9 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "EXPLAIN ANALYZE EXECUTE p",
-        r#"explain: control session: one => (UNTRACED) unresolved Execute { name: "p" }"#,
+        r#"explain: control session: one => (UNTRACED) Execute { name: "p" }"#,
     ),
-    (
-        "EXPLAIN EXECUTE p",
-        r#"explain: control session: one => (UNTRACED) unresolved Execute { name: "p" }"#,
-    ),
+    ("EXPLAIN EXECUTE p", r#"explain: control session: one => (UNTRACED) Execute { name: "p" }"#),
     (
         "EXPLAIN ANALYZE CREATE TABLE x AS SELECT email FROM customers",
         "explain: read public.customers, create ?.x one, insert ?.x some => (UNTRACED) sinks(customers.email)",

@@ -22,23 +22,7 @@ pub struct Rendered {
 /// says what a long one is for.
 #[must_use]
 pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
-    let mut rest = values.clone();
-    let formats = counted(&mut rest);
-    let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
-    let mut all: Vec<Option<(Bytes, u32, bool)>> = Vec::new();
-    for n in 0..usize::from(count) {
-        if rest.len() < 4 {
-            break;
-        }
-        let length = usize::try_from(rest.get_i32()).ok();
-        let value = length.map(|size| rest.split_to(size.min(rest.len())));
-        let binary = match formats.as_slice() {
-            [] => false,
-            [one] => *one == 1,
-            many => many.get(n) == Some(&1),
-        };
-        all.push(value.map(|value| (value, types.get(n).copied().unwrap_or(0), binary)));
-    }
+    let all = each(values, types);
     let level = level(all.iter().flatten().map(|(value, ..)| value.len()), MAX_SHOWN.min(*budget));
     let mut whole = true;
     let values: Vec<Option<String>> = all
@@ -58,16 +42,43 @@ pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
 
 /// The parameters of a `Bind` as they are on the wire; `None` is NULL.
 pub(super) fn raw(values: &Bytes) -> Vec<Option<Bytes>> {
+    each(values, &[]).into_iter().map(|value| value.map(|(value, _, _)| value)).collect()
+}
+
+/// The value of the parameter at this place (from 0) as a name in lower case, where the server can
+/// take it for nothing else: letters and underscores, sent as a text.
+///
+/// A value whose type the server finds out may be read and written again by that type, which would
+/// leave these letters or make something of them that is no name.
+pub(crate) fn name(values: &Bytes, types: &[u32], place: usize) -> Option<String> {
+    /// `text`, `varchar` and `unknown` (PostgreSQL `src/include/catalog/pg_type.dat`).
+    const TEXTS: [u32; 3] = [25, 1043, 705];
+    const LONGEST: usize = 63;
+    let (value, oid, binary) = each(values, types).into_iter().nth(place)??;
+    let text = TEXTS.contains(&oid) || oid == 0 && !binary;
+    let plain = value.iter().all(|b| b.is_ascii_alphabetic() || *b == b'_');
+    let named = text && plain && (1..=LONGEST).contains(&value.len());
+    named.then(|| String::from_utf8_lossy(&value).to_ascii_lowercase())
+}
+
+/// Every value with its type and whether it is binary; `None` is NULL.
+fn each(values: &Bytes, types: &[u32]) -> Vec<Option<(Bytes, u32, bool)>> {
     let mut rest = values.clone();
-    counted(&mut rest);
+    let formats = counted(&mut rest);
     let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
     let mut all = Vec::new();
-    for _ in 0..count {
+    for n in 0..usize::from(count) {
         if rest.len() < 4 {
             break;
         }
         let length = usize::try_from(rest.get_i32()).ok();
-        all.push(length.map(|size| rest.split_to(size.min(rest.len()))));
+        let value = length.map(|size| rest.split_to(size.min(rest.len())));
+        let binary = match formats.as_slice() {
+            [] => false,
+            [one] => *one == 1,
+            many => many.get(n) == Some(&1),
+        };
+        all.push(value.map(|value| (value, types.get(n).copied().unwrap_or(0), binary)));
     }
     all
 }
@@ -249,6 +260,21 @@ mod tests {
         let none = render(&values(&[0], &[Some(&long)]), &[], &mut left);
         assert!(!none.whole && none.values[0].as_ref().unwrap().len() < 130);
         assert!(left < 20);
+    }
+
+    #[test]
+    fn a_name_is_read_where_the_server_can_read_nothing_else() {
+        let of =
+            |formats: &[u16], value: &[u8], oid| name(&values(formats, &[Some(value)]), &[oid], 0);
+        assert_eq!(of(&[0], b"search_path", 0).as_deref(), Some("search_path"));
+        assert_eq!(of(&[1], b"TimeZone", 25).as_deref(), Some("timezone"));
+        for value in [&b"app.secret"[..], b"app\\056secret", b"16385", b"", b"a b", b"\xc3\xa4"] {
+            assert_eq!(of(&[0], value, 25), None);
+        }
+        assert_eq!(of(&[1], b"abcd", 0), None);
+        assert_eq!(of(&[0], b"abcd", 2205), None);
+        assert_eq!(name(&values(&[0], &[None]), &[25], 0), None);
+        assert_eq!(name(&values(&[0], &[Some(b"a")]), &[25], 1), None);
     }
 
     /// Filler must not push what matters out of sight.

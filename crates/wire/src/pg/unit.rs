@@ -15,6 +15,7 @@ use portcullis_core::mask::{CopyFormat, Lineage, Origin as ColumnOrigin};
 use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::statement::{
     Analysis, Copy, CopyIn, NameChange, Statement, Targets, Unreadable, WrittenValue,
+    naming_parameter, unnamed_setting,
 };
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
@@ -411,17 +412,42 @@ impl Facts {
             return;
         }
         for effect in &statement.effects {
-            self.add(if preparing { planned(effect) } else { effect.clone() });
+            self.count_one(effect, preparing);
         }
         match &statement.names {
-            NameChange::Prepare { inner, .. } => inner.effects.iter().for_each(|effect| {
-                self.add(planned(effect));
-            }),
+            NameChange::Prepare { inner, .. } => {
+                inner.effects.iter().for_each(|effect| self.count_one(effect, true));
+            }
             // A cursor runs its query bit by bit, and one WITH HOLD all of it at commit.
-            NameChange::Declare { inner, .. } => inner.effects.iter().for_each(|effect| {
-                self.add(if preparing { planned(effect) } else { effect.clone() });
-            }),
+            NameChange::Declare { inner, .. } => {
+                inner.effects.iter().for_each(|effect| self.count_one(effect, preparing));
+            }
             _ => {}
+        }
+    }
+
+    fn count_one(&mut self, effect: &Effect, preparing: bool) {
+        // What a parameter names is counted when it is known; preparing shows nothing of it.
+        if naming_parameter(effect).is_none() {
+            self.add(if preparing { planned(effect) } else { effect.clone() });
+        }
+    }
+
+    /// The settings that a statement shows and its parameters name: `name` is the value of one.
+    fn count_named(&mut self, statement: &Statement, name: impl Fn(u16) -> Option<String>) {
+        let cursor = match &statement.names {
+            NameChange::Declare { inner, .. } => inner.effects.as_slice(),
+            _ => &[],
+        };
+        for effect in statement.effects.iter().chain(cursor) {
+            let Some(number) = naming_parameter(effect) else { continue };
+            self.add(match name(number) {
+                Some(name) => {
+                    let object = Object::new(ObjectKind::Setting, [&*name]);
+                    Effect::resolved(Verb::Read, object, Extent::One)
+                }
+                None => unnamed_setting(),
+            });
         }
     }
 
@@ -737,8 +763,13 @@ impl Draft {
         let part = self.script.parts.len();
         let at = Origin { step: self.script.steps.len().saturating_sub(1), part: Some(part) };
         let resolved = names.resolve(&prepared.statement);
-        for statement in &resolved.chain {
+        for (place, statement) in resolved.chain.iter().enumerate() {
             self.facts.count(statement, false);
+            // The values are those of the statement that was bound, not of one behind its name.
+            let (bound, types) = (place == 0).then_some((&values, &*prepared.types)).unzip();
+            self.facts.count_named(statement, |number| {
+                bound::name(bound?, types?, usize::from(number).checked_sub(1)?)
+            });
         }
         if let Some((name, _)) = &resolved.unusable {
             self.facts.add(Effect {
