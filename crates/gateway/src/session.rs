@@ -5,6 +5,7 @@
 //! masked or written by the gateway itself.
 
 mod bounded;
+mod estimate;
 mod holding;
 
 use crate::catalog::{Basis, Done, Inside, Rows, SharedCatalog};
@@ -344,7 +345,12 @@ impl Session {
             Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
         match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
             Passage::Permitted(permit) => self.send(permit).await,
-            Passage::Held(held) => self.hold(held, shape).await,
+            Passage::ToReview(question) => self.review(question, shape).await,
+            // The gate holds nothing before it has asked.
+            Passage::Held(held) => match self.hold(held, shape).await? {
+                Some(question) => self.review(question, shape).await,
+                None => Ok(()),
+            },
             Passage::Refused(refusal) => {
                 self.unmeter();
                 self.refuse(&refusal, shape, Some(digest)).await

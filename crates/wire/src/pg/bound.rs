@@ -22,23 +22,12 @@ pub struct Rendered {
 /// says what a long one is for.
 #[must_use]
 pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
-    let mut rest = values.clone();
-    let formats = counted(&mut rest);
-    let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
-    let mut all: Vec<Option<(Bytes, u32, bool)>> = Vec::new();
-    for n in 0..usize::from(count) {
-        if rest.len() < 4 {
-            break;
-        }
-        let length = usize::try_from(rest.get_i32()).ok();
-        let value = length.map(|size| rest.split_to(size.min(rest.len())));
-        let binary = match formats.as_slice() {
-            [] => false,
-            [one] => *one == 1,
-            many => many.get(n) == Some(&1),
-        };
-        all.push(value.map(|value| (value, types.get(n).copied().unwrap_or(0), binary)));
-    }
+    let (parameters, _) = split(values);
+    let all: Vec<Option<(Bytes, u32, bool)>> = parameters
+        .into_iter()
+        .enumerate()
+        .map(|(n, (value, binary))| Some((value?, types.get(n).copied().unwrap_or(0), binary)))
+        .collect();
     let level = level(all.iter().flatten().map(|(value, ..)| value.len()), MAX_SHOWN.min(*budget));
     let mut whole = true;
     let values: Vec<Option<String>> = all
@@ -54,6 +43,28 @@ pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
         .collect();
     *budget = budget.saturating_sub(values.iter().flatten().map(String::len).sum());
     Rendered { values, whole }
+}
+
+/// The parameters of a `Bind`, each with whether it is in binary form, and what follows them.
+pub(super) fn split(values: &Bytes) -> (Vec<(Option<Bytes>, bool)>, Bytes) {
+    let mut rest = values.clone();
+    let formats = counted(&mut rest);
+    let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
+    let mut all = Vec::new();
+    for n in 0..usize::from(count) {
+        if rest.len() < 4 {
+            break;
+        }
+        let length = usize::try_from(rest.get_i32()).ok();
+        let value = length.map(|size| rest.split_to(size.min(rest.len())));
+        let binary = match formats.as_slice() {
+            [] => false,
+            [one] => *one == 1,
+            many => many.get(n) == Some(&1),
+        };
+        all.push((value, binary));
+    }
+    (all, rest)
 }
 
 /// The length to which values are cut so that together they take no more than `room`, each of them

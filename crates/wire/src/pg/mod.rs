@@ -9,6 +9,7 @@ pub mod bound;
 pub mod chore;
 pub mod conversation;
 mod copy_out;
+pub mod estimate;
 pub mod frames;
 pub mod message;
 pub mod names;
