@@ -3,12 +3,14 @@
 //! `Unanswered means no`: every way out of this module that is not a [`Permit`] is a [`Refusal`],
 //! and a held request that is dropped is withdrawn.
 
+use crate::basis::{Again, Basis, Estimate};
 use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
 use crate::journal::{Durability, Entry, Event, Journal, JournalError};
 use crate::limits::{LimitKind, Used};
 use crate::mask::Redacted;
+use crate::pattern::{Offer, Use};
 use crate::permit::{InFlight, Permit};
 use crate::protocol::{Protocol, Request, Shown};
 use crate::refusal::{Refusal, RefusalClass, Retry};
@@ -21,6 +23,9 @@ use smallvec::SmallVec;
 use std::hash::{Hash as _, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+/// How often a request is held anew because what its approval rests on has changed.
+const MOST_AGAIN: u32 = 3;
 
 /// What the gate needs at the moment a request arrives, since it reads no clock and draws no lots.
 #[derive(Debug, Clone, Copy)]
@@ -83,19 +88,66 @@ impl<P: Protocol> Admission<P> {
 pub enum Passage<P: Protocol> {
     /// It may be sent.
     Permitted(Permit<P>),
+    /// People have to decide: once it is known what their approval would rest on, [`Gate::ask`].
+    ToReview(Question<P>),
     /// It waits for people.
     Held(Held<P>),
     /// It is refused, and recorded so.
     Refused(Refusal),
 }
 
+/// A request that people have to decide on, before they are asked. Nothing of it has been forwarded.
+#[must_use = "a question that is not asked leaves a request without an answer"]
+pub struct Question<P: Protocol> {
+    request: P::Request,
+    circumstances: Circumstances,
+    again: Option<Again>,
+    id: RequestId,
+    /// As of the request's arrival.
+    used: Used,
+}
+
+impl<P: Protocol> Question<P> {
+    /// What is to be asked about.
+    #[must_use]
+    pub const fn request(&self) -> &P::Request {
+        &self.request
+    }
+
+    /// The same question about the same request, formed again by newer definitions.
+    pub fn about(self, request: P::Request) -> Self {
+        Self { request, ..self }
+    }
+}
+
+/// What has to be known before people are asked.
+#[derive(Debug, Clone, Default)]
+pub struct Grounds {
+    /// What their approval will rest on.
+    pub basis: Basis,
+    /// How much the request may touch.
+    pub estimate: Estimate,
+}
+
 /// A request waiting for people. The gate keeps it; nothing of it has been forwarded.
 pub struct Held<P: Protocol> {
     request: P::Request,
     circumstances: Circumstances,
+    basis: Basis,
+    estimate: Estimate,
+    again: Option<Again>,
     ground: Ground,
     id: RequestId,
+    used: Used,
     ticket: TicketGuard,
+}
+
+/// A held request formed once more, by what there is now.
+pub struct Anew<P: Protocol> {
+    /// The same messages.
+    pub request: P::Request,
+    /// What an approval rests on now.
+    pub basis: Basis,
 }
 
 /// Withdraws the review where a held request is dropped without a decision.
@@ -143,17 +195,36 @@ impl<P: Protocol> Held<P> {
         &self.ground
     }
 
+    /// How much it may touch.
+    #[must_use]
+    pub const fn estimate(&self) -> &Estimate {
+        &self.estimate
+    }
+
+    /// That it is held anew, and why.
+    #[must_use]
+    pub const fn again(&self) -> Option<&Again> {
+        self.again.as_ref()
+    }
+
     /// What is held, to form it anew by the definitions of the moment it is decided.
     #[must_use]
     pub const fn request(&self) -> &P::Request {
         &self.request
     }
 
-    /// True where `other` is the same bytes and would do the same.
-    fn is_still(&self, other: &P::Request) -> bool {
-        self.request.digest() == other.digest()
-            && self.request.wire_bytes() == other.wire_bytes()
-            && self.request.operation() == other.operation()
+    /// What is different now, in words; nothing where it is the same bytes, would do the same, and
+    /// everything means the same.
+    fn changes(&self, now: &Anew<P>) -> Vec<String> {
+        let mut changes = self.basis.changes(&now.basis);
+        if self.request.operation() != now.request.operation() && changes.is_empty() {
+            changes.push("what it would do changed".to_owned());
+        }
+        changes
+    }
+
+    fn is_same_request(&self, other: &P::Request) -> bool {
+        self.request.digest() == other.digest() && self.request.wire_bytes() == other.wire_bytes()
     }
 }
 
@@ -247,36 +318,140 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     ) -> Passage<P> {
         let verdict = self.judge.judge(request.operation(), &circumstances, &Approvals::new());
         match verdict {
-            Verdict::Permit(obligations) => self.record(request, obligations, None, moment).await,
+            Verdict::Permit(obligations) => {
+                self.record(request, obligations, Leave::default(), moment).await
+            }
             Verdict::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
                 self.refuse(&request, refusal, moment).await
             }
-            Verdict::Hold { groups, ground } => {
-                let shown = request.shown();
-                if shown.elided {
+            Verdict::Hold { ground, .. } => {
+                if request.shown().elided {
                     let refusal = unreviewable(moment.decision, ground);
                     return self.refuse(&request, refusal, moment).await;
                 }
-                let ask = Ask {
-                    session: self.session,
-                    request: moment.request,
-                    standing: (*self.standing).clone(),
-                    digest: self.bind(&request),
-                    shown,
-                    operation: request.operation().to_string(),
-                    groups,
-                    ground: ground.clone(),
-                    at: moment.at,
-                };
-                match self.desk.file(ask).await {
-                    Ok(ticket) => self.hold(request, circumstances, ticket, ground, moment).await,
-                    Err(error) => {
-                        let refusal = undecidable(moment.decision, &ground.what, &error);
-                        self.refuse(&request, refusal, moment).await
-                    }
-                }
+                let (id, used) = (moment.request, moment.used);
+                Passage::ToReview(Question { request, circumstances, again: None, id, used })
             }
+        }
+    }
+
+    /// Puts a request to people, now that it is known what their approval would rest on; or finds
+    /// that they have given leave for it already. The judge is asked once more, since the request
+    /// may have been formed anew.
+    pub async fn ask<P: Protocol>(
+        &self,
+        question: Question<P>,
+        grounds: Grounds,
+        moment: Moment,
+    ) -> Passage<P> {
+        let Question { request, circumstances, again, id, used } = question;
+        let moment = Moment { request: id, used, ..moment };
+        let none = Approvals::new();
+        let (groups, ground) = match self.judge.judge(request.operation(), &circumstances, &none) {
+            Verdict::Permit(obligations) => {
+                return self.record(request, obligations, Leave::default(), moment).await;
+            }
+            Verdict::Refuse { class, retry, ground } => {
+                let refusal = refusal_from(moment.decision, class, retry, ground, None);
+                return self.refuse(&request, refusal, moment).await;
+            }
+            Verdict::Hold { groups, ground } => (groups, ground),
+        };
+        let Grounds { basis, estimate } = grounds;
+        let pattern = self.offer(&request, &basis);
+        if let Some(offer) = &pattern
+            && let Some((obligations, leave)) =
+                self.by_pattern::<P>(&request, &circumstances, offer.digest, moment).await
+        {
+            return self.record(request, obligations, leave, moment).await;
+        }
+        let shown = request.shown();
+        if shown.elided {
+            let refusal = unreviewable(moment.decision, ground);
+            return self.refuse(&request, refusal, moment).await;
+        }
+        let ask = Ask {
+            session: self.session,
+            request: moment.request,
+            standing: (*self.standing).clone(),
+            digest: self.bind(&request, &basis),
+            shown,
+            operation: request.operation().to_string(),
+            groups,
+            ground: ground.clone(),
+            at: moment.at,
+            basis: basis.shown(),
+            estimate: estimate.clone(),
+            again: again.clone(),
+            pattern,
+        };
+        match self.desk.file(ask).await {
+            Ok(ticket) => {
+                let ticket = TicketGuard::new(ticket, &self.desk);
+                let held = Held {
+                    request,
+                    circumstances,
+                    basis,
+                    estimate,
+                    again,
+                    ground,
+                    id,
+                    used,
+                    ticket,
+                };
+                self.hold(held, moment).await
+            }
+            Err(error) => {
+                let refusal = undecidable(moment.decision, &ground.what, &error);
+                self.refuse(&request, refusal, moment).await
+            }
+        }
+    }
+
+    /// The pattern people may give for a request: bound to this session, and to everything an
+    /// approval of this one request is bound to but its exact bytes and values.
+    fn offer<R: Request>(&self, request: &R, basis: &Basis) -> Option<Offer> {
+        let shape = request.pattern()?;
+        let digest = self
+            .bound("portcullis/pattern/1", shape.digest, request, basis)
+            .part(self.session.to_string().as_bytes())
+            .finish();
+        Some(Offer { digest, shown: shape.shown })
+    }
+
+    /// Uses a pattern in place of an approval, where there is one and the judge lets the request
+    /// run with it. It is counted only then.
+    async fn by_pattern<P: Protocol>(
+        &self,
+        request: &P::Request,
+        circumstances: &Circumstances,
+        digest: Digest,
+        moment: Moment,
+    ) -> Option<(Obligations, Leave)> {
+        let session = self.session;
+        // What the desk cannot answer is no leave: people are asked.
+        let grant = self.desk.pattern(session, digest, moment.at).await.ok()??;
+        let verdict = self.judge.judge(request.operation(), circumstances, &grant.groups);
+        let Verdict::Permit(obligations) = verdict else { return None };
+        let used = self.desk.use_pattern(grant.id, session, digest, moment.at).await.ok()?;
+        Some((obligations, Leave { review: None, pattern: Some(used) }))
+    }
+
+    /// Takes a request that the gateway itself makes of a caller's, to tell people more about it:
+    /// judged as if the caller had sent it, and recorded, but nobody is asked and a refusal is only
+    /// that nothing more is known.
+    pub async fn look<P: Protocol>(
+        &self,
+        request: P::Request,
+        moment: Moment,
+    ) -> Option<Permit<P>> {
+        let (circumstances, none) = (Circumstances::default(), Approvals::new());
+        let verdict = self.judge.judge(request.operation(), &circumstances, &none);
+        let Verdict::Permit(obligations) = verdict else { return None };
+        match self.record(request, obligations, Leave::default(), moment).await {
+            Passage::Permitted(permit) => Some(permit),
+            _ => None,
         }
     }
 
@@ -287,30 +462,30 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
 
     /// Takes a held request on once it is decided: uses up the approval, judges again, records.
     ///
-    /// `anew` is the same request, formed again by the definitions there are now; `None` where that
-    /// was not done. An approval counts for what people saw: a request that is not the same any
-    /// more, or of which nobody knows, is refused, and the approval is used up all the same.
+    /// `anew` is the same request, formed again by what there is now; `None` where that was not
+    /// done. An approval counts for what people saw: a request that rests on something else by now
+    /// goes back to them, a few times, and one of which nobody knows is refused.
     pub async fn resume<P: Protocol>(
         &self,
-        held: Held<P>,
+        mut held: Held<P>,
         decision: Decision,
-        anew: Option<P::Request>,
+        anew: Option<Anew<P>>,
         moment: Moment,
     ) -> Passage<P> {
-        let moment = Moment { request: held.id, ..moment };
-        let anew = anew.filter(|anew| held.is_still(anew));
-        let Held { request, circumstances, mut ticket, ground, .. } = held;
-        ticket.keep();
-        let ticket = ticket.ticket.clone();
+        let moment = Moment { request: held.id, used: held.used, ..moment };
         let (class, retry, why) = match decision {
-            Decision::Approved => match anew {
-                Some(anew) => {
-                    return self.run_approved(anew, circumstances, ticket, ground, moment).await;
+            Decision::Approved => {
+                let Some(anew) = anew.filter(|anew| held.is_same_request(&anew.request)) else {
+                    let because = ["what it rests on cannot be looked up now".to_owned()];
+                    return self.refuse_changed(held, &because, moment).await;
+                };
+                let changes = held.changes(&anew);
+                if !changes.is_empty() {
+                    return self.back_to_review(held, anew, changes, moment).await;
                 }
-                None => {
-                    return self.refuse_redefined(&request, &ticket, ground, moment).await;
-                }
-            },
+                held.request = anew.request;
+                return self.run_approved(held, moment).await;
+            }
             Decision::Rejected { by, reason } => {
                 (RefusalClass::Rejected, Retry::Never, format!("{by}: {reason}"))
             }
@@ -325,47 +500,72 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 "the review was withdrawn".to_owned(),
             ),
         };
-        let mut refusal = refusal_from(moment.decision, class, retry, ground, Some(ticket.review));
+        held.ticket.keep();
+        let review = Some(held.ticket().review);
+        let mut refusal = refusal_from(moment.decision, class, retry, held.ground, review);
         refusal.why = why;
-        self.refuse(&request, refusal, moment).await
+        self.refuse(&held.request, refusal, moment).await
     }
 
-    /// Refuses what was approved and would do something else by now.
-    async fn refuse_redefined<P: Protocol>(
+    /// What was approved would do something else by now, or by something else: people are asked
+    /// again, and the approval is gone.
+    async fn back_to_review<P: Protocol>(
         &self,
-        request: &P::Request,
-        ticket: &Ticket,
-        ground: Ground,
+        mut held: Held<P>,
+        anew: Anew<P>,
+        because: Vec<String>,
         moment: Moment,
     ) -> Passage<P> {
-        // So that the approval can be used for nothing else; where that fails, it is still bound
-        // to what the request did when it was asked for.
-        let _ = self.desk.consume(ticket, ticket.digest, moment.at).await;
+        let times = held.again.as_ref().map_or(0, |again| again.times) + 1;
+        if times > MOST_AGAIN {
+            return self.refuse_changed(held, &because, moment).await;
+        }
+        self.drop_approval(&mut held, moment).await;
+        let again = Some(Again { previous: held.ticket().review, times, because });
+        let Held { circumstances, id, used, .. } = held;
+        Passage::ToReview(Question { request: anew.request, circumstances, again, id, used })
+    }
+
+    /// Gives up an approval that nothing may be run by. The other sessions that wait for it too may
+    /// still find everything as it was.
+    async fn drop_approval<P: Protocol>(&self, held: &mut Held<P>, moment: Moment) {
+        held.ticket.keep();
+        let why = Withdrawal::Changed;
+        self.desk.retire(held.ticket(), why).await;
+        let event = Event::Withdrawn { review: held.ticket().review, why };
+        // Nothing runs, so a journal that cannot take this changes nothing for the target.
+        let _ =
+            self.journal.append(self.entry(held.id, moment.at, event), Durability::Durable).await;
+    }
+
+    /// Refuses what was approved and would do something else by now, once too often.
+    async fn refuse_changed<P: Protocol>(
+        &self,
+        mut held: Held<P>,
+        because: &[String],
+        moment: Moment,
+    ) -> Passage<P> {
+        self.drop_approval(&mut held, moment).await;
+        let review = held.ticket().review;
         let refusal = Refusal {
             decision: moment.decision,
             class: RefusalClass::Policy,
-            rule: ground.rule,
-            what: ground.what,
-            why: "the definitions it touches have changed while it was held; send it again for a \
-                  new review"
-                .to_owned(),
+            rule: held.ground.rule,
+            what: held.ground.what,
+            why: format!("what its approval rests on is not what it was: {}", because.join(", ")),
             retry: Retry::AfterApproval,
             next: Some("send it again: what it does now is reviewed anew".to_owned()),
-            review: Some(ticket.review),
+            review: Some(review),
         };
-        self.refuse(request, refusal, moment).await
+        self.refuse(&held.request, refusal, moment).await
     }
 
-    async fn run_approved<P: Protocol>(
-        &self,
-        request: P::Request,
-        circumstances: Circumstances,
-        ticket: Ticket,
-        ground: Ground,
-        moment: Moment,
-    ) -> Passage<P> {
+    async fn run_approved<P: Protocol>(&self, mut held: Held<P>, moment: Moment) -> Passage<P> {
+        held.ticket.keep();
+        let ticket = held.ticket().clone();
+        let Held { request, circumstances, basis, ground, .. } = held;
         let review = Some(ticket.review);
-        let digest = self.bind(&request);
+        let digest = self.bind(&request, &basis);
         let approvals = match self.desk.consume(&ticket, digest, moment.at).await {
             Ok(approvals) => approvals,
             Err(error) => {
@@ -374,7 +574,10 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             }
         };
         match self.judge.judge(request.operation(), &circumstances, &approvals) {
-            Verdict::Permit(obligations) => self.record(request, obligations, review, moment).await,
+            Verdict::Permit(obligations) => {
+                let leave = Leave { review, pattern: None };
+                self.record(request, obligations, leave, moment).await
+            }
             Verdict::Hold { ground, .. } => {
                 let refusal = refusal_from(
                     moment.decision,
@@ -413,27 +616,19 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         self.record_refusal(shown, operation, digest, refusal, moment).await
     }
 
-    async fn hold<P: Protocol>(
-        &self,
-        request: P::Request,
-        circumstances: Circumstances,
-        ticket: Ticket,
-        ground: Ground,
-        moment: Moment,
-    ) -> Passage<P> {
+    async fn hold<P: Protocol>(&self, mut held: Held<P>, moment: Moment) -> Passage<P> {
         let event = Event::Held {
-            ticket: ticket.clone(),
-            operation: request.operation().to_string(),
-            shown: self.scrubbed(request.shown()),
-            ground: ground.clone(),
+            ticket: held.ticket().clone(),
+            operation: held.request.operation().to_string(),
+            shown: self.scrubbed(held.request.shown()),
+            ground: held.ground.clone(),
+            again: held.again.clone(),
         };
         let entry = self.entry(moment.request, moment.at, event);
         if let Err(error) = self.journal.append(entry, Durability::Durable).await {
-            self.desk.withdraw(&ticket, Withdrawal::SessionEnded);
-            return Passage::Refused(self.unrecorded::<P>(&request, &error, moment).await);
+            held.ticket.withdraw(Withdrawal::SessionEnded);
+            return Passage::Refused(self.unrecorded::<P>(&held.request, &error, moment).await);
         }
-        let ticket = TicketGuard::new(ticket, &self.desk);
-        let held = Held { request, circumstances, ground, id: moment.request, ticket };
         if !held.circumstances.in_transaction || self.settings.hold_in_transaction {
             return Passage::Held(held);
         }
@@ -450,10 +645,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let review = held.ticket().review;
         held.ticket.keep();
         if self.desk.consume_ready(held.ticket()).await {
-            // It was formed a moment ago, and its ticket is bound to what it does now.
-            let Held { request, circumstances, ticket, ground, .. } = held;
-            let ticket = ticket.ticket.clone();
-            return self.run_approved(request, circumstances, ticket, ground, moment).await;
+            // It was formed a moment ago, and its ticket is bound to what it rests on now.
+            return self.run_approved(held, moment).await;
         }
         let mut refusal = refusal_from(
             moment.decision,
@@ -473,7 +666,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         &self,
         request: P::Request,
         obligations: Obligations,
-        review: Option<ReviewId>,
+        leave: Leave,
         moment: Moment,
     ) -> Passage<P> {
         if let Some(refusal) = used_up(request.operation(), &obligations, moment) {
@@ -491,7 +684,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             digest: request.digest(),
             rules: obligations.rules.to_vec(),
             operation: what,
-            review,
+            review: leave.review,
+            pattern: leave.pattern,
             durability,
         };
         let entry = self.entry(moment.request, moment.at, event);
@@ -558,23 +752,36 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         Entry { at, session: Some(self.session), request: Some(request), event }
     }
 
-    /// Binds a request to what it does by the definitions there are, who asks and where, so that
-    /// an approval fits nothing and nobody else.
-    fn bind<R: Request>(&self, request: &R) -> Digest {
+    /// Binds a request to what it does, what that rests on, who asks and where, so that an approval
+    /// fits nothing and nobody else.
+    fn bind<R: Request>(&self, request: &R, basis: &Basis) -> Digest {
+        self.bound("portcullis/review/3", request.digest(), request, basis).finish()
+    }
+
+    /// A digest over `request` (itself, or what of it counts) and everything around it.
+    fn bound<R: Request>(
+        &self,
+        domain: &str,
+        itself: Digest,
+        request: &R,
+        basis: &Basis,
+    ) -> Digester {
         let principal = &self.standing.principal;
         let connection = &self.standing.connection;
         let mut operation = OperationHasher(Digester::new("portcullis/operation/1"));
         request.operation().hash(&mut operation);
-        Digester::new("portcullis/review/2")
-            .part(request.digest().as_bytes())
+        Digester::new(domain)
+            .part(itself.as_bytes())
             .part(operation.0.finish().as_bytes())
+            .part(basis.digest().as_bytes())
+            .part(format!("{:?}", principal.kind).as_bytes())
             .part(principal.issuer.as_bytes())
             .part(principal.subject.as_bytes())
             .part(principal.acting_for.as_deref().unwrap_or("").as_bytes())
             .part(connection.name.as_bytes())
+            .part(connection.environment.as_bytes())
             .part(connection.database.as_bytes())
             .part(connection.role.as_bytes())
-            .finish()
     }
 
     fn scrubbed(&self, shown: Shown) -> Shown {
@@ -590,6 +797,13 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             elided: shown.elided,
         }
     }
+}
+
+/// What people have given for a request that runs: an approval of it, or a pattern it fits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Leave {
+    review: Option<ReviewId>,
+    pattern: Option<Use>,
 }
 
 /// Feeds everything an operation's equality looks at into a digest. The digest means something

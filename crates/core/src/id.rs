@@ -91,6 +91,8 @@ id!(/** One request inside a session: what is judged, journalled and answered as
     RequestId, "req", "request");
 id!(/** One question put to a person. */
     ReviewId, "rev", "review");
+id!(/** A leave people gave for requests alike in everything but some values. */
+    PatternId, "pat", "pattern");
 id!(/** One refusal, so that a caller can ask about it. */
     DecisionId, "dec", "decision");
 

@@ -1,7 +1,9 @@
 //! The journal's contract: an intent before anything is forwarded, an outcome after.
 
+use crate::basis::Again;
 use crate::digest::Digest;
-use crate::id::{RequestId, ReviewId, SessionId};
+use crate::id::{PatternId, RequestId, ReviewId, SessionId};
+use crate::pattern::{Terms, Use};
 use crate::protocol::Shown;
 use crate::refusal::Refusal;
 use crate::review::{Ticket, Withdrawal};
@@ -91,6 +93,9 @@ pub enum Event {
         /// The review that approved it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         review: Option<ReviewId>,
+        /// The pattern that stood for an approval, and which use of it this is.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pattern: Option<Use>,
         /// How safe this record is before the request leaves.
         durability: Durability,
     },
@@ -132,6 +137,9 @@ pub enum Event {
         shown: Shown,
         /// Why.
         ground: Ground,
+        /// The review it takes the place of, and why.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        again: Option<Again>,
     },
     /// A held request was taken back.
     Withdrawn {
@@ -155,6 +163,18 @@ pub enum Event {
         /// The reviewer's words.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+        /// That requests like it may follow: for how long, and how many.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pattern: Option<Terms>,
+    },
+    /// A reviewer took a pattern back.
+    PatternRevoked {
+        /// The pattern.
+        pattern: PatternId,
+        /// The review it was given in.
+        review: ReviewId,
+        /// The reviewer's subject.
+        by: String,
     },
     /// On recovery, bytes were found that the gateway cannot prove to have written. They are kept
     /// as they were found, and nothing in them counts.

@@ -9,6 +9,7 @@
 //! *Architecture invariant:* no clock, no socket, no runtime and no global lives in this crate.
 //! Time is an argument, storage and people are traits.
 
+pub mod basis;
 pub mod digest;
 pub mod effect;
 pub mod gate;
@@ -18,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod mask;
 pub mod masked;
+pub mod pattern;
 pub mod permit;
 pub mod principal;
 pub mod protocol;

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::effect::Operation;
 use crate::mask::MaskFailure;
+use crate::pattern;
 use crate::verdict::Obligations;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,11 @@ pub trait Request: Send {
 
     /// The exact bytes for the target.
     fn wire_bytes(&self) -> &[u8];
+
+    /// What of it must stay where people let some of its values vary; `None` where none may.
+    fn pattern(&self) -> Option<pattern::Shape> {
+        None
+    }
 }
 
 /// A request as people read it. It may hold the caller's literals: redact before recording.

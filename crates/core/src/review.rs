@@ -1,7 +1,9 @@
 //! Holding for a human: what is asked, what comes back, and the contract of the desk between.
 
+use crate::basis::{Again, Estimate, ShownBasis};
 use crate::digest::Digest;
-use crate::id::{RequestId, ReviewId, SessionId};
+use crate::id::{PatternId, RequestId, ReviewId, SessionId};
+use crate::pattern::{Grant, Offer, Use};
 use crate::protocol::Shown;
 use crate::time::Timestamp;
 use crate::verdict::{Approvals, Ground, Standing};
@@ -18,7 +20,7 @@ pub struct Ask {
     pub request: RequestId,
     /// Who asks, and on which connection.
     pub standing: Standing,
-    /// Digest over the request *and* its standing: what is approved is what runs.
+    /// Digest over the request, its standing *and* its basis: what is approved is what runs.
     pub digest: Digest,
     /// The request as people read it, verbatim.
     pub shown: Shown,
@@ -30,6 +32,18 @@ pub struct Ask {
     pub ground: Ground,
     /// When it was asked.
     pub at: Timestamp,
+    /// What the approval will rest on, as far as people read it.
+    #[serde(default)]
+    pub basis: ShownBasis,
+    /// How much it may touch.
+    #[serde(default)]
+    pub estimate: Estimate,
+    /// The review it takes the place of, where its basis has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+    /// The pattern that can be given instead of a single approval, where one can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Offer>,
 }
 
 /// The stub a caller holds while people decide.
@@ -74,6 +88,8 @@ pub enum Withdrawal {
     Cancelled,
     /// The session ended for another reason.
     SessionEnded,
+    /// What its approval would rest on has changed; it was asked for anew.
+    Changed,
 }
 
 /// The desk cannot do what was asked.
@@ -119,4 +135,31 @@ pub trait Desk: Send + Sync {
     /// Takes a review back. Must not block; losing it is harmless, because an approval still needs
     /// the same digest, the same principal and the same connection to be used.
     fn withdraw(&self, ticket: &Ticket, why: Withdrawal);
+
+    /// As [`Desk::withdraw`], and comes back when it is done.
+    fn retire(&self, ticket: &Ticket, why: Withdrawal) -> impl Future<Output = ()> + Send;
+
+    /// The pattern that fits this digest in this session, where one is good at that time.
+    ///
+    /// # Errors
+    /// [`DeskError`]: there is none to rely on.
+    fn pattern(
+        &self,
+        session: SessionId,
+        digest: Digest,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Option<Grant>, DeskError>> + Send;
+
+    /// Uses a pattern once: no more often than it was given for, and not after it has lapsed or was
+    /// revoked.
+    ///
+    /// # Errors
+    /// [`DeskError::NoApproval`] on every other occasion.
+    fn use_pattern(
+        &self,
+        pattern: PatternId,
+        session: SessionId,
+        digest: Digest,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Use, DeskError>> + Send;
 }

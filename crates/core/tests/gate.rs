@@ -5,12 +5,14 @@
 mod toy;
 
 use bytes::BytesMut;
+use portcullis_core::basis::{Basis, Estimate};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
-use portcullis_core::gate::{Gate, GateSettings, Moment, Passage};
-use portcullis_core::id::{DecisionId, RequestId, ReviewId, SessionId};
+use portcullis_core::gate::{Anew, Gate, GateSettings, Grounds, Moment, Passage};
+use portcullis_core::id::{DecisionId, PatternId, RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
 use portcullis_core::link::{Link, LinkError, Progress, Transport};
+use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::permit::Permit;
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::ProtocolKind;
@@ -100,6 +102,10 @@ struct DeskState {
     filed: Vec<Ask>,
     approved: Option<Digest>,
     withdrawn: Vec<Withdrawal>,
+    /// What a pattern fits, and for which groups; how often it was used, and may be.
+    pattern: Option<(Digest, &'static str)>,
+    uses: u32,
+    most: u32,
 }
 
 #[derive(Clone, Default)]
@@ -131,6 +137,35 @@ impl Desk for Reviews {
     }
     fn withdraw(&self, _: &Ticket, why: Withdrawal) {
         self.0.lock().unwrap().withdrawn.push(why);
+    }
+    async fn retire(&self, ticket: &Ticket, why: Withdrawal) {
+        let mut state = self.0.lock().unwrap();
+        state.withdrawn.push(why);
+        state.approved.take_if(|digest| *digest == ticket.digest);
+    }
+    async fn pattern(
+        &self,
+        _: SessionId,
+        digest: Digest,
+        _: Timestamp,
+    ) -> Result<Option<Grant>, DeskError> {
+        let given = self.0.lock().unwrap().pattern.filter(|(of, _)| *of == digest);
+        let groups = given.map(|(_, group)| Approvals::from([group.to_owned()]));
+        Ok(groups.map(|groups| Grant { id: PatternId::from_bits(1), groups }))
+    }
+    async fn use_pattern(
+        &self,
+        pattern: PatternId,
+        _: SessionId,
+        _: Digest,
+        _: Timestamp,
+    ) -> Result<Use, DeskError> {
+        let mut state = self.0.lock().unwrap();
+        if state.uses >= state.most {
+            return Err(DeskError::NoApproval("used up".into()));
+        }
+        state.uses += 1;
+        Ok(Use { pattern, number: state.uses, of: state.most })
     }
 }
 
@@ -249,7 +284,7 @@ fn what_cannot_be_recorded_is_refused() {
     let desk = Reviews::default();
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     for verb in [Verb::Read, Verb::Delete, Verb::Drop] {
-        match now(gate.pass::<Toy>(line(verb), Circumstances::default(), moment())) {
+        match passed(&gate, line(verb), Circumstances::default(), &Basis::default()) {
             Passage::Refused(refusal) => {
                 assert_eq!(refusal.class, RefusalClass::Unavailable);
                 let sentence = refusal.sentence();
@@ -268,7 +303,7 @@ fn what_no_record_can_hold_is_refused_for_its_size_and_that_is_recorded() {
     let desk = Reviews::default();
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     for verb in [Verb::Read, Verb::Delete, Verb::Drop] {
-        let passage = now(gate.pass::<Toy>(line(verb), Circumstances::default(), moment()));
+        let passage = passed(&gate, line(verb), Circumstances::default(), &Basis::default());
         let Passage::Refused(refusal) = passage else { panic!("{verb} passed without a record") };
         let entries = log.entries.lock().unwrap();
         let Some(Event::Refused { shown, refusal: recorded, .. }) =
@@ -299,67 +334,173 @@ fn a_refusal_is_recorded_durably() {
     assert_eq!(log.entries.lock().unwrap()[1].1, Durability::Durable);
 }
 
+/// Through the gate, and on to people where they are to be asked.
+fn passed(
+    gate: &TestGate<'_>,
+    line: Line,
+    circumstances: Circumstances,
+    basis: &Basis,
+) -> Passage<Toy> {
+    match now(gate.pass::<Toy>(line, circumstances, moment())) {
+        Passage::ToReview(question) => now(gate.ask(question, grounds(basis), moment())),
+        other => other,
+    }
+}
+
+fn grounds(basis: &Basis) -> Grounds {
+    Grounds { basis: basis.clone(), estimate: Estimate::default() }
+}
+
 fn held(gate: &TestGate<'_>) -> portcullis_core::gate::Held<Toy> {
-    match now(gate.pass::<Toy>(line(Verb::Delete), Circumstances::default(), moment())) {
+    match passed(gate, line(Verb::Delete), Circumstances::default(), &Basis::default()) {
         Passage::Held(held) => held,
         _ => panic!("not held"),
     }
+}
+
+fn anew(request: Line) -> Option<Anew<Toy>> {
+    Some(Anew { request, basis: Basis::default() })
 }
 
 #[test]
 fn an_approval_runs_once_and_only_its_own_bytes() {
     let (log, desk) = (Log::default(), Reviews::default());
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    let same = || anew(line(Verb::Delete));
     let one = held(&gate);
     desk.0.lock().unwrap().approved = Some(one.ticket().digest);
-    let passage = now(gate.resume(one, Decision::Approved, Some(line(Verb::Delete)), moment()));
+    let passage = now(gate.resume(one, Decision::Approved, same(), moment()));
     assert!(matches!(passage, Passage::Permitted(_)), "approved");
     let two = held(&gate);
-    let passage = now(gate.resume(two, Decision::Approved, Some(line(Verb::Delete)), moment()));
+    let passage = now(gate.resume(two, Decision::Approved, same(), moment()));
     assert!(matches!(passage, Passage::Refused(_)), "the approval was used up");
     let three = held(&gate);
     desk.0.lock().unwrap().approved = Some(Digest::from_bytes([7; 32]));
-    let passage = now(gate.resume(three, Decision::Approved, Some(line(Verb::Delete)), moment()));
+    let passage = now(gate.resume(three, Decision::Approved, same(), moment()));
     assert!(matches!(passage, Passage::Refused(_)), "approved for other bytes");
 }
 
+fn basis(role: &str, table: u8) -> Basis {
+    Basis {
+        settings: [("role".to_owned(), role.to_owned())].into(),
+        definitions: [("table t".to_owned(), Digest::from_bytes([table; 32]))].into(),
+    }
+}
+
 #[test]
-fn an_approval_counts_for_what_was_seen() {
+fn what_is_not_as_it_was_seen_goes_back_to_people() {
     let (log, desk) = (Log::default(), Reviews::default());
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     let same = || line(Verb::Delete);
     let mut does_more = same();
     let object = Object::new(ObjectKind::Routine, ["shop", "public", "spill"]);
-    let fires = Effect::resolved(Verb::Execute, object, Extent::One);
-    does_more.operation.effects.push(fires.clone());
+    does_more.operation.effects.push(Effect::resolved(Verb::Execute, object, Extent::One));
     let mut read_from_elsewhere = same();
     let lineage = portcullis_core::mask::Lineage { relations: vec![7], ..Default::default() };
     read_from_elsewhere.operation.lineages.push(Arc::new(lineage));
-    let other_bytes = Line { text: "delete ;".into(), ..same() };
-    for anew in [None, Some(does_more), Some(read_from_elsewhere), Some(other_bytes)] {
+    for (request, now_is, because) in [
+        (does_more, basis("app", 1), "what it would do changed"),
+        (read_from_elsewhere, basis("app", 1), "what it would do changed"),
+        (same(), basis("other", 1), "setting role changed"),
+        (same(), basis("app", 2), "definition of table t changed"),
+    ] {
+        let passage = passed(&gate, same(), Circumstances::default(), &basis("app", 1));
+        let Passage::Held(held) = passage else { panic!("not held") };
+        let (review, digest) = (held.ticket().review, held.ticket().digest);
+        desk.0.lock().unwrap().approved = Some(digest);
+        let anew = Anew { request, basis: now_is.clone() };
+        let passage = now(gate.resume(held, Decision::Approved, Some(anew), moment()));
+        let Passage::ToReview(question) = passage else { panic!("{because}: not asked again") };
+        assert_eq!(desk.0.lock().unwrap().approved, None, "the approval is gone");
+        let Passage::Held(again) = now(gate.ask(question, grounds(&now_is), moment())) else {
+            panic!("{because}: not held again")
+        };
+        assert_ne!(again.ticket().digest, digest, "{because}: it is another question");
+        let told = again.again().unwrap();
+        assert_eq!((told.previous, told.times, &*told.because), (review, 1, &[because.into()][..]));
+        let filed = desk.0.lock().unwrap().filed.pop().unwrap();
+        assert_eq!(filed.again.as_ref(), Some(told), "reviewers read it too");
+        let last = log.entries.lock().unwrap().last().unwrap().0.event.clone();
+        assert!(matches!(last, Event::Held { again: Some(_), .. }));
+    }
+}
+
+#[test]
+fn what_changes_each_time_is_refused_in_the_end() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    let first = passed(&gate, line(Verb::Delete), Circumstances::default(), &basis("app", 0));
+    let Passage::Held(mut held) = first else { panic!("not held") };
+    for round in 1.. {
+        desk.0.lock().unwrap().approved = Some(held.ticket().digest);
+        let anew = Anew { request: line(Verb::Delete), basis: basis("app", round) };
+        match now(gate.resume(held, Decision::Approved, Some(anew), moment())) {
+            Passage::ToReview(question) => {
+                let grounds = grounds(&basis("app", round));
+                let Passage::Held(again) = now(gate.ask(question, grounds, moment())) else {
+                    panic!("not held again")
+                };
+                held = again;
+            }
+            Passage::Refused(refusal) => {
+                assert_eq!(round, 4);
+                assert!(refusal.sentence().contains("definition of table t changed"));
+                return;
+            }
+            _ => panic!("it ran by something else than what was approved"),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_not_run() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    for anew in [None, anew(Line { text: "delete ;".into(), ..line(Verb::Delete) })] {
         let held = held(&gate);
         desk.0.lock().unwrap().approved = Some(held.ticket().digest);
-        match now(gate.resume(held, Decision::Approved, anew, moment())) {
-            Passage::Refused(refusal) => {
-                assert_eq!(refusal.class, RefusalClass::Policy);
-                assert!(refusal.sentence().contains("definitions it touches have changed"));
-            }
-            _ => panic!("something else than what was reviewed has passed"),
-        }
-        assert_eq!(desk.0.lock().unwrap().approved, None, "the approval is used up");
+        let passage = now(gate.resume(held, Decision::Approved, anew, moment()));
+        assert!(matches!(passage, Passage::Refused(_)));
+        assert_eq!(desk.0.lock().unwrap().approved, None, "the approval is gone");
     }
-    let first = held(&gate);
-    desk.0.lock().unwrap().approved = Some(first.ticket().digest);
-    let passage = now(gate.resume(first, Decision::Approved, Some(same()), moment()));
-    assert!(matches!(passage, Passage::Permitted(_)));
-    // The same bytes that do something else are another question from the start.
-    let asked: Vec<Digest> = desk.0.lock().unwrap().filed.iter().map(|ask| ask.digest).collect();
-    assert!(asked.windows(2).all(|pair| pair[0] == pair[1]));
-    let mut fired = same();
-    fired.operation.effects.push(fires);
-    let passage = now(gate.pass::<Toy>(fired, Circumstances::default(), moment()));
-    let Passage::Held(fired) = passage else { panic!("not held") };
-    assert_ne!(fired.ticket().digest, asked[0]);
+}
+
+#[test]
+fn a_pattern_stands_for_an_approval_as_long_as_it_lasts() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    let alike = |text: &str| Line { text: text.into(), ..line(Verb::Delete) };
+    let pass =
+        |text: &str, basis: &Basis| passed(&gate, alike(text), Circumstances::default(), basis);
+    assert!(matches!(pass("delete 1;", &basis("app", 1)), Passage::Held(_)));
+    let offer = desk.0.lock().unwrap().filed[0].pattern.clone().unwrap();
+    // Not for the groups that are asked: nothing is counted.
+    *desk.0.lock().unwrap() =
+        DeskState { pattern: Some((offer.digest, "others")), most: 2, ..DeskState::default() };
+    assert!(matches!(pass("delete 2;", &basis("app", 1)), Passage::Held(_)));
+    assert_eq!(desk.0.lock().unwrap().uses, 0);
+    desk.0.lock().unwrap().pattern = Some((offer.digest, "dba"));
+    for number in 1..=2 {
+        assert!(matches!(pass("delete 2;", &basis("app", 1)), Passage::Permitted(_)));
+        let last = log.entries.lock().unwrap().last().unwrap().clone();
+        let Event::Intent { pattern: Some(used), review: None, .. } = last.0.event else {
+            panic!("the use is not recorded")
+        };
+        assert_eq!((used.number, used.of), (number, 2));
+        assert_eq!(last.1, Durability::Durable);
+    }
+    assert!(matches!(pass("delete 3;", &basis("app", 1)), Passage::Held(_)), "it is used up");
+    desk.0.lock().unwrap().most = 9;
+    for other in [basis("other", 1), basis("app", 2)] {
+        assert!(matches!(pass("delete 1;", &other), Passage::Held(_)), "{other:?}");
+    }
+    // It is the same text that does more.
+    let mut does_more = alike("delete 1;");
+    let object = Object::new(ObjectKind::Routine, ["shop", "public", "spill"]);
+    does_more.operation.effects.push(Effect::resolved(Verb::Execute, object, Extent::One));
+    let passage = passed(&gate, does_more, Circumstances::default(), &basis("app", 1));
+    assert!(matches!(passage, Passage::Held(_)));
+    assert_eq!(desk.0.lock().unwrap().uses, 2);
 }
 
 #[test]
@@ -372,7 +513,7 @@ fn every_other_end_of_a_review_is_a_refusal() {
         (Decision::Expired, RefusalClass::Expired),
         (Decision::Withdrawn, RefusalClass::Withdrawn),
     ] {
-        match now(gate.resume(held(&gate), decision, Some(line(Verb::Delete)), moment())) {
+        match now(gate.resume(held(&gate), decision, anew(line(Verb::Delete)), moment())) {
             Passage::Refused(refusal) => assert_eq!(refusal.class, class),
             _ => panic!("{class:?} passed"),
         }
@@ -394,14 +535,14 @@ fn inside_a_transaction_nothing_waits_but_an_approval_given_before_counts() {
     let (log, desk) = (Log::default(), Reviews::default());
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
     let inside = Circumstances { in_transaction: true };
-    let passage = now(gate.pass::<Toy>(line(Verb::Delete), inside.clone(), moment()));
+    let passage = passed(&gate, line(Verb::Delete), inside.clone(), &Basis::default());
     let Passage::Refused(refusal) = passage else { panic!("not refused") };
     assert_eq!(refusal.class, RefusalClass::NeedsApproval);
     assert!(refusal.next.unwrap().contains("roll back"));
     assert!(desk.0.lock().unwrap().withdrawn.is_empty(), "the review stays filed");
     let digest = desk.0.lock().unwrap().filed[0].digest;
     desk.0.lock().unwrap().approved = Some(digest);
-    let passage = now(gate.pass::<Toy>(line(Verb::Delete), inside, moment()));
+    let passage = passed(&gate, line(Verb::Delete), inside, &Basis::default());
     assert!(matches!(passage, Passage::Permitted(_)));
 }
 

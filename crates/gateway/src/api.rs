@@ -1,22 +1,24 @@
-//! The HTTP API: health, and the reviews people decide.
+//! The HTTP API: health, the reviews people decide, and the patterns they give.
 //!
 //! Every call but the health checks carries a token, verified like any other. Decisions are made
 //! by [`Reviewer`]s alone, a type an agent's token cannot become.
 
 use crate::moment::now;
 use crate::services::Services;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use portcullis_core::id::ReviewId;
+use portcullis_core::id::{PatternId, ReviewId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
+use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{Principal, Reviewer};
-use portcullis_store::{DecideError, Filter, ReviewRow, Status};
+use portcullis_store::{DecideError, Filter, PatternRow, ReviewRow, Status};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{from_slice, json};
 use std::sync::Arc;
 
 /// The API's routes.
@@ -28,6 +30,8 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .route("/api/v1/reviews/{id}", get(show))
         .route("/api/v1/reviews/{id}/approve", post(approve))
         .route("/api/v1/reviews/{id}/reject", post(reject))
+        .route("/api/v1/patterns", get(patterns))
+        .route("/api/v1/patterns/{id}/revoke", post(revoke))
         .layer(middleware::from_fn(no_foreign_host))
         .with_state(services)
 }
@@ -139,12 +143,76 @@ async fn visible_review(
     if may_see(principal, &row) { Ok(row) } else { Err(unknown()) }
 }
 
+/// What a reviewer lets through: this one request, or others like it as well.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    #[serde(default)]
+    pattern: Option<Terms>,
+}
+
 async fn approve(
     State(services): State<Arc<Services>>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Json<ReviewRow>, Problem> {
-    decide(&services, &id, &headers, None).await
+    let approval = if body.is_empty() { Ok(Approval::default()) } else { from_slice(&body) };
+    let approval: Approval = approval.map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the body cannot be read: {error}"))
+    })?;
+    decide(&services, &id, &headers, Said::Approved(approval.pattern)).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PatternsQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// The patterns a principal may see: reviewers of a group whose approval it stands for, and whoever
+/// uses it.
+async fn patterns(
+    State(services): State<Arc<Services>>,
+    Query(query): Query<PatternsQuery>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<PatternRow>>, Problem> {
+    let principal = principal(&services, &headers).await?;
+    let mut rows = services.desk.patterns(query.all).await.map_err(unavailable)?;
+    rows.retain(|row| may_see_pattern(&principal, row));
+    Ok(Json(rows))
+}
+
+fn may_see_pattern(principal: &Principal, row: &PatternRow) -> bool {
+    let uses = row.issuer == principal.issuer
+        && (row.subject == principal.subject
+            || row.acting_for.as_deref() == Some(&principal.subject));
+    uses || row.groups.iter().any(|group| principal.groups.contains(group))
+}
+
+/// Takes a pattern back. Any person of a group it stands for may, and whom the agent acts for: it
+/// only takes leave away. The record comes second, so that nothing waits for it.
+async fn revoke(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<PatternRow>, Problem> {
+    let principal = principal(&services, &headers).await?;
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such pattern for you");
+    let id: PatternId = id.parse().map_err(|_| unknown())?;
+    let find = async || services.desk.find_pattern(id).await.map_err(unavailable);
+    let row = find().await?.filter(|row| may_see_pattern(&principal, row)).ok_or_else(unknown)?;
+    let by = principal.subject.clone();
+    if let Err(error) = Reviewer::new(principal) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, error.to_string()));
+    }
+    if !services.desk.revoke(id, now()).await.map_err(unavailable)? {
+        return Err(Problem::new(StatusCode::CONFLICT, "this pattern has ended already"));
+    }
+    let event = Event::PatternRevoked { pattern: id, review: row.review, by };
+    let entry = Entry { at: now(), session: Some(row.session), request: None, event };
+    services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
+    find().await?.map(Json).ok_or_else(unknown)
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,15 +231,21 @@ async fn reject(
         let detail = "say why in 1 to 1000 bytes: the caller reads it";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    decide(&services, &id, &headers, Some(rejection.reason)).await
+    decide(&services, &id, &headers, Said::Rejected(rejection.reason)).await
 }
 
-/// Decides a review: rejected where a reason is given, else approved. The record comes first.
+/// What a reviewer says.
+enum Said {
+    Approved(Option<Terms>),
+    Rejected(String),
+}
+
+/// Decides a review. The record comes first.
 async fn decide(
     services: &Services,
     id: &str,
     headers: &HeaderMap,
-    reason: Option<String>,
+    said: Said,
 ) -> Result<Json<ReviewRow>, Problem> {
     let principal = principal(services, headers).await?;
     let row = visible_review(services, &principal, id).await?;
@@ -184,7 +258,12 @@ async fn decide(
             return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }
     };
-    let groups = match services.desk.may_decide(row.id, &reviewer, reason.is_none(), now()).await {
+    let (decision, reason, pattern) = match said {
+        Said::Approved(pattern) => ("approved", None, pattern),
+        Said::Rejected(reason) => ("rejected", Some(reason), None),
+    };
+    let wanted = (reason.is_none(), pattern);
+    let groups = match services.desk.may_decide(row.id, &reviewer, wanted, now()).await {
         Ok(groups) => groups,
         Err(error) => {
             record_refused(services, &row, by, &error.to_string()).await;
@@ -196,14 +275,15 @@ async fn decide(
         digest: row.ask.digest,
         by,
         groups,
-        decision: if reason.is_some() { "rejected" } else { "approved" }.to_owned(),
+        decision: decision.to_owned(),
         reason: reason.clone(),
+        pattern,
     };
     let entry = entry(&row, event);
     services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
     let decided = match reason {
         Some(reason) => services.desk.reject(row.id, &reviewer, &reason, now()).await,
-        None => services.desk.approve(row.id, &reviewer, now()).await.map(drop),
+        None => services.desk.approve(row.id, &reviewer, pattern, now()).await.map(drop),
     };
     if let Err(error) = decided {
         let subject = reviewer.principal().subject.clone();
@@ -228,7 +308,7 @@ fn refused(error: &DecideError) -> Problem {
         DecideError::Desk(_) => StatusCode::SERVICE_UNAVAILABLE,
         DecideError::Unknown(_) => StatusCode::NOT_FOUND,
         DecideError::OwnRequest(_) | DecideError::NotAsked(_) => StatusCode::FORBIDDEN,
-        DecideError::NoReason => StatusCode::UNPROCESSABLE_ENTITY,
+        DecideError::NoReason | DecideError::NoPattern(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DecideError::AlreadyYours(_) | DecideError::NotNeeded(_) | DecideError::Ended(_) => {
             StatusCode::CONFLICT
         }

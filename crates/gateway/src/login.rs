@@ -187,6 +187,10 @@ impl Opened {
         }
         services.cancels.leave(*process, key);
         let id = self.session.id;
+        // What people gave leave for in this session ends with it; the next start ends the rest.
+        if let Err(error) = services.desk.end_patterns(Some(id)).await {
+            warn!(session = %id, %error, "its patterns were not ended");
+        }
         // It is no session any more that could be counted.
         drop(self.place);
         info!(session = %id, reason = %end, "session closed");
@@ -570,7 +574,7 @@ impl SessionAnalyst {
     }
 
     /// The catalog statements are taken apart with.
-    fn catalog(&self) -> Option<Arc<Catalog>> {
+    pub(crate) fn catalog(&self) -> Option<Arc<Catalog>> {
         self.state().catalog.clone()
     }
 

@@ -397,6 +397,8 @@ async fn build(
     };
     ledger.append(started, Durability::Durable).await?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
+    // No session outlives the gateway, so no pattern does.
+    desk.end_patterns(None).await?;
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
     let key = Arc::new(pseudonym_key(&config.data_dir)?);
     let connections = config

@@ -29,6 +29,7 @@ fn intent(n: u64) -> Entry {
             digest: Digester::new("example").part(&n.to_be_bytes()).finish(),
             rules: vec!["agents-read".to_owned()],
             review: None,
+            pattern: None,
             durability: Durability::Written,
         },
     }

@@ -241,6 +241,7 @@ impl SessionSummary {
             | Event::Withdrawn { .. }
             | Event::Unproven { .. }
             | Event::Decided { .. }
+            | Event::PatternRevoked { .. }
             | Event::DecisionRefused { .. } => {}
         }
     }
@@ -368,7 +369,7 @@ fn entries_of(dir: &Path, session: SessionId) -> Result<Vec<(u64, Entry)>, ReadE
     let mut raw = RawEntries::open(dir)?;
     let mut take = |sequence: u64, json: &[u8]| -> Result<(), String> {
         let whose: Whose<'_> = parse(json)?;
-        let decision = matches!(&*whose.event, "decided" | "decision_refused");
+        let decision = matches!(&*whose.event, "decided" | "decision_refused" | "pattern_revoked");
         if whose.session.as_deref() == Some(name.as_str()) {
             let entry: Entry = parse(json)?;
             reviews.extend(whose.review);

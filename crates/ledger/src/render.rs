@@ -160,10 +160,13 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let digest = recording.map_or_else(String::new, |d| format!("recording {d}"));
             block("closed", Tone::Plain, &[reason, &digest], room)
         }
-        Event::Intent { operation, shown, rules, review, .. } => {
+        Event::Intent { operation, shown, rules, review, pattern, .. } => {
             let mut by = format!("{operation}; permitted by {}", rules.join(", "));
             if let Some(review) = review {
                 by = format!("{by}; approved in {review}");
+            }
+            if let Some(used) = pattern {
+                by = format!("{by}; use {} of {} of {}", used.number, used.of, used.pattern);
             }
             block("permitted", Tone::Good, &[&by], room).about(shown, room)
         }
@@ -174,15 +177,19 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         Event::Outcome { status, rows, tags, error, masked, micros } => {
             outcome(*status, (*rows, *masked, *micros), tags, error.as_deref(), room)
         }
-        Event::Held { ticket, operation, shown, ground } => {
+        Event::Held { ticket, operation, shown, ground, again } => {
             let groups = list(&ticket.groups);
-            let by = format!(
+            let mut by = format!(
                 "{} waits for {groups} until {} ({}, request {})",
                 ticket.review,
                 rfc3339(ticket.expires),
                 ground.rule,
                 ticket.digest.short()
             );
+            if let Some(again) = again {
+                let because = again.because.join(", ");
+                by = format!("{by}; again after {}: {because}", again.previous);
+            }
             let texts = [operation, &*by, &ground.reason];
             block("held", Tone::Waiting, &texts, room).about(shown, room)
         }
@@ -191,15 +198,24 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
                 Withdrawal::Disconnected => "the caller hung up",
                 Withdrawal::Cancelled => "the caller cancelled",
                 Withdrawal::SessionEnded => "the session ended",
+                Withdrawal::Changed => "what it rests on has changed",
             };
             block("withdrawn", Tone::Waiting, &[&format!("{review}: {why}")], room)
         }
-        Event::Decided { review, by, groups, decision, reason, digest } => {
+        Event::Decided { review, by, groups, decision, reason, digest, pattern } => {
             let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
             let groups = list(groups);
-            let text =
+            let mut text =
                 format!("{review} {decision} by {by} for {groups} (request {})", digest.short());
+            if let Some(terms) = pattern {
+                let (count, seconds) = (terms.count, terms.seconds);
+                text = format!("{text}, and {count} more like it within {seconds} s");
+            }
             block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
+        }
+        Event::PatternRevoked { pattern, review, by } => {
+            let text = format!("{pattern}, given in {review}, revoked by {by}");
+            block("revoked", Tone::Bad, &[&text], room)
         }
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");

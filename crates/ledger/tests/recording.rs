@@ -160,6 +160,7 @@ async fn eventful(dir: &Path) {
             hint: None,
             what: "delete".into(),
         },
+        again: None,
     };
     let decided = Event::Decided {
         review,
@@ -168,6 +169,7 @@ async fn eventful(dir: &Path) {
         groups: ["dba".to_owned()].into(),
         decision: "approved".into(),
         reason: Some("fine".into()),
+        pattern: None,
     };
     let mut decision = entry(4_000_000, 1, None, decided);
     decision.session = None;

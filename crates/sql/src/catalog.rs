@@ -1,9 +1,10 @@
 //! The model of the target's catalog that names are resolved against: an immutable snapshot, read
 //! through the link before the first statement is analysed and shared between sessions.
 
+mod definitions;
 mod load;
 
-pub use load::QUERIES;
+pub use load::{QUERIES, SURROUNDINGS};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
@@ -134,6 +135,8 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Estimated rows (`reltuples`); negative where never estimated.
     pub rows: i64,
+    /// A hash of all that defines it, as the target made it; empty for what `initdb` made.
+    pub definition: Box<str>,
     /// Its columns, by number; dropped ones are left out.
     pub columns: Vec<Column>,
     /// True where it has rules other than a view's own.
@@ -229,6 +232,8 @@ pub struct Function {
     pub returns_set: bool,
     /// True where it is part of an extension.
     pub extension: bool,
+    /// A hash of all that defines it, its text included, as the target made it.
+    pub definition: Box<str>,
 }
 
 impl Function {
@@ -370,6 +375,8 @@ pub struct Catalog {
     server_version: u32,
     search_path: Box<str>,
     version: Digest,
+    /// Of functions of the server, operators, types and casts.
+    others: Digest,
     schemas: HashSet<Box<str>>,
     relations: HashMap<u32, Relation>,
     relation_names: Names,

@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod facts;
 pub mod parse;
+pub mod pattern;
 pub mod shape;
 pub mod statement;
 

@@ -1,10 +1,12 @@
 //! People decide: approvals by distinct persons other than the asking one, and rejections.
 
-use crate::desk::ReviewDesk;
-use crate::rows::{Reviewed, Status, Unreadable, json, said, stored};
-use portcullis_core::id::ReviewId;
+use crate::desk::{ReviewDesk, random_bits};
+use crate::patterns::{agreed, give};
+use crate::rows::{Reviewed, Status, Stored, Unreadable, json, said, stored};
+use portcullis_core::id::{PatternId, ReviewId};
+use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{Principal, Reviewer};
-use portcullis_core::review::{Ask, DeskError};
+use portcullis_core::review::DeskError;
 use portcullis_core::time::Timestamp;
 use sqlx::{Sqlite, Transaction};
 use std::collections::BTreeSet;
@@ -45,6 +47,9 @@ pub enum DecideError {
     /// It is over.
     #[error("this review is {}, so there is nothing left to decide", .0.as_str())]
     Ended(Status),
+    /// There is no pattern to give.
+    #[error("{0}")]
+    NoPattern(&'static str),
     /// A rejection needs a reason, because it is what the caller reads.
     #[error("say why: the reason is what the caller reads")]
     NoReason,
@@ -131,7 +136,9 @@ fn plain(reason: &str) -> String {
 }
 
 impl ReviewDesk {
-    /// Approves on behalf of one person, for one of the asked groups that person is in.
+    /// Approves on behalf of one person, for one of the asked groups that person is in. With
+    /// `pattern`, requests like it may follow in the same session, where everybody whose approval
+    /// is needed says so, within what each of them lets follow.
     ///
     /// # Errors
     /// [`DecideError`]: nothing was noted.
@@ -139,13 +146,18 @@ impl ReviewDesk {
         &self,
         review: ReviewId,
         reviewer: &Reviewer,
+        pattern: Option<Terms>,
         at: Timestamp,
     ) -> Result<Outcome, DecideError> {
         let mut tx = self.write().await?;
-        let (own, after) = approval(&mut tx, review, reviewer, at).await?;
+        let (stored, own, after) = approval(&mut tx, review, reviewer, pattern, at).await?;
         let (id, person) = (review.to_string(), reviewer.principal());
-        note(&mut tx, &id, "approved", person, &own, "", at).await?;
+        note(&mut tx, &id, "approved", person, &own, ("", pattern), at).await?;
         if after.is_empty() {
+            if let Some(terms) = agreed(&said(&mut *tx, &id).await?) {
+                let pattern = PatternId::from_bits(random_bits()?);
+                give(&mut tx, pattern, &stored, terms, at).await?;
+            }
             sqlx::query("UPDATE review SET status = 'approved' WHERE id = ?1")
                 .bind(&id)
                 .execute(&mut *tx)
@@ -168,12 +180,12 @@ impl ReviewDesk {
         &self,
         review: ReviewId,
         reviewer: &Reviewer,
-        approving: bool,
+        (approving, pattern): (bool, Option<Terms>),
         at: Timestamp,
     ) -> Result<BTreeSet<String>, DecideError> {
         let mut tx = self.write().await?;
         if approving {
-            return approval(&mut tx, review, reviewer, at).await.map(|(own, _)| own);
+            return approval(&mut tx, review, reviewer, pattern, at).await.map(|(_, own, _)| own);
         }
         open_for(&mut tx, review, reviewer, at).await.map(|(_, own)| own)
     }
@@ -197,7 +209,7 @@ impl ReviewDesk {
         let mut tx = self.write().await?;
         let (_, own) = open_for(&mut tx, review, reviewer, at).await?;
         let id = review.to_string();
-        note(&mut tx, &id, "rejected", reviewer.principal(), &own, &reason, at).await?;
+        note(&mut tx, &id, "rejected", reviewer.principal(), &own, (&reason, None), at).await?;
         sqlx::query("UPDATE review SET status = 'rejected', ended = ?2 WHERE id = ?1")
             .bind(&id)
             .bind(at.as_micros())
@@ -216,7 +228,7 @@ async fn open_for(
     review: ReviewId,
     reviewer: &Reviewer,
     at: Timestamp,
-) -> Result<(Ask, BTreeSet<String>), DecideError> {
+) -> Result<(Stored, BTreeSet<String>), DecideError> {
     let row = sqlx::query("SELECT * FROM review WHERE id = ?1")
         .bind(review.to_string())
         .fetch_optional(&mut **tx)
@@ -233,7 +245,7 @@ async fn open_for(
         Status::Pending | Status::Approved if stored.expires <= at => {
             Err(DecideError::Ended(Status::Expired))
         }
-        Status::Pending | Status::Approved => Ok((stored.ask, own)),
+        Status::Pending | Status::Approved => Ok((stored, own)),
         ended => Err(DecideError::Ended(ended)),
     }
 }
@@ -244,9 +256,24 @@ async fn approval(
     tx: &mut Transaction<'_, Sqlite>,
     review: ReviewId,
     reviewer: &Reviewer,
+    pattern: Option<Terms>,
     at: Timestamp,
-) -> Result<(BTreeSet<String>, BTreeSet<String>), DecideError> {
-    let (ask, own) = open_for(tx, review, reviewer, at).await?;
+) -> Result<(Stored, BTreeSet<String>, BTreeSet<String>), DecideError> {
+    let (stored, own) = open_for(tx, review, reviewer, at).await?;
+    let ask = &stored.ask;
+    match pattern {
+        Some(_) if ask.pattern.is_none() => {
+            return Err(DecideError::NoPattern(
+                "this request makes no pattern: approve it by itself",
+            ));
+        }
+        Some(terms) if !terms.are_valid() => {
+            return Err(DecideError::NoPattern(
+                "a pattern is given for 1 second to 8 hours, and for 1 to 1000 requests",
+            ));
+        }
+        _ => {}
+    }
     let person = reviewer.principal();
     let mut all = said(&mut **tx, &review.to_string()).await?;
     let before = still_waiting(&ask.groups, &all);
@@ -265,12 +292,13 @@ async fn approval(
         groups: own.clone(),
         reason: String::new(),
         at,
+        pattern,
     });
     let after = still_waiting(&ask.groups, &all);
     if after.len() == before.len() {
         return Err(DecideError::NotNeeded(before));
     }
-    Ok((own, after))
+    Ok((stored, own, after))
 }
 
 async fn note(
@@ -279,12 +307,13 @@ async fn note(
     verdict: &str,
     person: &Principal,
     groups: &BTreeSet<String>,
-    reason: &str,
+    (reason, pattern): (&str, Option<Terms>),
     at: Timestamp,
 ) -> Result<(), Unreadable> {
     sqlx::query(
-        "INSERT INTO review_decision (review, verdict, issuer, subject, name, groups, reason, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO review_decision (review, verdict, issuer, subject, name, groups, reason, at,
+                                      pattern_seconds, pattern_count)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .bind(review)
     .bind(verdict)
@@ -294,6 +323,8 @@ async fn note(
     .bind(json(groups)?)
     .bind(reason)
     .bind(at.as_micros())
+    .bind(pattern.map(|p| p.seconds))
+    .bind(pattern.map(|p| p.count))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -315,6 +346,7 @@ mod tests {
                 groups: set(of),
                 reason: String::new(),
                 at: Timestamp::from_micros(0),
+                pattern: None,
             })
             .collect();
         assert_eq!(still_waiting(&set(groups), &said), set(expect), "{groups:?} {persons:?}");

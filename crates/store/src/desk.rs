@@ -3,7 +3,8 @@
 use crate::open::Store;
 use crate::rows::{Status, Stored, Unreadable, bad, json, said, stored};
 use portcullis_core::digest::Digest;
-use portcullis_core::id::ReviewId;
+use portcullis_core::id::{PatternId, ReviewId, SessionId};
+use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Approvals;
@@ -171,6 +172,35 @@ impl Desk for ReviewDesk {
             tracing::warn!(review = %ticket.review, "a withdrawal was lost; the review will lapse");
         }
     }
+
+    async fn retire(&self, ticket: &Ticket, why: Withdrawal) {
+        if let Err(error) = self.inner.withdraw(ticket, why).await {
+            // It still fits nothing but what it was given for.
+            let _: DeskError = error.into();
+        }
+    }
+
+    async fn pattern(
+        &self,
+        session: SessionId,
+        digest: Digest,
+        at: Timestamp,
+    ) -> Result<Option<Grant>, DeskError> {
+        Ok(self.fitting(session, digest, at).await?)
+    }
+
+    async fn use_pattern(
+        &self,
+        pattern: PatternId,
+        session: SessionId,
+        digest: Digest,
+        at: Timestamp,
+    ) -> Result<Use, DeskError> {
+        match self.count_use(pattern, session, digest, at).await? {
+            Some(used) => Ok(used),
+            None => no_approval("the pattern is used up, has lapsed or was revoked"),
+        }
+    }
 }
 
 fn no_approval<T>(why: &str) -> Result<T, DeskError> {
@@ -178,10 +208,10 @@ fn no_approval<T>(why: &str) -> Result<T, DeskError> {
 }
 
 /// 64 random bits from the operating system's generator.
-fn random_id() -> Result<ReviewId, Unreadable> {
+pub(crate) fn random_bits() -> Result<u64, Unreadable> {
     let mut bits = [0u8; 8];
     aws_lc_rs::rand::fill(&mut bits).map_err(|e| bad("no random number", e))?;
-    Ok(ReviewId::from_bits(u64::from_be_bytes(bits)))
+    Ok(u64::from_be_bytes(bits))
 }
 
 impl Inner {
@@ -247,7 +277,7 @@ impl Inner {
             Met::Nothing => None,
         };
         refuse_too_many(&mut tx, &ask).await?;
-        let id = random_id()?;
+        let id = ReviewId::from_bits(random_bits()?);
         let expires = ask.at.plus(self.settings.ttl);
         insert(&mut tx, id, &ask, &text, expires).await?;
         tx.commit().await.map_err(Unreadable::from)?;

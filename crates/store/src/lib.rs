@@ -1,4 +1,4 @@
-//! Control-plane state over SQLite: reviews, so far. Beside the life of a request, where it waits
+//! Control-plane state over SQLite: reviews and the patterns given in them, so far. Beside the life of a request, where it waits
 //! for people.
 //!
 //! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
@@ -8,9 +8,11 @@
 mod decide;
 mod desk;
 mod open;
+mod patterns;
 mod rows;
 
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
 pub use open::{Store, StoreError};
+pub use patterns::PatternRow;
 pub use rows::{Filter, ReviewRow, Reviewed, Status};

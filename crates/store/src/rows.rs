@@ -2,6 +2,7 @@
 
 use crate::desk::ReviewDesk;
 use portcullis_core::id::ReviewId;
+use portcullis_core::pattern::Terms;
 use portcullis_core::review::{Ask, DeskError, Withdrawal};
 use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub struct Reviewed {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// What more this person lets follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Terms>,
 }
 
 /// A review with everything a reviewer has to see.
@@ -186,7 +190,15 @@ fn reviewed(row: &SqliteRow) -> Result<Reviewed, Unreadable> {
         groups: serde_json::from_str(&groups).map_err(|e| bad("review_decision.groups", e))?,
         reason: row.try_get("reason")?,
         at: Timestamp::from_micros(row.try_get("at")?),
+        pattern: terms(row.try_get("pattern_seconds")?, row.try_get("pattern_count")?),
     })
+}
+
+/// `None` where a number is missing or is none that can have been given.
+fn terms(seconds: Option<i64>, count: Option<i64>) -> Option<Terms> {
+    let terms =
+        Terms { seconds: u32::try_from(seconds?).ok()?, count: u32::try_from(count?).ok()? };
+    terms.are_valid().then_some(terms)
 }
 
 /// Everything said on a review, in order.

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use portcullis_core::basis::{Estimate, ShownBasis};
 use portcullis_core::digest::{Digest, Digester};
-use portcullis_core::id::{RequestId, ReviewId, SessionId};
+use portcullis_core::id::{PatternId, RequestId, ReviewId, SessionId};
+use portcullis_core::pattern::{Offer, Terms};
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::{ProtocolKind, Shown};
 use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
@@ -79,6 +81,13 @@ fn ask_of(principal: Principal, statement: &str, of: &[&str]) -> Ask {
             what: "DELETE on public.orders".to_owned(),
         },
         at: now(),
+        basis: ShownBasis::default(),
+        estimate: Estimate::default(),
+        again: None,
+        pattern: Some(Offer {
+            digest: digest("alike"),
+            shown: "DELETE FROM orders WHERE id = ‹any number›".to_owned(),
+        }),
     }
 }
 
@@ -131,7 +140,7 @@ async fn an_approval_is_used_once_for_the_same_bytes() {
     assert!(!desk.consume_ready(&ticket).await);
     let early = desk.consume(&ticket, ticket.digest, now()).await;
     assert!(matches!(early, Err(DeskError::NoApproval(_))), "{early:?}");
-    let outcome = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    let outcome = desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await;
     assert_eq!(outcome, Ok(Outcome::Approved));
     assert_eq!(desk.decided(&ticket).await, Decision::Approved);
     assert!(desk.consume_ready(&ticket).await);
@@ -154,7 +163,7 @@ async fn of_many_takers_one_wins() {
     let Fixture { desk, .. } = &fixture(HOUR).await;
     for round in 0..5 {
         let ticket = desk.file(ask(&round.to_string(), &["dba"])).await.unwrap();
-        desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+        desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
         let takers: Vec<_> = (0..8)
             .map(|_| {
                 let (desk, ticket) = (desk.clone(), ticket.clone());
@@ -191,7 +200,7 @@ async fn a_repeat_never_asks_twice() {
     assert!(tickets.windows(2).all(|pair| pair[0] == pair[1]));
     let found = desk.list(&Filter::default()).await.unwrap();
     assert_eq!((found.len(), found[0].repeats), (1, 7));
-    desk.approve(tickets[0].review, &person("dora", &["dba"]), now()).await.unwrap();
+    desk.approve(tickets[0].review, &person("dora", &["dba"]), None, now()).await.unwrap();
     let after = desk.file(ask("same", &["dba"])).await.unwrap();
     assert_eq!(after.review, tickets[0].review, "an approval not yet used is found as well");
     assert!(desk.consume_ready(&after).await);
@@ -213,7 +222,7 @@ async fn who_waits_is_told_at_once() {
     let waiting = waiter(&ticket);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!waiting.is_finished());
-    desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+    desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
     let told = tokio::time::timeout(soon, waiting).await.unwrap().unwrap();
     assert_eq!(told, Decision::Approved);
 
@@ -225,7 +234,7 @@ async fn who_waits_is_told_at_once() {
     let reason = "too broad".to_owned();
     assert_eq!(told, Decision::Rejected { by: "DORA".to_owned(), reason });
     assert_eq!(status(desk, &ticket).await, Status::Rejected);
-    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Rejected)));
 }
 
@@ -236,7 +245,7 @@ async fn what_nobody_decides_lapses() {
     let told = tokio::time::timeout(Duration::from_secs(5), desk.decided(&ticket)).await;
     assert_eq!(told.unwrap(), Decision::Expired);
     assert_eq!(status(desk, &ticket).await, Status::Expired);
-    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Expired)));
     let next = desk.file(ask("a", &["dba"])).await.unwrap();
     assert_ne!(next.review, ticket.review);
@@ -247,9 +256,9 @@ async fn an_approval_lapses_as_well() {
     let Fixture { desk, .. } = &fixture(HOUR).await;
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
     let dora = person("dora", &["dba"]);
-    let late = desk.approve(ticket.review, &dora, later(2 * HOUR)).await;
+    let late = desk.approve(ticket.review, &dora, None, later(2 * HOUR)).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Expired)));
-    desk.approve(ticket.review, &dora, now()).await.unwrap();
+    desk.approve(ticket.review, &dora, None, now()).await.unwrap();
     let late = desk.consume(&ticket, ticket.digest, ticket.expires).await;
     assert!(matches!(late, Err(DeskError::NoApproval(_))), "{late:?}");
     assert!(desk.consume(&ticket, ticket.digest, now()).await.is_ok());
@@ -264,7 +273,7 @@ async fn a_withdrawn_request_cannot_be_approved() {
     let found = row(desk, ticket.review).await;
     assert_eq!(found.withdrawal, Some(Withdrawal::Disconnected));
     assert_eq!(desk.decided(&ticket).await, Decision::Withdrawn);
-    let late = desk.approve(ticket.review, &person("dora", &["dba"]), now()).await;
+    let late = desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Withdrawn)));
 }
 
@@ -288,22 +297,25 @@ async fn four_eyes_by_person() {
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
     let own = |r: Result<Outcome, DecideError>| matches!(r, Err(DecideError::OwnRequest(_)));
     let alice = person("alice", &["dba"]);
-    assert!(own(desk.approve(ticket.review, &alice, now()).await), "whom it acts for");
+    assert!(own(desk.approve(ticket.review, &alice, None, now()).await), "whom it acts for");
     let mut elsewhere = caller(PrincipalKind::Person, "alice", &["dba"]);
     elsewhere.issuer = "https://other.example.com".to_owned();
     let elsewhere = Reviewer::new(elsewhere).unwrap();
-    assert!(own(desk.approve(ticket.review, &elsewhere, now()).await), "known by subject alone");
+    assert!(
+        own(desk.approve(ticket.review, &elsewhere, None, now()).await),
+        "known by subject alone"
+    );
     let no = desk.reject(ticket.review, &alice, "no", now()).await;
     assert!(matches!(no, Err(DecideError::OwnRequest(_))), "{no:?}");
 
     let of_dora = caller(PrincipalKind::Person, "dora", &["dba"]);
     let ticket = desk.file(ask_of(of_dora.clone(), "b", &["dba"])).await.unwrap();
     let dora = Reviewer::new(of_dora.clone()).unwrap();
-    assert!(own(desk.approve(ticket.review, &dora, now()).await), "who asks");
+    assert!(own(desk.approve(ticket.review, &dora, None, now()).await), "who asks");
     let mut namesake = of_dora;
     namesake.issuer = "https://other.example.com".to_owned();
     let namesake = Reviewer::new(namesake).unwrap();
-    assert_eq!(desk.approve(ticket.review, &namesake, now()).await, Ok(Outcome::Approved));
+    assert_eq!(desk.approve(ticket.review, &namesake, None, now()).await, Ok(Outcome::Approved));
 }
 
 #[tokio::test]
@@ -311,7 +323,7 @@ async fn only_the_groups_asked_decide() {
     let Fixture { desk, .. } = &fixture(HOUR).await;
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
     let outsider = person("otto", &["security", "agents"]);
-    let result = desk.approve(ticket.review, &outsider, now()).await;
+    let result = desk.approve(ticket.review, &outsider, None, now()).await;
     assert_eq!(result, Err(DecideError::NotAsked(groups(&["dba"]))));
     let result = desk.reject(ticket.review, &outsider, "no", now()).await;
     assert_eq!(result, Err(DecideError::NotAsked(groups(&["dba"]))));
@@ -319,7 +331,7 @@ async fn only_the_groups_asked_decide() {
     let result = desk.reject(ticket.review, &dora, " \n", now()).await;
     assert_eq!(result, Err(DecideError::NoReason));
     let nowhere = ReviewId::from_bits(7);
-    let result = desk.approve(nowhere, &dora, now()).await;
+    let result = desk.approve(nowhere, &dora, None, now()).await;
     assert_eq!(result, Err(DecideError::Unknown(nowhere)));
     assert_eq!(desk.get(nowhere).await, Ok(None));
     assert_eq!(status(desk, &ticket).await, Status::Pending);
@@ -331,23 +343,23 @@ async fn two_groups_are_two_people() {
     let ticket = desk.file(ask("a", &["dba", "security"])).await.unwrap();
     let both = person("bob", &["dba", "security"]);
     let waiting = Ok(Outcome::Waiting { groups: groups(&["security"]) });
-    assert_eq!(desk.approve(ticket.review, &both, now()).await, waiting);
-    let again = desk.approve(ticket.review, &both, now()).await;
+    assert_eq!(desk.approve(ticket.review, &both, None, now()).await, waiting);
+    let again = desk.approve(ticket.review, &both, None, now()).await;
     assert_eq!(again, Err(DecideError::AlreadyYours(groups(&["security"]))));
     assert!(!desk.consume_ready(&ticket).await);
     assert_eq!(row(desk, ticket.review).await.waiting_for, groups(&["security"]));
     // Bob stands for security, since Dora can only stand for dba.
     let dora = person("dora", &["dba"]);
-    assert_eq!(desk.approve(ticket.review, &dora, now()).await, Ok(Outcome::Approved));
+    assert_eq!(desk.approve(ticket.review, &dora, None, now()).await, Ok(Outcome::Approved));
     let found = row(desk, ticket.review).await;
     assert_eq!((found.decisions.len(), found.waiting_for), (2, groups(&[])));
-    let late = desk.approve(ticket.review, &person("dan", &["dba"]), now()).await;
+    let late = desk.approve(ticket.review, &person("dan", &["dba"]), None, now()).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Approved)));
     assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(groups(&["dba", "security"])));
 
     let ticket = desk.file(ask("b", &["dba", "security"])).await.unwrap();
-    desk.approve(ticket.review, &dora, now()).await.unwrap();
-    let more = desk.approve(ticket.review, &person("dan", &["dba"]), now()).await;
+    desk.approve(ticket.review, &dora, None, now()).await.unwrap();
+    let more = desk.approve(ticket.review, &person("dan", &["dba"]), None, now()).await;
     assert_eq!(more, Err(DecideError::NotNeeded(groups(&["security"]))));
     desk.reject(ticket.review, &dora, "changed my mind", now()).await.unwrap();
     assert_eq!(status(desk, &ticket).await, Status::Rejected);
@@ -357,7 +369,7 @@ async fn two_groups_are_two_people() {
 async fn an_approval_can_be_taken_back_by_a_no_until_it_is_used() {
     let Fixture { desk, .. } = &fixture(HOUR).await;
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
-    desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+    desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
     desk.reject(ticket.review, &person("dan", &["dba"]), "wait", now()).await.unwrap();
     let late = desk.consume(&ticket, ticket.digest, now()).await;
     assert!(matches!(late, Err(DeskError::NoApproval(_))), "{late:?}");
@@ -395,7 +407,7 @@ fn reviews_survive_a_restart() {
             pending = Some(desk.file(ask("pending", &["dba"])).await.unwrap());
             for (name, slot) in [("approved", &mut approved), ("used", &mut used)] {
                 let ticket = desk.file(ask(name, &["dba"])).await.unwrap();
-                desk.approve(ticket.review, &person("dora", &["dba"]), now()).await.unwrap();
+                desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
                 *slot = Some(ticket);
             }
             let ticket = used.as_ref().unwrap();
@@ -407,7 +419,7 @@ fn reviews_survive_a_restart() {
         runtime.block_on(async {
             let again = desk.file(ask("pending", &["dba"])).await.unwrap();
             assert_eq!(again, pending);
-            desk.approve(pending.review, &person("dora", &["dba"]), now()).await.unwrap();
+            desk.approve(pending.review, &person("dora", &["dba"]), None, now()).await.unwrap();
             assert_eq!(desk.decided(&again).await, Decision::Approved);
             assert!(desk.consume(&approved, approved.digest, now()).await.is_ok());
             assert!(desk.consume(&used, used.digest, now()).await.is_err());
@@ -454,13 +466,138 @@ async fn a_lost_store_means_no() {
     let Fixture { desk, store, .. } = &fixture(HOUR).await;
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
     let dora = person("dora", &["dba"]);
-    desk.approve(ticket.review, &dora, now()).await.unwrap();
+    desk.approve(ticket.review, &dora, None, now()).await.unwrap();
     store.clone().close().await;
     let unavailable = |e: &DeskError| matches!(e, DeskError::Unavailable(_));
     assert!(unavailable(&desk.file(ask("b", &["dba"])).await.unwrap_err()));
     assert!(unavailable(&desk.consume(&ticket, ticket.digest, now()).await.unwrap_err()));
     assert!(!desk.consume_ready(&ticket).await);
     assert_eq!(desk.decided(&ticket).await, Decision::Withdrawn);
-    let lost = desk.approve(ticket.review, &dora, now()).await.unwrap_err();
+    let lost = desk.approve(ticket.review, &dora, None, now()).await.unwrap_err();
     assert!(matches!(lost, DecideError::Desk(DeskError::Unavailable(_))), "{lost}");
+}
+
+const TERMS: Terms = Terms { seconds: 600, count: 2 };
+
+/// The pattern that was given, if one was.
+async fn given(desk: &ReviewDesk) -> Option<PatternId> {
+    let session = SessionId::from_bits(1);
+    desk.pattern(session, digest("alike"), now()).await.unwrap().map(|grant| grant.id)
+}
+
+async fn use_it(desk: &ReviewDesk, id: PatternId) -> Result<u32, DeskError> {
+    let session = SessionId::from_bits(1);
+    desk.use_pattern(id, session, digest("alike"), now()).await.map(|used| used.number)
+}
+
+#[tokio::test]
+async fn a_pattern_is_good_for_its_session_and_its_count() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("DELETE 1", &["dba"])).await.unwrap();
+    assert_eq!(given(desk).await, None);
+    desk.approve(ticket.review, &person("dora", &["dba"]), Some(TERMS), now()).await.unwrap();
+    let id = given(desk).await.unwrap();
+    let (one, two) = (SessionId::from_bits(1), SessionId::from_bits(2));
+    let grant = desk.pattern(one, digest("alike"), now()).await.unwrap().unwrap();
+    assert_eq!(grant.groups, groups(&["dba"]));
+    let elsewhere = desk.pattern(two, digest("alike"), now()).await.unwrap();
+    assert_eq!(elsewhere, None, "another session");
+    assert_eq!(desk.pattern(one, digest("else"), now()).await.unwrap(), None, "other requests");
+    let late = later(Duration::from_secs(601));
+    assert_eq!(desk.pattern(one, digest("alike"), late).await.unwrap(), None, "it has expired");
+    for (session, of, at) in [(two, "alike", now()), (one, "else", now()), (one, "alike", late)] {
+        let used = desk.use_pattern(id, session, digest(of), at).await;
+        assert!(matches!(used, Err(DeskError::NoApproval(_))), "{session} {of}");
+    }
+    assert_eq!(use_it(desk, id).await, Ok(1));
+    assert_eq!(use_it(desk, id).await, Ok(2));
+    assert!(use_it(desk, id).await.is_err(), "a third use of two");
+    assert_eq!(given(desk).await, None);
+    let listed = desk.patterns(true).await.unwrap();
+    assert_eq!((listed[0].used, listed[0].most, listed[0].good), (2, 2, false));
+    assert!(desk.patterns(false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn uses_at_the_same_time_are_counted_each() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("DELETE 1", &["dba"])).await.unwrap();
+    let terms = Terms { seconds: 600, count: 3 };
+    desk.approve(ticket.review, &person("dora", &["dba"]), Some(terms), now()).await.unwrap();
+    let id = given(desk).await.unwrap();
+    let uses = (0..12).map(|_| {
+        let desk = desk.clone();
+        tokio::spawn(async move { use_it(&desk, id).await })
+    });
+    let mut used = Vec::new();
+    for attempt in uses.collect::<Vec<_>>() {
+        used.extend(attempt.await.unwrap().ok());
+    }
+    used.sort_unstable();
+    assert_eq!(used, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_pattern_ends_at_once_when_it_is_revoked_and_with_its_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let (store, desk) = open(&path, HOUR).await;
+    let give = async |desk: &ReviewDesk, statement: &str| {
+        let ticket = desk.file(ask(statement, &["dba"])).await.unwrap();
+        desk.approve(ticket.review, &person("dora", &["dba"]), Some(TERMS), now()).await.unwrap();
+        given(desk).await.unwrap()
+    };
+    let id = give(&desk, "DELETE 1").await;
+    assert!(desk.revoke(id, now()).await.unwrap());
+    assert!(!desk.revoke(id, now()).await.unwrap(), "once");
+    assert_eq!(given(&desk).await, None);
+    assert!(use_it(&desk, id).await.is_err());
+    let id = give(&desk, "DELETE 2").await;
+    desk.end_patterns(Some(SessionId::from_bits(2))).await.unwrap();
+    assert_eq!(given(&desk).await, Some(id), "another session has ended");
+    desk.end_patterns(Some(SessionId::from_bits(1))).await.unwrap();
+    assert!(use_it(&desk, id).await.is_err());
+    // A newer one takes the place of an older one, whatever that has left.
+    let older = give(&desk, "DELETE 3").await;
+    let newer = give(&desk, "DELETE 4").await;
+    assert_ne!(older, newer);
+    assert!(use_it(&desk, older).await.is_err());
+    drop(desk);
+    store.close().await;
+    let (_store, desk) = open(&path, HOUR).await;
+    assert_eq!(given(&desk).await, Some(newer), "it is written down");
+    desk.end_patterns(None).await.unwrap();
+    assert_eq!(given(&desk).await, None);
+}
+
+#[tokio::test]
+async fn everybody_whose_approval_counts_gives_the_pattern() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let (dora, sam) = (person("dora", &["dba"]), person("sam", &["sec"]));
+    let ticket = desk.file(ask("DELETE 1", &["dba", "sec"])).await.unwrap();
+    desk.approve(ticket.review, &dora, Some(TERMS), now()).await.unwrap();
+    desk.approve(ticket.review, &sam, None, now()).await.unwrap();
+    assert_eq!(given(desk).await, None, "one of them let only this one run");
+    let ticket = desk.file(ask("DELETE 2", &["dba", "sec"])).await.unwrap();
+    desk.approve(ticket.review, &dora, Some(Terms { seconds: 60, count: 9 }), now()).await.unwrap();
+    assert_eq!(given(desk).await, None, "not before all have");
+    desk.approve(ticket.review, &sam, Some(Terms { seconds: 90, count: 5 }), now()).await.unwrap();
+    let pattern = desk.patterns(false).await.unwrap().remove(0);
+    assert_eq!((pattern.most, pattern.groups), (5, groups(&["dba", "sec"])));
+    let time = pattern.expires.since(pattern.given);
+    assert_eq!(time, Duration::from_secs(60), "what each of them lets follow");
+    // Four eyes, as for one approval.
+    let ticket = desk.file(ask("DELETE 3", &["dba"])).await.unwrap();
+    let alice = person("alice", &["dba"]);
+    let own = desk.approve(ticket.review, &alice, Some(TERMS), now()).await;
+    assert!(matches!(own, Err(DecideError::OwnRequest(_))));
+    for (seconds, count) in [(0, 1), (1, 0), (8 * 3600 + 1, 1), (1, 1001)] {
+        let terms = Some(Terms { seconds, count });
+        let wrong = desk.approve(ticket.review, &dora, terms, now()).await;
+        assert!(matches!(wrong, Err(DecideError::NoPattern(_))), "{seconds} {count}");
+    }
+    let none = Ask { pattern: None, ..ask("DROP 1", &["dba"]) };
+    let ticket = desk.file(none).await.unwrap();
+    let none = desk.approve(ticket.review, &dora, Some(TERMS), now()).await;
+    assert!(matches!(none, Err(DecideError::NoPattern(_))));
 }

@@ -44,6 +44,25 @@ fn setup(review: &str) -> Setup {
     Setup { policy: format!("{}[review]\n{review}\n", setup.policy), ..setup }
 }
 
+/// Everything is allowed, code of users and settings too, but for changes of data, which a DBA signs
+/// off.
+fn signed_off() -> Arena {
+    let mut setup = setup("expires = \"5m\"");
+    setup.policy = setup.policy.replace(
+        "packs = [\"agent-safe\"]",
+        "packs = [\"allow-all\"]\nfiles = [\"signed-off.cedar\"]",
+    );
+    let policy = r#"
+@id("writes-need-review") @review("dba") @reason("changes of data are signed off by a DBA")
+forbid (
+  principal,
+  action in [Action::"insert", Action::"update", Action::"delete"],
+  resource
+) unless { context.approvals.contains("dba") };
+"#;
+    Arena::start_with(&setup, &[("signed-off.cedar", policy)]).unwrap()
+}
+
 #[test]
 fn holds_are_decided_by_other_people_and_bind_bytes() {
     let mut arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
@@ -412,11 +431,51 @@ fn rest_of(client: &mut RawClient, sql: &str) -> Vec<String> {
     seen
 }
 
-/// What people approve is what they saw: where the tables it touches have got other code meanwhile,
-/// it does not run.
+/// The review a held client was told of, with all it was told.
+fn told(client: &mut RawClient) -> (String, String) {
+    let message = client.receive().unwrap().unwrap();
+    let shown = message.shown();
+    assert_eq!(message.tag, b'N', "not held: {shown}");
+    (review_in(&shown), shown)
+}
+
+fn review_in(text: &str) -> String {
+    let start = text.find("review rev_").unwrap() + "review ".len();
+    text[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+fn approve(arena: &Arena, id: &str) {
+    let (approved, text) = review(arena, &["bo", "approve", id]);
+    assert!(approved, "{text}");
+}
+
+/// A request goes back to people where it is not what they saw: says so to both, and runs once they
+/// have approved what it is now.
+fn goes_back(arena: &Arena, agent: &mut RawClient, sql: &str, change: &str, because: &str) {
+    send(agent, sql);
+    let id = held(agent);
+    arena.server.sql("shop", change).unwrap();
+    approve(arena, &id);
+    let (again, notice) = told(agent);
+    assert_ne!(again, id);
+    assert!(notice.contains("held again") && notice.contains(because), "{notice}");
+    assert!(notice.contains(&format!("approval of {id} is void")), "{notice}");
+    let (_, page) = review(arena, &["bo", "show", &again]);
+    let flat = page.replace("\n             │ ", "");
+    assert!(flat.contains(&format!("takes the place of {id}: {because}")), "{page}");
+    let (_, old) = review(arena, &["bo", "show", &id]);
+    assert!(old.contains("status       withdrawn"), "{old}");
+    assert!(!review(arena, &["bo", "approve", &id]).0, "the review can be used again");
+    approve(arena, &again);
+    let answer = rest(agent);
+    assert!(answer.iter().any(|l| l.starts_with("C ")), "{answer:?}");
+}
+
+/// What people approve is what they saw: what it touches, the code that runs, and how texts are
+/// read. What has changed meanwhile is for them to see.
 #[test]
-fn an_approval_does_not_cover_definitions_changed_meanwhile() {
-    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+fn what_changed_meanwhile_goes_back_to_review() {
+    let arena = signed_off();
     let sql = |text: &str| arena.server.sql("shop", text).unwrap();
     sql("DELETE FROM payments; CREATE TABLE spilt (what text);
          CREATE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql AS
@@ -424,46 +483,374 @@ fn an_approval_does_not_cover_definitions_changed_meanwhile() {
     let trigger =
         "CREATE TRIGGER spills BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION spill()";
     let mut agent = client(&arena, "claude");
-    let before = orders(&arena);
+    let delete = |id: u32| format!("DELETE FROM orders WHERE id = {id}");
 
-    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    goes_back(&arena, &mut agent, &delete(1), trigger, "definition of table public.orders changed");
+    let body = "CREATE OR REPLACE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN INSERT INTO spilt VALUES (''gone''); RETURN OLD; END'";
+    goes_back(&arena, &mut agent, &delete(2), body, "definition of function public.spill changed");
+    assert_eq!(arena.truth("SELECT max(what) FROM spilt WHERE what = 'gone'").unwrap(), "gone");
+    let config = "ALTER FUNCTION spill() SET search_path = pg_temp, public";
+    let because = "definition of function public.spill changed";
+    goes_back(&arena, &mut agent, &delete(3), config, because);
+    sql("DROP TRIGGER spills ON orders; DROP FUNCTION spill() CASCADE");
+    let policy = "CREATE POLICY mine ON orders USING (true)";
+    goes_back(&arena, &mut agent, &delete(4), policy, "definition of table public.orders changed");
+    let check = "ALTER TABLE orders ADD CONSTRAINT few CHECK (id < 1000000)";
+    goes_back(&arena, &mut agent, &delete(5), check, "definition of table public.orders changed");
+    let rule = "CREATE RULE more AS ON DELETE TO orders DO ALSO DELETE FROM spilt";
+    goes_back(&arena, &mut agent, &delete(6), rule, "definition of table public.orders changed");
+    sql("DROP RULE more ON orders");
+    let view = "CREATE OR REPLACE VIEW few_orders AS SELECT * FROM orders WHERE id < 9";
+    sql("CREATE VIEW few_orders AS SELECT * FROM orders WHERE id < 99");
+    let through = "DELETE FROM few_orders WHERE id = 7";
+    goes_back(&arena, &mut agent, through, view, "definition of view public.few_orders changed");
+    // A table it has nothing to do with is no reason.
+    send(&mut agent, &delete(8));
     let id = held(&mut agent);
-    sql(trigger);
-    assert!(review(&arena, &["bo", "approve", &id]).0);
-    let answer = rest(&mut agent);
-    assert!(answer[0].contains("42501"), "{answer:?}");
-    assert!(answer[0].contains("definitions it touches have changed"), "{answer:?}");
-    assert_eq!(
-        (orders(&arena), arena.truth("SELECT count(*) FROM spilt").unwrap()),
-        (before, "0".into())
-    );
-    assert!(!review(&arena, &["bo", "approve", &id]).0, "the review can be used again");
-    // Back to what was approved: the approval is used up all the same.
-    sql("DROP TRIGGER spills ON orders");
-    // An unknown name makes the gateway look again.
-    std::thread::sleep(Duration::from_millis(1100));
-    agent.query("SELECT * FROM nowhere").unwrap();
-    send(&mut agent, "DELETE FROM orders WHERE id = 1");
-    let second = held(&mut agent);
-    assert_ne!(second, id);
-    assert!(review(&arena, &["bo", "approve", &second]).0);
+    sql("CREATE TABLE elsewhere (a int)");
+    approve(&arena, &id);
     let answer = rest(&mut agent);
     assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+}
 
-    // Approved while nobody waits, for a later try: it is bound to what it did when it was asked.
+/// One that changes whenever it is approved is refused in the end.
+#[test]
+fn what_changes_each_time_is_refused() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let mut agent = client(&arena, "claude");
+    let before = orders(&arena);
+    send(&mut agent, "DELETE FROM orders WHERE id = 999");
+    let mut id = held(&mut agent);
+    for round in 0..4 {
+        let change = format!("ALTER TABLE orders ADD COLUMN more{round} int");
+        arena.server.sql("shop", &change).unwrap();
+        approve(&arena, &id);
+        if round < 3 {
+            id = held(&mut agent);
+        }
+    }
+    let answer = rest(&mut agent);
+    assert!(answer[0].contains("42501") && answer[0].contains("is not what it was"), "{answer:?}");
+    assert_eq!(orders(&arena), before);
+}
+
+/// How the session reads texts, and as whom, is part of what is approved.
+#[test]
+fn settings_that_differ_are_another_question() {
+    let arena = signed_off();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = client(&arena, "claude");
+    let delete = |id: u32| format!("DELETE FROM orders WHERE id = {id}");
+    // Settings of the server reach a session that waits.
+    for (n, (setting, value)) in [
+        ("search_path", "archive, public"),
+        ("DateStyle", "ISO, DMY"),
+        ("transform_null_equals", "on"),
+        ("IntervalStyle", "sql_standard"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        send(&mut agent, &delete(10 + n as u32));
+        let id = held(&mut agent);
+        arena.server.sql("shop", &format!("ALTER SYSTEM SET {setting} = {value}")).unwrap();
+        arena.server.sql("shop", "SELECT pg_reload_conf()").unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        approve(&arena, &id);
+        let notice = loop {
+            let message = agent.receive().unwrap().unwrap();
+            if message.tag != b'S' {
+                break message.shown();
+            }
+        };
+        assert!(notice.contains("held again"), "{setting}: {notice}");
+        assert!(notice.contains(&format!("setting {setting} changed")), "{setting}: {notice}");
+        approve(&arena, &review_in(&notice));
+        let answer = rest(&mut agent);
+        assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{setting}: {answer:?}");
+    }
+    // Approved for one session, asked for by another that reads it otherwise.
     agent.query("BEGIN").unwrap();
-    send(&mut agent, "DELETE FROM orders WHERE id = 2");
-    let answer = rest(&mut agent);
-    let start = answer[0].find("rev_").unwrap();
-    let id: String =
-        answer[0][start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    send(&mut agent, &delete(30));
+    let id = review_in(&rest(&mut agent)[0].replace("ask for review", "review"));
     agent.query("ROLLBACK").unwrap();
-    assert!(review(&arena, &["bo", "approve", &id]).0);
-    sql(trigger);
-    // What the gateway knows of definitions is renewed by whoever is held and approved.
-    send(&mut agent, "DELETE FROM orders WHERE id = 2");
-    let answer = rest(&mut agent);
-    assert!(answer.iter().any(|l| l.contains("definitions it touches")), "{answer:?}");
-    assert_eq!(orders(&arena), before - 1);
-    assert_eq!(arena.truth("SELECT count(*) FROM spilt").unwrap(), "0");
+    approve(&arena, &id);
+    for setting in ["TimeZone = 'Asia/Tokyo'", "DateStyle = 'SQL, MDY'", "app.tenant = 'b'"] {
+        let mut other = client(&arena, "claude");
+        if setting.starts_with("app") {
+            let policy =
+                "CREATE POLICY own ON orders USING (current_setting('app.tenant', true) = '')";
+            arena.server.sql("shop", policy).unwrap();
+        }
+        let answer = other.query(&format!("SET {setting}")).unwrap();
+        let refused = answer.iter().any(|m| m.tag == b'E');
+        assert!(!refused, "{setting}: {:?}", answer.iter().map(Message::shown).collect::<Vec<_>>());
+        send(&mut other, &delete(30));
+        assert_ne!(held(&mut other), id, "{setting}");
+    }
+}
+
+fn pattern(arena: &Arena, id: &str, terms: &[&str]) -> (bool, String) {
+    review(arena, &[&["bo", "approve", id, "--pattern", "--yes"], terms].concat())
+}
+
+/// The id of the newest pattern there is.
+fn newest(arena: &Arena) -> String {
+    let (_, text) = review(arena, &["bo", "patterns"]);
+    text.split_whitespace().find(|w| w.starts_with("pat_")).unwrap().to_owned()
+}
+
+/// A pattern lets the same text run with other values, in this session, so often and so long.
+#[test]
+fn a_pattern_covers_other_values_and_nothing_else() {
+    let arena = signed_off();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = client(&arena, "claude");
+    let ran = |agent: &mut RawClient, sql: &str| {
+        send(agent, sql);
+        let answer = rest(agent);
+        assert!(answer.iter().any(|l| l.starts_with("C ")), "{sql}: {answer:?}");
+    };
+    let asks = |agent: &mut RawClient, sql: &str| {
+        send(agent, sql);
+        let id = held(agent);
+        assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
+        rest(agent);
+        id
+    };
+    send(&mut agent, "DELETE FROM orders WHERE id = 40");
+    let id = held(&mut agent);
+    let (_, page) = review(&arena, &["bo", "show", &id]);
+    assert!(page.contains("│ DELETE FROM orders WHERE id = ‹any number›"), "{page}");
+    // Whoever gives it has to say so, after being told what it means; four eyes as ever.
+    let (given, text) = review(&arena, &["bo", "approve", &id, "--pattern"]);
+    assert!(!given && text.contains("ANY value") && text.contains("--yes"), "{text}");
+    for who in ["claude", "ana"] {
+        assert!(!review(&arena, &[who, "approve", &id, "--pattern", "--yes"]).0, "{who}");
+    }
+    let (given, text) = pattern(&arena, &id, &["--for", "10m", "--count", "3"]);
+    assert!(given, "{text}");
+    assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    ran(&mut agent, "DELETE FROM orders WHERE id = 41");
+    // What differs in more than the value is asked for; so is every other session and caller.
+    for other in [
+        "DELETE FROM orders WHERE id = 42 OR true",
+        "DELETE FROM orders WHERE id = 42 OR 1 = 1",
+        "DELETE FROM orders WHERE id <> 42",
+        "DELETE FROM orders WHERE id < 42",
+        "DELETE FROM orders WHERE id IN (42)",
+        "DELETE FROM orders WHERE id = 42::int",
+        "DELETE FROM orders WHERE id = '42'",
+        "DELETE FROM orders WHERE id = abs(42)",
+        "DELETE FROM orders WHERE id = (SELECT 42)",
+        "DELETE FROM order_items WHERE id = 42",
+        "DELETE FROM orders WHERE id = 42; DELETE FROM orders WHERE id = 43",
+        "DELETE FROM orders WHERE id = 42 RETURNING *",
+        "UPDATE orders SET note = 'x' WHERE id = 42",
+    ] {
+        asks(&mut agent, other);
+    }
+    let mut other = client(&arena, "claude");
+    asks(&mut other, "DELETE FROM orders WHERE id = 42");
+    // Inside a transaction too, where nothing can wait.
+    agent.query("BEGIN").unwrap();
+    ran(&mut agent, "DELETE FROM orders WHERE id = 42");
+    agent.query("COMMIT").unwrap();
+    let (_, listed) = review(&arena, &["bo", "patterns"]);
+    assert!(listed.contains("good") && listed.contains("2/3"), "{listed}");
+    ran(&mut agent, "DELETE FROM orders WHERE id = 43");
+    asks(&mut agent, "DELETE FROM orders WHERE id = 44");
+    let (_, listed) = review(&arena, &["bo", "patterns"]);
+    assert!(listed.contains("no patterns"), "{listed}");
+    let (_, listed) = review(&arena, &["bo", "patterns", "--all"]);
+    assert!(listed.contains("3/3"), "{listed}");
+    let journal = std::fs::read_dir(arena.data().join("journal")).unwrap();
+    let journal: String =
+        journal.filter_map(|e| std::fs::read_to_string(e.unwrap().path()).ok()).collect();
+    let uses = |n: u32| {
+        let used = format!("\"number\":{n},\"of\":3");
+        journal.lines().filter(|l| l.contains("\"intent\"") && l.contains(&used)).count()
+    };
+    assert_eq!([uses(1), uses(2), uses(3), uses(4)], [1, 1, 1, 0]);
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id BETWEEN 40 AND 44").unwrap(), "1");
+}
+
+/// A pattern ends when it expires, is revoked, its session ends, or what it rests on changes.
+#[test]
+fn a_pattern_ends_at_once() {
+    let mut arena = signed_off();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = client(&arena, "claude");
+    let give = |arena: &Arena, agent: &mut RawClient, id: u32, terms: &[&str]| {
+        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        let review = held(agent);
+        assert!(pattern(arena, &review, terms).0);
+        assert!(rest(agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    };
+    let asks = |arena: &Arena, agent: &mut RawClient, id: u32| {
+        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        let review_id = held(agent);
+        assert!(review(arena, &["bo", "reject", &review_id, "--reason", "no"]).0);
+        rest(agent);
+    };
+    let runs = |agent: &mut RawClient, id: u32| {
+        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        let answer = rest(agent);
+        assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
+    };
+    give(&arena, &mut agent, 50, &["--for", "12s"]);
+    runs(&mut agent, 51);
+    std::thread::sleep(Duration::from_millis(12_100));
+    asks(&arena, &mut agent, 52);
+
+    give(&arena, &mut agent, 52, &[]);
+    runs(&mut agent, 53);
+    let id = newest(&arena);
+    assert!(!review(&arena, &["claude", "revoke", &id]).0, "an agent revoked");
+    let (revoked, text) = review(&arena, &["bo", "revoke", &id]);
+    assert!(revoked && text.contains("used 1 times"), "{text}");
+    asks(&arena, &mut agent, 54);
+
+    give(&arena, &mut agent, 54, &[]);
+    runs(&mut agent, 55);
+    let code = "CREATE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN RETURN OLD; END';
+                CREATE TRIGGER spills BEFORE DELETE ON orders
+                FOR EACH ROW EXECUTE FUNCTION spill()";
+    arena.server.sql("shop", code).unwrap();
+    asks(&arena, &mut agent, 56);
+    give(&arena, &mut agent, 56, &[]);
+    runs(&mut agent, 57);
+    let body = "CREATE OR REPLACE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN DELETE FROM customers; RETURN OLD; END'";
+    arena.server.sql("shop", body).unwrap();
+    asks(&arena, &mut agent, 58);
+    arena.server.sql("shop", "DROP FUNCTION spill() CASCADE").unwrap();
+    // Back to what it was when the one before was given.
+    runs(&mut agent, 58);
+    assert!(review(&arena, &["bo", "patterns"]).1.contains("good"));
+    arena.kill_gateway().unwrap();
+    arena.start_gateway().unwrap();
+    assert!(review(&arena, &["bo", "patterns"]).1.contains("no patterns"));
+    let mut agent = client(&arena, "claude");
+    give(&arena, &mut agent, 59, &[]);
+    drop(agent);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !review(&arena, &["bo", "patterns"]).1.contains("no patterns") {
+        assert!(Instant::now() < deadline, "the session has ended and its pattern has not");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Parameters vary where literals would, and stay where those stay.
+#[test]
+fn a_pattern_with_parameters() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = client(&arena, "claude");
+    let script = |least: u32, id: u32, types: &str| {
+        format!(
+            "Parse \"\" \"DELETE FROM orders WHERE id = $1 AND id > $2\" {types}\n\
+             Bind \"\" \"\" \"{id}\" \"{least}\"\nExecute \"\" 0\nSync\n"
+        )
+    };
+    portcullis_testkit::script::run(&mut agent, &script(0, 60, "23 23")).unwrap();
+    let id = held(&mut agent);
+    let (_, page) = review(&arena, &["bo", "show", &id]);
+    assert!(page.contains("$1: ‹any value›") && page.contains("$2: stays as it is"), "{page}");
+    assert!(pattern(&arena, &id, &[]).0);
+    assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    portcullis_testkit::script::run(&mut agent, &script(0, 61, "23 23")).unwrap();
+    assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    for (least, types) in [(1, "23 23"), (0, "20 23")] {
+        portcullis_testkit::script::run(&mut agent, &script(least, 62, types)).unwrap();
+        let id = held(&mut agent);
+        assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
+        rest(&mut agent);
+    }
+}
+
+/// Repeats while it waits are one review, from whichever session of the same caller they come.
+#[test]
+fn repeats_are_one_review() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let (mut one, mut two) = (client(&arena, "claude"), client(&arena, "claude"));
+    let sql = "DELETE FROM orders WHERE id = 70";
+    send(&mut one, sql);
+    let id = held(&mut one);
+    send(&mut two, sql);
+    assert_eq!(held(&mut two), id, "two sessions that mean the same ask once");
+    let (_, listed) = review(&arena, &["bo", "list"]);
+    assert_eq!(listed.matches("rev_").count(), 1, "{listed}");
+    let (_, page) = review(&arena, &["bo", "show", &id]);
+    assert!(page.contains("sent again   1 times"), "{page}");
+    assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    for client in [&mut one, &mut two] {
+        assert!(rest(client)[0].contains("42501"));
+    }
+}
+
+/// People are told how much it may touch, as far as the target's planner knows, or why that is not
+/// known; and asking for that runs nothing.
+#[test]
+fn reviewers_are_told_how_much_it_touches() {
+    let arena = signed_off();
+    arena
+        .server
+        .sql(
+            "shop",
+            "DELETE FROM payments;
+             CREATE TABLE ran (what text);
+             CREATE FUNCTION spy(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+             'BEGIN RAISE LOG ''the spy ran''; RETURN $1; END';
+             CREATE TABLE big AS SELECT n AS id, n % 10 AS kind FROM generate_series(1, 5000) n;
+             ANALYZE big",
+        )
+        .unwrap();
+    let mut agent = client(&arena, "claude");
+    let told_of = |agent: &mut RawClient| {
+        let (id, notice) = told(agent);
+        let (_, page) = review(&arena, &["bo", "show", &id]);
+        let touches = page.lines().skip_while(|l| !l.starts_with("touches"));
+        let touches: Vec<&str> = touches.take_while(|l| !l.starts_with("rests on")).collect();
+        let touches = touches.join("").replace("             │ ", "");
+        assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
+        let answer = rest(agent);
+        assert_eq!(answer.last().unwrap(), "Z I", "{answer:?}");
+        (notice, touches)
+    };
+    for (sql, expect) in [
+        ("DELETE FROM big WHERE id < 1001", "about 1000 rows of 5000 in public.big"),
+        ("UPDATE big SET kind = 3", "about 5000 rows of 5000 in public.big"),
+        ("INSERT INTO big VALUES (1, 2)", "about 1 rows of 5000 in public.big"),
+        ("DELETE FROM big WHERE id = spy(5)", "planning it could run code of users"),
+        ("DELETE FROM big WHERE id = 1; SELECT 1", "it is not one statement"),
+        ("DELETE FROM big WHERE id = 'x'", "the target gave no plan"),
+    ] {
+        send(&mut agent, sql);
+        let (notice, touches) = told_of(&mut agent);
+        assert!(notice.contains(expect), "{sql}: {notice}");
+        assert!(touches.contains(expect), "{sql}: {touches}");
+    }
+    // With the values that were bound, in text and whatever names the caller uses itself.
+    let script = "Parse \"\" \"DELETE FROM big WHERE id < $1\" 23\nBind \"\" \"\" \"501\"\n\
+                  Execute \"\" 0\nSync\n";
+    portcullis_testkit::script::run(&mut agent, script).unwrap();
+    let (notice, _) = told_of(&mut agent);
+    assert!(notice.contains("about 500 rows of 5000 in public.big"), "{notice}");
+    // Approved after that, it runs as ever; what the caller had prepared is still there.
+    portcullis_testkit::script::run(&mut agent, "Parse \"mine\" \"SELECT 7\"\nSync\nuntil Z\n")
+        .unwrap();
+    send(&mut agent, "DELETE FROM big WHERE id = 1");
+    let id = held(&mut agent);
+    approve(&arena, &id);
+    assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));
+    let answer = portcullis_testkit::script::run(
+        &mut agent,
+        "Bind \"\" \"mine\"\nExecute \"\" 0\nSync\nuntil Z\n",
+    )
+    .unwrap();
+    assert!(answer.contains('7'), "{answer}");
+    assert_eq!(arena.truth("SELECT count(*) FROM big").unwrap(), "4999");
 }

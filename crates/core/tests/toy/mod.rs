@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::*;
+use portcullis_core::pattern::Shape;
 use portcullis_core::protocol::*;
 use portcullis_core::verdict::Obligations;
 
@@ -26,6 +27,11 @@ impl Request for Line {
     }
     fn wire_bytes(&self) -> &[u8] {
         self.text.as_bytes()
+    }
+    /// Digits may vary.
+    fn pattern(&self) -> Option<Shape> {
+        let shown: String = self.text.chars().filter(|c| !c.is_ascii_digit()).collect();
+        Some(Shape { digest: Digester::new("alike").part(shown.as_bytes()).finish(), shown })
     }
 }
 

@@ -5,9 +5,11 @@ use crate::config::Config;
 use crate::services;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use portcullis_core::basis::Estimate;
 use portcullis_ledger::visible;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 /// Decide held requests.
@@ -43,6 +45,8 @@ enum Command {
     Approve {
         /// The review's id.
         id: String,
+        #[command(flatten)]
+        pattern: Pattern,
     },
     /// Refuse it.
     Reject {
@@ -52,6 +56,41 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// The patterns that are good: what may run in which session without asking.
+    Patterns {
+        /// Used up, expired, revoked ones and those of sessions that ended as well.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Take a pattern back, at once.
+    Revoke {
+        /// The pattern's id.
+        id: String,
+    },
+}
+
+/// Leave for more requests like this one.
+#[derive(Debug, Args)]
+struct Pattern {
+    /// Let others like it run as well in the same session, without asking: the same text but for
+    /// the values that `review show` marks.
+    #[arg(long)]
+    pattern: bool,
+    /// For how long.
+    #[arg(
+        long = "for",
+        value_name = "TIME",
+        default_value = "30m",
+        value_parser = span,
+        requires = "pattern"
+    )]
+    time: std::time::Duration,
+    /// How many of them, beside this one.
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "pattern")]
+    count: u32,
+    /// Do not ask whether that is meant.
+    #[arg(long, requires = "pattern")]
+    yes: bool,
 }
 
 /// Runs one command against the API.
@@ -85,9 +124,27 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
                 say!("{}", rendered(&review, page::width(page::PAGE)));
             }
         }
-        Command::Approve { id } => {
-            let review = client.post(&format!("/api/v1/reviews/{id}/approve"), &json!({})).await?;
+        Command::Approve { id, pattern } => {
+            let body = match pattern.pattern {
+                true => as_pattern(&client, &id, &pattern).await?,
+                false => json!({}),
+            };
+            let review = client.post(&format!("/api/v1/reviews/{id}/approve"), &body).await?;
             print_decision(&review, json)?;
+        }
+        Command::Patterns { all } => {
+            let path = if all { "/api/v1/patterns?all=true" } else { "/api/v1/patterns" };
+            print_patterns(&client.get(path).await?, json)?;
+        }
+        Command::Revoke { id } => {
+            let path = format!("/api/v1/patterns/{id}/revoke");
+            let pattern = client.post(&path, &json!({})).await?;
+            if json {
+                say!("{}", page::json(&pattern)?);
+            } else {
+                let id = visible::escape(text(&pattern, "/id"));
+                say!("{id} is revoked: it was used {} times", number(&pattern, "/used"));
+            }
         }
         Command::Reject { id, reason } => {
             let body = json!({ "reason": reason });
@@ -96,6 +153,83 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("`{text}` is no length of time, such as 30m or 2h");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    std::time::Duration::try_from(span).map_err(|_| wrong())
+}
+
+/// What is asked for with a pattern, once whoever gives it has read what it lets through.
+async fn as_pattern(client: &Client, id: &str, pattern: &Pattern) -> anyhow::Result<Value> {
+    let review = client.get(&format!("/api/v1/reviews/{id}")).await?;
+    if review.pointer("/ask/pattern").is_none_or(Value::is_null) {
+        bail!("this request makes no pattern: approve it by itself");
+    }
+    let minutes = pattern.time.as_secs().div_ceil(60);
+    let mut page = Page::new(page::width(page::PAGE));
+    let who = format!("{}, in session {} alone", who(&review), text(&review, "/ask/session"));
+    page.fact("lets run", &format!("up to {} more, within {minutes} minutes", pattern.count));
+    page.fact("for", &who);
+    page.fact("means", PATTERN_MEANS);
+    page.text("pattern", text(&review, "/ask/pattern/shown"));
+    eprintln!("{}", page.finish());
+    if !pattern.yes && !confirmed()? {
+        bail!("nothing was approved (to give a pattern without being asked, add --yes)");
+    }
+    let seconds = u32::try_from(pattern.time.as_secs()).unwrap_or(u32::MAX);
+    Ok(json!({ "pattern": { "seconds": seconds, "count": pattern.count } }))
+}
+
+/// What a reviewer has to know before giving one.
+const PATTERN_MEANS: &str = "each marked place may hold ANY value of its kind, so that any row may \
+    be chosen and anything written there; nobody is asked again until it is used up, expires or is \
+    revoked. All else stays: the text, what it does, definitions, settings";
+
+/// True where somebody at a terminal says yes.
+fn confirmed() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("Give this pattern? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn print_patterns(patterns: &Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        say!("{}", page::json(patterns)?);
+        return Ok(());
+    }
+    let patterns = patterns.as_array().map(Vec::as_slice).unwrap_or_default();
+    if patterns.is_empty() {
+        say!("there are no patterns");
+    }
+    for pattern in patterns {
+        let good = pattern.pointer("/good").and_then(Value::as_bool).unwrap_or_default();
+        let before = format!(
+            "{}  {:5} {}/{}  {}  ",
+            visible::escape(text(pattern, "/id")),
+            if good { "good" } else { "ended" },
+            number(pattern, "/used"),
+            number(pattern, "/most"),
+            visible::escape(text(pattern, "/session")),
+        );
+        let about = format!(
+            "{} on {}: {}",
+            text(pattern, "/name"),
+            text(pattern, "/connection"),
+            text(pattern, "/shown")
+        );
+        say!("{}", page::behind(&before, &about, page::width(page::PAGE)));
+    }
+    Ok(())
 }
 
 /// The gateway understood, and did not do it.
@@ -201,6 +335,16 @@ fn rendered(review: &Value, width: usize) -> String {
     page.fact("held by", &format!("{rule}: {reason}"));
     let groups: Vec<&str> = list(review, "/ask/groups").iter().filter_map(Value::as_str).collect();
     page.fact("asks", &groups.join(", "));
+    if number(review, "/repeats") > 0 {
+        page.fact("sent again", &format!("{} times while it waits", number(review, "/repeats")));
+    }
+    if let Some(again) = review.pointer("/ask/again").filter(|again| !again.is_null()) {
+        let because: Vec<&str> = list(again, "/because").iter().filter_map(Value::as_str).collect();
+        let (previous, because) = (text(again, "/previous"), because.join(", "));
+        page.fact("again", &format!("takes the place of {previous}: {because}"));
+    }
+    page.fact("touches", &estimate(review));
+    rests_on(&mut page, review);
     for decision in list(review, "/decisions") {
         page.fact("decided", &decision.to_string());
     }
@@ -216,7 +360,35 @@ fn rendered(review: &Value, width: usize) -> String {
             page.value("with", &format!("${} = {value}", n + 1));
         }
     }
+    let pattern = text(review, "/ask/pattern/shown");
+    if !pattern.is_empty() {
+        page.text("as a pattern", pattern);
+    }
     page.finish()
+}
+
+/// How much it may touch, in words.
+fn estimate(review: &Value) -> String {
+    let told = review.pointer("/ask/estimate").cloned().unwrap_or_default();
+    serde_json::from_value::<Estimate>(told).unwrap_or_default().to_string()
+}
+
+/// What an approval rests on beside the request: where it changes, people are asked again.
+fn rests_on(page: &mut Page, review: &Value) {
+    let settings = list(review, "/ask/basis/settings").iter();
+    let settings = settings.filter_map(|s| Some((s.get(0)?.as_str()?, s.get(1)?.as_str()?)));
+    let mut all: Vec<String> = settings.map(|(name, value)| format!("{name} = {value}")).collect();
+    let more = number(review, "/ask/basis/more_settings");
+    all.push(format!("{more} more settings"));
+    page.fact("rests on", &all.join("; "));
+    let definitions = list(review, "/ask/basis/definitions").iter().filter_map(Value::as_str);
+    let mut all: Vec<&str> = definitions.collect();
+    let more = number(review, "/ask/basis/more_definitions");
+    let more = if more > 0 { format!("{more} more") } else { String::new() };
+    all.extend((!more.is_empty()).then_some(more.as_str()));
+    if !all.is_empty() {
+        page.fact("", &format!("definition of {}", all.join(", ")));
+    }
 }
 
 fn list<'a>(review: &'a Value, pointer: &str) -> &'a [Value] {
@@ -240,6 +412,7 @@ mod tests {
     fn review(statement: &str, value: &str, name: &str) -> Value {
         json!({
             "id": "rev_1", "status": "pending", "decisions": [{"reason": statement}],
+            "repeats": 2,
             "ask": {
                 "digest": "abcdefabcdefabcdef", "session": "ses_1", "operation": name,
                 "groups": [name], "ground": {"rule": "r", "reason": statement},
@@ -250,6 +423,13 @@ mod tests {
                     },
                     "connection": {"name": name, "environment": "e", "database": name, "role": "x"},
                 },
+                "again": {"previous": "rev_0", "times": 1, "because": [name]},
+                "estimate": {"rows": {"rows": 1, "of": 2, "table": name}},
+                "basis": {
+                    "settings": [["role", name]], "more_settings": 3,
+                    "definitions": [name, value], "more_definitions": 1,
+                },
+                "pattern": {"digest": "abc", "shown": statement},
                 "shown": {
                     "statements": [statement], "parameters": [[value, null]], "beyond": [statement],
                 },
@@ -271,6 +451,11 @@ mod tests {
             "which is",
             "held by",
             "asks",
+            "sent again",
+            "again",
+            "touches",
+            "rests on",
+            "as a pattern",
             "decided",
             "not shown",
             "will run",
@@ -310,7 +495,12 @@ mod tests {
             page.contains("\n             │ FROM t\nwith         │ $1 = '5' ⟨U+202E⟩'\n"),
             "{page}"
         );
-        assert!(page.ends_with("\nwith         │ $2 = NULL"), "{page}");
+        assert!(page.contains("\nwith         │ $2 = NULL\n"), "{page}");
+        assert!(
+            page.contains("\ntouches      about 1 rows of 2 in ana, by the target's own"),
+            "{page}"
+        );
+        assert!(page.contains("\nrests on     role = ana; 3 more settings\n"), "{page}");
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub(crate) fn intent(micros: i64, s: u64, r: u64, text: &str) -> Entry {
         digest: digest(r),
         rules: vec!["reads".into()],
         review: None,
+        pattern: None,
         durability: Durability::Written,
     };
     entry(micros, s, Some(r), event)

@@ -218,6 +218,83 @@ pub const QUERIES: &[&str] = &[
              FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid) \
      FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid \
      WHERE t.oid >= 16384 ORDER BY t.oid",
+    // 18: what functions of users are, text and settings included, as a hash; costs left out
+    "SELECT p.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
+            pg_catalog.jsonb_delete(pg_catalog.jsonb_delete(pg_catalog.jsonb_delete( \
+              pg_catalog.to_jsonb(p), 'proacl'), 'procost'), 'prorows')::pg_catalog.text, \
+            'UTF8')), 'hex') \
+     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
+     ORDER BY p.oid",
+    // 19: what relations of users are, as a hash: columns, defaults, constraints, triggers, rules,
+    // policies, indexes
+    "SELECT c.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
+       pg_catalog.jsonb_build_array( \
+         c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, \
+         c.relam, c.relpartbound, \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, \
+             a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, \
+             a.attcollation) ORDER BY a.attnum) \
+          FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(d.adnum, d.adbin) \
+             ORDER BY d.adnum) FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(k) ORDER BY k.oid) \
+          FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) ORDER BY t.oid) \
+          FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r) ORDER BY r.oid) \
+          FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) ORDER BY p.oid) \
+          FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(i.indexrelid, i.indisunique, \
+             i.indimmediate, i.indisvalid, i.indkey, i.indexprs, i.indpred) ORDER BY i.indexrelid) \
+          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
+       )::pg_catalog.text, 'UTF8')), 'hex') \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
+       AND c.oid >= 16384 AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
+];
+
+/// What is asked of a session before its request is put to people: how it reads and runs
+/// statements. Name and value; text results. Like [`QUERIES`] it has nothing of a caller's in it.
+///
+/// Settings that anybody or a superuser can change are all in it, but for those that only decide
+/// how fast something is, how long it may take, what is logged and how the session is called: what
+/// is not known to be harmless counts. Those of a library (`plpgsql.…`) come to be when it is first
+/// used, so they count once they are given a value. Settings that exist by use alone (`app.tenant`) are shown by
+/// no view, so those are asked for that functions, policies and views name.
+pub const SURROUNDINGS: &[&str] = &[
+    "SELECT 'role', CURRENT_USER::pg_catalog.text \
+     UNION ALL SELECT 'session role', SESSION_USER::pg_catalog.text \
+     UNION ALL SELECT 'temporary tables', \
+       COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.oid, c.relname) \
+                   ORDER BY c.oid)::pg_catalog.text \
+                 FROM pg_catalog.pg_class c \
+                 WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
+                   AND c.relkind IN ('r','v','p','f','S')), '') \
+     UNION ALL SELECT s.name, s.setting FROM pg_catalog.pg_settings s \
+       WHERE s.context IN ('user', 'superuser') \
+         AND (pg_catalog.strpos(s.name, '.') = 0 OR s.source <> 'default') \
+         AND s.name NOT IN ('application_name', 'client_min_messages', 'plan_cache_mode', \
+                            'work_mem', 'temp_buffers', 'hash_mem_multiplier', \
+                            'seq_page_cost', 'synchronous_commit') \
+         AND s.name !~ '^(auto_explain|backend_flush|commit_|compute_query|cpu_|debug_|effective_)' \
+         AND s.name !~ '^(enable_|from_collapse|geqo|io_|jit|join_collapse|log_|logging_)' \
+         AND s.name !~ '^(logical_decoding_work|maintenance_|max_|min_parallel|parallel_|random_)' \
+         AND s.name !~ '^(stats_|tcp_|temp_file|trace_|track_|vacuum_|wal_)' \
+         AND s.name !~ '(_timeout|_limit|_cost)$'",
+    "SELECT DISTINCT m.found[1], \
+            COALESCE(pg_catalog.current_setting(m.found[1], true), '') \
+     FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
+           UNION ALL SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) \
+             FROM pg_catalog.pg_policy p \
+           UNION ALL SELECT pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
+             FROM pg_catalog.pg_policy p \
+           UNION ALL SELECT pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
+             WHERE c.relkind = 'v' AND c.oid >= 16384) d(text), \
+       LATERAL pg_catalog.regexp_matches(d.text, \
+         'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$]*\\.[A-Za-z0-9_$.]+)''', 'gi') m(found)",
 ];
 
 /// More rows than this in one answer and the catalog is refused.
@@ -275,6 +352,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         server_version: 0,
         search_path: Box::default(),
         version: Digester::new("portcullis.catalog").part(database.as_bytes()).finish(),
+        others: Digester::new("portcullis.catalog").finish(),
         schemas: HashSet::new(),
         relations: HashMap::new(),
         relation_names: HashMap::new(),
@@ -301,7 +379,9 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
         return Err(CatalogError::TooLarge { result, limit: MAX_ROWS });
     }
     let mut catalog = empty(database);
-    catalog.version = digest(database, all);
+    catalog.version = digest(database, all.iter().enumerate());
+    let others = [7, 8, 9, 10, 15].into_iter().filter_map(|n| Some((n, all.get(n)?)));
+    catalog.others = digest(database, others);
     let server = rows(all, 0).next().ok_or(CatalogError::Row { result: 0, field: 0 })?;
     catalog.server_version = server.number(0)?;
     catalog.search_path = server.text(1)?.into();
@@ -318,9 +398,12 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
 }
 
 /// Over every field but the row estimates, which change all the time and mean nothing.
-fn digest(database: &str, all: Results<'_>) -> portcullis_core::digest::Digest {
+fn digest<'a>(
+    database: &str,
+    results: impl Iterator<Item = (usize, &'a Vec<Vec<Option<String>>>)>,
+) -> portcullis_core::digest::Digest {
     let mut digester = Digester::new("portcullis.catalog").part(database.as_bytes());
-    for (result, rows) in all.iter().enumerate() {
+    for (result, rows) in results {
         digester.add(&(rows.len() as u64).to_be_bytes());
         for (field, value) in rows.iter().flat_map(|row| row.iter().enumerate()) {
             match value {
@@ -341,6 +424,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             name: row.text(2)?.into(),
             kind: RelationKind::from_relkind(row.text(3)?),
             rows: row.number(4)?,
+            definition: Box::default(),
             columns: Vec::new(),
             rules: row.flag(5)?,
             triggers: Vec::new(),
@@ -400,9 +484,15 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             kind: row.letter(7)?,
             returns_set: row.flag(8)?,
             extension: row.flag(9)?,
+            definition: Box::default(),
         };
         catalog.function_names.entry(function.name.clone()).or_default().push(function.oid);
         catalog.functions.insert(function.oid, function);
+    }
+    for row in rows(all, 18) {
+        if let Some(function) = catalog.functions.get_mut(&row.number(0)?) {
+            function.definition = row.text(1)?.into();
+        }
     }
     for row in rows(all, 7) {
         let outputs = row.optional(4)?.map(|names| names.split(',').map(Box::from).collect());
@@ -520,6 +610,11 @@ fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catal
         let code = HiddenCode { on_read: row.flag(1)?, function: row.routine(2)? };
         if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
             relation.code.push(code);
+        }
+    }
+    for row in rows(all, 19) {
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.definition = row.text(1)?.into();
         }
     }
     load_view_dependencies(catalog, all)

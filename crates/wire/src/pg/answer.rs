@@ -8,6 +8,7 @@ use super::backend::error_fields;
 use super::body::{Body, malformed};
 use super::conversation::FeedKind;
 use super::copy_out::{self, CopyOut};
+use super::estimate;
 use super::frames::{Frame, Frames, HEADER};
 use super::report;
 use super::rewrite::{Rewrite, put_message};
@@ -41,6 +42,8 @@ pub struct AnswerMasker {
     scratch: Vec<u8>,
     told: Told,
     sample: Sample,
+    /// The answer is a plan: one number of it is kept, and none of its rows.
+    estimates: bool,
     broken: Option<MaskFailure>,
     bounds: Bounds,
     /// What the client is told instead of the target's next error.
@@ -97,6 +100,8 @@ struct Told {
     fatal: bool,
     rows: u64,
     masked: u64,
+    /// Rows a plan expects, where that was asked.
+    planned: Option<u64>,
 }
 
 impl AnswerMasker {
@@ -111,6 +116,7 @@ impl AnswerMasker {
             scratch: Vec::new(),
             told: Told::default(),
             sample: Sample::default(),
+            estimates: script.estimates,
             broken: None,
             bounds: Bounds {
                 rows: obligations
@@ -220,6 +226,12 @@ impl AnswerMasker {
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.told.rows
+    }
+
+    /// The rows a plan expects, where the request asked for an estimate and got one.
+    #[must_use]
+    pub const fn planned_rows(&self) -> Option<u64> {
+        self.told.planned
     }
 
     /// Values that were replaced or removed.
@@ -396,6 +408,11 @@ impl AnswerMasker {
         frame: &Frame<'_>,
         out: &mut Rewrite,
     ) -> Result<(), MaskFailure> {
+        if self.estimates {
+            out.leave_out(frame);
+            self.told.planned = self.told.planned.or_else(|| estimate::planned_rows(frame.body));
+            return Ok(());
+        }
         let Some(plan) = self.plans.get(part).and_then(Option::as_ref) else {
             return Err(malformed("a row of columns that were not described"));
         };

@@ -162,7 +162,7 @@ fn usual(injected: bool) -> Vec<Step> {
 }
 
 fn script(steps: &[Step], parts: &[Part]) -> Script {
-    Script { steps: steps.to_vec(), parts: parts.to_vec() }
+    Script { steps: steps.to_vec(), parts: parts.to_vec(), ..Script::default() }
 }
 
 fn masker(steps: &[Step], parts: &[Part]) -> AnswerMasker {

@@ -63,6 +63,14 @@ pub(crate) fn name(values: &Bytes, types: &[u32], place: usize) -> Option<String
 
 /// Every value with its type and whether it is binary; `None` is NULL.
 fn each(values: &Bytes, types: &[u32]) -> Vec<Option<(Bytes, u32, bool)>> {
+    let typed = |(n, (value, binary)): (usize, (Option<Bytes>, bool))| {
+        Some((value?, types.get(n).copied().unwrap_or(0), binary))
+    };
+    split(values).0.into_iter().enumerate().map(typed).collect()
+}
+
+/// The parameters of a `Bind`, each with whether it is in binary form, and what follows them.
+pub(super) fn split(values: &Bytes) -> (Vec<(Option<Bytes>, bool)>, Bytes) {
     let mut rest = values.clone();
     let formats = counted(&mut rest);
     let count = if rest.len() < 2 { 0 } else { rest.get_u16() };
@@ -78,9 +86,9 @@ fn each(values: &Bytes, types: &[u32]) -> Vec<Option<(Bytes, u32, bool)>> {
             [one] => *one == 1,
             many => many.get(n) == Some(&1),
         };
-        all.push(value.map(|value| (value, types.get(n).copied().unwrap_or(0), binary)));
+        all.push((value, binary));
     }
-    all
+    (all, rest)
 }
 
 /// The length to which values are cut so that together they take no more than `room`, each of them

@@ -10,6 +10,7 @@ pub mod chore;
 pub mod conversation;
 pub mod copy_in;
 mod copy_out;
+pub mod estimate;
 pub mod frames;
 pub mod message;
 pub mod names;

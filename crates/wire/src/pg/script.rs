@@ -67,6 +67,8 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// The statements executed, in order; indexes equal those of `Operation::lineages`.
     pub parts: Vec<Part>,
+    /// True where the answer is a plan of which one number is kept, and nothing passed on.
+    pub estimates: bool,
 }
 
 /// How far a script has been confirmed by the target, and what it said.

@@ -3,7 +3,7 @@
 //! are what the link sends once it is permitted.
 
 use super::bound;
-use super::message::{Frontend, Limits, Target};
+use super::message::{self, Frontend, Target};
 use super::names::{
     Behind, Full, MAX_NAME, Names, Origin, Prepared, Resolved, Unusable, empty_statement,
 };
@@ -12,7 +12,10 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
 use portcullis_core::mask::{CopyFormat, Lineage, Origin as ColumnOrigin};
+use portcullis_core::pattern;
 use portcullis_core::protocol::{Request, Shown};
+use portcullis_sql::parse::Limits;
+use portcullis_sql::pattern::template;
 use portcullis_sql::statement::{
     Analysis, Copy, CopyIn, NameChange, Statement, Targets, Unreadable, WrittenValue,
     naming_parameter, unnamed_setting,
@@ -23,6 +26,8 @@ use std::sync::Arc;
 
 /// The digest's domain: a digest of this means a request of this protocol.
 const DOMAIN: &str = "portcullis postgres request 1";
+/// Likewise, of what requests have in common.
+const PATTERN_DOMAIN: &str = "portcullis postgres pattern 1";
 
 /// Takes texts apart. The gateway implements it with the session's catalog and a cache.
 pub trait Analyst: Send + Sync {
@@ -209,6 +214,18 @@ impl Unit {
         self.shape
     }
 
+    /// The only statement it runs, with the values bound to it: by its own text, not behind a name.
+    pub(super) fn only_statement(&self) -> Option<(&Prepared, &Bytes)> {
+        let [run] = self.runs.as_slice() else { return None };
+        let direct = run.behind.is_empty() && !run.continues && !run.prepared.sql_level;
+        (direct && self.prepared.is_empty()).then_some((&*run.prepared, &run.values))
+    }
+
+    /// Of its answer one number is kept ([`super::estimate`]).
+    pub(super) const fn asks_for_estimate(&mut self) {
+        self.script.estimates = true;
+    }
+
     /// True where statements are parsed, bound or described and none is run: the operation is then
     /// that of preparing, and nothing in it is a reason to ask a person.
     #[must_use]
@@ -319,6 +336,40 @@ impl Request for Unit {
 
     fn wire_bytes(&self) -> &[u8] {
         &self.wire
+    }
+
+    /// Of one statement that queries or changes rows, by its own text and not behind a name.
+    fn pattern(&self) -> Option<pattern::Shape> {
+        let (prepared, values) = self.only_statement()?;
+        let known = ["select", "insert", "update", "delete"];
+        if !matches!(self.operation.kinds.as_slice(), [one] if known.contains(&&**one)) {
+            return None;
+        }
+        let text = std::str::from_utf8(&prepared.text).ok()?;
+        let template = template(text, &Limits::default())?;
+        let mut digester = Digester::new(PATTERN_DOMAIN).part(template.digest.as_bytes());
+        digester.add(&prepared.types.iter().flat_map(|t| t.to_be_bytes()).collect::<Vec<_>>());
+        let rows = self.runs.first().map_or(0, |run| run.rows);
+        digester.add(&rows.to_be_bytes());
+        let (parameters, rest) = bound::split(values);
+        digester.add(&parameters.len().to_be_bytes());
+        for (n, (value, binary)) in parameters.iter().enumerate() {
+            if template.free.contains(&(n + 1)) {
+                digester.add(b"any");
+                continue;
+            }
+            digester.add(if *binary { b"binary" } else { b"text" });
+            digester.add(if value.is_some() { b"is" } else { b"null" });
+            digester.add(value.as_deref().unwrap_or_default());
+        }
+        digester.add(&rest);
+        let mut shown = template.shown;
+        for n in 1..=parameters.len() {
+            let varies = template.free.contains(&n);
+            let what = if varies { "‹any value›" } else { "stays as it is" };
+            shown.push_str(&format!("\n${n}: {what}"));
+        }
+        Some(pattern::Shape { digest: digester.finish(), shown })
     }
 }
 
@@ -566,7 +617,7 @@ impl Draft {
     }
 
     /// Room for one more message of this size?
-    pub(crate) fn admit(&mut self, size: usize, limits: &Limits) -> Result<(), Why> {
+    pub(crate) fn admit(&mut self, size: usize, limits: &message::Limits) -> Result<(), Why> {
         self.messages += 1;
         if self.messages > limits.max_unit_messages {
             return Err(Why::Limit {

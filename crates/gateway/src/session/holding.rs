@@ -1,0 +1,246 @@
+//! Holding: what a session does while people decide on a request of its own, and what becomes of the
+//! request then. Stands between the gate, which holds, and the link, which sends.
+
+use super::{End, Session};
+use portcullis_core::basis::Basis;
+use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
+use portcullis_core::protocol::Request as _;
+use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
+use portcullis_core::review::{Decision, Withdrawal};
+use portcullis_sql::catalog::SURROUNDINGS;
+use portcullis_wire::pg::conversation::Turn;
+use portcullis_wire::pg::protocol::Postgres;
+use portcullis_wire::pg::server;
+use portcullis_wire::pg::unit::{Shape, Unit};
+use std::time::{Duration, Instant};
+
+/// When a held client hears that it is held, in seconds from the start; then every 30.
+const NOTICES: [u64; 3] = [0, 5, 15];
+
+type Asked = Question<Postgres>;
+
+impl Session {
+    /// Puts a request to people and sees it through: also where it goes back to them, because what
+    /// an approval would have rested on is not what it was.
+    pub(super) async fn review(&mut self, asked: Asked, shape: Shape) -> Result<(), End> {
+        let mut next = Some(asked);
+        while let Some(asked) = next.take() {
+            let digest = *asked.request().digest().as_bytes();
+            let (asked, grounds) = match self.grounds(asked).await? {
+                Looked::Up(asked, grounds) => (asked, grounds),
+                Looked::Refused => return Ok(()),
+            };
+            let moment = self.moments.next();
+            match self.gate.ask(*asked, grounds, moment).await {
+                Passage::Permitted(permit) => return self.send(permit).await,
+                Passage::Refused(refusal) => {
+                    self.unmeter();
+                    return self.refuse(&refusal, shape, Some(digest)).await;
+                }
+                Passage::ToReview(asked) => next = Some(asked),
+                Passage::Held(held) => next = self.hold(held, shape).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up what an approval of the request would rest on, by definitions read this moment.
+    async fn grounds(&mut self, asked: Asked) -> Result<Looked, End> {
+        let Some(unit) = self.formed_anew(asked.request().clone()).await? else {
+            let why = "a person has to decide on it, and what it would do cannot be looked up from \
+                       inside this transaction or pipeline";
+            let next = "end the transaction (or send Sync) and run it again";
+            let unit = asked.request().clone();
+            self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await?;
+            return Ok(Looked::Refused);
+        };
+        let basis = self.basis(&unit).await?;
+        let estimate = self.estimate(&unit).await?;
+        let grounds = Grounds { basis, estimate };
+        Ok(Looked::Up(Box::new(asked.about(unit)), grounds))
+    }
+
+    /// A request formed once more, by the definitions there are now; `None` where it cannot be.
+    async fn formed_anew(&mut self, unit: Unit) -> Result<Option<Unit>, End> {
+        if !self.read_definitions().await? {
+            return Ok(None);
+        }
+        match self.conversation.reconsider(unit)? {
+            Turn::Unit(unit) => Ok(Some(*unit)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a request means by now: the session's settings, as the target has them, and the
+    /// definitions it leads to.
+    async fn basis(&mut self, unit: &Unit) -> Result<Basis, End> {
+        let rows = self.catalog_rows(SURROUNDINGS).await?;
+        let settings = rows.into_iter().flatten().filter_map(|row| {
+            let mut row = row.into_iter();
+            Some((row.next()??, row.next()?.unwrap_or_default()))
+        });
+        let settings = settings.collect();
+        let catalog = self.analyst.catalog();
+        let definitions = catalog.map(|c| c.definitions(unit.operation())).unwrap_or_default();
+        Ok(Basis { settings, definitions })
+    }
+
+    /// Keeps a held client informed until people decide, or it goes away, or takes it back. What
+    /// comes back has to be put to people again.
+    pub(super) async fn hold(
+        &mut self,
+        held: Held<Postgres>,
+        shape: Shape,
+    ) -> Result<Option<Asked>, End> {
+        let started = Instant::now();
+        let mut told = 0;
+        loop {
+            let due = Duration::from_secs(
+                NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
+            );
+            let takes_more = self.may_read_ahead();
+            let event = tokio::select! {
+                biased;
+                // First: an approval that comes too late runs nothing.
+                () = self.expiry.reached() => Waited::Expired,
+                () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
+                decision = self.gate.decided(&held) => Waited::Decided(decision),
+                read = self.client.read(&mut self.inbox), if takes_more => {
+                    match read {
+                        Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
+                        Ok(_) => Waited::Nothing,
+                    }
+                }
+                () = tokio::time::sleep(due.saturating_sub(started.elapsed())) => Waited::Notice,
+            };
+            match event {
+                Waited::Nothing => {}
+                Waited::Notice => {
+                    told += 1;
+                    let (message, hint) = hold_notice(&held, started.elapsed());
+                    self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
+                }
+                Waited::Decided(decision) => return self.decided(held, decision, shape).await,
+                Waited::Expired => {
+                    self.withdraw(held, Withdrawal::SessionEnded).await;
+                    return Err(End::TokenExpired);
+                }
+                Waited::Over(Withdrawal::Cancelled) => {
+                    return self.withdrawn(held, shape).await.map(|()| None);
+                }
+                Waited::Over(why) => {
+                    self.withdraw(held, why).await;
+                    return Err(End::ClientLeft);
+                }
+            }
+        }
+    }
+
+    async fn withdraw(&mut self, held: Held<Postgres>, why: Withdrawal) {
+        let moment = self.moments.next();
+        self.gate.withdraw(held, why, moment).await;
+    }
+
+    /// Takes a held request on that was decided. What was approved runs only where it still does
+    /// what people saw, by what there is now.
+    async fn decided(
+        &mut self,
+        held: Held<Postgres>,
+        decision: Decision,
+        shape: Shape,
+    ) -> Result<Option<Asked>, End> {
+        let mut anew = None;
+        if decision == Decision::Approved {
+            anew = match self.reconsidered(&held).await {
+                Ok(anew) => anew,
+                Err(end) => {
+                    self.withdraw(held, Withdrawal::SessionEnded).await;
+                    return Err(end);
+                }
+            };
+            // Once more, right before the approval is used up.
+            if self.cancelled.is_cancelled() {
+                return self.withdrawn(held, shape).await.map(|()| None);
+            }
+        }
+        let moment = self.moments.next();
+        match self.gate.resume(held, decision, anew, moment).await {
+            Passage::Permitted(permit) => self.send(permit).await.map(|()| None),
+            Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await.map(|()| None),
+            Passage::ToReview(asked) => Ok(Some(asked)),
+            // The gate does not hold a request it has just taken on.
+            Passage::Held(held) => self.withdrawn(held, shape).await.map(|()| None),
+        }
+    }
+
+    /// A held request formed once more, with what it rests on now; `None` where it cannot be.
+    async fn reconsidered(&mut self, held: &Held<Postgres>) -> Result<Option<Anew<Postgres>>, End> {
+        let Some(request) = self.formed_anew(held.request().clone()).await? else {
+            return Ok(None);
+        };
+        let basis = self.basis(&request).await?;
+        Ok(Some(Anew { request, basis }))
+    }
+
+    /// Answers a request that was cancelled while it was held.
+    async fn withdrawn(&mut self, held: Held<Postgres>, shape: Shape) -> Result<(), End> {
+        let moment = self.moments.next();
+        let refusal = Refusal {
+            decision: moment.decision,
+            class: RefusalClass::Withdrawn,
+            rule: held.ground().rule.clone(),
+            what: held.ground().what.clone(),
+            why: "you cancelled it; nothing has run".to_owned(),
+            retry: Retry::AfterApproval,
+            next: None,
+            review: Some(held.ticket().review),
+        };
+        self.gate.withdraw(held, Withdrawal::Cancelled, moment).await;
+        self.refuse(&refusal, shape, None).await
+    }
+}
+
+/// Whether it could be looked up what an approval would rest on.
+enum Looked {
+    Up(Box<Asked>, Grounds),
+    /// It could not, and the caller was told.
+    Refused,
+}
+
+enum Waited {
+    Expired,
+    Nothing,
+    Notice,
+    Decided(Decision),
+    Over(Withdrawal),
+}
+
+/// What a held client hears.
+fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
+    let ticket = held.ticket();
+    let groups: Vec<&str> = ticket.groups.iter().map(String::as_str).collect();
+    let ground = held.ground();
+    let (again, because) = match held.again() {
+        Some(again) => {
+            let because = again.because.join(", ");
+            (" again", format!("; {because}, so the approval of {} is void", again.previous))
+        }
+        None => ("", String::new()),
+    };
+    let message = format!(
+        "portcullis: held{again} for review by {}: {} (rule \"{}\", review {}, digest {}){because}; \
+         {}; nothing has run yet, waiting {} s",
+        groups.join(" and "),
+        ground.what,
+        ground.rule,
+        ticket.review,
+        ticket.digest.short(),
+        held.estimate(),
+        waited.as_secs(),
+    );
+    let hint = format!(
+        "A reviewer decides with `portcullis review approve {}`. Cancel to withdraw the request.",
+        ticket.review
+    );
+    (message, hint)
+}
