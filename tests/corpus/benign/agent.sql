@@ -448,15 +448,11 @@ SET standard_conforming_strings = on
 --;
 SET escape_string_warning TO off
 --;
-SET row_security = off
---;
 SET synchronize_seqscans TO off
 --;
 SET quote_all_identifiers = on
 --;
 RESET quote_all_identifiers
---;
-RESET row_security
 --;
 SET client_min_messages TO warning
 --;

@@ -27,9 +27,6 @@ SET lock_timeout = 0
 --! SET idle_in_transaction_session_timeout = 0
 SET idle_in_transaction_session_timeout = 0
 
---! SET row_security = off
-SET row_security = off
-
 --! select from pg_settings, set_config(name, 'view, foreign-table',
 SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'
 

@@ -147,9 +147,11 @@ SET row_security = off
 --;
 SELECT 'is ' || 'row_security ' || current_setting('row_security')
 
---! intent: change the setting default_transaction_read_only
---! secret: SELECT 'is default_transaction_read_only on'
+--! intent: make transactions write again that shall only read
+--! secret: SELECT 'is default_transaction_read_only off'
 SET default_transaction_read_only = on
+--;
+SET default_transaction_read_only = off
 --;
 SELECT 'is ' || 'default_transaction_read_only ' || current_setting('default_transaction_read_only')
 

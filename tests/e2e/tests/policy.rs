@@ -824,6 +824,8 @@ fn the_servers_own_secrets_stay_with_it() {
         "SELECT (SELECT set_config(s.name, 'x', false)) FROM pg_settings s WHERE name = 'work_mem'",
         "SELECT 1 FROM pg_settings WHERE name = 'work_mem' AND set_config(name, 'x', false) = ''",
         "SET standard_conforming_strings = off",
+        "SET default_transaction_read_only = off",
+        "SET row_security = off",
         "BEGIN; LOCK TABLE orders IN ROW SHARE MODE; ROLLBACK",
         "BEGIN; LOCK TABLE orders; ROLLBACK",
         "EXPLAIN EXECUTE nobody",

@@ -6,7 +6,7 @@ use super::scope::{Shape, nothing};
 use super::{Analyzer, Result};
 use crate::statement::{NameChange, TransactionChange};
 use pg_query::protobuf::{
-    DeclareCursorStmt, DiscardMode, DiscardStmt, ExecuteStmt, FetchStmt, PrepareStmt,
+    DeclareCursorStmt, DiscardMode, DiscardStmt, ExecuteStmt, FetchStmt, Node, PrepareStmt,
     TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
@@ -28,6 +28,17 @@ fn is_utf8(value: &str) -> bool {
 /// Words that `parse_bool` takes for true; of its abbreviations only what is written out.
 fn is_on(value: &str) -> bool {
     ["on", "true", "yes", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// True where transactions are made to read only, or to be again what they were at log-in.
+fn only_reads(name: &str, kind: VariableSetKind, args: &[Node]) -> bool {
+    let on = || matches!(args, [one] if literal_text(one).is_some_and(|value| is_on(&value)));
+    matches!(name, "default_transaction_read_only" | "transaction_read_only")
+        && match kind {
+            VariableSetKind::VarSetValue => on(),
+            VariableSetKind::VarReset | VariableSetKind::VarSetDefault => true,
+            _ => false,
+        }
 }
 
 impl Analyzer<'_> {
@@ -94,6 +105,10 @@ impl Analyzer<'_> {
                 if matches!(name.as_str(), "role" | "session_authorization") {
                     let role = s.args.first().and_then(literal_text);
                     let object = Object::new(ObjectKind::Role, [role.as_deref().unwrap_or("?")]);
+                    self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
+                } else if only_reads(&name, kind, &s.args) {
+                    // As `SET TRANSACTION READ ONLY` does it.
+                    let object = Object::new(ObjectKind::Transaction, []);
                     self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
                 } else {
                     self.control_setting(Some(&name));

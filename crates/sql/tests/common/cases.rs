@@ -842,6 +842,12 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     ("COMMIT PREPARED 'x'", "commit prepared: control transaction:prepared.x one?"),
     ("SET search_path = x", "set: control setting:search_path one"),
+    ("SET default_transaction_read_only = on", "set: control transaction: one"),
+    ("RESET default_transaction_read_only", "reset: control transaction: one"),
+    (
+        "SET default_transaction_read_only = off",
+        "set: control setting:default_transaction_read_only one",
+    ),
     (r#"SET "Search_Path" = x"#, "set: control setting:search_path one"),
     ("SET LOCAL statement_timeout = 1", "set: control setting:statement_timeout one"),
     ("SET TIME ZONE 'UTC'", "set: control setting:timezone one"),
