@@ -3,7 +3,7 @@
 
 mod load;
 
-pub use load::QUERIES;
+pub use load::{QUERIES, System, VIEWS, full_queries, user_queries};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
@@ -401,7 +401,19 @@ impl Catalog {
         database: &str,
         rows: &[Vec<Vec<Option<String>>>],
     ) -> Result<Self, CatalogError> {
-        load::load(database, rows)
+        load::load(database, load::Results::new(None, rows))
+    }
+
+    /// The same, where the server's own part is known already.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_user_rows(
+        database: &str,
+        rows: &[Vec<Vec<Option<String>>>],
+        system: &System,
+    ) -> Result<Self, CatalogError> {
+        load::load(database, load::Results::new(Some(system), rows))
     }
 
     /// A catalog in which no name resolves.
