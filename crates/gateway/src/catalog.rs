@@ -5,7 +5,9 @@
 //! *Architecture invariant:* what was read inside a transaction is for the session that reads it
 //! alone, since it shows what that transaction sees and not what is true.
 
-use portcullis_sql::catalog::{Catalog, CatalogError, QUERIES};
+use portcullis_sql::catalog::{
+    Catalog, CatalogError, QUERIES, System, VIEWS, full_queries, user_queries,
+};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,20 +16,125 @@ const MISS_INTERVAL: Duration = Duration::from_secs(1);
 /// A session that began to read again what is soon too old and is not back after this is not
 /// waited for.
 const READING: Duration = Duration::from_secs(5);
+/// How long one session waits for another to read: it may be held up by something of its own.
+const TURN: Duration = Duration::from_secs(1);
 /// How many times older than outside a catalog may be inside a transaction.
 const PATIENCE: u32 = 20;
 /// How many times where it cannot be read at all: a long report must not end because its snapshot
 /// is old.
 const REPORT: u32 = 240;
-/// Asked first inside a transaction: what the rest shows depends on it.
-const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
+/// The server's own way to plan and to wait, whatever the caller has set: switched off scans or
+/// compiling would make reading slow, and a lock must not hold it up.
+const SETTINGS: &str = "SELECT pg_catalog.set_config(name, value, true) FROM (VALUES \
+    ('jit', 'off'), ('enable_seqscan', 'on'), ('enable_indexscan', 'on'), \
+    ('enable_indexonlyscan', 'on'), ('enable_bitmapscan', 'on'), ('enable_hashjoin', 'on'), \
+    ('enable_mergejoin', 'on'), ('enable_nestloop', 'on'), ('enable_hashagg', 'on'), \
+    ('enable_sort', 'on'), ('enable_material', 'on'), ('statement_timeout', '0'), \
+    ('lock_timeout', '2s')) AS settings(name, value)";
+const OPEN: [&str; 2] = ["BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", SETTINGS];
+const CLOSE: [&str; 1] = ["COMMIT"];
+/// Asked before the catalog inside a transaction. A savepoint, so that an error in reading is none of
+/// the caller's, and locks and settings are not kept; and the isolation level, on which depends what
+/// the rest shows.
+const OPEN_INSIDE: [&str; 3] = [
+    "SAVEPOINT \"portcullis: definitions\"",
+    SETTINGS,
+    "SELECT pg_catalog.current_setting('transaction_isolation')",
+];
+/// Asked after it there.
+const CLOSE_INSIDE: [&str; 2] = [
+    "ROLLBACK TO SAVEPOINT \"portcullis: definitions\"",
+    "RELEASE SAVEPOINT \"portcullis: definitions\"",
+];
 
-/// What is asked inside a transaction: its isolation level, and the catalog.
-static QUERIES_INSIDE: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| std::iter::once(ISOLATION).chain(QUERIES.iter().copied()).collect());
+/// Definitions of views are asked last, because what is read for them is locked to the end.
+fn between(open: &[&'static str], queries: &[&'static str], close: &[&'static str]) -> Queries {
+    let (views, others): (Vec<_>, Vec<_>) =
+        queries.iter().partition(|q| QUERIES.get(VIEWS) == Some(q));
+    [open, &others, &views, close].concat()
+}
+
+type Queries = Vec<&'static str>;
+static FULL: LazyLock<Queries> = LazyLock::new(|| between(&OPEN, full_queries(), &CLOSE));
+static USERS: LazyLock<Queries> = LazyLock::new(|| between(&OPEN, user_queries(), &CLOSE));
+static FULL_INSIDE: LazyLock<Queries> =
+    LazyLock::new(|| between(&OPEN_INSIDE, full_queries(), &CLOSE_INSIDE));
+static USERS_INSIDE: LazyLock<Queries> =
+    LazyLock::new(|| between(&OPEN_INSIDE, user_queries(), &CLOSE_INSIDE));
 
 /// Rows as a chore gives them: by query, values as text.
 pub(crate) type Rows = Vec<Vec<Vec<Option<String>>>>;
+
+/// What a reading asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question {
+    /// Whether it is asked in a transaction of the caller's.
+    pub(crate) inside: bool,
+    /// Whether the server's own part is asked as well.
+    pub(crate) full: bool,
+}
+
+impl Question {
+    /// Its queries.
+    pub(crate) fn queries(self) -> &'static [&'static str] {
+        match (self.inside, self.full) {
+            (false, true) => &FULL,
+            (false, false) => &USERS,
+            (true, true) => &FULL_INSIDE,
+            (true, false) => &USERS_INSIDE,
+        }
+    }
+
+    /// The answer with the server's own part, which is `known` or in the answer. `None` where what
+    /// is known is not what the server has now.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what was asked.
+    pub(crate) fn answer(
+        self,
+        mut rows: Rows,
+        known: Option<Arc<System>>,
+    ) -> Result<Option<Definitions>, CatalogError> {
+        let (open, close) = match self.inside {
+            true => (OPEN_INSIDE.len(), CLOSE_INSIDE.len()),
+            false => (OPEN.len(), CLOSE.len()),
+        };
+        rows.truncate(rows.len().saturating_sub(close));
+        let before: Rows = rows.drain(..open.min(rows.len())).collect();
+        if let Some(views) = rows.pop() {
+            let first = usize::from(self.full);
+            rows.insert((VIEWS + first).min(rows.len()), views);
+        }
+        let last = before.into_iter().next_back().filter(|_| self.inside);
+        let isolation = last.into_iter().flatten().flatten().flatten().next();
+        let system = match known {
+            _ if self.full => Arc::new(System::split(&mut rows)?),
+            Some(known) if known.is_current(&mut rows) => known,
+            _ => return Ok(None),
+        };
+        Ok(Some(Definitions { isolation, rows, system }))
+    }
+}
+
+/// Definitions as they were read.
+#[derive(Debug)]
+pub(crate) struct Definitions {
+    /// The isolation level of the transaction they were read in.
+    isolation: Option<String>,
+    rows: Rows,
+    /// The server's own part.
+    pub(crate) system: Arc<System>,
+}
+
+impl Definitions {
+    /// The catalog they make.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what was asked.
+    pub(crate) fn catalog(&self, database: &str) -> Result<Catalog, CatalogError> {
+        Catalog::from_user_rows(database, &self.rows, &self.system)
+    }
+}
 
 /// The newest catalog of one connection.
 #[derive(Debug)]
@@ -35,15 +142,28 @@ pub(crate) struct SharedCatalog {
     /// No request is judged by what was true longer ago than this.
     max_age: Duration,
     state: Mutex<State>,
+    /// Whose turn it is to read what is too old: one reads for all that wait.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     newest: Option<(Arc<Catalog>, Reading)>,
+    /// What belongs to the server itself, as it was read last.
+    system: Option<Arc<System>>,
     /// Counts definitions changed through this gateway; a reading started before is stale.
     changes: u64,
     /// Since when a session reads again what is not too old yet.
     renewing: Option<Instant>,
+}
+
+/// What came of waiting for others to read the catalog.
+#[derive(Debug)]
+pub(crate) enum Awaited<'a> {
+    /// Somebody has.
+    Read(Arc<Catalog>),
+    /// Nobody has; others wait while this is held.
+    Turn(Option<tokio::sync::MutexGuard<'a, ()>>),
 }
 
 /// When a reading of the catalog began: what was read is as of then.
@@ -56,7 +176,7 @@ pub(crate) struct Reading {
 impl SharedCatalog {
     /// None read yet; what is read is good for `max_age`.
     pub(crate) fn new(max_age: Duration) -> Self {
-        Self { max_age, state: Mutex::default() }
+        Self { max_age, state: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -82,6 +202,36 @@ impl SharedCatalog {
         }
         state.renewing = Some(Instant::now());
         None
+    }
+
+    /// The catalog, where it is not too old.
+    fn good(&self) -> Option<Arc<Catalog>> {
+        let state = self.state();
+        let (catalog, reading) = state.newest.as_ref()?;
+        self.is_good(*reading, state.changes).then(|| catalog.clone())
+    }
+
+    /// Waits until nobody else reads, a second at most, where the catalog is too old: gives what
+    /// another has read meanwhile, or the turn to read it for all. Cancel-safe.
+    pub(crate) async fn awaited(&self) -> Awaited<'_> {
+        if self.good().is_some() {
+            return Awaited::Turn(None);
+        }
+        let turn = tokio::time::timeout(TURN, self.turn.lock()).await.ok();
+        match self.good() {
+            Some(catalog) => Awaited::Read(catalog),
+            None => Awaited::Turn(turn),
+        }
+    }
+
+    /// The server's own part of the catalog, where it is known.
+    pub(crate) fn system(&self) -> Option<Arc<System>> {
+        self.state().system.clone()
+    }
+
+    /// Keeps the server's own part.
+    pub(crate) fn keep_system(&self, system: Arc<System>) {
+        self.state().system = Some(system);
     }
 
     /// True where a name that was not found justifies another reading.
@@ -240,11 +390,6 @@ impl Inside {
             .is_none_or(|own| !own.frozen && own.reading.as_of.elapsed() >= MISS_INTERVAL)
     }
 
-    /// What to ask in a transaction.
-    pub(crate) fn queries() -> &'static [&'static str] {
-        &QUERIES_INSIDE
-    }
-
     /// Keeps, for this session alone, what was read in its transaction.
     ///
     /// # Errors
@@ -252,12 +397,12 @@ impl Inside {
     pub(crate) fn keep(
         &mut self,
         database: &str,
-        rows: &Rows,
+        definitions: &Definitions,
         reading: Reading,
     ) -> Result<(), CatalogError> {
-        let isolation = rows.first().and_then(|rows| rows.first()?.first()?.as_deref());
+        let isolation = definitions.isolation.as_deref();
         let frozen = !matches!(isolation, Some("read committed" | "read uncommitted"));
-        let catalog = Catalog::from_rows(database, rows.get(1..).unwrap_or_default())?;
+        let catalog = definitions.catalog(database)?;
         let as_of = if frozen { self.since.unwrap_or(reading.as_of) } else { reading.as_of };
         let same = self.read.take().map(|own| own.catalog);
         let same = same.filter(|own| own.version() == catalog.version());
@@ -321,6 +466,29 @@ mod tests {
         assert!(shared.fresh().is_none(), "what was read before the change is stale");
     }
 
+    #[tokio::test]
+    async fn one_reads_for_all_that_wait() {
+        let shared = shared();
+        let Awaited::Turn(Some(turn)) = shared.awaited().await else { panic!("nobody has read") };
+        let (waited, ()) = tokio::join!(shared.awaited(), async {
+            let reading = shared.reading();
+            tokio::task::yield_now().await;
+            shared.store(catalog("shop"), reading);
+            drop(turn);
+        });
+        assert!(matches!(waited, Awaited::Read(_)));
+        // What was read before the last change is nothing to those who wait.
+        let before = shared.reading();
+        shared.changed();
+        let Awaited::Turn(Some(turn)) = shared.awaited().await else { panic!("it has changed") };
+        let (waited, ()) = tokio::join!(shared.awaited(), async {
+            tokio::task::yield_now().await;
+            shared.store(catalog("shop"), before);
+            drop(turn);
+        });
+        assert!(matches!(waited, Awaited::Turn(Some(_))));
+    }
+
     #[test]
     fn a_slow_reading_does_not_replace_a_newer_one() {
         let shared = shared();
@@ -335,11 +503,12 @@ mod tests {
         Done { started, redefines, steers_transactions: false }
     }
 
-    fn rows(isolation: &str) -> Rows {
-        let mut rows = vec![Vec::new(); QUERIES.len() + 1];
-        rows[0] = vec![vec![Some(isolation.to_owned())]];
-        rows[1] = vec![vec![Some("170000".to_owned()), Some("public".to_owned())]];
-        rows
+    fn rows(isolation: &str) -> Definitions {
+        let question = Question { inside: true, full: true };
+        let mut rows = vec![Vec::new(); question.queries().len()];
+        rows[2] = vec![vec![Some(isolation.to_owned())]];
+        rows[4] = vec![vec![Some("170000".to_owned()), Some("public".to_owned())]];
+        question.answer(rows, None).unwrap().unwrap()
     }
 
     #[test]

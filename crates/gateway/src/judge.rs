@@ -438,8 +438,9 @@ impl SessionReveal {
         sources.any(|c| self.ask(catalog, relation, &c.name).is_some())
     }
 
-    /// Whether any column of the catalog is hidden: first asked of the relations that mask rules
-    /// name, so that the rest is asked only where those are all shown.
+    /// Whether any column of the catalog is hidden by its own name: first asked of the relations
+    /// that mask rules name, so that the rest is asked only where those are all shown. Where none is,
+    /// nothing is hidden behind a view or in a generated column either.
     fn find_hidden(&self, catalog: &Catalog) -> bool {
         let named = |relation: &Relation| {
             let rules = self.sensitive.iter();
@@ -450,8 +451,10 @@ impl SessionReveal {
             rules.any(|r| name(r.first(), &relation.schema) && name(r.get(1), &relation.name))
         };
         let own = || catalog.relations().filter(|r| !r.is_system());
-        own().filter(|r| named(r)).any(|r| self.relation_hides(r.oid))
-            || own().any(|r| self.relation_hides(r.oid))
+        let hides = |r: &Relation| {
+            r.columns.iter().any(|column| self.ask(catalog, r, &column.name).is_some())
+        };
+        own().filter(|r| named(r)).any(hides) || own().any(hides)
     }
 
     /// What stands behind a view's column: hidden where any column behind it is.
@@ -461,17 +464,17 @@ impl SessionReveal {
         origin: Option<&Origin>,
         depth: usize,
     ) -> Option<Strategy> {
-        let Some(Origin::Columns(columns)) = origin else { return Some(Strategy::Redact) };
+        // What cannot be followed may be anything that is hidden.
+        let unknown = || self.hides_anything().then_some(Strategy::Redact);
+        let Some(Origin::Columns(columns)) = origin else { return unknown() };
         if depth >= VIEW_DEPTH {
-            return Some(Strategy::Redact);
+            return unknown();
         }
         let others = columns.iter().filter(|c| c.relation != view.oid);
         let mut strategies = others.filter_map(|c| match self.of_relation(c.relation, depth + 1) {
-            None => Some(Strategy::Redact),
+            None => unknown(),
             Some(hidden) if c.column == 0 => hidden.any.then_some(Strategy::Redact),
-            Some(hidden) => {
-                hidden.columns.get(&c.column).cloned().unwrap_or(Some(Strategy::Redact))
-            }
+            Some(hidden) => hidden.columns.get(&c.column).cloned().unwrap_or_else(unknown),
         });
         let first = strategies.next()?;
         Some(if strategies.all(|s| s == first) { first } else { Strategy::Redact })
@@ -553,16 +556,18 @@ impl Reveal for SessionReveal {
         if column.column < 0 {
             return None;
         }
+        let unknown = || self.hides_anything().then_some(Strategy::Redact);
         match self.of_relation(column.relation, 0) {
-            None => Some(Strategy::Redact),
-            Some(hidden) => {
-                hidden.columns.get(&column.column).cloned().unwrap_or(Some(Strategy::Redact))
-            }
+            None => unknown(),
+            Some(hidden) => hidden.columns.get(&column.column).cloned().unwrap_or_else(unknown),
         }
     }
 
     fn relation_hides(&self, relation: u32) -> bool {
-        self.of_relation(relation, 0).is_none_or(|hidden| hidden.any)
+        match self.of_relation(relation, 0) {
+            None => self.hides_anything(),
+            Some(hidden) => hidden.any,
+        }
     }
 
     fn hides_anything(&self) -> bool {

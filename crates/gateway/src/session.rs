@@ -8,7 +8,7 @@ mod bounded;
 mod estimate;
 mod holding;
 
-use crate::catalog::{Basis, Done, Inside, Rows, SharedCatalog};
+use crate::catalog::{Awaited, Basis, Definitions, Done, Inside, Question, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::moment::Moments;
 use crate::rate::RateMeter;
@@ -17,7 +17,7 @@ use crate::services::CancelWatch;
 use crate::written::{self, CopyWatch};
 use bounded::Bounds;
 use bytes::BytesMut;
-use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
+use portcullis_core::effect::{ObjectKind, Operation, Verb};
 use portcullis_core::gate::{Gate, Moment, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
@@ -32,7 +32,7 @@ use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
 use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
-use portcullis_sql::catalog::{self as sql_catalog, Catalog};
+use portcullis_sql::catalog::Catalog;
 use portcullis_store::ReviewDesk;
 use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
@@ -57,8 +57,13 @@ const INBOX_LIMIT: usize = 256 * 1024;
 const CANCELLED: &str = "57014";
 /// What there is too much of where a request finds no room.
 const NO_ROOM: &str = "bytes of all clients together";
-/// How often reading the catalog is tried where the caller's cancels hit it.
-const CATALOG_TRIES: usize = 3;
+/// How often reading the catalog is tried where something hits it that passes.
+const CATALOG_TRIES: u32 = 10;
+/// How much longer each time is waited before it is tried again.
+const CATALOG_PAUSE: Duration = Duration::from_millis(5);
+/// What is asked of prepared statements: those made by the protocol.
+const PREPARED: &[&str] =
+    &["SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql"];
 /// How long a target may take for one of the gateway's own chores.
 const CHORE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long what is under way may take once the client sends no more: it may have sent it and gone.
@@ -214,6 +219,7 @@ impl Session {
                 // when the session fell silent.
                 if !self.inbox.is_empty() {
                     current = self.refresh_catalog().await?;
+                    self.ask_for_names().await?;
                 }
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
@@ -245,6 +251,37 @@ impl Session {
         }
     }
 
+    /// Asks the target what prepared statements a block of code has left, where that is in doubt.
+    async fn ask_for_names(&mut self) -> Result<(), End> {
+        if !self.conversation.doubts_names() {
+            return Ok(());
+        }
+        let rows = match self.chore(Chore::read_catalog(PREPARED)).await? {
+            ChoreOutcome::Catalog { rows, unasked } => {
+                self.pass_on(unasked).await?;
+                rows.queries.into_iter().next().unwrap_or_default()
+            }
+            ChoreOutcome::Settled { unasked, .. } => {
+                self.pass_on(unasked).await?;
+                Vec::new()
+            }
+            // They stay in doubt.
+            ChoreOutcome::Failed { status, error, unasked } => {
+                self.pass_on(unasked).await?;
+                if status != self.conversation.transaction_status() {
+                    return Err(unreadable_catalog(&error.code));
+                }
+                Vec::new()
+            }
+        };
+        let there = rows.iter().filter_map(|row| match row.as_slice() {
+            [Some(name), Some(text)] => Some((name.as_str(), text.as_str())),
+            _ => None,
+        });
+        self.conversation.settle_prepared(there);
+        Ok(())
+    }
+
     /// True where what is kept of the client's bytes fits beside that of all other sessions.
     fn has_room(&mut self) -> bool {
         self.share.set(self.conversation.kept_bytes() + self.inbox.len())
@@ -262,9 +299,11 @@ impl Session {
     /// Takes on what came from the client; `current` where its facts are those of now.
     async fn take(&mut self, turn: Turn, current: bool) -> Result<(), End> {
         match turn {
-            Turn::Unit(unit) => match self.resolved(unit).await? {
-                Some(unit) if current || !defined(unit.operation()) => self.unit(*unit).await,
-                Some(unit) => self.outdated(*unit).await,
+            Turn::Unit(unit) => match self.informed(unit, current).await? {
+                Some((unit, current)) if current || !self.depends(unit.operation()) => {
+                    self.unit(*unit).await
+                }
+                Some((unit, _)) => self.outdated(*unit).await,
                 None => Ok(()),
             },
             Turn::Unformed(unformed) => self.unformed(*unformed).await,
@@ -276,6 +315,35 @@ impl Session {
             Turn::Feed(_) => Ok(()),
             Turn::Terminate => Err(End::Terminated),
         }
+    }
+
+    /// True where it depends on definitions what a request does. In a failed transaction it does
+    /// nothing, unless it ends it.
+    fn depends(&self, operation: &Operation) -> bool {
+        let failed = self.conversation.transaction_status() == b'E';
+        defined(operation) && (!failed || steers_transactions(operation))
+    }
+
+    /// A unit by what is known of definitions now, and whether that is young enough. Inside a
+    /// transaction they are read here and not before: `SET TRANSACTION` and the like, which need
+    /// none, have to come before the first query.
+    async fn informed(
+        &mut self,
+        unit: Box<Unit>,
+        mut current: bool,
+    ) -> Result<Option<(Box<Unit>, bool)>, End> {
+        let mut unit = unit;
+        let due = !current && defined(unit.operation()) && self.may_read_catalog();
+        if due && matches!(self.inside.basis(&self.catalog, true), Basis::ReadInside) {
+            current = self.read_inside().await?;
+            match self.conversation.reconsider(*unit)? {
+                Turn::Unit(anew) => unit = anew,
+                Turn::Unformed(unformed) => return self.unformed(*unformed).await.map(|()| None),
+                // The same messages make a unit, or none.
+                Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => return Ok(None),
+            }
+        }
+        Ok(self.resolved(unit).await?.map(|unit| (unit, current)))
     }
 
     /// Where the catalog was replaced while the unit came in, or lacks a name in it and is read
@@ -743,23 +811,36 @@ impl Session {
         self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
     }
 
-    /// Uses a catalog that is young enough to judge by, reading it where there is none. False where
-    /// none can be had.
+    /// Uses a catalog that is young enough to judge by, reading it where there is none and no
+    /// transaction is open. False where there is none.
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
             match self.catalog.fresh() {
                 Some(catalog) => self.use_catalog(catalog),
-                None => self.read_catalog().await?,
+                None => self.await_catalog().await?,
             }
             return Ok(true);
         }
         match self.inside.basis(&self.catalog, may_read) {
             Basis::Catalog(catalog) => self.use_catalog(catalog),
-            Basis::TooOld => return Ok(false),
-            Basis::ReadInside => return self.read_inside().await,
+            // Read once it is known to be needed ([`Session::informed`]).
+            Basis::TooOld | Basis::ReadInside => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Reads the catalog for all sessions, or uses what another reads.
+    async fn await_catalog(&mut self) -> Result<(), End> {
+        let shared = self.catalog.clone();
+        match shared.awaited().await {
+            Awaited::Read(catalog) => self.use_catalog(catalog),
+            Awaited::Turn(turn) => {
+                self.read_catalog().await?;
+                drop(turn);
+            }
+        }
+        Ok(())
     }
 
     /// Reads the catalog, however young the last one is. False where it cannot be read here.
@@ -778,10 +859,11 @@ impl Session {
     /// Reads the target's catalog through this session's link, for all sessions.
     async fn read_catalog(&mut self) -> Result<(), End> {
         let reading = self.catalog.reading();
-        let rows = self.catalog_rows(sql_catalog::QUERIES).await?;
+        let definitions = self.definitions(false).await?;
         let database = &self.gate.standing().connection.database;
         let catalog =
-            Catalog::from_rows(database, &rows).map_err(|e| unreadable_catalog(&e.to_string()))?;
+            definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
+        self.catalog.keep_system(definitions.system);
         let catalog = self.catalog.store(catalog, reading);
         self.use_catalog(catalog);
         Ok(())
@@ -791,9 +873,9 @@ impl Session {
     /// uses it, or what is newer. False where both are too old.
     async fn read_inside(&mut self) -> Result<bool, End> {
         let reading = self.catalog.reading();
-        let rows = self.catalog_rows(Inside::queries()).await?;
+        let definitions = self.definitions(true).await?;
         let database = &self.gate.standing().connection.database;
-        let kept = self.inside.keep(database, &rows, reading);
+        let kept = self.inside.keep(database, &definitions, reading);
         kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
         let catalog = match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
             (Some(seen), _) | (None, Basis::Catalog(seen)) => seen,
@@ -803,24 +885,44 @@ impl Session {
         Ok(true)
     }
 
+    /// Reads definitions, inside the caller's transaction or outside: without the server's own
+    /// part where that is known and has not changed.
+    async fn definitions(&mut self, inside: bool) -> Result<Definitions, End> {
+        let unreadable =
+            |e: portcullis_sql::catalog::CatalogError| unreadable_catalog(&e.to_string());
+        if let Some(known) = self.catalog.system() {
+            let question = Question { inside, full: false };
+            let rows = self.catalog_rows(question.queries()).await?;
+            if let Some(found) = question.answer(rows, Some(known)).map_err(unreadable)? {
+                return Ok(found);
+            }
+        }
+        let question = Question { inside, full: true };
+        let rows = self.catalog_rows(question.queries()).await?;
+        let found = question.answer(rows, None).map_err(unreadable)?;
+        found.ok_or_else(|| unreadable_catalog("it changes all the time"))
+    }
+
     async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
-        for _ in 0..CATALOG_TRIES {
+        let mut code = String::new();
+        for attempt in 0..CATALOG_TRIES {
+            tokio::time::sleep(CATALOG_PAUSE * attempt).await;
             match self.chore(Chore::read_catalog(queries)).await? {
                 ChoreOutcome::Catalog { rows, unasked } => {
                     self.pass_on(unasked).await?;
                     return Ok(rows.queries);
                 }
                 ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
-                // A cancel of the caller's that was late for what it meant.
-                ChoreOutcome::Failed { status: b'I', error, unasked }
-                    if error.code == CANCELLED =>
-                {
+                ChoreOutcome::Failed { status, error, unasked } => {
                     self.pass_on(unasked).await?;
+                    code = error.code;
+                    if status != self.conversation.transaction_status() || !is_passing(&code) {
+                        break;
+                    }
                 }
-                ChoreOutcome::Failed { error, .. } => return Err(unreadable_catalog(&error.code)),
             }
         }
-        Err(unreadable_catalog("it was cancelled each time"))
+        Err(unreadable_catalog(&code))
     }
 
     fn use_catalog(&mut self, catalog: Arc<Catalog>) {
@@ -903,12 +1005,16 @@ async fn reached(deadline: Option<Instant>) {
 /// What a request does to definitions, once it is sent.
 fn done(unit: &Unit, started: Instant) -> Done {
     let operation = unit.operation();
-    let transaction = |e: &Effect| e.object.kind == ObjectKind::Transaction;
     Done {
         started,
         redefines: !unit.prepares_only() && redefines(operation),
-        steers_transactions: operation.effects.iter().any(transaction),
+        steers_transactions: steers_transactions(operation),
     }
+}
+
+/// True where an operation may begin or end a transaction.
+fn steers_transactions(operation: &Operation) -> bool {
+    operation.effects.iter().any(|e| e.object.kind == ObjectKind::Transaction)
 }
 
 /// True where an operation may change what names mean, so that the catalog has to be read again. A
@@ -931,6 +1037,13 @@ fn redefines(operation: &Operation) -> bool {
 /// True where it depends on definitions what a request does.
 fn defined(operation: &Operation) -> bool {
     operation.effects.iter().any(|e| e.verb != Verb::Control)
+}
+
+/// True where reading the catalog failed by what others do meanwhile: a cancel of the caller's that
+/// was late for what it meant, or a definition that is gone before it was read (the server has no code
+/// of its own for that), or locks.
+fn is_passing(code: &str) -> bool {
+    code == CANCELLED || code == "XX000" || ["40", "42", "55"].iter().any(|c| code.starts_with(c))
 }
 
 fn unreadable_catalog(why: &str) -> End {

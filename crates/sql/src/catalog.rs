@@ -4,7 +4,7 @@
 mod definitions;
 mod load;
 
-pub use load::{QUERIES, SURROUNDINGS};
+pub use load::{QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
@@ -185,6 +185,8 @@ impl Relation {
             "pg_user_mapping" | "pg_user_mappings" => column == "umoptions",
             "pg_subscription" => column == "subconninfo",
             "pg_db_role_setting" => column == "setconfig",
+            "pg_roles" => column == "rolconfig",
+            "pg_user" => column == "useconfig",
             _ => false,
         }
     }
@@ -408,7 +410,19 @@ impl Catalog {
         database: &str,
         rows: &[Vec<Vec<Option<String>>>],
     ) -> Result<Self, CatalogError> {
-        load::load(database, rows)
+        load::load(database, load::Results::new(None, rows))
+    }
+
+    /// The same, where the server's own part is known already.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_user_rows(
+        database: &str,
+        rows: &[Vec<Vec<Option<String>>>],
+        system: &System,
+    ) -> Result<Self, CatalogError> {
+        load::load(database, load::Results::new(Some(system), rows))
     }
 
     /// A catalog in which no name resolves.

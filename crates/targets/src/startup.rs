@@ -14,6 +14,8 @@ const LONGEST_VALUE: usize = 256;
 const MOST: usize = 32;
 /// `NAMEDATALEN - 1`: a server cuts names there.
 const LONGEST_NAME: usize = 63;
+/// The parameter that holds settings, as arguments of a command.
+const OPTIONS: &str = "options";
 
 /// Parameters a client may set at log-in: they change how values look and how long things may
 /// take, and nothing else.
@@ -51,7 +53,9 @@ pub(crate) fn message(
         ("standard_conforming_strings", "on"),
         ("application_name", &application),
     ];
-    for (name, value) in parameters {
+    let options = options(parameters)?;
+    let others = parameters.iter().filter(|(name, _)| name != OPTIONS);
+    for (name, value) in options.iter().chain(others) {
         if let Some(pair) = forwarded(name, value)? {
             pairs.push(pair);
         }
@@ -72,6 +76,57 @@ pub(crate) fn message(
     Ok(bytes)
 }
 
+/// The settings that `options` stands for (`-c name=value`, `--name=value`), each to be looked at
+/// like a parameter of its own. They come before the parameters, as they do at the server, where
+/// what comes later wins.
+fn options(parameters: &[(String, String)]) -> Result<Vec<(String, String)>, DialError> {
+    let refuse = |why| Err(DialError::Parameter { name: OPTIONS.to_owned(), why });
+    let mut settings = Vec::new();
+    for (_, text) in parameters.iter().filter(|(name, _)| name == OPTIONS) {
+        let mut words = words(text).into_iter();
+        while let Some(word) = words.next() {
+            let setting = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
+                (Some(setting), _) => Some(setting.to_owned()),
+                (None, Some("")) => words.next(),
+                (None, setting) => setting.map(str::to_owned),
+            };
+            let Some(setting) = setting else {
+                return refuse("only settings are (`-c name=value`)");
+            };
+            let Some((name, value)) = setting.split_once('=') else {
+                return refuse("a setting in it has no value");
+            };
+            settings.push((name.replace('-', "_"), value.to_owned()));
+            if settings.len() > MOST {
+                return refuse("there are too many settings in it");
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// The words of `options` as the server takes them apart: at white space, unless a backslash stands
+/// before it (`pg_split_opts`).
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let taken = match c {
+            '\\' => chars.next(),
+            ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c' => {
+                words.push(String::new());
+                None
+            }
+            other => Some(other),
+        };
+        if let (Some(c), Some(word)) = (taken, words.last_mut()) {
+            word.push(c);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// The parameter as it is passed on; `None` where the gateway says it already.
 fn forwarded<'a>(name: &'a str, value: &'a str) -> Result<Option<(&'a str, &'a str)>, DialError> {
     let refuse = |why| Err(DialError::Parameter { name: name.to_owned(), why });
@@ -86,7 +141,6 @@ fn forwarded<'a>(name: &'a str, value: &'a str) -> Result<Option<(&'a str, &'a s
         "client_encoding" => refuse("only UTF8 is spoken here; set client_encoding to UTF8"),
         "standard_conforming_strings" if is_on(value) => Ok(None),
         "standard_conforming_strings" => refuse("it must be on"),
-        "options" => refuse("set what you need with SET statements after log-in"),
         "replication" => refuse("replication connections are not offered"),
         known if FORWARDED.contains(&known) => Ok(Some((name, value))),
         _ => refuse("set it with a SET statement after log-in"),
@@ -146,6 +200,24 @@ mod tests {
         check(&[("Client_Encoding", "LATIN1")], None);
         check(&[("standard_conforming_strings", "off")], None);
         check(&[("options", "-c search_path=x")], None);
+        check(&[("options", "-csearch_path=x")], None);
+        check(&[("options", "--search-path=x")], None);
+        check(&[("options", "-c client_encoding=latin1")], None);
+        check(&[("options", "-c standard\\_conforming_strings=off")], None);
+        check(&[("options", "-d 5")], None);
+        check(&[("options", "-c")], None);
+        check(&[("options", "-c timezone")], None);
+        check(&[("options", "timezone=UTC")], None);
+        check(&[("options", "-c options=-csearch_path=x")], None);
+        check(&[("OPTIONS", "-c timezone=UTC")], None);
+        check(&[("options", "  ")], Some(""));
+        check(
+            &[
+                ("TimeZone", "UTC"),
+                ("options", " -c\tstatement-timeout=5s --DateStyle=ISO,\\ MDY -clock_timeout=1"),
+            ],
+            Some("statement_timeout|5s|DateStyle|ISO, MDY|lock_timeout|1|TimeZone|UTC|"),
+        );
         check(&[("replication", "database")], None);
         check(&[("search_path", "x")], None);
         check(&[("role", "admin")], None);

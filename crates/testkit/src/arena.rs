@@ -15,6 +15,10 @@ use tempfile::TempDir;
 pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-arena";
 /// The password of the role the gateway uses.
 pub const APP_PASSWORD: &str = "app-secret-of-the-arena";
+/// What the gateway logs, unless asked otherwise.
+const LOG: &str = "trace,h2=info,hyper=info";
+/// Where the system keeps files in memory.
+const MEMORY: &str = "/dev/shm";
 const SHOP: &str = include_str!("../../gateway/src/demo/shop.sql");
 
 /// A server and a gateway.
@@ -23,6 +27,7 @@ pub struct Arena {
     /// The server.
     pub server: Postgres,
     gateway: Option<Running>,
+    log: &'static str,
     /// Where PostgreSQL clients connect to the gateway.
     pub postgres: SocketAddr,
     /// The gateway's API.
@@ -69,6 +74,15 @@ pub struct Setup {
     pub role: &'static str,
     /// Further tables at the end of the configuration. `{port}` in it is the server's.
     pub more: String,
+    /// Further databases, each with a connection of its name that is like the shop's.
+    pub databases: &'static [&'static str],
+    /// Further settings of the server.
+    pub settings: &'static [&'static str],
+    /// What the gateway logs.
+    pub log: &'static str,
+    /// Keeps everything in memory, where the system has a place for that: for long suites that are
+    /// not about what is safe on a disk.
+    pub in_memory: bool,
 }
 
 impl Setup {
@@ -81,6 +95,10 @@ impl Setup {
             provider: String::new(),
             role: "owner",
             more: String::new(),
+            databases: &[],
+            settings: &[],
+            log: LOG,
+            in_memory: false,
         }
     }
 
@@ -99,6 +117,10 @@ impl Setup {
             provider: String::new(),
             role: "owner",
             more: String::new(),
+            databases: &[],
+            settings: &[],
+            log: LOG,
+            in_memory: false,
         }
     }
 }
@@ -122,9 +144,15 @@ impl Arena {
 
     /// The same, with further files beside the configuration, by name.
     pub fn start_with(setup: &Setup, files: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("portcullis-arena-").tempdir()?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("portcullis-arena-");
+        let directory = match setup.in_memory && Path::new(MEMORY).is_dir() {
+            true => builder.tempdir_in(MEMORY)?,
+            false => builder.tempdir()?,
+        };
+        let settings = ["log_statement = all", "max_connections = 200"];
         let options = Options {
-            settings: vec!["log_statement = all".to_owned(), "max_connections = 200".to_owned()],
+            settings: settings.iter().chain(setup.settings).map(|&s| s.to_owned()).collect(),
             hba: vec![
                 "host all raw all trust".to_owned(),
                 "host all all all scram-sha-256".to_owned(),
@@ -140,6 +168,9 @@ impl Arena {
                  CREATE ROLE raw SUPERUSER LOGIN;"
             ),
         )?;
+        for name in setup.databases {
+            server.sql("postgres", &format!("CREATE DATABASE {name}"))?;
+        }
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (postgres, http) = (local(free_port()?), local(free_port()?));
         let provider = local(free_port()?);
@@ -162,29 +193,19 @@ agents = [
   {{ name = "deckard", acting_for = "bo", groups = ["agents", "dba"] }},
 ]
 {dev}
-[connections.shop]
-environment = "test"
-groups = ["agents", "developers"]
-{connection}
-[connections.shop.target]
-host = "127.0.0.1"
-port = {port}
-database = "shop"
-user = "{role}"
-password_file = "app.password"
+{connections}
 {more}"#,
             more = setup.more.replace("{port}", &server.port().to_string()),
             dev = setup.provider,
             policy = setup.policy,
-            connection = setup.connection,
-            role = setup.role,
-            port = server.port(),
+            connections = connections(setup, server.port()),
         );
         fs::write(directory.path().join("portcullis.toml"), config)?;
         for (name, text) in files {
             fs::write(directory.path().join(name), text)?;
         }
-        let mut arena = Self { directory, server, gateway: None, postgres, http };
+        let log = setup.log;
+        let mut arena = Self { directory, server, gateway: None, log, postgres, http };
         arena.start_gateway()?;
         Ok(arena)
     }
@@ -194,10 +215,7 @@ password_file = "app.password"
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut command = Command::new(binary());
         command.arg("--config").arg(self.config()).arg("serve");
-        command
-            .env("PORTCULLIS_LOG", "trace,h2=info,hyper=info")
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        command.env("PORTCULLIS_LOG", self.log).stdout(log.try_clone()?).stderr(log);
         let mut gateway = Running::start(&mut command, "TERM")
             .with_context(|| format!("{}: build it first", binary().display()))?;
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -237,7 +255,7 @@ password_file = "app.password"
         self.directory.path().join("portcullis.toml")
     }
 
-    /// The gateway's log, at trace level.
+    /// The gateway's log, by default at trace level.
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.directory.path().join("gateway.log")
@@ -291,6 +309,29 @@ password_file = "app.password"
     pub fn truth(&self, sql: &str) -> anyhow::Result<String> {
         Ok(self.server.sql("shop", sql)?.trim().to_owned())
     }
+}
+
+/// The shop's connection, and one like it for every other database.
+fn connections(setup: &Setup, port: u16) -> String {
+    let names = ["shop"].into_iter().chain(setup.databases.iter().copied());
+    let tables = names.map(|name| {
+        format!(
+            r#"[connections.{name}]
+environment = "test"
+groups = ["agents", "developers"]
+{connection}
+[connections.{name}.target]
+host = "127.0.0.1"
+port = {port}
+database = "{name}"
+user = "{role}"
+password_file = "app.password"
+"#,
+            connection = setup.connection,
+            role = setup.role,
+        )
+    });
+    tables.collect()
 }
 
 fn environment(

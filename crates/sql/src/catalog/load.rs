@@ -9,7 +9,34 @@ use portcullis_core::digest::Digester;
 use portcullis_core::mask::{TypeMap, UserType};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+
+/// The columns of relations, those of the server first.
+macro_rules! columns {
+    ($which:literal) => {
+        concat!(
+            "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated <> '' \
+             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+             WHERE c.relkind IN ('r','v','m','f','p','c','S') AND a.attnum > 0 \
+               AND NOT a.attisdropped",
+            $which,
+            " ORDER BY a.attrelid, a.attnum"
+        )
+    };
+}
+
+/// Says by its answer whether what belongs to the server itself has changed: any change of a row
+/// gives it the number of a later transaction.
+const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(' ', \
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
+        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
+     FROM pg_catalog.pg_proc WHERE oid < 16384), \
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
+        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
+     FROM pg_catalog.pg_type WHERE oid < 16384), \
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
+        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
+     FROM pg_catalog.pg_attribute WHERE attrelid < 16384))";
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
 pub const QUERIES: &[&str] = &[
@@ -26,14 +53,18 @@ pub const QUERIES: &[&str] = &[
      WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
        AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
     // 3: columns
-    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated <> '' \
-     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-     WHERE c.relkind IN ('r','v','m','f','p','c','S') AND a.attnum > 0 AND NOT a.attisdropped \
-     ORDER BY a.attrelid, a.attnum",
-    // 4: definitions of views
+    columns!(""),
+    // 4: definitions of views. Reading one waits for locks on what it is made of, so those whose
+    // relations somebody has locked are left out: they are views of unknown text.
     "SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) \
      FROM pg_catalog.pg_class c \
-     WHERE c.relkind IN ('v','m') AND c.oid >= 16384 ORDER BY c.oid",
+     WHERE c.relkind IN ('v','m') AND c.oid >= 16384 AND NOT EXISTS ( \
+       SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_depend d \
+          ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = l.relation \
+         AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+       JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid \
+       WHERE l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid() \
+         AND r.ev_class = c.oid) ORDER BY c.oid",
     // 5: what views depend on: relations and columns (r), functions (f), operators (o)
     "SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid, \
             CASE d.refclassid WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN 'r' \
@@ -169,8 +200,9 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",
     // 15: types whose values implicit casts by functions of users may convert, and types made of
-    // them. Those from a type of the server count where the function is volatile.
-    "WITH RECURSIVE made(whole, part) AS ( \
+    // them. Those from a type of the server count where the function is volatile. The server makes
+    // one for every range type, of its own code (language 12).
+    "WITH RECURSIVE made(whole, part) AS MATERIALIZED ( \
        SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
        UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
        UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
@@ -183,6 +215,7 @@ pub const QUERIES: &[&str] = &[
        SELECT k.castsource, k.castfunc FROM pg_catalog.pg_cast k \
          JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
          WHERE k.castfunc >= 16384 AND k.castcontext = 'i' \
+           AND NOT (p.prolang = 12 AND p.prosrc = 'multirange_constructor1') \
            AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
              SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
               AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
@@ -297,6 +330,89 @@ pub const SURROUNDINGS: &[&str] = &[
          'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$]*\\.[A-Za-z0-9_$.]+)''', 'gi') m(found)",
 ];
 
+/// Which of [`QUERIES`] reads definitions of views.
+pub const VIEWS: usize = 4;
+/// Where the fingerprint stands among the answers to [`user_queries`]: in the place of what is read
+/// of the server alone.
+const SERVERS_FUNCTIONS: usize = 7;
+/// The answers with rows of the server itself, which are long and stay as they are.
+const SERVERS: [usize; 2] = [3, SERVERS_FUNCTIONS];
+/// Objects of users have numbers from here on.
+const FIRST_USER_OID: u32 = 16384;
+
+static FULL: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let fingerprint = std::iter::once(FINGERPRINT);
+    fingerprint.clone().chain(QUERIES.iter().copied()).chain(fingerprint).collect()
+});
+
+static USERS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut queries = QUERIES.to_vec();
+    let users = [columns!(" AND a.attrelid >= 16384"), FINGERPRINT];
+    for (place, query) in SERVERS.into_iter().zip(users) {
+        if let Some(at) = queries.get_mut(place) {
+            *at = query;
+        }
+    }
+    queries
+});
+
+/// Everything, with what [`System::split`] needs to keep the server's own part.
+#[must_use]
+pub fn full_queries() -> &'static [&'static str] {
+    &FULL
+}
+
+/// What belongs to users, with what [`System::is_current`] needs to tell whether the server's own
+/// part is still as it was.
+#[must_use]
+pub fn user_queries() -> &'static [&'static str] {
+    &USERS
+}
+
+/// The part of a catalog that belongs to the server itself: most of its rows, read once.
+#[derive(Debug)]
+pub struct System {
+    fingerprint: Vec<Vec<Option<String>>>,
+    results: Vec<Vec<Vec<Option<String>>>>,
+}
+
+impl System {
+    /// Takes the server's own part out of the answers to [`full_queries`], which are those to
+    /// [`QUERIES`] but for it afterwards.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where there are fewer answers, or an object without a number.
+    pub fn split(rows: &mut Vec<Vec<Vec<Option<String>>>>) -> Result<Self, CatalogError> {
+        if rows.len() != FULL.len() {
+            return Err(CatalogError::Results { got: rows.len() });
+        }
+        let before = rows.remove(0);
+        let after = rows.pop();
+        let mut results = vec![Vec::new(); QUERIES.len()];
+        for result in SERVERS {
+            let (Some(all), Some(own)) = (rows.get_mut(result), results.get_mut(result)) else {
+                continue;
+            };
+            let numbered = result != SERVERS_FUNCTIONS;
+            for fields in std::mem::take(all) {
+                let row = Row { result, fields: &fields };
+                let users = numbered && row.number::<u32>(0)? >= FIRST_USER_OID;
+                if users { all.push(fields) } else { own.push(fields) }
+            }
+        }
+        // Changed in between: good for now, and never again.
+        let fingerprint = if after.as_ref() == Some(&before) { before } else { Vec::new() };
+        Ok(Self { fingerprint, results })
+    }
+
+    /// Whether it is still what the server has, by the answers to [`user_queries`], which are those
+    /// to [`QUERIES`] but for it afterwards.
+    pub fn is_current(&self, rows: &mut [Vec<Vec<Option<String>>>]) -> bool {
+        let fingerprint = rows.get_mut(SERVERS_FUNCTIONS).map(std::mem::take);
+        !self.fingerprint.is_empty() && fingerprint.as_ref() == Some(&self.fingerprint)
+    }
+}
+
 /// More rows than this in one answer and the catalog is refused.
 const MAX_ROWS: usize = 2_000_000;
 
@@ -340,10 +456,24 @@ impl<'a> Row<'a> {
     }
 }
 
-type Results<'a> = &'a [Vec<Vec<Option<String>>>];
+/// Answers by query: the server's own part, and the rest.
+#[derive(Clone, Copy)]
+pub(super) struct Results<'a> {
+    pub(super) system: &'a [Vec<Vec<Option<String>>>],
+    pub(super) users: &'a [Vec<Vec<Option<String>>>],
+}
+
+impl<'a> Results<'a> {
+    pub(super) fn new(system: Option<&'a System>, users: &'a [Vec<Vec<Option<String>>>]) -> Self {
+        Self { system: system.map_or(&[], |s| &s.results), users }
+    }
+}
 
 fn rows<'a>(all: Results<'a>, result: usize) -> impl Iterator<Item = Row<'a>> {
-    all.get(result).into_iter().flatten().map(move |fields| Row { result, fields })
+    let both = [all.system, all.users].into_iter();
+    both.filter_map(move |part| part.get(result))
+        .flatten()
+        .map(move |fields| Row { result, fields })
 }
 
 pub(super) fn empty(database: &str) -> Catalog {
@@ -372,16 +502,15 @@ pub(super) fn empty(database: &str) -> Catalog {
 }
 
 pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogError> {
-    if all.len() != QUERIES.len() {
-        return Err(CatalogError::Results { got: all.len() });
+    if all.users.len() != QUERIES.len() {
+        return Err(CatalogError::Results { got: all.users.len() });
     }
-    if let Some(result) = all.iter().position(|r| r.len() > MAX_ROWS) {
+    if let Some(result) = all.users.iter().position(|r| r.len() > MAX_ROWS) {
         return Err(CatalogError::TooLarge { result, limit: MAX_ROWS });
     }
     let mut catalog = empty(database);
-    catalog.version = digest(database, all.iter().enumerate());
-    let others = [7, 8, 9, 10, 15].into_iter().filter_map(|n| Some((n, all.get(n)?)));
-    catalog.others = digest(database, others);
+    catalog.version = digest(database, all, 0..QUERIES.len());
+    catalog.others = digest(database, all, [7, 8, 9, 10, 15].into_iter());
     let server = rows(all, 0).next().ok_or(CatalogError::Row { result: 0, field: 0 })?;
     catalog.server_version = server.number(0)?;
     catalog.search_path = server.text(1)?.into();
@@ -398,14 +527,15 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
 }
 
 /// Over every field but the row estimates, which change all the time and mean nothing.
-fn digest<'a>(
+fn digest(
     database: &str,
-    results: impl Iterator<Item = (usize, &'a Vec<Vec<Option<String>>>)>,
+    all: Results<'_>,
+    results: impl Iterator<Item = usize>,
 ) -> portcullis_core::digest::Digest {
     let mut digester = Digester::new("portcullis.catalog").part(database.as_bytes());
-    for (result, rows) in results {
-        digester.add(&(rows.len() as u64).to_be_bytes());
-        for (field, value) in rows.iter().flat_map(|row| row.iter().enumerate()) {
+    for result in results {
+        digester.add(&(rows(all, result).count() as u64).to_be_bytes());
+        for (field, value) in rows(all, result).flat_map(|row| row.fields.iter().enumerate()) {
             match value {
                 _ if (result, field) == (2, 4) => {}
                 Some(text) => digester.add(text.as_bytes()),

@@ -19,6 +19,11 @@ pub use super::unit::{Analyst, Shape, Why};
 /// The most copy data that is passed on at once, in bytes, unless one message alone is longer.
 const FEED: usize = 256 * 1024;
 
+/// From this many messages on a unit ends behind an `Execute`, without a `Sync` or `Flush`.
+const LONG: usize = 4096;
+/// Or from this many bytes on that are kept of it.
+const LONG_BYTES: usize = 8 << 20;
+
 /// What comes next from the client.
 #[derive(Debug)]
 pub enum Turn {
@@ -203,6 +208,19 @@ impl Conversation {
         self.flight.is_some()
     }
 
+    /// True where a block of code has left in doubt what prepared statements stand for, and the
+    /// target can be asked: nothing is under way.
+    #[must_use]
+    pub fn doubts_names(&self) -> bool {
+        let idle = self.flight.is_none() && self.draft.is_empty() && !self.pipeline_open;
+        idle && self.status != b'E' && self.names.is_doubtful()
+    }
+
+    /// What the target has of statements prepared by the protocol, by name and text.
+    pub fn settle_prepared<'a>(&mut self, there: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.names.settle_prepared(there);
+    }
+
     /// What the session's names stand for.
     #[must_use]
     pub const fn names(&self) -> &Names {
@@ -327,16 +345,25 @@ impl Conversation {
         true
     }
 
-    /// True where a message that belongs to no unit of extended messages follows one that has no
-    /// `Sync` or `Flush` yet. The server has by then carried out what came before, so that is a unit
-    /// of its own.
+    /// True where a draft that has no `Sync` or `Flush` yet is a unit of its own: because a message
+    /// follows that belongs to no unit of extended messages, when the server has carried out what came
+    /// before, or because it is long.
     fn ends_draft(&self, kind: u8) -> bool {
         let copying = matches!(kind, b'd' | b'c' | b'f') && self.draft.copies_in();
         self.copy != CopyIn::Feeding
             && self.skip == Skip::Nothing
             && !self.draft.is_empty()
             && !self.draft.has_failed()
-            && (matches!(kind, b'Q' | b'F') || copying)
+            && (matches!(kind, b'Q' | b'F') || copying || self.is_long(kind))
+    }
+
+    /// True where a draft is as long as one becomes, and `kind` goes on with it. The server would
+    /// carry out what came before without being told to flush, and its answers may be what the client
+    /// waits for before it sends less.
+    fn is_long(&self, kind: u8) -> bool {
+        let executed = self.sent.last().is_some_and(|last| last.first() == Some(&b'E'));
+        let long = self.sent.len() >= LONG || self.drafted >= LONG_BYTES;
+        long && executed && matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
     }
 
     fn accept(&mut self, frame: &Frame) -> Result<Option<Turn>, ProtocolError> {

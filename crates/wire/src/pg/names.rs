@@ -194,6 +194,9 @@ struct Logged {
 pub struct Names {
     statements: Table<Arc<Prepared>>,
     portals: Table<Arc<Portal>>,
+    /// What names that a block of code left ambiguous were prepared for by the protocol, which no
+    /// code in the server can do: they stand for it, or for nothing of the protocol's any more.
+    doubtful: HashMap<Bytes, Arc<Prepared>>,
     /// Changes not confirmed yet, in order.
     log: Vec<Logged>,
     /// True from the first savepoint to the end of the transaction.
@@ -255,6 +258,7 @@ impl Names {
         Self {
             statements: Table::default(),
             portals: Table::default(),
+            doubtful: HashMap::new(),
             log: Vec::new(),
             nested: false,
             next_portal: 0,
@@ -332,6 +336,30 @@ impl Names {
             statement = inner;
         }
         Ok(())
+    }
+
+    /// True where the target can tell what a block of code has left of prepared statements.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        !self.doubtful.is_empty()
+    }
+
+    /// What the target has of statements prepared by the protocol, by name and text, at a time when
+    /// nothing is under way.
+    pub fn settle_prepared<'a>(&mut self, there: impl Iterator<Item = (&'a str, &'a str)>) {
+        let there: HashMap<&[u8], &str> = there.map(|(n, t)| (n.as_bytes(), t)).collect();
+        for (name, prepared) in std::mem::take(&mut self.doubtful) {
+            if !matches!(self.statements.get(&name), Some(Slot::Ambiguous)) {
+                continue;
+            }
+            match there.get(&*name) {
+                Some(text) if text.as_bytes() == prepared.text => {
+                    self.statements.put(&name, Some(Slot::Known(prepared)));
+                }
+                // There may be another one, of SQL's own.
+                _ => {}
+            }
+        }
     }
 
     /// `Parse`, or SQL `PREPARE`.
@@ -475,6 +503,12 @@ impl Names {
         }
         if &*statement.kind == "do" {
             // A block of the caller's own code can prepare, deallocate, open and close by any name.
+            let protocol = |slot: &Slot<Arc<Prepared>>| match slot {
+                Slot::Known(prepared) if !prepared.sql_level => Some(Arc::clone(prepared)),
+                _ => None,
+            };
+            let named = self.statements.named.iter();
+            self.doubtful.extend(named.filter_map(|(n, slot)| Some((n.clone(), protocol(slot)?))));
             let statements = self.statements.blurred();
             let prior = std::mem::replace(&mut self.statements, statements);
             self.log(at, OnFailure::Blur, Undo::Statements(prior));
@@ -595,6 +629,7 @@ impl Names {
         on_failure: OnFailure,
     ) {
         let name = Bytes::copy_from_slice(name);
+        self.doubtful.remove(&name);
         let prior = self.statements.put(&name, slot);
         self.log(at, on_failure, Undo::Statement(name, prior));
     }

@@ -749,6 +749,28 @@ fn a_block_of_code_leaves_no_name_known() {
 }
 
 #[test]
+fn the_target_tells_what_a_block_of_code_has_left() {
+    let mut s = Session::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        s.run(&[parse(name, "select t"), sync()], b'I');
+    }
+    s.run(&[query("prepare f as select t")], b'I');
+    assert!(!s.conversation.doubts_names());
+    s.run(&[query("do block")], b'I');
+    assert!(s.conversation.doubts_names());
+    // Said by the client since, so not to be taken back.
+    s.run(&[close('S', "d"), sync()], b'I');
+    let there = [("a", "select t"), ("b", "select u"), ("d", "select t"), ("f", "select t")];
+    s.conversation.settle_prepared(there.into_iter());
+    assert!(!s.conversation.doubts_names());
+    s.run(&[bind("", "a"), execute("", 0), sync()], b'I');
+    for name in ["b", "c", "e", "f"] {
+        assert!(matches!(s.why(&[bind("", name), sync()]), Why::Ambiguous { .. }), "{name}");
+    }
+    assert!(matches!(s.why(&[bind("", "d"), sync()]), Why::UnknownStatement { .. }));
+}
+
+#[test]
 fn facts_are_read_again_when_the_catalog_has_changed() {
     let mut s = Session::new();
     s.run(&[parse("x", "select t"), sync()], b'I');
