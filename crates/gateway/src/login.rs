@@ -66,23 +66,25 @@ pub(crate) async fn accept(listener: Listener, lanes: Lanes, services: Arc<Servi
     let mut stop = Box::pin(stopped(services.stopping.clone()));
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(incoming) => {
-                    let services = services.clone();
-                    lanes.spawn(&mut sessions, async move { client(incoming, &services).await });
-                }
-                Err(error) => {
-                    warn!(%error, "the listening socket has failed");
-                    break;
-                }
-            },
-            Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
-                if let Err(error) = ended {
-                    warn!(%error, "a session ended abnormally; its sockets are closed");
-                }
-            }
-            () = &mut stop => break,
-        }
+                   accepted = listener.accept() => match accepted {
+                       Ok(incoming) => {
+                           let services = services.clone();
+                           lanes.spawn(&mut sessions, async move {
+        Box::pin(client(incoming, &services)).await
+        });
+                       }
+                       Err(error) => {
+                           warn!(%error, "the listening socket has failed");
+                           break;
+                       }
+                   },
+                   Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
+                       if let Err(error) = ended {
+                           warn!(%error, "a session ended abnormally; its sockets are closed");
+                       }
+                   }
+                   () = &mut stop => break,
+               }
     }
     // Sessions hear of the stop themselves.
     while sessions.join_next().await.is_some() {}
