@@ -85,6 +85,7 @@ impl<P: Protocol> Admission<P> {
 
 /// What became of a request at the gate.
 #[must_use = "a request at the gate is permitted, held or refused"]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken on at once")]
 pub enum Passage<P: Protocol> {
     /// It may be sent.
     Permitted(Permit<P>),

@@ -411,10 +411,10 @@ impl Session {
             Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
         match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
             Passage::Permitted(permit) => self.send(permit).await,
-            Passage::ToReview(question) => self.review(question, shape).await,
+            Passage::ToReview(question) => Box::pin(self.review(question, shape)).await,
             // The gate holds nothing before it has asked.
-            Passage::Held(held) => match self.hold(held, shape).await? {
-                Some(question) => self.review(question, shape).await,
+            Passage::Held(held) => match Box::pin(self.hold(held, shape)).await? {
+                Some(question) => Box::pin(self.review(question, shape)).await,
                 None => Ok(()),
             },
             Passage::Refused(refusal) => {

@@ -177,22 +177,7 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         Event::Outcome { status, rows, tags, error, masked, micros } => {
             outcome(*status, (*rows, *masked, *micros), tags, error.as_deref(), room)
         }
-        Event::Held { ticket, operation, shown, ground, again } => {
-            let groups = list(&ticket.groups);
-            let mut by = format!(
-                "{} waits for {groups} until {} ({}, request {})",
-                ticket.review,
-                rfc3339(ticket.expires),
-                ground.rule,
-                ticket.digest.short()
-            );
-            if let Some(again) = again {
-                let because = again.because.join(", ");
-                by = format!("{by}; again after {}: {because}", again.previous);
-            }
-            let texts = [operation, &*by, &ground.reason];
-            block("held", Tone::Waiting, &texts, room).about(shown, room)
-        }
+        Event::Held { .. } => held(event, room),
         Event::Withdrawn { review, why } => {
             let why = match why {
                 Withdrawal::Disconnected => "the caller hung up",
@@ -202,17 +187,7 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             };
             block("withdrawn", Tone::Waiting, &[&format!("{review}: {why}")], room)
         }
-        Event::Decided { review, by, groups, decision, reason, digest, pattern } => {
-            let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
-            let groups = list(groups);
-            let mut text =
-                format!("{review} {decision} by {by} for {groups} (request {})", digest.short());
-            if let Some(terms) = pattern {
-                let (count, seconds) = (terms.count, terms.seconds);
-                text = format!("{text}, and {count} more like it within {seconds} s");
-            }
-            block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
-        }
+        Event::Decided { .. } => decided(event, room),
         Event::PatternRevoked { pattern, review, by } => {
             let text = format!("{pattern}, given in {review}, revoked by {by}");
             block("revoked", Tone::Bad, &[&text], room)
@@ -226,6 +201,42 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             block("not taken", Tone::Bad, &[&text], room)
         }
     }
+}
+
+/// A request that waits for people.
+fn held(event: &Event, room: usize) -> Block {
+    let Event::Held { ticket, operation, shown, ground, again } = event else {
+        return block("", Tone::Plain, &[], room);
+    };
+    let groups = list(&ticket.groups);
+    let mut by = format!(
+        "{} waits for {groups} until {} ({}, request {})",
+        ticket.review,
+        rfc3339(ticket.expires),
+        ground.rule,
+        ticket.digest.short()
+    );
+    if let Some(again) = again {
+        let because = again.because.join(", ");
+        by = format!("{by}; again after {}: {because}", again.previous);
+    }
+    let texts = [operation, &*by, &ground.reason];
+    block("held", Tone::Waiting, &texts, room).about(shown, room)
+}
+
+/// What a reviewer said.
+fn decided(event: &Event, room: usize) -> Block {
+    let Event::Decided { review, by, groups, decision, reason, digest, pattern } = event else {
+        return block("", Tone::Plain, &[], room);
+    };
+    let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
+    let groups = list(groups);
+    let mut text = format!("{review} {decision} by {by} for {groups} (request {})", digest.short());
+    if let Some(terms) = pattern {
+        let (count, seconds) = (terms.count, terms.seconds);
+        text = format!("{text}, and {count} more like it within {seconds} s");
+    }
+    block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
 }
 
 fn opened(

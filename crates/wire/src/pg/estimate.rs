@@ -74,7 +74,7 @@ pub fn request(unit: &Unit, analyst: Arc<dyn Analyst>) -> Result<Unit, &'static 
     };
     if asks.shape() != Shape::Sync
         || code(&asks)
-        || &*asks.operation().kinds != [Box::from("explain")]
+        || *asks.operation().kinds != [Box::from("explain")]
     {
         return Err("planning it could do more than that");
     }
