@@ -88,10 +88,10 @@ pub struct PassAll;
 
 impl Redactor for PassAll {
     fn plan(&self, _: usize, fields: &[Field<'_>]) -> Result<Plan, MaskFailure> {
-        Ok(Plan { columns: fields.iter().map(|_| Treatment::Pass).collect() })
+        Ok(Plan { columns: fields.iter().map(|_| Treatment::Pass).collect(), ..Plan::default() })
     }
     fn plan_copy(&self, _: usize, n: usize, _: CopyFormat) -> Result<Plan, MaskFailure> {
-        Ok(Plan { columns: (0..n).map(|_| Treatment::Pass).collect() })
+        Ok(Plan { columns: (0..n).map(|_| Treatment::Pass).collect(), ..Plan::default() })
     }
     fn redact(&self, _: &Treatment, _: (u32, Format), _: &[u8], _: &mut Vec<u8>) -> Redacted {
         Redacted::Unchanged

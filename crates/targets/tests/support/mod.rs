@@ -8,11 +8,12 @@ use bytes::{Buf as _, BytesMut};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::Operation;
 use portcullis_core::gate::{Admission, Gate, GateSettings, Moment};
-use portcullis_core::id::{DecisionId, RequestId, SessionId};
+use portcullis_core::id::{DecisionId, PatternId, RequestId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Journal, JournalError, Receipt};
 use portcullis_core::mask::{
     CopyFormat, ErrorPart, Field, Format, MaskFailure, Plan, Redacted, Redactor, Treatment,
 };
+use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::protocol::{Chore, Masker, Protocol, ProtocolKind, Request, Shown};
 use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
@@ -117,10 +118,10 @@ struct Open;
 
 impl Redactor for Open {
     fn plan(&self, _: usize, _: &[Field<'_>]) -> Result<Plan, MaskFailure> {
-        Ok(Plan { columns: Default::default() })
+        Ok(Plan::default())
     }
     fn plan_copy(&self, _: usize, _: usize, _: CopyFormat) -> Result<Plan, MaskFailure> {
-        Ok(Plan { columns: Default::default() })
+        Ok(Plan::default())
     }
     fn redact(&self, _: &Treatment, _: (u32, Format), _: &[u8], _: &mut Vec<u8>) -> Redacted {
         Redacted::Unchanged
@@ -172,6 +173,24 @@ impl Desk for Open {
         Err(DeskError::Unavailable(String::new()))
     }
     fn withdraw(&self, _: &Ticket, _: Withdrawal) {}
+    async fn retire(&self, _: &Ticket, _: Withdrawal) {}
+    async fn pattern(
+        &self,
+        _: SessionId,
+        _: Digest,
+        _: Timestamp,
+    ) -> Result<Option<Grant>, DeskError> {
+        Ok(None)
+    }
+    async fn use_pattern(
+        &self,
+        _: PatternId,
+        _: SessionId,
+        _: Digest,
+        _: Timestamp,
+    ) -> Result<Use, DeskError> {
+        Err(DeskError::Unavailable(String::new()))
+    }
 }
 
 /// An admission to a connection as a role, got the only way there is: from a gate.
