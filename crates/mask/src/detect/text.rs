@@ -1,5 +1,7 @@
 //! Reading bytes around a candidate: boundaries, runs and checksums the detectors share.
 
+use std::ops::Range;
+
 /// The byte at `at`, if the text is that long.
 pub(super) fn byte(text: &[u8], at: usize) -> Option<u8> {
     text.get(at).copied()
@@ -134,4 +136,70 @@ pub(super) fn distinct(bytes: &[u8]) -> u32 {
         }
     }
     seen.iter().map(|w| w.count_ones()).sum()
+}
+
+/// Reads `shape` at `start`: `d` stands for a digit (given as its value), `*` for any letter or
+/// digit (given as it is), `?` for any byte that is not given, all else for itself. What was read
+/// is not followed by a further digit.
+pub(super) fn shaped<const N: usize>(
+    text: &[u8],
+    start: usize,
+    shape: &[u8],
+) -> Option<([u8; N], usize)> {
+    let (mut read, mut count) = ([0; N], 0);
+    let end = start + shape.len();
+    for (expect, b) in shape.iter().zip(text.get(start..end)?) {
+        let given = match expect {
+            b'd' if b.is_ascii_digit() => b - b'0',
+            b'*' if b.is_ascii_alphanumeric() => *b,
+            b'?' => continue,
+            b'd' | b'*' => return None,
+            literal if literal == b => continue,
+            _ => return None,
+        };
+        *read.get_mut(count)? = given;
+        count += 1;
+    }
+    let longer = shape.ends_with(b"d") && byte(text, end).is_some_and(|b| b.is_ascii_digit());
+    (count == N && !longer).then_some((read, end))
+}
+
+/// True where one of `words` (lower case) stands as a word in the `reach` bytes before `at`, in any
+/// case, with nothing between that would end what it speaks of.
+pub(super) fn word_before(
+    text: &[u8],
+    at: usize,
+    floor: usize,
+    reach: usize,
+    words: &[&[u8]],
+) -> bool {
+    let from = at.saturating_sub(reach).max(floor);
+    let window = text.get(from..at).unwrap_or_default();
+    let ends = |b: &u8| matches!(b, b',' | b';' | b'{' | b'}' | b'|' | b'\n' | b'\t');
+    let from = window.iter().rposition(ends).map_or(from, |i| from + i + 1);
+    let window = text.get(from..at).unwrap_or_default();
+    words.iter().any(|word| {
+        window.windows(word.len().max(1)).enumerate().any(|(i, w)| {
+            w.eq_ignore_ascii_case(word)
+                && is_word_at(text, from + i..from + i + word.len())
+                && !in_placeholder(text, from + i)
+        })
+    })
+}
+
+/// True where the letters at `range` are a word: no further letter touches them, or the case
+/// changes there (`customerBsn`).
+pub(super) fn is_word_at(text: &[u8], range: Range<usize>) -> bool {
+    let first = byte(text, range.start);
+    let left = before(text, range.start, 0).is_none_or(|b| {
+        !b.is_ascii_alphabetic()
+            || b.is_ascii_lowercase() && first.is_some_and(|b| b.is_ascii_uppercase())
+            || is_escape_letter(text, range.start - 1, 0)
+    });
+    let last = byte(text, range.end.saturating_sub(1));
+    let right = byte(text, range.end).is_none_or(|b| {
+        !b.is_ascii_alphabetic()
+            || b.is_ascii_uppercase() && last.is_some_and(|b| b.is_ascii_lowercase())
+    });
+    left && right
 }

@@ -1,5 +1,4 @@
-//! Tokens and keys: JSON web tokens, PEM private keys, AWS keys and keys of other providers that
-//! carry a prefix of their own.
+//! Tokens and keys: JSON web tokens, PEM private keys, AWS keys, and passwords in URLs.
 
 use super::text::{
     before, byte, distinct, find as find_bytes, in_placeholder, is_word,
@@ -218,90 +217,6 @@ fn is_random(candidate: &[u8]) -> bool {
         && distinct(candidate) >= 18
 }
 
-/// What the characters behind a prefix may be.
-#[derive(Clone, Copy)]
-enum Body {
-    Hex,
-    Alphanumeric,
-    Base64Url,
-    Dotted,
-    Base64,
-}
-
-impl Body {
-    const fn holds(self, b: u8) -> bool {
-        match self {
-            Self::Hex => b.is_ascii_hexdigit(),
-            Self::Alphanumeric => b.is_ascii_alphanumeric(),
-            Self::Base64Url => is_base64url(b),
-            Self::Dotted => is_base64url(b) || b == b'.',
-            Self::Base64 => is_base64(b),
-        }
-    }
-}
-
-/// Prefixes of providers' keys, what follows, and at least how much of it. The first that fits
-/// counts. Providers publish these so that leaked keys can be found.
-const PROVIDERS: &[(&[u8], Body, usize)] = &[
-    (b"ghp_", Body::Alphanumeric, 36),
-    (b"gho_", Body::Alphanumeric, 36),
-    (b"ghu_", Body::Alphanumeric, 36),
-    (b"ghs_", Body::Alphanumeric, 36),
-    (b"ghr_", Body::Alphanumeric, 36),
-    (b"github_pat_", Body::Base64Url, 50),
-    (b"sk_live_", Body::Alphanumeric, 16),
-    (b"sk_test_", Body::Alphanumeric, 16),
-    (b"rk_live_", Body::Alphanumeric, 16),
-    (b"rk_test_", Body::Alphanumeric, 16),
-    (b"xoxb-", Body::Base64Url, 20),
-    (b"xoxp-", Body::Base64Url, 20),
-    (b"xoxa-", Body::Base64Url, 20),
-    (b"xoxr-", Body::Base64Url, 20),
-    (b"xoxs-", Body::Base64Url, 20),
-    (b"xoxe-", Body::Base64Url, 20),
-    (b"xapp-", Body::Base64Url, 20),
-    (b"AIza", Body::Base64Url, 35),
-    (b"sk-ant-", Body::Base64Url, 24),
-    (b"sk-proj-", Body::Base64Url, 24),
-    (b"sk-svcacct-", Body::Base64Url, 24),
-    (b"sk-or-v1-", Body::Alphanumeric, 32),
-    (b"sk-", Body::Alphanumeric, 40),
-    (b"glpat-", Body::Dotted, 20),
-    (b"npm_", Body::Alphanumeric, 36),
-    (b"pypi-AgE", Body::Base64Url, 50),
-    (b"SG.", Body::Dotted, 60),
-    (b"hf_", Body::Alphanumeric, 34),
-    (b"dop_v1_", Body::Hex, 64),
-    (b"shpat_", Body::Hex, 32),
-    (b"shpss_", Body::Hex, 32),
-    (b"shpca_", Body::Hex, 32),
-    (b"dckr_pat_", Body::Base64Url, 24),
-    (b"hvs.", Body::Base64Url, 24),
-    (b"ya29.", Body::Base64Url, 20),
-    (b"whsec_", Body::Base64, 24),
-    (b"gsk_", Body::Alphanumeric, 40),
-    (b"lin_api_", Body::Alphanumeric, 32),
-];
-
-/// The provider's key whose prefix stands at `start`.
-pub(super) fn find_provider_key(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
-    if !left_clear_of_alphanumerics(text, start, floor) {
-        return None;
-    }
-    let rest = text.get(start..)?;
-    PROVIDERS.iter().find_map(|(prefix, body, least)| {
-        let secret = rest.strip_prefix(*prefix)?;
-        let length = run(secret, 0, |b| body.holds(b));
-        let secret = secret.get(..length)?;
-        // A placeholder in a manual repeats itself or is words.
-        let mixed = secret.iter().any(u8::is_ascii_digit)
-            || secret.iter().any(u8::is_ascii_uppercase)
-                && secret.iter().any(u8::is_ascii_lowercase);
-        let end = start + prefix.len() + length;
-        (length >= *least && mixed && distinct(secret) >= 8).then_some(start..end)
-    })
-}
-
 /// The password in `scheme://user:password@host` (RFC 3986 §3.2.1), whose `://` is `mark`. Only
 /// the password is the hit: the rest is what makes the text useful.
 pub(super) fn find_url_password(
@@ -345,7 +260,7 @@ pub(super) fn find_url_password(
 }
 
 /// What stands where a password was taken out or will be put in.
-fn is_stand_in(password: &[u8]) -> bool {
+pub(super) fn is_stand_in(password: &[u8]) -> bool {
     let repeats = |b: u8| password.iter().all(|c| *c == b);
     let wrapped = |open: &[u8], close: u8| {
         password.starts_with(open)
