@@ -467,14 +467,10 @@ impl<'t> Scan<'t> {
             let range = if self.has(kind) { find(text, start, floor) } else { None };
             range.map(|range| Hit { kind, range })
         };
-        let told = self.ask.told != Told::Nothing;
-        let national = || national::find(text, start, floor, self.ask);
-        if told && let Some(hit) = national() {
-            return Some(hit);
-        }
-        of(Kind::Card, card::find)
+        // Identifiers carry more structure than a card, or a word says what they are.
+        national::find(text, start, floor, self.ask)
+            .or_else(|| of(Kind::Card, card::find))
             .or_else(|| self.ssn(start))
-            .or_else(national)
             .or_else(|| of(Kind::Phone, phone::find_north_american))
     }
 

@@ -25,6 +25,8 @@ pub(super) fn find(text: &[u8], dates: usize, floor: usize) -> Option<Range<usiz
         .count();
     let start = dates - left;
     let end = dates + run(text, dates, is_letter);
+    // The bracket that closes an element of XML is no filler.
+    let end = end - usize::from(byte(text, end) == Some(b'/'));
     let line = text.get(start..end)?;
     let open = !before(text, start, floor).is_some_and(|b| b.is_ascii_alphanumeric())
         || left < TD3 && is_break_before(text, start, floor).is_some();

@@ -336,15 +336,15 @@ fn se_pnr(text: &[u8], start: usize) -> Found {
 /// Henkilötunnus: ddmmyy, a sign for the century, three digits, a check character of 31.
 fn fi_hetu(text: &[u8], start: usize) -> Found {
     const CHECKS: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
-    let (digits, _) = shaped::<9>(text, start, b"dddddd?ddd")?;
+    let (read, end) = shaped::<10>(text, start, b"dddddd?ddd*")?;
+    let (check, digits) = read.split_last()?;
     let sign = byte(text, start + 6)?;
-    let check = byte(text, start + 10)?;
     let is_sign = matches!(sign, b'+' | b'-' | b'A'..=b'F' | b'U'..=b'Y');
-    let expected = usize::try_from(number(&digits) % 31).ok().and_then(|i| CHECKS.get(i));
-    let is_date = is_day(part(&digits, 2..4), part(&digits, 0..2));
-    let fits = is_sign && is_date && expected == Some(&check) && part(&digits, 6..9) >= 2;
+    let expected = usize::try_from(number(digits) % 31).ok().and_then(|i| CHECKS.get(i));
+    let is_date = is_day(part(digits, 2..4), part(digits, 0..2));
+    let fits = is_sign && is_date && expected == Some(check) && part(digits, 6..9) >= 2;
     // Digits and a dash alone are how orders are numbered too.
-    fits.then_some((start + 11, sign.is_ascii_alphabetic() || check.is_ascii_alphabetic()))
+    fits.then_some((end, sign.is_ascii_alphabetic() || check.is_ascii_alphabetic()))
 }
 
 /// CPF: nine digits and two check digits.

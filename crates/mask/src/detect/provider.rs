@@ -126,7 +126,7 @@ const KEYS: &[Key] = &[
     ("SG.", Dotted, 60),
     ("SK", Hex, 32),
     ("key-", Hex, 32),
-    ("xkeysib-", HexDashed, 64),
+    ("xkeysib-", Base64Url, 81),
     ("shpat_", Hex, 32),
     ("shpss_", Hex, 32),
     ("shpca_", Hex, 32),

@@ -79,7 +79,16 @@ pub(super) fn find(text: &[u8], word: Range<usize>) -> Option<Labelled> {
         return None;
     }
     let link = link(text, name_start, word.start, name_end)?;
-    let value = value(text, link.value, link.quote, link.assigned)?;
+    let connects = family == Family::Password || is_account_key(text.get(word)?);
+    let long = value(text, &link, connects && link.assigned)?;
+    let bytes = text.get(long.clone())?;
+    let connection = connects
+        && link.assigned
+        && !is_stand_in(bytes)
+        && !is_reference(bytes)
+        && !is_nothing(bytes)
+        && in_connection(text, name_start, &long);
+    let value = if connection { long } else { value(text, &link, false)? };
     let bytes = text.get(value.clone())?;
     if is_stand_in(bytes) || is_reference(bytes) {
         return None;
@@ -92,9 +101,6 @@ pub(super) fn find(text: &[u8], word: Range<usize>) -> Option<Labelled> {
         Family::Token => is_random(bytes) && !is_uuid(bytes),
         Family::Key => is_random(bytes),
     };
-    let connects = family == Family::Password || is_account_key(text.get(word.clone())?);
-    let connection =
-        connects && link.assigned && !is_nothing(bytes) && in_connection(text, name_start, &value);
     Some(Labelled { value, connection, random })
 }
 
@@ -160,7 +166,7 @@ fn link(text: &[u8], name: usize, word: usize, end: usize) -> Option<Link> {
     let escaped = at + slashes(at);
     let quote = is_quote(escaped);
     // Options (`--token x`), `Bearer x`, `PASSWORD 'x'`.
-    let option = text.get(name.saturating_sub(2)..name) == Some(b"--");
+    let option = text.get(name..name + 2) == Some(b"--");
     let bearer = text.get(word).is_some_and(|b| b.eq_ignore_ascii_case(&b'b'));
     let spoken = end == closed && (option || bearer || quote == Some(b'\'')) && at > end;
     if length == 0 && !spoken {
@@ -170,13 +176,16 @@ fn link(text: &[u8], name: usize, word: usize, end: usize) -> Option<Link> {
     Some(Link { value, quote, assigned, spoken: length == 0 })
 }
 
-fn value(text: &[u8], at: usize, quote: Option<u8>, assigned: bool) -> Option<Range<usize>> {
+/// Where the value of a word ends. In a connection string, a comma or bracket may be part of it.
+fn value(text: &[u8], link: &Link, connection: bool) -> Option<Range<usize>> {
+    let (at, quote) = (link.value, link.quote);
     let rest = text.get(at..text.len().min(at + MAX_VALUE + 1))?;
-    let ends = |b: &u8| {
-        matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'\n' | b'\r' | b'\t' | 0)
-            || quote.is_none() && matches!(b, b' ' | b';' | b'|')
-            || quote.is_none() && assigned && *b == b'&'
-            || quote.is_none() && !assigned && matches!(b, b',' | b')' | b'}' | b']')
+    let ends = |b: &u8| match b {
+        b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'\n' | b'\r' | b'\t' | 0 => true,
+        b' ' | b';' | b'|' => true,
+        b'&' => link.assigned,
+        b',' | b')' | b'}' | b']' => !connection,
+        _ => false,
     };
     let length = match quote {
         // Its own quote closes it; a quote of another sort is part of it.
@@ -337,9 +346,18 @@ pub(super) fn find_hash(text: &[u8], start: usize) -> Option<Range<usize>> {
     let bcrypt = hash.starts_with(b"$2");
     if bcrypt {
         hash = hash.get(..hash.len().min(60))?;
-    }
-    while !bcrypt && let Some((b'.' | b',' | b':' | b'-', rest)) = hash.split_last() {
-        hash = rest;
+    } else {
+        // Behind the last dollar stands the hash; commas are of parameters, a colon of SCRAM.
+        let body = hash.iter().rposition(|b| *b == b'$')? + 1;
+        let two = hash.starts_with(b"SCRAM");
+        let of_body = |b: u8| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'.' | b'/' | b'+' | b'=')
+                || two && b == b':'
+        };
+        let mut end = body + run(hash, body, of_body);
+        end -= usize::from(end > 0 && matches!(byte(hash, end - 1), Some(b'.' | b':')));
+        hash = hash.get(..end)?;
     }
     let last = hash.rsplit(|b| *b == b'$').next()?;
     let long = if bcrypt { hash.len() >= 59 } else { last.len() >= 20 };

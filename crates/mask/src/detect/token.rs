@@ -244,6 +244,10 @@ pub(super) fn find_url_password(
     // for one that was not.
     let port = run(rest, 0, |b| b.is_ascii_digit());
     let path = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
+    if port > 0 && byte(rest, port) == Some(b';') {
+        // A JDBC address with properties behind it.
+        return None;
+    }
     let limit = match path {
         Some(at) if at == port && (port > 0 || rest.starts_with(b"/")) => at,
         Some(at) if rest.get(..at).is_some_and(|rest| rest.contains(&b'@')) => at,

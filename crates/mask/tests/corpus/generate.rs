@@ -4,10 +4,10 @@
 use portcullis_mask::Kind;
 
 /// SplitMix64.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,53 +15,53 @@ impl Dice {
         z ^ z >> 31
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    pub fn from(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn from(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len() as u64) as usize]
     }
 
-    pub fn text(&mut self, letters: &str, length: usize) -> String {
+    pub(crate) fn text(&mut self, letters: &str, length: usize) -> String {
         let letters: Vec<char> = letters.chars().collect();
         (0..length).map(|_| letters[self.below(letters.len() as u64) as usize]).collect()
     }
 
-    pub fn digits(&mut self, length: usize) -> String {
+    pub(crate) fn digits(&mut self, length: usize) -> String {
         self.text("0123456789", length)
     }
 
-    pub fn hex(&mut self, length: usize) -> String {
+    pub(crate) fn hex(&mut self, length: usize) -> String {
         self.text("0123456789abcdef", length)
     }
 
-    pub fn alnum(&mut self, length: usize) -> String {
+    pub(crate) fn alnum(&mut self, length: usize) -> String {
         self.text(ALNUM, length)
     }
 
-    pub fn url(&mut self, length: usize) -> String {
+    pub(crate) fn url(&mut self, length: usize) -> String {
         self.text(&format!("{ALNUM}-_"), length)
     }
 
     /// Year, month, day of somebody who lives.
-    pub fn born(&mut self) -> (u64, u64, u64) {
+    pub(crate) fn born(&mut self) -> (u64, u64, u64) {
         (self.from(1935, 2005), self.from(1, 12), self.from(1, 28))
     }
 }
 
-pub const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(crate) const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// A value, and which part of it is the hit.
-pub struct Sample {
-    pub head: String,
-    pub hit: String,
-    pub tail: String,
+pub(crate) struct Sample {
+    pub(crate) head: String,
+    pub(crate) hit: String,
+    pub(crate) tail: String,
 }
 
 fn bare(hit: String) -> Sample {
@@ -80,7 +80,7 @@ fn number(digits: &str) -> Vec<u32> {
     digits.chars().filter_map(|c| c.to_digit(10)).collect()
 }
 
-pub fn luhn(body: &str) -> String {
+pub(crate) fn luhn(body: &str) -> String {
     let sum: u32 = number(body)
         .iter()
         .rev()
@@ -100,10 +100,11 @@ fn closing(body: &str, letters: &str, valid: impl Fn(&str) -> bool) -> Option<St
 }
 
 /// One sample of a kind; `None` where there is no generator for it.
-pub fn sample(kind: Kind, dice: &mut Dice) -> Option<Sample> {
+pub(crate) fn sample(kind: Kind, dice: &mut Dice) -> Option<Sample> {
     Some(match kind {
         Kind::Email => {
-            let local = format!("{}.{}{}", person(dice).0.to_lowercase(), person(dice).1.to_lowercase(), dice.below(99));
+            let (first, last) = (person(dice).0, person(dice).1.replace(' ', ""));
+            let local = format!("{first}.{last}{}", dice.below(99)).to_lowercase();
             bare(format!("{local}@{}", dice.pick(&["example.com", "mail.example.org", "example.co.uk", "test.example.net"])))
         }
         Kind::Phone => bare(phone(dice)),
@@ -134,7 +135,7 @@ pub fn sample(kind: Kind, dice: &mut Dice) -> Option<Sample> {
     })
 }
 
-pub fn person(dice: &mut Dice) -> (&'static str, &'static str) {
+pub(crate) fn person(dice: &mut Dice) -> (&'static str, &'static str) {
     (
         dice.pick(&["Jane", "Omar", "Li", "Zoë", "Jean-Pierre", "María", "Søren", "Anna"]),
         dice.pick(&["Doe", "O'Brien", "van der Berg", "Müller", "García", "Nowak", "Åberg", "Rossi"]),
@@ -233,7 +234,7 @@ fn jwt(dice: &mut Dice) -> String {
     format!("{}.{}.{}", base64url(header), base64url(&payload), dice.url(43))
 }
 
-pub fn crc_base62(body: &str) -> String {
+pub(crate) fn crc_base62(body: &str) -> String {
     let crc = !body.bytes().fold(u32::MAX, |crc, b| {
         (0..8).fold(crc ^ u32::from(b), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
     });
@@ -548,7 +549,7 @@ fn verhoeff(digits: &str) -> bool {
 }
 
 /// What looks like something and is nothing.
-pub const LOOKALIKES: &[(&str, fn(&mut Dice) -> String)] = &[
+pub(crate) const LOOKALIKES: &[(&str, fn(&mut Dice) -> String)] = &[
     ("uuid", |d| format!("{}-{}-4{}-a{}-{}", d.hex(8), d.hex(4), d.hex(3), d.hex(3), d.hex(12))),
     ("order id", |d| format!("{}{}", d.pick(&["ORD-", "order ", "#", "PO", "INV-2024-"]), d.from(100_000, 9_999_999_999))),
     ("dated order", |d| format!("{}{:02}{:02}-{}", d.from(20, 26), d.from(1, 12), d.from(1, 28), d.digits(4))),
