@@ -2,7 +2,7 @@
 //!
 //! Not seen: dates without a year of four digits, months in other languages than English.
 
-use super::text::{before, byte, run};
+use super::text::{before, byte, run_within};
 use std::ops::Range;
 
 const YEARS: Range<u32> = 1880..2035;
@@ -13,7 +13,7 @@ pub(super) fn find(text: &[u8], start: usize, word: usize) -> Option<Range<usize
     if word - start == 3 && before(text, start, 0).is_some_and(|b| b.is_ascii_alphabetic()) {
         return None;
     }
-    let tail = run(text, word, |b| b.is_ascii_alphabetic() || b == b'_');
+    let tail = run_within(text, word, 16, |b| b.is_ascii_alphabetic() || b == b'_');
     let known: [&[u8]; 8] =
         [b"", b"date", b"_date", b"day", b"_day", b"sdatum", b"stag", b"_dt"];
     let rest = text.get(word..word + tail)?;
@@ -21,11 +21,11 @@ pub(super) fn find(text: &[u8], start: usize, word: usize) -> Option<Range<usize
         return None;
     }
     let mut at = word + tail;
-    at += run(text, at, is_gap).min(12);
+    at += run_within(text, at, 12, is_gap);
     for link in [&b"is "[..], b"on ", b"date "] {
         if text.get(at..at + link.len()).is_some_and(|w| w.eq_ignore_ascii_case(link)) {
             at += link.len();
-            at += run(text, at, is_gap).min(8);
+            at += run_within(text, at, 8, is_gap);
         }
     }
     date(text, at).map(|end| at..end)
@@ -49,13 +49,14 @@ fn date(text: &[u8], at: usize) -> Option<usize> {
 }
 
 fn value(text: &[u8], at: usize, length: usize) -> Option<u32> {
-    text.get(at..at + length)?.iter().try_fold(0, |n, b| {
+    // More than eight digits are no part of a date.
+    text.get(at..at + length).filter(|part| part.len() <= 8)?.iter().try_fold(0, |n, b| {
         b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0'))
     })
 }
 
 fn digits(text: &[u8], at: usize) -> usize {
-    run(text, at, |b| b.is_ascii_digit())
+    run_within(text, at, 9, |b| b.is_ascii_digit())
 }
 
 fn valid(year: u32, month: u32, day: u32) -> bool {
@@ -95,14 +96,14 @@ const MONTHS: [&[u8]; 12] = [
 
 /// The length of the month's name at `at`, whole or its first three letters.
 fn month(text: &[u8], at: usize) -> Option<usize> {
-    let length = run(text, at, |b| b.is_ascii_alphabetic());
+    let length = run_within(text, at, 10, |b| b.is_ascii_alphabetic());
     let word = text.get(at..at + length)?.to_ascii_lowercase();
     let named = |name: &&[u8]| *name == word || name.get(..3) == Some(&word);
     MONTHS.iter().any(named).then_some(length)
 }
 
 fn gap(text: &[u8], at: usize) -> usize {
-    run(text, at, |b| matches!(b, b' ' | b'-' | b',' | b'.')).min(2)
+    run_within(text, at, 2, |b| matches!(b, b' ' | b'-' | b',' | b'.'))
 }
 
 /// `1 May 1980`, `01-MAY-1980`.

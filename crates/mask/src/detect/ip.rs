@@ -1,7 +1,7 @@
 //! IP addresses: version 4 in four decimal parts, version 6 as RFC 4291 §2.2 writes it. Four parts
 //! are how versions are written too: off unless asked for.
 
-use super::text::{before, byte, left_clear, right_clear, run};
+use super::text::{before, byte, left_clear, right_clear, run_within};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ const MAX_LENGTH: usize = 45;
 /// The address of version 4 whose first digit stands at `start`.
 pub(super) fn find_v4(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let joined = matches!(before(text, start, floor), Some(b'.' | b'-' | b'+'));
-    let length = run(text, start, |b| b.is_ascii_digit() || b == b'.');
+    let length = run_within(text, start, MAX_LENGTH, |b| b.is_ascii_digit() || b == b'.');
     let length = length - usize::from(byte(text, start + length - 1) == Some(b'.'));
     let address = text.get(start..start + length)?;
     let valid = length <= 15 && parse::<Ipv4Addr>(address);
@@ -23,7 +23,7 @@ pub(super) fn find_v4(text: &[u8], start: usize, floor: usize) -> Option<Range<u
 pub(super) fn find_v6(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let of_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
     let touches = before(text, start, floor).is_some_and(|b| of_address(b) || b == b'_');
-    let length = run(text, start, of_address);
+    let length = run_within(text, start, MAX_LENGTH + 1, of_address);
     let length = length - usize::from(byte(text, start + length - 1) == Some(b'.'));
     let address = text.get(start..start + length)?;
     // `::` and `a::b` are operators and paths of programs.

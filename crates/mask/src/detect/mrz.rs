@@ -3,7 +3,7 @@
 //!
 //! Not seen: lines without their dates, and lines that were wrapped.
 
-use super::text::{before, byte, run};
+use super::text::{before, byte, run_within};
 use std::ops::Range;
 
 /// TD1 has three lines of 30 characters, TD2 two of 36, TD3 two of 44.
@@ -24,7 +24,7 @@ pub(super) fn find(text: &[u8], dates: usize, floor: usize) -> Option<Range<usiz
         .take_while(|b| is_letter(**b))
         .count();
     let start = dates - left;
-    let end = dates + run(text, dates, is_letter);
+    let end = dates + run_within(text, dates, TD3 + 2, is_letter);
     // The bracket that closes an element of XML is no filler.
     let end = end - usize::from(byte(text, end) == Some(b'/'));
     let line = text.get(start..end)?;

@@ -4,6 +4,7 @@
 
 use super::text::{
     byte, distinct, find as find_bytes, keyword_before, left_clear_of_alphanumerics, run,
+    run_within,
 };
 use std::ops::Range;
 
@@ -166,17 +167,20 @@ pub(super) fn find(text: &[u8], start: usize, floor: usize) -> Option<Range<usiz
     let rest = text.get(start..)?;
     KEYS.iter().find_map(|(prefix, body, least)| {
         let secret = rest.strip_prefix(prefix.as_bytes())?;
-        let length = run(secret, 0, |b| body.holds(b));
-        let end = start + prefix.len() + length;
+        let length = run_within(secret, 0, MAX_LOOK, |b| body.holds(b));
         let secret = secret.get(..length)?;
         let fits = length >= *least
             && (length == *least || !EXACT.contains(prefix))
             && is_mixed(*body, secret)
             && proves(prefix, secret)
             && (*prefix != "key-" || keyword_before(text, start, floor, 64, &[b"mailgun"]));
-        fits.then_some(start..end)
+        let from = start + prefix.len() + length;
+        fits.then(|| start..from + run(text, from, |b| body.holds(b)))
     })
 }
+
+/// How much of a key is looked at before it counts. What counts is taken whole.
+const MAX_LOOK: usize = 1024;
 
 /// A placeholder in a manual repeats itself or is words.
 fn is_mixed(body: Body, secret: &[u8]) -> bool {
@@ -244,20 +248,20 @@ pub(super) fn find_around(text: &[u8], at: Range<usize>, floor: usize) -> Option
     match (byte(text, start)?, byte(text, start + 1)?) {
         (b'.', b'a') if text.get(at.clone())? == b".atlasv1." => {
             let left = left_run(text, start, floor, 14, |b| b.is_ascii_alphanumeric())?;
-            let length = run(text, at.end, is_base64url);
+            let length = run_within(text, at.end, MAX_LOOK, is_base64url);
             (length >= 60).then_some(left..at.end + length)
         }
         (b'.', _) => discord(text, start, floor),
         (_, b'Q') if byte(text, start + 2) == Some(b'~') => {
             let class = |b: u8| is_base64url(b) || matches!(b, b'~' | b'.');
             let left = left_run(text, start, floor, 3, class)?;
-            let length = run(text, start + 3, class);
+            let length = run_within(text, start + 3, 40, class);
             let random = distinct(text.get(left..start + 3 + length)?) >= 12;
             (length <= 34 && random).then_some(left..start + 3 + length)
         }
         (_, b'-') => {
             let left = left_run(text, start + 1, floor, 32, |b| b.is_ascii_hexdigit())?;
-            let end = start + 4 + run(text, start + 4, |b| b.is_ascii_digit());
+            let end = start + 4 + run_within(text, start + 4, 3, |b| b.is_ascii_digit());
             let closed = byte(text, end).is_none_or(|b| !is_base64url(b)) && end - start <= 6;
             (closed && distinct(text.get(left..=start)?) >= 8).then_some(left..end)
         }
@@ -288,7 +292,7 @@ fn discord(text: &[u8], dot: usize, floor: usize) -> Option<Range<usize>> {
         .take_while(|b| b.is_ascii_alphanumeric())
         .count();
     let id = text.get(dot - left..dot)?;
-    let end = dot + 8 + run(text, dot + 8, is_base64url);
+    let end = dot + 8 + run_within(text, dot + 8, 40, is_base64url);
     let fits = matches!(left, 23..=28) && end - dot - 8 <= 38 && is_number_in_base64(id);
     fits.then_some(dot - left..end)
 }
@@ -315,7 +319,7 @@ fn is_number_in_base64(id: &[u8]) -> bool {
 
 /// What follows a webhook's host and path: numbers and a key.
 fn webhook(text: &[u8], at: usize) -> Option<Range<usize>> {
-    let length = run(text, at, |b| is_base64url(b) || matches!(b, b'/' | b'\\'));
+    let length = run_within(text, at, MAX_LOOK, |b| is_base64url(b) || matches!(b, b'/' | b'\\'));
     let path = text.get(at..at + length)?;
     let key = path.rsplit(|b| *b == b'/').next()?;
     let parts = find_bytes(path, 0, b"/").is_some();
@@ -325,7 +329,7 @@ fn webhook(text: &[u8], at: usize) -> Option<Range<usize>> {
 /// The bot token of Telegram whose number starts at `start`: number, colon, `AA` and 33 more.
 pub(super) fn find_telegram(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let colon = start + run(text, start, |b| b.is_ascii_digit());
-    let length = run(text, colon + 1, is_base64url);
+    let length = run_within(text, colon + 1, 36, is_base64url);
     let clear = left_clear_of_alphanumerics(text, start, floor);
     let random = distinct(text.get(colon + 1..colon + 1 + length)?) >= 12;
     (clear && length == 35 && random).then_some(start..colon + 1 + length)

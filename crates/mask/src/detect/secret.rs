@@ -5,7 +5,7 @@
 //! Not seen: pass phrases of words, values on the line after their word, and random values without
 //! any word.
 
-use super::text::{before, byte, distinct, in_placeholder, run};
+use super::text::{before, byte, distinct, in_placeholder, run, run_within};
 use super::token::is_stand_in;
 use std::ops::Range;
 
@@ -65,7 +65,7 @@ pub(super) fn find(text: &[u8], word: Range<usize>) -> Option<Labelled> {
         b't' | b'b' => Family::Token,
         _ => Family::Key,
     };
-    let tail = run(text, word.end, |b| is_name(b)).min(MAX_TAIL);
+    let tail = run_within(text, word.end, MAX_TAIL, is_name);
     let name_end = word.end + tail;
     let head = text
         .get(word.start.saturating_sub(MAX_TAIL)..word.start)?
@@ -144,8 +144,8 @@ struct Link {
 }
 
 fn link(text: &[u8], name: usize, word: usize, end: usize) -> Option<Link> {
-    let blank = |at: usize| run(text, at, |b| matches!(b, b' ' | b'\t')).min(8);
-    let slashes = |at: usize| run(text, at, |b| b == b'\\').min(3);
+    let blank = |at: usize| run_within(text, at, 8, |b| matches!(b, b' ' | b'\t'));
+    let slashes = |at: usize| run_within(text, at, 3, |b| b == b'\\');
     let is_quote = |at: usize| byte(text, at).filter(|b| matches!(b, b'"' | b'\'' | b'`'));
     // The quote that closes the name, in JSON and its like.
     let closed = end + slashes(end);
@@ -341,7 +341,7 @@ pub(super) fn find_hash(text: &[u8], start: usize) -> Option<Range<usize>> {
     let of_hash = |b: u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b':' | b'-' | b'_')
     };
-    let length = run(text, start, of_hash).min(MAX_VALUE);
+    let length = run_within(text, start, MAX_VALUE, of_hash);
     let mut hash = text.get(start..start + length)?;
     let bcrypt = hash.starts_with(b"$2");
     if bcrypt {

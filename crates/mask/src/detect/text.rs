@@ -42,6 +42,11 @@ pub(super) fn run(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
     text.get(at..).unwrap_or_default().iter().take_while(|b| class(**b)).count()
 }
 
+/// As [`run`], and at most `most`: for what is read again at the next candidate.
+pub(super) fn run_within(text: &[u8], at: usize, most: usize, class: impl Fn(u8) -> bool) -> usize {
+    run(text.get(..text.len().min(at + most)).unwrap_or_default(), at, class)
+}
+
 /// True where `at` is the letter of a backslash escape (`\n` in JSON): an odd number of
 /// backslashes stands before it.
 pub(super) fn is_escape_letter(text: &[u8], at: usize, floor: usize) -> bool {
