@@ -26,7 +26,15 @@ fn values(make: impl Fn(usize) -> String) -> Vec<String> {
 
 fn digits(i: usize) -> String {
     let (a, b) = (mixed(i), mixed(i + COUNT));
-    format!("{},{:012},{:011},2024-05-{:02},{}.{:02}", i, a % 1_000_000_000_000, b % 100_000_000_000, i % 28 + 1, a % 9999, b % 100)
+    format!(
+        "{},{:012},{:011},2024-05-{:02},{}.{:02}",
+        i,
+        a % 1_000_000_000_000,
+        b % 100_000_000_000,
+        i % 28 + 1,
+        a % 9999,
+        b % 100
+    )
 }
 
 fn log(i: usize) -> String {

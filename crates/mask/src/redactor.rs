@@ -270,9 +270,7 @@ impl Redactor for StatementRedactor {
         match treatment {
             Treatment::Pass => Redacted::Unchanged,
             Treatment::Scan => types::scan(&self.detectors, field, value, out),
-            Treatment::ScanAs(label) => {
-                labelled::scan(&self.detectors, *label, field, value, out)
-            }
+            Treatment::ScanAs(label) => labelled::scan(&self.detectors, *label, field, value, out),
             Treatment::Mask(strategy) => strategy::mask(strategy, field, value, self.means(), out),
             Treatment::Conceal => strategy::conceal(field, self.means(), out),
         }

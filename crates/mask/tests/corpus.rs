@@ -154,7 +154,9 @@ fn tally(scores: &mut BTreeMap<Kind, Score>, text: &str, hits: &[Hit], expect: O
 /// Samples whose hit is not all of the value that is made: the host of a webhook, what names a
 /// provider.
 fn trim(kind: Kind, head: &mut String, hit: &mut String) {
-    for start in ["https://hooks.slack.com/services/", "https://discord.com/api/webhooks/", "mailgun "] {
+    for start in
+        ["https://hooks.slack.com/services/", "https://discord.com/api/webhooks/", "mailgun "]
+    {
         if kind == Kind::ApiKey
             && let Some(rest) = hit.strip_prefix(start)
         {
@@ -198,10 +200,19 @@ fn made_up_values_are_told_from_what_looks_like_them() {
     }
     for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::PersonName) {
         let score = scores.entry(*kind).or_default();
-        println!("{:20} precision {:.4}  recall {:.4}", kind.name(), score.precision(), score.recall());
+        println!(
+            "{:20} precision {:.4}  recall {:.4}",
+            kind.name(),
+            score.precision(),
+            score.recall()
+        );
     }
     for (kind, score) in &scores {
-        assert!(score.right + score.missed >= ROUNDS, "{}: the corpus lost its samples", kind.name());
+        assert!(
+            score.right + score.missed >= ROUNDS,
+            "{}: the corpus lost its samples",
+            kind.name()
+        );
         assert!(score.precision() >= 0.99, "{}: precision {}", kind.name(), score.precision());
         assert!(score.recall() >= 0.95, "{}: recall {}", kind.name(), score.recall());
     }
@@ -213,8 +224,7 @@ fn names_of_columns_say_what_is_in_them() {
     let detectors = Detectors::standard();
     let finds = |column: &str, value: &str| {
         label_of(column).is_some_and(|label| {
-            detectors.heeds(label)
-                && !detectors.scan_labelled(label, value.as_bytes()).is_empty()
+            detectors.heeds(label) && !detectors.scan_labelled(label, value.as_bytes()).is_empty()
         })
     };
     let mut dice = Dice(99);

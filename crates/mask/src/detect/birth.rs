@@ -14,8 +14,7 @@ pub(super) fn find(text: &[u8], start: usize, word: usize) -> Option<Range<usize
         return None;
     }
     let tail = run_within(text, word, 16, |b| b.is_ascii_alphabetic() || b == b'_');
-    let known: [&[u8]; 8] =
-        [b"", b"date", b"_date", b"day", b"_day", b"sdatum", b"stag", b"_dt"];
+    let known: [&[u8]; 8] = [b"", b"date", b"_date", b"day", b"_day", b"sdatum", b"stag", b"_dt"];
     let rest = text.get(word..word + tail)?;
     if !known.iter().any(|k| rest.eq_ignore_ascii_case(k)) {
         return None;
@@ -39,7 +38,8 @@ const fn is_gap(b: u8) -> bool {
 pub(crate) fn is_date(text: &[u8]) -> bool {
     let text = text.trim_ascii();
     let Some(end) = date(text, 0) else { return false };
-    let time = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'T' | b':' | b'.' | b'Z' | b'+' | b'-');
+    let time =
+        |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'T' | b':' | b'.' | b'Z' | b'+' | b'-');
     text.len() < 40 && text.get(end..).is_some_and(|rest| rest.iter().all(time))
 }
 
@@ -50,9 +50,10 @@ fn date(text: &[u8], at: usize) -> Option<usize> {
 
 fn value(text: &[u8], at: usize, length: usize) -> Option<u32> {
     // More than eight digits are no part of a date.
-    text.get(at..at + length).filter(|part| part.len() <= 8)?.iter().try_fold(0, |n, b| {
-        b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0'))
-    })
+    text.get(at..at + length)
+        .filter(|part| part.len() <= 8)?
+        .iter()
+        .try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
 }
 
 fn digits(text: &[u8], at: usize) -> usize {
@@ -90,8 +91,18 @@ fn numeric(text: &[u8], at: usize) -> Option<usize> {
 }
 
 const MONTHS: [&[u8]; 12] = [
-    b"january", b"february", b"march", b"april", b"may", b"june", b"july", b"august",
-    b"september", b"october", b"november", b"december",
+    b"january",
+    b"february",
+    b"march",
+    b"april",
+    b"may",
+    b"june",
+    b"july",
+    b"august",
+    b"september",
+    b"october",
+    b"november",
+    b"december",
 ];
 
 /// The length of the month's name at `at`, whole or its first three letters.

@@ -55,9 +55,9 @@ const NAMES: &[(Told, &str)] = &[
 fn names() -> &'static HashMap<&'static str, Told> {
     static NAMES_BY_WORD: OnceLock<HashMap<&'static str, Told>> = OnceLock::new();
     NAMES_BY_WORD.get_or_init(|| {
-        let all = NAMES.iter().flat_map(|(told, names)| {
-            names.split_ascii_whitespace().map(|name| (name, *told))
-        });
+        let all = NAMES
+            .iter()
+            .flat_map(|(told, names)| names.split_ascii_whitespace().map(|name| (name, *told)));
         all.collect()
     })
 }
@@ -103,7 +103,9 @@ const fn label(told: Told) -> Label {
 fn told(label: Label) -> Told {
     match label.0 {
         NATIONAL => Told::National,
-        number => Kind::ALL.get(usize::from(number)).map_or(Told::Nothing, |kind| Told::Kind(*kind)),
+        number => {
+            Kind::ALL.get(usize::from(number)).map_or(Told::Nothing, |kind| Told::Kind(*kind))
+        }
     }
 }
 
@@ -153,11 +155,15 @@ impl Detectors {
     pub fn finds_number(&self, label: Label, digits: &[u8]) -> bool {
         const LENGTHS: [usize; 6] = [0, 9, 10, 11, 12, 13];
         digits.iter().all(u8::is_ascii_digit)
-            && LENGTHS.into_iter().filter(|length| *length == 0 || *length > digits.len()).any(|length| {
-                let mut padded = vec![b'0'; length.saturating_sub(digits.len())];
-                padded.extend_from_slice(digits);
-                self.scan_labelled(label, &padded).iter().any(|hit| hit.range == (0..padded.len()))
-            })
+            && LENGTHS.into_iter().filter(|length| *length == 0 || *length > digits.len()).any(
+                |length| {
+                    let mut padded = vec![b'0'; length.saturating_sub(digits.len())];
+                    padded.extend_from_slice(digits);
+                    self.scan_labelled(label, &padded)
+                        .iter()
+                        .any(|hit| hit.range == (0..padded.len()))
+                },
+            )
     }
 
     /// The label of columns whose type alone says what they hold: network addresses.
@@ -196,12 +202,14 @@ fn is_all(kind: Kind, text: &[u8]) -> bool {
 /// One to six words of letters, as names are written: no digits, no sentence.
 fn is_name(text: &[u8]) -> bool {
     const MAX_LENGTH: usize = 100;
-    const NOTHING: &[&str] = &["null", "none", "unknown", "n/a", "na", "test", "admin", "yes", "no"];
+    const NOTHING: &[&str] =
+        &["null", "none", "unknown", "n/a", "na", "test", "admin", "yes", "no"];
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let text = text.trim();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let fits = |c: char| {
-        c.is_alphabetic() || matches!(c, ' ' | '-' | '\'' | '’' | '.' | ',' | '·' | '\u{300}'..='\u{36f}')
+        c.is_alphabetic()
+            || matches!(c, ' ' | '-' | '\'' | '’' | '.' | ',' | '·' | '\u{300}'..='\u{36f}')
     };
     letters > 0
         && text.len() <= MAX_LENGTH

@@ -2,11 +2,12 @@
 //! chance they count wherever they stand; a plain number counts where a word before it, or the
 //! name of its column, says what it is.
 //!
-//! Not seen: other separators than those printed, and plain numbers without a word.
+//! Not seen: other separators than those printed, plain numbers without a word, Italian codes with
+//! letters for digits.
 
 use super::kind::{Hit, Kind};
 use super::text::{
-    before, byte, is_fraction, left_clear, luhn, right_clear, run, shaped, word_before,
+    before, byte, is_fraction, left_clear, luhn, right_clear, run, run_within, shaped, word_before,
 };
 use std::ops::Range;
 
@@ -88,28 +89,32 @@ pub(super) struct Ask {
 type Found = Option<(usize, bool)>;
 type Finder = fn(&[u8], usize) -> Found;
 
-const BY_DIGITS: &[(Kind, Finder)] = &[
-    (Kind::CnRic, cn_ric),
-    (Kind::FrNir, fr_nir),
-    (Kind::BrCpf, br_cpf),
-    (Kind::BeNrn, be_nrn),
-    (Kind::FiHetu, fi_hetu),
-    (Kind::SePnr, se_pnr),
-    (Kind::ZaId, za_id),
-    (Kind::EsDni, es_dni),
-    (Kind::TrTckn, tr_tckn),
-    (Kind::PlPesel, pl_pesel),
-    (Kind::NlBsn, nl_bsn),
-    (Kind::InAadhaar, in_aadhaar),
+/// Each with the digits that its first group may have.
+const BY_DIGITS: &[(Kind, Finder, &[usize])] = &[
+    (Kind::CnRic, cn_ric, &[17, 18]),
+    (Kind::FrNir, fr_nir, &[1, 6, 15]),
+    (Kind::BrCpf, br_cpf, &[3, 11]),
+    (Kind::BeNrn, be_nrn, &[2, 11]),
+    (Kind::FiHetu, fi_hetu, &[6]),
+    (Kind::SePnr, se_pnr, &[6, 8, 10, 12]),
+    (Kind::ZaId, za_id, &[6, 13]),
+    (Kind::EsDni, es_dni, &[2, 8]),
+    (Kind::TrTckn, tr_tckn, &[11]),
+    (Kind::PlPesel, pl_pesel, &[11]),
+    (Kind::NlBsn, nl_bsn, &[3, 4, 9]),
+    (Kind::InAadhaar, in_aadhaar, &[4, 12]),
 ];
+
+const LONGEST: usize = 18;
 
 /// The identifier that starts at `start` with a digit.
 pub(super) fn find(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<Hit> {
     if !stands_free(text, start, floor) {
         return None;
     }
-    let of = |(kind, finder): &(Kind, Finder)| {
-        if ask.kinds & kind.bit() == 0 {
+    let group = run_within(text, start, LONGEST + 1, |b| b.is_ascii_digit());
+    let of = |(kind, finder, groups): &(Kind, Finder, &[usize])| {
+        if ask.kinds & kind.bit() == 0 || !groups.contains(&group) {
             return None;
         }
         let (end, alone) = finder(text, start)?;
@@ -124,17 +129,15 @@ pub(super) fn find(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<
     BY_DIGITS.iter().find_map(of)
 }
 
-/// The Spanish NIE or Italian codice fiscale that starts at `start` with a letter.
+/// The Spanish NIE that starts at `start`, or the Italian codice fiscale whose year does.
 pub(super) fn find_lettered(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<Hit> {
-    if !stands_free(text, start, floor) {
-        return None;
-    }
-    let of = |kind: Kind, range: Option<Range<usize>>| {
-        range
-            .filter(|range| ask.kinds & kind.bit() != 0 && ends_free(text, range.end))
-            .map(|range| Hit { kind, range })
+    let (kind, range) = match byte(text, start)? {
+        b'0'..=b'9' => (Kind::ItCf, it_cf(text, start.checked_sub(6)?)?),
+        _ => (Kind::EsDni, es_nie(text, start)?),
     };
-    of(Kind::EsDni, es_nie(text, start)).or_else(|| of(Kind::ItCf, it_cf(text, start)))
+    let free =
+        range.start >= floor && stands_free(text, range.start, floor) && ends_free(text, range.end);
+    (free && ask.kinds & kind.bit() != 0).then_some(Hit { kind, range })
 }
 
 /// Not part of a word, of a fraction, or of a longer number with dashes.
@@ -244,23 +247,20 @@ fn fr_nir(text: &[u8], start: usize) -> Found {
     let is_month = matches!(month, 1..=12 | 20 | 30..=42 | 50..=99);
     let key = 97 - number(digits.get(..13)?) % 97;
     let fits = is_month && place != [0, 0] && key == u64::from(part(&digits, 13..15));
-    fits.then_some((end, spaced || department.first() == Some(&b'2') && !department.get(1)?.is_ascii_digit()))
+    fits.then_some((
+        end,
+        spaced || department.first() == Some(&b'2') && !department.get(1)?.is_ascii_digit(),
+    ))
 }
 
 /// Codice fiscale (D.M. 23 dicembre 1976): consonants of the names, date with a letter for the
-/// month, place, and a letter of check. Letters stand for digits where two persons would have the
-/// same (omocodia).
+/// month, place, and a letter of check.
 fn it_cf(text: &[u8], start: usize) -> Option<Range<usize>> {
     let code: [u8; 16] = text.get(start..start + 16)?.try_into().ok()?;
     let upper = code.map(|b| b.to_ascii_uppercase());
     // All in one case, as codes are written.
     let mixed = code.iter().any(u8::is_ascii_lowercase) && code.iter().any(u8::is_ascii_uppercase);
-    let digit = |i: usize| -> Option<u32> {
-        match *upper.get(i)? {
-            b @ b'0'..=b'9' => Some(u32::from(b - b'0')),
-            b => b"LMNPQRSTUV".iter().position(|c| *c == b).and_then(|d| u32::try_from(d).ok()),
-        }
-    };
+    let digit = |i: usize| upper.get(i).filter(|b| b.is_ascii_digit()).map(|b| u32::from(b - b'0'));
     let day = digit(9)? * 10 + digit(10)?;
     let month = b"ABCDEHLMPRST".iter().position(|c| Some(c) == upper.get(8))?;
     let digits = [6, 7, 12, 13, 14].into_iter().all(|i| digit(i).is_some());

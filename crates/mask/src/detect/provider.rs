@@ -185,8 +185,8 @@ const MAX_LOOK: usize = 1024;
 /// A placeholder in a manual repeats itself or is words.
 fn is_mixed(body: Body, secret: &[u8]) -> bool {
     let digits = secret.iter().filter(|b| b.is_ascii_digit()).count();
-    let cases = secret.iter().any(u8::is_ascii_uppercase)
-        && secret.iter().any(u8::is_ascii_lowercase);
+    let cases =
+        secret.iter().any(u8::is_ascii_uppercase) && secret.iter().any(u8::is_ascii_lowercase);
     let mixed = if matches!(body, Hex | HexDashed) { digits >= 4 } else { digits > 0 || cases };
     mixed && distinct(secret) >= 8
 }
@@ -205,7 +205,8 @@ fn proves(prefix: &str, secret: &[u8]) -> bool {
 fn crc_base62(secret: &[u8]) -> bool {
     let (Some(body), Some(sum)) = (secret.get(..30), secret.get(30..)) else { return false };
     let crc = !body.iter().fold(u32::MAX, |crc, b| {
-        (0..8).fold(crc ^ u32::from(*b), |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8)
+            .fold(crc ^ u32::from(*b), |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     });
     let value = |b: u8| match b {
         b'0'..=b'9' => b - b'0',

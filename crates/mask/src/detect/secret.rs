@@ -21,18 +21,77 @@ const MAX_TAIL: usize = 32;
 
 /// Parts of a name that say: not the secret itself.
 const ABOUT: &[&[u8]] = &[
-    b"id", b"ids", b"sha", b"sha1", b"sha256", b"md5", b"name", b"names", b"type", b"url", b"uri",
-    b"count", b"len", b"length", b"exp", b"expires", b"expiry", b"expiration", b"ttl", b"file",
-    b"path", b"version", b"arn", b"ref", b"policy", b"at", b"date", b"time", b"limit", b"usage",
-    b"scope", b"fingerprint", b"hint", b"format", b"status", b"manager", b"algorithm", b"alg",
-    b"address", b"symbol", b"mint", b"contract", b"kind", b"index", b"digest", b"checksum",
+    b"id",
+    b"ids",
+    b"sha",
+    b"sha1",
+    b"sha256",
+    b"md5",
+    b"name",
+    b"names",
+    b"type",
+    b"url",
+    b"uri",
+    b"count",
+    b"len",
+    b"length",
+    b"exp",
+    b"expires",
+    b"expiry",
+    b"expiration",
+    b"ttl",
+    b"file",
+    b"path",
+    b"version",
+    b"arn",
+    b"ref",
+    b"policy",
+    b"at",
+    b"date",
+    b"time",
+    b"limit",
+    b"usage",
+    b"scope",
+    b"fingerprint",
+    b"hint",
+    b"format",
+    b"status",
+    b"manager",
+    b"algorithm",
+    b"alg",
+    b"address",
+    b"symbol",
+    b"mint",
+    b"contract",
+    b"kind",
+    b"index",
+    b"digest",
+    b"checksum",
 ];
 
 /// Parts of a name before the word that say: nothing secret.
 const BENIGN: &[&[u8]] = &[
-    b"page", b"next", b"nextpage", b"prev", b"previous", b"continuation", b"sync", b"cursor", b"cancel",
-    b"cancellation", b"idempotency", b"request", b"public", b"partition", b"sort", b"resume",
-    b"pagination", b"client_request", b"erc20", b"erc721", b"nft",
+    b"page",
+    b"next",
+    b"nextpage",
+    b"prev",
+    b"previous",
+    b"continuation",
+    b"sync",
+    b"cursor",
+    b"cancel",
+    b"cancellation",
+    b"idempotency",
+    b"request",
+    b"public",
+    b"partition",
+    b"sort",
+    b"resume",
+    b"pagination",
+    b"client_request",
+    b"erc20",
+    b"erc721",
+    b"nft",
 ];
 
 /// What a word says, and where its value stands.
@@ -74,7 +133,8 @@ pub(super) fn find(text: &[u8], word: Range<usize>) -> Option<Labelled> {
         .take_while(|b| is_name(**b))
         .count();
     let name_start = word.start - head;
-    if names(text.get(word.end..name_end)?, ABOUT) || names(text.get(name_start..word.start)?, BENIGN)
+    if names(text.get(word.end..name_end)?, ABOUT)
+        || names(text.get(name_start..word.start)?, BENIGN)
     {
         return None;
     }
@@ -253,7 +313,8 @@ const LEAST_RANDOM: usize = 16;
 /// Letters and digits that change sorts as often as random ones do, and hardly repeat.
 fn is_random(value: &[u8]) -> bool {
     let of_key = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b'!' | b'%')
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b'!' | b'%')
     };
     if value.len() < LEAST_RANDOM || !value.iter().all(of_key) {
         return false;
@@ -302,24 +363,42 @@ fn in_connection(text: &[u8], name: usize, value: &Range<usize>) -> bool {
         let window = text.get(range).unwrap_or_default();
         let line = window.iter().position(|b| *b == b'\n').unwrap_or(window.len());
         let parts = window.get(..line).unwrap_or_default();
-        parts.iter().enumerate().any(|(i, b)| *b == b'=' && is_part(parts.get(..i).unwrap_or_default()))
+        parts
+            .iter()
+            .enumerate()
+            .any(|(i, b)| *b == b'=' && is_part(parts.get(..i).unwrap_or_default()))
     };
     let from = name.saturating_sub(CONNECTION_REACH);
     let head = text.get(from..name).unwrap_or_default();
     let from = head.iter().rposition(|b| *b == b'\n').map_or(from, |i| from + i + 1);
     near(from..name)
         || near(value.end..text.len().min(value.end + CONNECTION_REACH))
-        || text.get(from..name).is_some_and(|head| {
-            head.windows(5).any(|w| w.eq_ignore_ascii_case(b"jdbc:"))
-        })
+        || text
+            .get(from..name)
+            .is_some_and(|head| head.windows(5).any(|w| w.eq_ignore_ascii_case(b"jdbc:")))
 }
 
 /// True where `text` ends with the name of a part of a connection string.
 fn is_part(text: &[u8]) -> bool {
     const PARTS: &[&[u8]] = &[
-        b"host", b"hostaddr", b"server", b"data source", b"user id", b"userid", b"uid", b"user",
-        b"username", b"dbname", b"database", b"initial catalog", b"accountname", b"endpoint",
-        b"driver", b"sharedaccesskeyname", b"dsn", b"service_name",
+        b"host",
+        b"hostaddr",
+        b"server",
+        b"data source",
+        b"user id",
+        b"userid",
+        b"uid",
+        b"user",
+        b"username",
+        b"dbname",
+        b"database",
+        b"initial catalog",
+        b"accountname",
+        b"endpoint",
+        b"driver",
+        b"sharedaccesskeyname",
+        b"dsn",
+        b"service_name",
     ];
     let text = text.trim_ascii_end();
     PARTS.iter().any(|part| {
@@ -339,7 +418,8 @@ pub(super) const HASHES: &str = concat!(
 /// The stored password that starts at `start`, with its scheme, parameters and salt.
 pub(super) fn find_hash(text: &[u8], start: usize) -> Option<Range<usize>> {
     let of_hash = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b':' | b'-' | b'_')
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b':' | b'-' | b'_')
     };
     let length = run_within(text, start, MAX_VALUE, of_hash);
     let mut hash = text.get(start..start + length)?;
@@ -351,9 +431,7 @@ pub(super) fn find_hash(text: &[u8], start: usize) -> Option<Range<usize>> {
         let body = hash.iter().rposition(|b| *b == b'$')? + 1;
         let two = hash.starts_with(b"SCRAM");
         let of_body = |b: u8| {
-            b.is_ascii_alphanumeric()
-                || matches!(b, b'.' | b'/' | b'+' | b'=')
-                || two && b == b':'
+            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'+' | b'=') || two && b == b':'
         };
         let mut end = body + run(hash, body, of_body);
         end -= usize::from(end > 0 && matches!(byte(hash, end - 1), Some(b'.' | b':')));

@@ -411,7 +411,8 @@ fn the_name_of_a_column_says_what_is_in_it() {
     assert_eq!(text("national_id", "44051401359"), (Replaced, "[masked:pl-pesel]".into()));
     assert_eq!(text("order_id", "44051401359"), (Unchanged, String::new()));
     assert_eq!(text("created_at", "1980-05-01"), (Unchanged, String::new()));
-    let typed = |name, type_id, value: &[u8]| labelled(name, None, None, (type_id, Format::Text), value);
+    let typed =
+        |name, type_id, value: &[u8]| labelled(name, None, None, (type_id, Format::Text), value);
     assert_eq!(typed("dob", DATE, b"1980-05-01").0, Removed);
     assert_eq!(typed("created_at", DATE, b"1980-05-01").0, Unchanged);
     assert_eq!(typed("pesel", 20, b"44051401359").0, Removed);
