@@ -48,14 +48,14 @@ pub(super) fn find(text: &[u8], dates: usize, floor: usize) -> Option<Range<usiz
 
 /// Document number, nationality, dates, and what is optional; with check digits, and one over all.
 fn is_second_line(line: &[u8]) -> bool {
-    let fits = |range: Range<usize>, at: usize| checks(line, &[range], at);
+    let fits = |range: Range<usize>, at: usize| checks(line, Some(range), at);
     let number = fits(0..9, 9) && nation(line, 10) && line.get(13..).is_some_and(dates_check);
     match line.len() {
         TD3 => {
             let empty = line.get(28..43).is_some_and(|part| part.iter().all(|b| *b == b'<'));
-            number && (empty || fits(28..42, 42)) && checks(line, &[0..10, 13..20, 21..43], 43)
+            number && (empty || fits(28..42, 42)) && checks(line, [0..10, 13..20, 21..43], 43)
         }
-        _ => number && checks(line, &[0..10, 13..20, 21..35], 35),
+        _ => number && checks(line, [0..10, 13..20, 21..35], 35),
     }
 }
 
@@ -70,7 +70,7 @@ fn dates_check(part: &[u8]) -> bool {
         two(at + 2).is_some_and(|m| (1..=12).contains(&m))
             && two(at + 4).is_some_and(|d| (1..=31).contains(&d))
     };
-    is_date(0) && is_date(8) && checks(part, &[0..6], 6) && checks(part, &[8..14], 14)
+    is_date(0) && is_date(8) && checks(part, Some(0..6), 6) && checks(part, Some(8..14), 14)
 }
 
 /// A nationality of one to three letters, filled up.
@@ -81,13 +81,13 @@ fn nation(line: &[u8], at: usize) -> bool {
 }
 
 /// The check digit at `at`: weights 7, 3, 1, letters from 10 on, `<` for 0 (ICAO 9303-3 §4.9).
-fn checks(line: &[u8], parts: &[Range<usize>], at: usize) -> bool {
+fn checks(line: &[u8], parts: impl IntoIterator<Item = Range<usize>>, at: usize) -> bool {
     let value = |b: u8| match b {
         b'0'..=b'9' => u32::from(b - b'0'),
         b'A'..=b'Z' => u32::from(b - b'A') + 10,
         _ => 0,
     };
-    let bytes = parts.iter().flat_map(|part| line.get(part.clone()).unwrap_or_default());
+    let bytes = parts.into_iter().flat_map(|part| line.get(part).unwrap_or_default());
     let sum: u32 = bytes.zip([7, 3, 1].into_iter().cycle()).map(|(b, w)| value(*b) * w).sum();
     let digit = byte(line, at).filter(|b| b.is_ascii_digit() || *b == b'<');
     digit.map(value) == Some(sum % 10)
