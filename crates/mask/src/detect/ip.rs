@@ -19,6 +19,12 @@ pub(super) fn find_v4(text: &[u8], start: usize, floor: usize) -> Option<Range<u
     (valid && clear).then_some(start..start + length)
 }
 
+/// The start of the part of an address of version 6 that ends before the colon at `colon`.
+pub(super) fn start_of_v6(text: &[u8], colon: usize, floor: usize) -> usize {
+    let head = text.get(floor.max(colon.saturating_sub(4))..colon).unwrap_or_default();
+    colon - head.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count()
+}
+
 /// The address of version 6 around the two parts with a colon that start at `start`.
 pub(super) fn find_v6(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let of_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');

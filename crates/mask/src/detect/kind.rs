@@ -65,7 +65,7 @@ kinds! {
     Mrz, "mrz", true, "The machine-readable lines of a passport or identity card (ICAO 9303), by check digits.";
     IpAddress, "ip-address", false, "An IP address, version 4 or 6; columns of type inet and cidr too.";
     DateOfBirth, "date-of-birth", true, "A date where the column or the word before it says birth.";
-    PersonName, "person-name", true, "A name in a column whose name says that it holds one.";
+    PersonName, "person-name", false, "A name in a column whose name says that it holds one.";
     Jwt, "jwt", true, "A JSON web token with a readable header.";
     PrivateKey, "private-key", true, "A private key in PEM.";
     AwsAccessKey, "aws-access-key", true, "An AWS access key id.";

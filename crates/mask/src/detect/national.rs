@@ -7,7 +7,7 @@
 
 use super::kind::{Hit, Kind};
 use super::text::{
-    before, byte, is_fraction, left_clear, luhn, right_clear, run, run_within, shaped, word_before,
+    before, byte, is_fraction, left_clear, luhn, right_clear, run, shaped, word_before,
 };
 use std::ops::Range;
 
@@ -105,14 +105,17 @@ const BY_DIGITS: &[(Kind, Finder, &[usize])] = &[
     (Kind::InAadhaar, in_aadhaar, &[4, 12]),
 ];
 
-const LONGEST: usize = 18;
-
-/// The identifier that starts at `start` with a digit.
-pub(super) fn find(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<Hit> {
+/// The identifier that starts at `start` with a run of `group` digits.
+pub(super) fn find(
+    text: &[u8],
+    start: usize,
+    group: usize,
+    floor: usize,
+    ask: Ask,
+) -> Option<Hit> {
     if !stands_free(text, start, floor) {
         return None;
     }
-    let group = run_within(text, start, LONGEST + 1, |b| b.is_ascii_digit());
     let of = |(kind, finder, groups): &(Kind, Finder, &[usize])| {
         if ask.kinds & kind.bit() == 0 || !groups.contains(&group) {
             return None;
@@ -129,15 +132,19 @@ pub(super) fn find(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<
     BY_DIGITS.iter().find_map(of)
 }
 
-/// The Spanish NIE that starts at `start`, or the Italian codice fiscale whose year does.
-pub(super) fn find_lettered(text: &[u8], start: usize, floor: usize, ask: Ask) -> Option<Hit> {
-    let (kind, range) = match byte(text, start)? {
-        b'0'..=b'9' => (Kind::ItCf, it_cf(text, start.checked_sub(6)?)?),
-        _ => (Kind::EsDni, es_nie(text, start)?),
-    };
-    let free =
-        range.start >= floor && stands_free(text, range.start, floor) && ends_free(text, range.end);
-    (free && ask.kinds & kind.bit() != 0).then_some(Hit { kind, range })
+/// The Spanish NIE whose seven digits start at `digits`.
+pub(super) fn find_nie(text: &[u8], digits: usize, floor: usize) -> Option<Range<usize>> {
+    let dash = usize::from(before(text, digits, floor) == Some(b'-'));
+    let start = digits.checked_sub(1 + dash).filter(|start| *start >= floor)?;
+    let range = es_nie(text, start)?;
+    (stands_free(text, start, floor) && ends_free(text, range.end)).then_some(range)
+}
+
+/// The Italian codice fiscale whose year stands at `year`.
+pub(super) fn find_cf(text: &[u8], year: usize, floor: usize) -> Option<Range<usize>> {
+    let start = year.checked_sub(6).filter(|start| *start >= floor)?;
+    let range = it_cf(text, start)?;
+    (stands_free(text, start, floor) && ends_free(text, range.end)).then_some(range)
 }
 
 /// Not part of a word, of a fraction, or of a longer number with dashes.

@@ -150,37 +150,31 @@ const KEYS: &[Key] = &[
     ("ops_eyJ", Base64, 100),
 ];
 
-/// The pattern that finds prefixes with the start of what follows.
-pub(super) fn prefixes() -> String {
-    let of = |hex: bool| {
-        let keys = KEYS.iter().filter(|(_, body, _)| matches!(body, Hex | HexDashed) == hex);
-        keys.map(|(prefix, ..)| prefix.replace('.', r"\.")).collect::<Vec<_>>().join("|")
-    };
-    format!(r"(?:{})[A-Za-z0-9_\-]{{3}}|(?:{})[0-9A-Fa-f]{{4}}", of(false), of(true))
+/// The prefixes of keys, each with its place in the list.
+pub(super) fn prefixes() -> impl Iterator<Item = (usize, &'static str)> {
+    KEYS.iter().enumerate().map(|(n, (prefix, ..))| (n, *prefix))
 }
 
-/// The key whose prefix stands at `start`.
-pub(super) fn find(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
+/// The key whose prefix, the one at this place in the list, stands at `start`.
+pub(super) fn find(text: &[u8], start: usize, floor: usize, n: usize) -> Option<Range<usize>> {
+    let (prefix, body, least) = KEYS.get(n)?;
     if !left_clear_of_alphanumerics(text, start, floor) {
         return None;
     }
-    let rest = text.get(start..)?;
-    KEYS.iter().find_map(|(prefix, body, least)| {
-        let secret = rest.strip_prefix(prefix.as_bytes())?;
-        let length = run_within(secret, 0, MAX_LOOK, |b| body.holds(b));
-        let secret = secret.get(..length)?;
-        let fits = length >= *least
-            && (length == *least || !EXACT.contains(prefix))
-            && is_mixed(*body, secret)
-            && proves(prefix, secret)
-            && (*prefix != "key-" || keyword_before(text, start, floor, 64, &[b"mailgun"]));
-        let from = start + prefix.len() + length;
-        fits.then(|| start..from + run(text, from, |b| body.holds(b)))
-    })
+    let from = start + prefix.len();
+    let length = run_within(text, from, MAX_LOOK, |b| body.holds(b));
+    let secret = text.get(from..from + length)?;
+    let fits = length >= *least
+        && (length == *least || !EXACT.contains(prefix))
+        && is_mixed(*body, secret)
+        && proves(prefix, secret)
+        && (*prefix != "key-" || keyword_before(text, start, floor, 64, &[b"mailgun"]));
+    let end = from + length;
+    fits.then(|| start..end + run(text, end, |b| body.holds(b)))
 }
 
 /// How much of a key is looked at before it counts. What counts is taken whole.
-const MAX_LOOK: usize = 1024;
+const MAX_LOOK: usize = 256;
 
 /// A placeholder in a manual repeats itself or is words.
 fn is_mixed(body: Body, secret: &[u8]) -> bool {
@@ -234,39 +228,65 @@ fn bech32(part: &[u8], data: &[u8]) -> bool {
     sum == Some(1)
 }
 
-/// What identifies a key is in its middle: these patterns start there.
-pub(super) const MIDDLES: &str = concat!(
-    r"\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27}",
-    r"|[0-9]Q~[A-Za-z0-9_~.\-]{31}",
-    r"|[0-9a-f]-us[0-9]|\.atlasv1\.",
-    r"|(?:hooks\.slack\.com(?:\\?/)services|discord(?:app)?\.com(?:\\?/)api(?:\\?/)webhooks)\\?/",
-);
+/// What identifies a key in its middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Middle {
+    /// Azure client secrets.
+    Azure,
+    /// Mailchimp.
+    Mailchimp,
+    /// Terraform.
+    Atlas,
+    /// The path of a webhook.
+    Slack,
+    /// The path of a webhook.
+    DiscordPath,
+}
 
-/// The key around one of [`MIDDLES`]: Discord bots, Azure client secrets, Mailchimp, Terraform, and
-/// the paths of webhooks.
-pub(super) fn find_around(text: &[u8], at: Range<usize>, floor: usize) -> Option<Range<usize>> {
-    let start = at.start;
-    match (byte(text, start)?, byte(text, start + 1)?) {
-        (b'.', b'a') if text.get(at.clone())? == b".atlasv1." => {
-            let left = left_run(text, start, floor, 14, |b| b.is_ascii_alphanumeric())?;
+/// Literals that such keys have in their middle, as they are written.
+pub(super) const MIDDLES: &[(&str, Middle)] = &[
+    ("Q~", Middle::Azure),
+    ("-us", Middle::Mailchimp),
+    (".atlasv1.", Middle::Atlas),
+    ("hooks.slack.com", Middle::Slack),
+    ("discord.com", Middle::DiscordPath),
+    ("discordapp.com", Middle::DiscordPath),
+];
+
+/// The key around the literal at `at`.
+pub(super) fn find_around(
+    text: &[u8],
+    at: Range<usize>,
+    floor: usize,
+    middle: Middle,
+) -> Option<Range<usize>> {
+    match middle {
+        Middle::Azure => {
+            let first = at.start.checked_sub(1)?;
+            let class = |b: u8| is_base64url(b) || matches!(b, b'~' | b'.');
+            let left = left_run(text, first, floor, 3, class)?;
+            let length = run_within(text, at.end, 40, class);
+            let random = distinct(text.get(left..at.end + length)?) >= 12;
+            let fits = byte(text, first)?.is_ascii_digit() && matches!(length, 31..=34);
+            (fits && random).then_some(left..at.end + length)
+        }
+        Middle::Mailchimp => {
+            let number = run_within(text, at.end, 3, |b| b.is_ascii_digit());
+            let end = at.end + number;
+            let closed = byte(text, end).is_none_or(|b| !is_base64url(b));
+            if !matches!(number, 1 | 2) || !closed {
+                return None;
+            }
+            let left = left_run(text, at.start, floor, 32, |b| b.is_ascii_hexdigit())?;
+            (distinct(text.get(left..at.start)?) >= 8).then_some(left..end)
+        }
+        Middle::Atlas => {
+            let left = left_run(text, at.start, floor, 14, |b| b.is_ascii_alphanumeric())?;
             let length = run_within(text, at.end, MAX_LOOK, is_base64url);
             (length >= 60).then_some(left..at.end + length)
         }
-        (b'.', _) => discord(text, start, floor),
-        (_, b'Q') if byte(text, start + 2) == Some(b'~') => {
-            let class = |b: u8| is_base64url(b) || matches!(b, b'~' | b'.');
-            let left = left_run(text, start, floor, 3, class)?;
-            let length = run_within(text, start + 3, 40, class);
-            let random = distinct(text.get(left..start + 3 + length)?) >= 12;
-            (length <= 34 && random).then_some(left..start + 3 + length)
-        }
-        (_, b'-') => {
-            let left = left_run(text, start + 1, floor, 32, |b| b.is_ascii_hexdigit())?;
-            let end = start + 4 + run_within(text, start + 4, 3, |b| b.is_ascii_digit());
-            let closed = byte(text, end).is_none_or(|b| !is_base64url(b)) && end - start <= 6;
-            (closed && distinct(text.get(left..=start)?) >= 8).then_some(left..end)
-        }
-        _ => webhook(text, at.end),
+        Middle::Slack => webhook(text, at.end, &[b"services"]),
+        Middle::DiscordPath => webhook(text, at.end, &[b"api", b"webhooks"]),
     }
 }
 
@@ -284,8 +304,11 @@ fn left_run(
     (all && clear).then_some(start)
 }
 
-/// A bot's token: its number in base64, a time, a code.
-fn discord(text: &[u8], dot: usize, floor: usize) -> Option<Range<usize>> {
+/// A bot's token at Discord, around its first dot: its number in base64, a time, a code.
+pub(super) fn find_discord(text: &[u8], dot: usize, floor: usize) -> Option<Range<usize>> {
+    if byte(text, dot + 7) != Some(b'.') || !text.get(dot + 1..dot + 7)?.iter().all(|b| is_base64url(*b)) {
+        return None;
+    }
     let left = text
         .get(floor.max(dot.saturating_sub(30))..dot)?
         .iter()
@@ -294,7 +317,7 @@ fn discord(text: &[u8], dot: usize, floor: usize) -> Option<Range<usize>> {
         .count();
     let id = text.get(dot - left..dot)?;
     let end = dot + 8 + run_within(text, dot + 8, 40, is_base64url);
-    let fits = matches!(left, 23..=28) && end - dot - 8 <= 38 && is_number_in_base64(id);
+    let fits = matches!(left, 23..=28) && matches!(end - dot - 8, 27..=38) && is_number_in_base64(id);
     fits.then_some(dot - left..end)
 }
 
@@ -318,8 +341,16 @@ fn is_number_in_base64(id: &[u8]) -> bool {
     })
 }
 
-/// What follows a webhook's host and path: numbers and a key.
-fn webhook(text: &[u8], at: usize) -> Option<Range<usize>> {
+/// What follows a webhook's host and the beginning of its path: numbers and a key. Slashes may be
+/// escaped.
+fn webhook(text: &[u8], host: usize, parts: &[&[u8]]) -> Option<Range<usize>> {
+    let slash = |at: usize| {
+        let at = at + usize::from(byte(text, at) == Some(b'\\'));
+        (byte(text, at) == Some(b'/')).then_some(at + 1)
+    };
+    let part = |at: usize, part: &&[u8]| text.get(at..)?.starts_with(part).then_some(at + part.len());
+    let at = parts.iter().try_fold(host, |at, name| part(slash(at)?, name))?;
+    let at = slash(at)?;
     let length = run_within(text, at, MAX_LOOK, |b| is_base64url(b) || matches!(b, b'/' | b'\\'));
     let path = text.get(at..at + length)?;
     let key = path.rsplit(|b| *b == b'/').next()?;
@@ -328,8 +359,16 @@ fn webhook(text: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// The bot token of Telegram whose number starts at `start`: number, colon, `AA` and 33 more.
-pub(super) fn find_telegram(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
-    let colon = start + run(text, start, |b| b.is_ascii_digit());
+pub(super) fn find_telegram(
+    text: &[u8],
+    start: usize,
+    digits: usize,
+    floor: usize,
+) -> Option<Range<usize>> {
+    let colon = start + digits;
+    if !text.get(colon..)?.starts_with(b":AA") {
+        return None;
+    }
     let length = run_within(text, colon + 1, 36, is_base64url);
     let clear = left_clear_of_alphanumerics(text, start, floor);
     let random = distinct(text.get(colon + 1..colon + 1 + length)?) >= 12;

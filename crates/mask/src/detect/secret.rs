@@ -10,10 +10,45 @@ use super::token::is_stand_in;
 use std::ops::Range;
 
 /// Words that announce a secret.
-pub(super) const WORDS: &str = concat!(
-    r"(?i:passw(?:or)?d|passphrase|passcode|pwd|secret|token|credential|bearer",
-    r"|(?:api|access|account|auth|encryption|signing|private|master|webhook|shared|service)[_\- ]?key)",
-);
+pub(super) const WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "bearer",
+];
+
+/// What makes a `key` one, together or with one separator between.
+const BEFORE_KEY: &[&[u8]] = &[
+    b"api",
+    b"access",
+    b"account",
+    b"auth",
+    b"encryption",
+    b"signing",
+    b"private",
+    b"master",
+    b"webhook",
+    b"shared",
+    b"service",
+];
+
+/// The start of the word that ends in the `key` at `key`.
+pub(super) fn start_of_key(text: &[u8], key: usize, floor: usize) -> Option<usize> {
+    let separated = matches!(before(text, key, floor)?, b'_' | b'-' | b' ');
+    let end = key - usize::from(separated);
+    let head = text.get(floor.max(end.saturating_sub(10))..end)?;
+    let ends = |word: &&&[u8]| {
+        head.len().checked_sub(word.len()).and_then(|at| head.get(at..)).is_some_and(|tail| {
+            tail.eq_ignore_ascii_case(word)
+        })
+    };
+    BEFORE_KEY.iter().find(ends).map(|word| end - word.len())
+}
 
 /// How long a value may be, and the rest of the word before it.
 const MAX_VALUE: usize = 512;
@@ -179,7 +214,12 @@ const fn is_name(b: u8) -> bool {
 
 /// True where a part of a name (`_` or `-` between, or a capital) is one of `words`.
 fn names(name: &[u8], words: &[&[u8]]) -> bool {
-    let known = |part: &[u8]| words.iter().any(|word| part.eq_ignore_ascii_case(word));
+    let known = |part: &[u8]| {
+        words.iter().any(|word| part.len() == word.len() && part.eq_ignore_ascii_case(word))
+    };
+    if name.is_empty() {
+        return false;
+    }
     name.split(|b| matches!(b, b'_' | b'-')).any(|part| {
         let mut start = 0;
         let humps = part.iter().enumerate().skip(1).any(|(i, b)| {
@@ -276,10 +316,60 @@ fn is_reference(value: &[u8]) -> bool {
     dollar || opens || called || path || value.windows(3).any(|w| w == b"://")
 }
 
+/// What a message says of a password, and what says that there is none.
+const STATUS: &[&[u8]] = &[
+    b"null",
+    b"none",
+    b"nil",
+    b"undefined",
+    b"empty",
+    b"blank",
+    b"true",
+    b"false",
+    b"yes",
+    b"no",
+    b"on",
+    b"off",
+    b"ok",
+    b"set",
+    b"unset",
+    b"reset",
+    b"changed",
+    b"unchanged",
+    b"updated",
+    b"expired",
+    b"expiring",
+    b"valid",
+    b"invalid",
+    b"correct",
+    b"incorrect",
+    b"wrong",
+    b"failed",
+    b"failure",
+    b"success",
+    b"accepted",
+    b"rejected",
+    b"denied",
+    b"missing",
+    b"required",
+    b"optional",
+    b"prompt",
+    b"unknown",
+    b"hidden",
+    b"masked",
+    b"filtered",
+    b"removed",
+    b"redacted",
+    b"enabled",
+    b"disabled",
+    b"locked",
+    b"weak",
+    b"strong",
+    b"too_short",
+];
+
 fn is_nothing(value: &[u8]) -> bool {
-    [&b"null"[..], b"none", b"nil", b"true", b"false", b"prompt", b"required"]
-        .into_iter()
-        .any(|word| value.eq_ignore_ascii_case(word))
+    STATUS.iter().any(|word| value.len() == word.len() && value.eq_ignore_ascii_case(word))
         || value.iter().all(|b| matches!(b, b'*' | b'.' | b'-' | b'?' | b':'))
 }
 
@@ -409,14 +499,36 @@ fn is_part(text: &[u8]) -> bool {
     })
 }
 
-/// Beginnings of stored passwords.
-pub(super) const HASHES: &str = concat!(
-    r"\$2[abxy]?\$[0-9]{2}\$|\$argon2(?:id|i|d)\$|\$(?:1|5|6|7|y)\$[./A-Za-z0-9]|\$scrypt\$",
-    r"|SCRAM-SHA-(?:1|256)\$[0-9]|pbkdf2_sha(?:1|256|512)\$[0-9]",
-);
+/// Beginnings of stored passwords, as they are written.
+pub(super) const HASHES: &[&str] = &[
+    "$2$",
+    "$2a$",
+    "$2b$",
+    "$2x$",
+    "$2y$",
+    "$argon2id$",
+    "$argon2i$",
+    "$argon2d$",
+    "$1$",
+    "$5$",
+    "$6$",
+    "$7$",
+    "$y$",
+    "$scrypt$",
+    "SCRAM-SHA-1$",
+    "SCRAM-SHA-256$",
+    "pbkdf2_sha1$",
+    "pbkdf2_sha256$",
+    "pbkdf2_sha512$",
+];
 
-/// The stored password that starts at `start`, with its scheme, parameters and salt.
-pub(super) fn find_hash(text: &[u8], start: usize) -> Option<Range<usize>> {
+/// The stored password whose beginning stands at `at`, with its scheme, parameters and salt.
+pub(super) fn find_hash(text: &[u8], at: Range<usize>) -> Option<Range<usize>> {
+    let start = at.start;
+    let counted = matches!(text.get(start..start + 2)?, b"$2" | b"SC" | b"pb");
+    if counted && !byte(text, at.end)?.is_ascii_digit() {
+        return None;
+    }
     let of_hash = |b: u8| {
         b.is_ascii_alphanumeric()
             || matches!(b, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b':' | b'-' | b'_')

@@ -102,21 +102,29 @@ pub(super) fn keyword_before(
     let from = at.saturating_sub(reach).max(floor);
     let window = text.get(from..at).unwrap_or_default();
     words.iter().any(|word| {
-        window
-            .windows(word.len().max(1))
-            .enumerate()
-            .any(|(i, w)| w.eq_ignore_ascii_case(word) && !in_placeholder(text, from + i))
+        places(window, word).any(|i| {
+            starts_with(window, i, word) && !in_placeholder(text, from + i)
+        })
     })
+}
+
+/// Where the first letter of `word` stands in `window`.
+fn places(window: &[u8], word: &[u8]) -> impl Iterator<Item = usize> {
+    let first = word.first().copied().unwrap_or_default();
+    let bytes = window.iter().enumerate();
+    bytes.filter(move |(_, b)| b.to_ascii_lowercase() == first).map(|(i, _)| i)
+}
+
+fn starts_with(window: &[u8], at: usize, word: &[u8]) -> bool {
+    window.get(at..at + word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word))
 }
 
 /// True where `at` stands inside a placeholder that an earlier pass wrote.
 pub(super) fn in_placeholder(text: &[u8], at: usize) -> bool {
     const OPENING: &[u8] = b"[masked:";
     let window = text.get(at.saturating_sub(40)..at).unwrap_or_default();
-    window
-        .windows(OPENING.len())
-        .rposition(|w| w == OPENING)
-        .is_some_and(|i| !window.get(i..).unwrap_or_default().contains(&b']'))
+    let open = window.iter().rposition(|b| matches!(b, b'[' | b']'));
+    open.is_some_and(|i| window.get(i..).unwrap_or_default().starts_with(OPENING))
 }
 
 /// The Luhn check (ISO/IEC 7812-1 annex B) over digits, last one the check digit.
@@ -183,9 +191,12 @@ pub(super) fn word_before(
     let ends = |b: &u8| matches!(b, b',' | b';' | b'{' | b'}' | b'|' | b'\n' | b'\t');
     let from = window.iter().rposition(ends).map_or(from, |i| from + i + 1);
     let window = text.get(from..at).unwrap_or_default();
+    if !window.iter().any(u8::is_ascii_alphabetic) {
+        return false;
+    }
     words.iter().any(|word| {
-        window.windows(word.len().max(1)).enumerate().any(|(i, w)| {
-            w.eq_ignore_ascii_case(word)
+        places(window, word).any(|i| {
+            starts_with(window, i, word)
                 && is_word_at(text, from + i..from + i + word.len())
                 && !in_placeholder(text, from + i)
         })

@@ -2,7 +2,7 @@
 
 use super::text::{
     before, byte, distinct, find as find_bytes, in_placeholder, is_word,
-    left_clear_of_alphanumerics, run,
+    left_clear_of_alphanumerics, run, run_within,
 };
 use std::ops::Range;
 
@@ -129,14 +129,25 @@ const PEM_HEADERS: usize = 256;
 /// The shortest run of base64 that is key material and not prose.
 const PEM_BODY: usize = 24;
 
-/// The PEM private key (RFC 7468) whose first line is `start..line`: through its last line, or to
+/// The PEM private key (RFC 7468) whose first line begins at `begin`: through its last line, or to
 /// the end of the text where that is missing. A mention of the first line alone is none.
 pub(super) fn find_private_key(
     text: &[u8],
-    start: usize,
-    line: usize,
+    begin: Range<usize>,
     memory: &mut Memory,
 ) -> Option<Range<usize>> {
+    const LABEL: usize = 64;
+    let start = begin.start;
+    let label = run_within(text, begin.end, LABEL, |b| {
+        b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' '
+    });
+    let line = begin.end + label;
+    let name = text.get(begin.end..line)?;
+    let name = name.strip_suffix(b" BLOCK").unwrap_or(name);
+    if !name.ends_with(b"PRIVATE KEY") || !text.get(line..)?.starts_with(b"-----") {
+        return None;
+    }
+    let line = line + 5;
     let (body, _) = memory.body.from(line, |at| base64_run(text, at))?;
     if body - line > PEM_HEADERS {
         return None;
@@ -182,9 +193,13 @@ fn last_line(text: &[u8], from: usize) -> Option<(usize, usize)> {
 /// (IAM identifiers, unique ID prefixes).
 pub(super) fn find_aws_id(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let end = start + 20;
+    let fits = |b: &u8| matches!(b, b'A'..=b'Z' | b'2'..=b'7');
+    if !text.get(start + 4..end)?.iter().all(fits) {
+        return None;
+    }
     let clear = left_clear_of_alphanumerics(text, start, floor)
         && !byte(text, end).is_some_and(|b| b.is_ascii_alphanumeric());
-    (clear && end <= text.len()).then_some(start..end)
+    clear.then_some(start..end)
 }
 
 /// How far behind a word (`secret`, `aws`) or a key id the secret key may start.
@@ -276,6 +291,8 @@ pub(super) fn is_stand_in(password: &[u8]) -> bool {
         || wrapped(b"{", b'}')
         || wrapped(b"$(", b')')
         || wrapped(b"[masked", b']')
+        // Its last bracket may have been taken for one that closes a list.
+        || password.starts_with(b"[masked") && !password.contains(&b']')
         || password == b"%s"
         || password.eq_ignore_ascii_case(b"redacted")
 }

@@ -434,7 +434,7 @@ fn an_alias_does_not_change_what_a_column_holds() {
     assert_eq!(labelled("x", Some(from(&[GIVEN, EMAIL])), None, text, b"Jane").0, Unchanged);
     assert_eq!(labelled("x", Some(Origin::Untraced), None, date, b"1980-05-01").0, Unchanged);
     // Copied rows have no names: the statement tells.
-    let format = CopyFormat::Text { delimiter: b'\t' };
+    let format = CopyFormat::Text { delimiter: b'\t', header: false };
     let plan = named(Some(vec![from(&[BORN]), from(&[EMAIL])])).plan_copy(0, 2, format).unwrap();
     assert!(matches!(plan.columns.as_slice(), [Treatment::ScanAs(_), Treatment::Scan]));
     assert_eq!(named(None).plan_copy(0, 1, format).unwrap().columns.as_slice(), &[SCAN]);
