@@ -103,8 +103,7 @@ impl Anchors {
         let keys = provider::prefixes().map(|(n, prefix)| (prefix, Anchor::Provider(n)));
         let middles = provider::MIDDLES.iter().map(|(l, middle)| (*l, Anchor::Middle(*middle)));
         let all = fixed.chain(hashes).chain(words).chain(keys).chain(middles);
-        let literals: Vec<Entry> =
-            all.filter(|(_, anchor)| anchor.kinds() & kinds != 0).collect();
+        let literals: Vec<Entry> = all.filter(|(_, anchor)| anchor.kinds() & kinds != 0).collect();
         let on = |of: &Kind| of.bit() & kinds != 0;
         let mut bytes: Vec<u8> =
             BYTES.iter().filter(|(_, of)| of.iter().any(on)).map(|(b, _)| *b).collect();

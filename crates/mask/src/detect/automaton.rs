@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 /// The room for classes of bytes in a row.
 const WIDTH: usize = 64;
+/// The room for states: a table of a fixed size needs no test of where it ends.
+const STATES: usize = 1024;
 /// Marks a step behind which somebody has to look.
 const STOP: u16 = 1 << 15;
 
@@ -17,7 +19,7 @@ type Row = [u16; WIDTH];
 /// Literals and single bytes, compiled.
 pub(super) struct Automaton {
     classes: [u8; 256],
-    rows: Vec<Row>,
+    rows: Box<[Row; STATES]>,
     /// Per state, which of the literals end there: a range of `ends`.
     ranges: Vec<(u16, u16)>,
     ends: Vec<u16>,
@@ -61,7 +63,7 @@ impl Automaton {
             ends.extend(found.iter().map(|number| narrow(*number)));
             ranges.push((narrow(from), narrow(ends.len())));
         }
-        debug_assert!(order == trie.rows.len() && order < usize::from(STOP));
+        debug_assert!(order == trie.rows.len() && order <= STATES);
         let stops = |class: usize, state: u16| {
             bytes.iter().any(|b| class == class_of(&classes, *b))
                 || trie.ends.get(usize::from(state)).is_some_and(|ends| !ends.is_empty())
@@ -73,7 +75,10 @@ impl Automaton {
             }
             row
         };
-        let rows = trie.rows.iter().map(mark).collect();
+        let mut rows = Box::new([[0; WIDTH]; STATES]);
+        for (place, row) in rows.iter_mut().zip(trie.rows.iter().map(mark)) {
+            *place = row;
+        }
         Self { classes, rows, ranges, ends }
     }
 
@@ -82,11 +87,11 @@ impl Automaton {
     /// is done at a stop takes registers from it.
     #[inline(never)]
     pub(super) fn walk(&self, state: State, text: &[u8]) -> (State, usize) {
-        let (rows, classes) = (self.rows.as_slice(), &self.classes);
+        let (rows, classes) = (&*self.rows, &self.classes);
         let mut now = state.0 & !STOP;
         for (taken, b) in text.iter().enumerate() {
             let class = class_of(classes, *b) & (WIDTH - 1);
-            let row = rows.get(usize::from(now));
+            let row = rows.get(usize::from(now) & (STATES - 1));
             now = row.and_then(|row| row.get(class).copied()).unwrap_or_default();
             if now & STOP != 0 {
                 return (State(now), taken + 1);

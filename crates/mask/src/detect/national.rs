@@ -106,13 +106,7 @@ const BY_DIGITS: &[(Kind, Finder, &[usize])] = &[
 ];
 
 /// The identifier that starts at `start` with a run of `group` digits.
-pub(super) fn find(
-    text: &[u8],
-    start: usize,
-    group: usize,
-    floor: usize,
-    ask: Ask,
-) -> Option<Hit> {
+pub(super) fn find(text: &[u8], start: usize, group: usize, floor: usize, ask: Ask) -> Option<Hit> {
     if !stands_free(text, start, floor) {
         return None;
     }

@@ -306,7 +306,9 @@ fn left_run(
 
 /// A bot's token at Discord, around its first dot: its number in base64, a time, a code.
 pub(super) fn find_discord(text: &[u8], dot: usize, floor: usize) -> Option<Range<usize>> {
-    if byte(text, dot + 7) != Some(b'.') || !text.get(dot + 1..dot + 7)?.iter().all(|b| is_base64url(*b)) {
+    if byte(text, dot + 7) != Some(b'.')
+        || !text.get(dot + 1..dot + 7)?.iter().all(|b| is_base64url(*b))
+    {
         return None;
     }
     let left = text
@@ -317,7 +319,8 @@ pub(super) fn find_discord(text: &[u8], dot: usize, floor: usize) -> Option<Rang
         .count();
     let id = text.get(dot - left..dot)?;
     let end = dot + 8 + run_within(text, dot + 8, 40, is_base64url);
-    let fits = matches!(left, 23..=28) && matches!(end - dot - 8, 27..=38) && is_number_in_base64(id);
+    let fits =
+        matches!(left, 23..=28) && matches!(end - dot - 8, 27..=38) && is_number_in_base64(id);
     fits.then_some(dot - left..end)
 }
 
@@ -348,7 +351,8 @@ fn webhook(text: &[u8], host: usize, parts: &[&[u8]]) -> Option<Range<usize>> {
         let at = at + usize::from(byte(text, at) == Some(b'\\'));
         (byte(text, at) == Some(b'/')).then_some(at + 1)
     };
-    let part = |at: usize, part: &&[u8]| text.get(at..)?.starts_with(part).then_some(at + part.len());
+    let part =
+        |at: usize, part: &&[u8]| text.get(at..)?.starts_with(part).then_some(at + part.len());
     let at = parts.iter().try_fold(host, |at, name| part(slash(at)?, name))?;
     let at = slash(at)?;
     let length = run_within(text, at, MAX_LOOK, |b| is_base64url(b) || matches!(b, b'/' | b'\\'));

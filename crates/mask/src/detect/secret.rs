@@ -43,9 +43,10 @@ pub(super) fn start_of_key(text: &[u8], key: usize, floor: usize) -> Option<usiz
     let end = key - usize::from(separated);
     let head = text.get(floor.max(end.saturating_sub(10))..end)?;
     let ends = |word: &&&[u8]| {
-        head.len().checked_sub(word.len()).and_then(|at| head.get(at..)).is_some_and(|tail| {
-            tail.eq_ignore_ascii_case(word)
-        })
+        head.len()
+            .checked_sub(word.len())
+            .and_then(|at| head.get(at..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(word))
     };
     BEFORE_KEY.iter().find(ends).map(|word| end - word.len())
 }
@@ -168,12 +169,12 @@ pub(super) fn find(text: &[u8], word: Range<usize>) -> Option<Labelled> {
         .take_while(|b| is_name(**b))
         .count();
     let name_start = word.start - head;
+    let link = link(text, name_start, word.start, name_end)?;
     if names(text.get(word.end..name_end)?, ABOUT)
         || names(text.get(name_start..word.start)?, BENIGN)
     {
         return None;
     }
-    let link = link(text, name_start, word.start, name_end)?;
     let connects = family == Family::Password || is_account_key(text.get(word)?);
     let long = value(text, &link, connects && link.assigned)?;
     let bytes = text.get(long.clone())?;
@@ -229,7 +230,7 @@ fn names(name: &[u8], words: &[&[u8]]) -> bool {
             }
             hump
         });
-        humps || known(part) || known(part.get(start..).unwrap_or_default())
+        humps || known(part) || start > 0 && known(part.get(start..).unwrap_or_default())
     })
 }
 

@@ -111,6 +111,33 @@ fn placeholders_leave_the_rest_as_it_was() {
     assert!(out.is_empty());
 }
 
+#[test]
+fn what_a_message_says_of_a_password_is_none() {
+    for word in ["expired", "Required", "incorrect", "reset", "changed", "null", "true", "***"] {
+        check(&format!("user=jane password={word} host=db"), &[]);
+    }
+    let secret = [(Kind::ConnectionPassword, "tulip")];
+    check("user=jane password=tulip host=db", &secret);
+    // The placeholder is no password either, and the rest stays.
+    check_redacted(
+        "user=jane password=tulip host=db",
+        "user=jane password=[masked:connection-password] host=db",
+    );
+}
+
+#[test]
+fn literals_touch_digits_and_one_another() {
+    check("%40123%40x.org", &[(Kind::Email, "%40123%40x.org")]);
+    check("1a%40x.org", &[(Kind::Email, "1a%40x.org")]);
+    check("jane\\u0040example.com", &[(Kind::Email, "jane\\u0040example.com")]);
+    check("\\n4242424242424242", &[(Kind::Card, "4242424242424242")]);
+    check("id 12345 4242424242424242", &[(Kind::Card, "4242424242424242")]);
+    check("1 (212) 555-0123", &[(Kind::Phone, "1 (212) 555-0123")]);
+    check("(212)555-0123", &[(Kind::Phone, "(212)555-0123")]);
+    check("x_4242424242424242", &[]);
+    check("ID number: 4810244258081", &[(Kind::ZaId, "4810244258081")]);
+}
+
 /// Texts made to be read again and again. A detector that goes back over what it has read takes
 /// minutes for these instead of a moment.
 #[test]
@@ -174,6 +201,22 @@ fn time_is_linear() {
         "::",
         "529.982.247-25",
         "hooks.slack.com/services/",
+        "=pwd=aA1",
+        "user=pwd=x,",
+        "SharedAccessKey=",
+        "monkey key=",
+        "glpat-",
+        "xoxb-a1",
+        "bsn 111222333 ",
+        "national id 44051401359x ",
+        "1 12 12 12 123 ",
+        "1.2.3.4.",
+        "a.b@c.d+1@(212)-",
+        "{{[[((",
+        "AB12CD34",
+        "-us1",
+        "SCRAM-SHA-256$1",
+        "%40\\u0040",
     ] {
         let text = pattern.repeat(SIZE / pattern.len());
         let (detectors, begin) = (Detectors::all(), std::time::Instant::now());

@@ -102,9 +102,8 @@ pub(super) fn keyword_before(
     let from = at.saturating_sub(reach).max(floor);
     let window = text.get(from..at).unwrap_or_default();
     words.iter().any(|word| {
-        places(window, word).any(|i| {
-            starts_with(window, i, word) && !in_placeholder(text, from + i)
-        })
+        places(window, word)
+            .any(|i| starts_with(window, i, word) && !in_placeholder(text, from + i))
     })
 }
 

@@ -378,7 +378,8 @@ impl Reveal for Named {
 fn named(outputs: Option<Vec<Origin>>) -> StatementRedactor {
     let key = Arc::new(PseudonymKey::new(&[3; 32]));
     let lineage = Arc::new(lineage(outputs, &[CUSTOMERS]));
-    StatementRedactor::new(&[lineage], Arc::new(Named), Arc::new(Detectors::standard()), key)
+    let named = Detectors::named(["default", "person-name"]).unwrap();
+    StatementRedactor::new(&[lineage], Arc::new(Named), Arc::new(named), key)
 }
 
 /// What becomes of one value of a column of this name, source and type.
