@@ -52,6 +52,10 @@ pub struct Field<'a> {
     pub format: Format,
 }
 
+/// What the name of a column says that it holds, as the redactor numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Label(pub u8);
+
 /// What is done to each value of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Treatment {
@@ -59,6 +63,8 @@ pub enum Treatment {
     Pass,
     /// Content detectors look at it.
     Scan,
+    /// Content detectors look at it, knowing what the column's name says.
+    ScanAs(Label),
     /// A plain column: replaced by a value of the same type made by this strategy.
     Mask(Strategy),
     /// An expression over hidden columns, chosen by the caller: replaced by the placeholder where
@@ -150,6 +156,11 @@ pub trait Reveal: Send + Sync + fmt::Debug {
 
     /// True where any column of the connection at all is masked for this principal.
     fn hides_anything(&self) -> bool;
+
+    /// What the column's own name says that it holds; an alias does not change it.
+    fn label(&self, _column: ColumnRef) -> Option<Label> {
+        None
+    }
 }
 
 /// How a masked value is made. Strategies that cannot make a value of the column's type in its

@@ -220,7 +220,8 @@ pub(crate) struct Connection {
     /// The columns only some may see.
     #[serde(default)]
     pub(crate) sensitive: Vec<SensitiveColumn>,
-    /// Content detectors that look at every text that leaves; all of them by default.
+    /// Content detectors that look at every text that leaves, by the names of detectors and groups
+    /// (below); without it those that are on by default. An empty list turns them off.
     #[serde(default)]
     pub(crate) detectors: Option<Vec<String>>,
     /// How old, in seconds (1 to 3600), what the gateway knows of the target's definitions may be

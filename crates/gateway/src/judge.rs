@@ -3,13 +3,13 @@
 use crate::config::SensitiveColumn;
 use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
-use portcullis_core::mask::{ColumnRef, Lineage, Origin, Reveal, Strategy};
+use portcullis_core::mask::{ColumnRef, Label, Lineage, Origin, Reveal, Strategy};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::written::Found;
 use portcullis_mask::{
-    Detectors, PseudonymKey, Recognizer, StatementRedactor, fits, is_checked_domain,
+    Detectors, PseudonymKey, Recognizer, StatementRedactor, fits, is_checked_domain, label_of,
 };
 use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Column, Relation};
@@ -305,6 +305,8 @@ struct Known {
     catalog: Option<Arc<Catalog>>,
     relations: HashMap<u32, Arc<HiddenColumns>>,
     anything: Option<bool>,
+    /// What the names of columns say, as far as it was asked.
+    labels: HashMap<ColumnRef, Option<Label>>,
     /// True where a mask rule names no column.
     lacks: bool,
 }
@@ -585,6 +587,16 @@ impl Reveal for SessionReveal {
         };
         self.known().anything = Some(anything);
         anything
+    }
+
+    fn label(&self, column: ColumnRef) -> Option<Label> {
+        let mut known = self.known();
+        let Known { catalog, labels, .. } = &mut *known;
+        *labels.entry(column).or_insert_with(|| {
+            let relation = catalog.as_ref()?.relation(column.relation)?;
+            let named = relation.columns.iter().find(|c| c.number == column.column)?;
+            label_of(&named.name)
+        })
     }
 }
 

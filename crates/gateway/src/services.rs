@@ -464,7 +464,7 @@ fn dialer(config: &Config) -> anyhow::Result<Dialer> {
 
 fn detectors(name: &str, connection: &Connection) -> anyhow::Result<Detectors> {
     match &connection.detectors {
-        None => Ok(Detectors::all()),
+        None => Ok(Detectors::standard()),
         Some(names) => Detectors::named(names.iter().map(String::as_str))
             .with_context(|| format!("connections.{name}.detectors")),
     }

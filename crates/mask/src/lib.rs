@@ -23,11 +23,12 @@ pub mod types;
 pub mod written;
 
 mod forms;
+mod labelled;
 mod moment;
 mod number;
 mod splice;
 
-pub use detect::{Detectors, Hit, Kind};
+pub use detect::{Detectors, Hit, Kind, has_placeholder, label_of};
 pub use forms::{fits, is_checked_domain};
 pub use pseudonym::PseudonymKey;
 pub use redactor::StatementRedactor;

@@ -12,13 +12,13 @@
 //! does one in which a detector finds something. Inference by predicates, ordering and grouping is
 //! a question to policy, not to masks.
 
-use crate::detect::Detectors;
+use crate::detect::{Detectors, label_of};
 use crate::pseudonym::PseudonymKey;
 use crate::strategy::Means;
-use crate::{strategy, types};
+use crate::{labelled, strategy, types};
 use portcullis_core::mask::{
-    ColumnRef, CopyFormat, ErrorPart, Field, Format, Lineage, MaskFailure, Origin, Plan, Redacted,
-    Redactor, Reveal, Source, Strategy, Treatment, TypeMap, UNKNOWN_TYPE,
+    ColumnRef, CopyFormat, ErrorPart, Field, Format, Label, Lineage, MaskFailure, Origin, Plan,
+    Redacted, Redactor, Reveal, Source, Strategy, Treatment, TypeMap, UNKNOWN_TYPE,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -113,12 +113,43 @@ impl StatementRedactor {
         Some(treated(hidden, plain))
     }
 
-    fn treatment(&self, hidden: Option<Treatment>, type_id: u32) -> Treatment {
-        match hidden {
-            Some(treatment) => treatment,
-            None if !self.detectors.is_empty() && types::is_scannable(type_id) => Treatment::Scan,
-            None => Treatment::Pass,
+    fn treatment(
+        &self,
+        hidden: Option<Treatment>,
+        label: Option<Label>,
+        type_id: u32,
+    ) -> Treatment {
+        match (hidden, label) {
+            (Some(treatment), _) => treatment,
+            (None, Some(label)) if labelled::applies(&self.detectors, label, type_id) => {
+                Treatment::ScanAs(label)
+            }
+            _ if labelled::is_address(&self.detectors, type_id) => {
+                self.detectors.label_of_addresses().map_or(Treatment::Scan, Treatment::ScanAs)
+            }
+            _ if !self.detectors.is_empty() && types::is_scannable(type_id) => Treatment::Scan,
+            _ => Treatment::Pass,
         }
+    }
+
+    /// What names say that a column holds: its own, whatever the answer calls it; those of the
+    /// columns it is made of, where they agree; the name in the answer.
+    fn label(&self, origin: Option<&Origin>, field: Option<&Field<'_>>) -> Option<Label> {
+        if self.detectors.is_empty() {
+            return None;
+        }
+        let numbered = field.and_then(|field| numbered(field.source));
+        let own = numbered.and_then(|column| self.reveal.label(column));
+        own.or_else(|| self.label_of_origin(origin?))
+            .or_else(|| label_of(field?.name))
+            .filter(|label| self.detectors.heeds(*label))
+    }
+
+    fn label_of_origin(&self, origin: &Origin) -> Option<Label> {
+        let Origin::Columns(columns) = origin else { return None };
+        let (first, rest) = columns.split_first()?;
+        let label = self.reveal.label(*first)?;
+        rest.iter().all(|column| self.reveal.label(*column) == Some(label)).then_some(label)
     }
 
     fn means(&self) -> Means<'_> {
@@ -160,18 +191,19 @@ fn unknown_part(part: usize) -> MaskFailure {
 impl Redactor for StatementRedactor {
     fn plan(&self, part: usize, fields: &[Field<'_>]) -> Result<Plan, MaskFailure> {
         let hides = self.reveal.hides_anything();
-        let lineage = match self.lineages.get(part) {
-            None if hides => return Err(unknown_part(part)),
-            lineage => lineage.filter(|_| hides),
-        };
-        let outputs = lineage
+        let traced = self.lineages.get(part);
+        if hides && traced.is_none() {
+            return Err(unknown_part(part));
+        }
+        let lineage = traced.filter(|_| hides);
+        let outputs = traced
             .and_then(|lineage| lineage.outputs.as_deref())
             .filter(|outputs| outputs.len() == fields.len());
         let columns = fields.iter().enumerate().map(|(i, field)| {
-            let hidden = lineage.and_then(|lineage| {
-                self.hidden_field(lineage, outputs.and_then(|o| o.get(i)), field.source)
-            });
-            self.treatment(hidden, field.type_id)
+            let origin = outputs.and_then(|o| o.get(i));
+            let hidden =
+                lineage.and_then(|lineage| self.hidden_field(lineage, origin, field.source));
+            self.treatment(hidden, self.label(origin, Some(field)), field.type_id)
         });
         Ok(Plan { columns: columns.collect(), ..Plan::default() })
     }
@@ -188,43 +220,44 @@ impl Redactor for StatementRedactor {
             let why = "the format of the rows copied out could not be told; use fewer options";
             return Err(MaskFailure::Untraceable(why.into()));
         }
-        let lineage = self.lineages.get(part);
-        let types = lineage.and_then(|lineage| lineage.copied.as_deref());
+        let traced = self.lineages.get(part);
+        let hides = self.reveal.hides_anything();
+        let types = traced.and_then(|lineage| lineage.copied.as_deref());
         let types = types.filter(|types| types.len() == columns).unwrap_or_default();
         // Fields of a textual copy are texts, whatever their columns are; those of a binary one can
         // be anything.
         let untold = if format == CopyFormat::Binary { UNKNOWN_TYPE } else { 0 };
         let type_of = |column: usize| types.get(column).copied().unwrap_or(untold);
-        let known = |columns: SmallVec<[Treatment; 8]>| {
-            let types = (0..columns.len()).map(type_of).collect();
-            Plan { columns, types }
+        let outputs = traced
+            .and_then(|lineage| lineage.outputs.as_deref())
+            .filter(|outputs| outputs.len() == columns);
+        let shown = |column: usize| {
+            let origin = outputs.and_then(|outputs| outputs.get(column));
+            self.treatment(None, self.label(origin, None), type_of(column))
         };
-        let shown = |column| self.treatment(None, type_of(column));
-        if !self.reveal.hides_anything() {
-            return Ok(known((0..columns).map(shown).collect()));
-        }
-        let lineage = lineage.ok_or_else(|| unknown_part(part))?;
-        if !self.touches_hidden(lineage) {
-            return Ok(known((0..columns).map(shown).collect()));
-        }
-        let outputs = lineage.outputs.as_deref().filter(|outputs| outputs.len() == columns);
-        let Some(outputs) = outputs else {
+        let lineage = match traced {
+            None if hides => return Err(unknown_part(part)),
+            lineage => lineage.filter(|lineage| hides && self.touches_hidden(lineage)),
+        };
+        if lineage.is_some() && outputs.is_none() {
             let why = "the columns copied out cannot be traced; name them in the statement";
             return Err(MaskFailure::Untraceable(why.into()));
+        }
+        let hidden = |column: usize| {
+            let origin = outputs?.get(column)?;
+            let strategy = self.hidden_by_origin(lineage?, origin)?;
+            // Of a table, the columns are its own. Of a query, whether it is the plain column
+            // cannot be told here, and of a binary one not even what a text would be.
+            Some(if !types.is_empty() {
+                treated(strategy, matches!(origin, Origin::Columns(_)))
+            } else if format == CopyFormat::Binary {
+                Treatment::Mask(Strategy::Null)
+            } else {
+                treated(strategy, false)
+            })
         };
-        let columns = outputs.iter().enumerate().map(|(column, origin)| {
-            match self.hidden_by_origin(lineage, origin) {
-                // Of a table, the columns are its own. Of a query, whether it is the plain column
-                // cannot be told here, and of a binary one not even what a text would be.
-                Some(strategy) if !types.is_empty() => {
-                    treated(strategy, matches!(origin, Origin::Columns(_)))
-                }
-                Some(_) if format == CopyFormat::Binary => Treatment::Mask(Strategy::Null),
-                Some(strategy) => treated(strategy, false),
-                None => shown(column),
-            }
-        });
-        Ok(known(columns.collect()))
+        let treatments = (0..columns).map(|column| hidden(column).unwrap_or_else(|| shown(column)));
+        Ok(Plan { columns: treatments.collect(), types: (0..columns).map(type_of).collect() })
     }
 
     fn redact(
@@ -237,6 +270,7 @@ impl Redactor for StatementRedactor {
         match treatment {
             Treatment::Pass => Redacted::Unchanged,
             Treatment::Scan => types::scan(&self.detectors, field, value, out),
+            Treatment::ScanAs(label) => labelled::scan(&self.detectors, *label, field, value, out),
             Treatment::Mask(strategy) => strategy::mask(strategy, field, value, self.means(), out),
             Treatment::Conceal => strategy::conceal(field, self.means(), out),
         }

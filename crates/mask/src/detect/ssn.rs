@@ -9,8 +9,8 @@ const KEYWORDS: &[&[u8]] =
     &[b"ssn", b"social security", b"social_security", b"social-security", b"socialsecurity"];
 const REACH: usize = 32;
 
-/// The number whose first digit stands at `start`.
-pub(super) fn find(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
+/// The number whose first digit stands at `start`. `told`: its column says what it is.
+pub(super) fn find(text: &[u8], start: usize, floor: usize, told: bool) -> Option<Range<usize>> {
     if !left_clear(text, start, floor) || is_fraction(text, start, floor) {
         return None;
     }
@@ -34,7 +34,7 @@ pub(super) fn find(text: &[u8], start: usize, floor: usize) -> Option<Range<usiz
     );
     let joined = before(text, start, floor) == Some(b'-')
         || byte(text, end) == Some(b'-') && digits(end + 1) > 0;
-    let named = || keyword_before(text, start, floor, REACH, KEYWORDS);
+    let named = || told || keyword_before(text, start, floor, REACH, KEYWORDS);
     let certain = separator == b'-' && separated && !joined;
     (issued && right_clear(text, end) && (certain || named())).then_some(start..end)
 }

@@ -1,5 +1,7 @@
 //! Reading bytes around a candidate: boundaries, runs and checksums the detectors share.
 
+use std::ops::Range;
+
 /// The byte at `at`, if the text is that long.
 pub(super) fn byte(text: &[u8], at: usize) -> Option<u8> {
     text.get(at).copied()
@@ -38,6 +40,11 @@ pub(super) const fn is_word(b: u8) -> bool {
 /// How many bytes from `at` on satisfy `class`.
 pub(super) fn run(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
     text.get(at..).unwrap_or_default().iter().take_while(|b| class(**b)).count()
+}
+
+/// As [`run`], and at most `most`: for what is read again at the next candidate.
+pub(super) fn run_within(text: &[u8], at: usize, most: usize, class: impl Fn(u8) -> bool) -> usize {
+    run(text.get(..text.len().min(at + most)).unwrap_or_default(), at, class)
 }
 
 /// True where `at` is the letter of a backslash escape (`\n` in JSON): an odd number of
@@ -95,21 +102,28 @@ pub(super) fn keyword_before(
     let from = at.saturating_sub(reach).max(floor);
     let window = text.get(from..at).unwrap_or_default();
     words.iter().any(|word| {
-        window
-            .windows(word.len().max(1))
-            .enumerate()
-            .any(|(i, w)| w.eq_ignore_ascii_case(word) && !in_placeholder(text, from + i))
+        places(window, word)
+            .any(|i| starts_with(window, i, word) && !in_placeholder(text, from + i))
     })
+}
+
+/// Where the first letter of `word` stands in `window`.
+fn places(window: &[u8], word: &[u8]) -> impl Iterator<Item = usize> {
+    let first = word.first().copied().unwrap_or_default();
+    let bytes = window.iter().enumerate();
+    bytes.filter(move |(_, b)| b.to_ascii_lowercase() == first).map(|(i, _)| i)
+}
+
+fn starts_with(window: &[u8], at: usize, word: &[u8]) -> bool {
+    window.get(at..at + word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word))
 }
 
 /// True where `at` stands inside a placeholder that an earlier pass wrote.
 pub(super) fn in_placeholder(text: &[u8], at: usize) -> bool {
     const OPENING: &[u8] = b"[masked:";
     let window = text.get(at.saturating_sub(40)..at).unwrap_or_default();
-    window
-        .windows(OPENING.len())
-        .rposition(|w| w == OPENING)
-        .is_some_and(|i| !window.get(i..).unwrap_or_default().contains(&b']'))
+    let open = window.iter().rposition(|b| matches!(b, b'[' | b']'));
+    open.is_some_and(|i| window.get(i..).unwrap_or_default().starts_with(OPENING))
 }
 
 /// The Luhn check (ISO/IEC 7812-1 annex B) over digits, last one the check digit.
@@ -134,4 +148,73 @@ pub(super) fn distinct(bytes: &[u8]) -> u32 {
         }
     }
     seen.iter().map(|w| w.count_ones()).sum()
+}
+
+/// Reads `shape` at `start`: `d` stands for a digit (given as its value), `*` for any letter or
+/// digit (given as it is), `?` for any byte that is not given, all else for itself. What was read
+/// is not followed by a further digit.
+pub(super) fn shaped<const N: usize>(
+    text: &[u8],
+    start: usize,
+    shape: &[u8],
+) -> Option<([u8; N], usize)> {
+    let (mut read, mut count) = ([0; N], 0);
+    let end = start + shape.len();
+    for (expect, b) in shape.iter().zip(text.get(start..end)?) {
+        let given = match expect {
+            b'd' if b.is_ascii_digit() => b - b'0',
+            b'*' if b.is_ascii_alphanumeric() => *b,
+            b'?' => continue,
+            b'd' | b'*' => return None,
+            literal if literal == b => continue,
+            _ => return None,
+        };
+        *read.get_mut(count)? = given;
+        count += 1;
+    }
+    let longer = shape.ends_with(b"d") && byte(text, end).is_some_and(|b| b.is_ascii_digit());
+    (count == N && !longer).then_some((read, end))
+}
+
+/// True where one of `words` (lower case) stands as a word in the `reach` bytes before `at`, in any
+/// case, with nothing between that would end what it speaks of.
+pub(super) fn word_before(
+    text: &[u8],
+    at: usize,
+    floor: usize,
+    reach: usize,
+    words: &[&[u8]],
+) -> bool {
+    let from = at.saturating_sub(reach).max(floor);
+    let window = text.get(from..at).unwrap_or_default();
+    let ends = |b: &u8| matches!(b, b',' | b';' | b'{' | b'}' | b'|' | b'\n' | b'\t');
+    let from = window.iter().rposition(ends).map_or(from, |i| from + i + 1);
+    let window = text.get(from..at).unwrap_or_default();
+    if !window.iter().any(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    words.iter().any(|word| {
+        places(window, word).any(|i| {
+            starts_with(window, i, word)
+                && is_word_at(text, from + i..from + i + word.len())
+                && !in_placeholder(text, from + i)
+        })
+    })
+}
+
+/// True where the letters at `range` are a word: no further letter touches them, or the case
+/// changes there (`customerBsn`).
+pub(super) fn is_word_at(text: &[u8], range: Range<usize>) -> bool {
+    let first = byte(text, range.start);
+    let left = before(text, range.start, 0).is_none_or(|b| {
+        !b.is_ascii_alphabetic()
+            || b.is_ascii_lowercase() && first.is_some_and(|b| b.is_ascii_uppercase())
+            || is_escape_letter(text, range.start - 1, 0)
+    });
+    let last = byte(text, range.end.saturating_sub(1));
+    let right = byte(text, range.end).is_none_or(|b| {
+        !b.is_ascii_alphabetic()
+            || b.is_ascii_uppercase() && last.is_some_and(|b| b.is_ascii_lowercase())
+    });
+    left && right
 }

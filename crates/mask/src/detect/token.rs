@@ -1,9 +1,8 @@
-//! Tokens and keys: JSON web tokens, PEM private keys, AWS keys and keys of other providers that
-//! carry a prefix of their own.
+//! Tokens and keys: JSON web tokens, PEM private keys, AWS keys, and passwords in URLs.
 
 use super::text::{
     before, byte, distinct, find as find_bytes, in_placeholder, is_word,
-    left_clear_of_alphanumerics, run,
+    left_clear_of_alphanumerics, run, run_within,
 };
 use std::ops::Range;
 
@@ -130,14 +129,25 @@ const PEM_HEADERS: usize = 256;
 /// The shortest run of base64 that is key material and not prose.
 const PEM_BODY: usize = 24;
 
-/// The PEM private key (RFC 7468) whose first line is `start..line`: through its last line, or to
+/// The PEM private key (RFC 7468) whose first line begins at `begin`: through its last line, or to
 /// the end of the text where that is missing. A mention of the first line alone is none.
 pub(super) fn find_private_key(
     text: &[u8],
-    start: usize,
-    line: usize,
+    begin: Range<usize>,
     memory: &mut Memory,
 ) -> Option<Range<usize>> {
+    const LABEL: usize = 64;
+    let start = begin.start;
+    let label = run_within(text, begin.end, LABEL, |b| {
+        b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' '
+    });
+    let line = begin.end + label;
+    let name = text.get(begin.end..line)?;
+    let name = name.strip_suffix(b" BLOCK").unwrap_or(name);
+    if !name.ends_with(b"PRIVATE KEY") || !text.get(line..)?.starts_with(b"-----") {
+        return None;
+    }
+    let line = line + 5;
     let (body, _) = memory.body.from(line, |at| base64_run(text, at))?;
     if body - line > PEM_HEADERS {
         return None;
@@ -183,9 +193,13 @@ fn last_line(text: &[u8], from: usize) -> Option<(usize, usize)> {
 /// (IAM identifiers, unique ID prefixes).
 pub(super) fn find_aws_id(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
     let end = start + 20;
+    let fits = |b: &u8| matches!(b, b'A'..=b'Z' | b'2'..=b'7');
+    if !text.get(start + 4..end)?.iter().all(fits) {
+        return None;
+    }
     let clear = left_clear_of_alphanumerics(text, start, floor)
         && !byte(text, end).is_some_and(|b| b.is_ascii_alphanumeric());
-    (clear && end <= text.len()).then_some(start..end)
+    clear.then_some(start..end)
 }
 
 /// How far behind a word (`secret`, `aws`) or a key id the secret key may start.
@@ -218,90 +232,6 @@ fn is_random(candidate: &[u8]) -> bool {
         && distinct(candidate) >= 18
 }
 
-/// What the characters behind a prefix may be.
-#[derive(Clone, Copy)]
-enum Body {
-    Hex,
-    Alphanumeric,
-    Base64Url,
-    Dotted,
-    Base64,
-}
-
-impl Body {
-    const fn holds(self, b: u8) -> bool {
-        match self {
-            Self::Hex => b.is_ascii_hexdigit(),
-            Self::Alphanumeric => b.is_ascii_alphanumeric(),
-            Self::Base64Url => is_base64url(b),
-            Self::Dotted => is_base64url(b) || b == b'.',
-            Self::Base64 => is_base64(b),
-        }
-    }
-}
-
-/// Prefixes of providers' keys, what follows, and at least how much of it. The first that fits
-/// counts. Providers publish these so that leaked keys can be found.
-const PROVIDERS: &[(&[u8], Body, usize)] = &[
-    (b"ghp_", Body::Alphanumeric, 36),
-    (b"gho_", Body::Alphanumeric, 36),
-    (b"ghu_", Body::Alphanumeric, 36),
-    (b"ghs_", Body::Alphanumeric, 36),
-    (b"ghr_", Body::Alphanumeric, 36),
-    (b"github_pat_", Body::Base64Url, 50),
-    (b"sk_live_", Body::Alphanumeric, 16),
-    (b"sk_test_", Body::Alphanumeric, 16),
-    (b"rk_live_", Body::Alphanumeric, 16),
-    (b"rk_test_", Body::Alphanumeric, 16),
-    (b"xoxb-", Body::Base64Url, 20),
-    (b"xoxp-", Body::Base64Url, 20),
-    (b"xoxa-", Body::Base64Url, 20),
-    (b"xoxr-", Body::Base64Url, 20),
-    (b"xoxs-", Body::Base64Url, 20),
-    (b"xoxe-", Body::Base64Url, 20),
-    (b"xapp-", Body::Base64Url, 20),
-    (b"AIza", Body::Base64Url, 35),
-    (b"sk-ant-", Body::Base64Url, 24),
-    (b"sk-proj-", Body::Base64Url, 24),
-    (b"sk-svcacct-", Body::Base64Url, 24),
-    (b"sk-or-v1-", Body::Alphanumeric, 32),
-    (b"sk-", Body::Alphanumeric, 40),
-    (b"glpat-", Body::Dotted, 20),
-    (b"npm_", Body::Alphanumeric, 36),
-    (b"pypi-AgE", Body::Base64Url, 50),
-    (b"SG.", Body::Dotted, 60),
-    (b"hf_", Body::Alphanumeric, 34),
-    (b"dop_v1_", Body::Hex, 64),
-    (b"shpat_", Body::Hex, 32),
-    (b"shpss_", Body::Hex, 32),
-    (b"shpca_", Body::Hex, 32),
-    (b"dckr_pat_", Body::Base64Url, 24),
-    (b"hvs.", Body::Base64Url, 24),
-    (b"ya29.", Body::Base64Url, 20),
-    (b"whsec_", Body::Base64, 24),
-    (b"gsk_", Body::Alphanumeric, 40),
-    (b"lin_api_", Body::Alphanumeric, 32),
-];
-
-/// The provider's key whose prefix stands at `start`.
-pub(super) fn find_provider_key(text: &[u8], start: usize, floor: usize) -> Option<Range<usize>> {
-    if !left_clear_of_alphanumerics(text, start, floor) {
-        return None;
-    }
-    let rest = text.get(start..)?;
-    PROVIDERS.iter().find_map(|(prefix, body, least)| {
-        let secret = rest.strip_prefix(*prefix)?;
-        let length = run(secret, 0, |b| body.holds(b));
-        let secret = secret.get(..length)?;
-        // A placeholder in a manual repeats itself or is words.
-        let mixed = secret.iter().any(u8::is_ascii_digit)
-            || secret.iter().any(u8::is_ascii_uppercase)
-                && secret.iter().any(u8::is_ascii_lowercase);
-        let end = start + prefix.len() + length;
-        (length >= *least && mixed && distinct(secret) >= 8).then_some(start..end)
-    })
-}
-
 /// The password in `scheme://user:password@host` (RFC 3986 §3.2.1), whose `://` is `mark`. Only
 /// the password is the hit: the rest is what makes the text useful.
 pub(super) fn find_url_password(
@@ -329,6 +259,10 @@ pub(super) fn find_url_password(
     // for one that was not.
     let port = run(rest, 0, |b| b.is_ascii_digit());
     let path = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
+    if port > 0 && byte(rest, port) == Some(b';') {
+        // A JDBC address with properties behind it.
+        return None;
+    }
     let limit = match path {
         Some(at) if at == port && (port > 0 || rest.starts_with(b"/")) => at,
         Some(at) if rest.get(..at).is_some_and(|rest| rest.contains(&b'@')) => at,
@@ -345,7 +279,7 @@ pub(super) fn find_url_password(
 }
 
 /// What stands where a password was taken out or will be put in.
-fn is_stand_in(password: &[u8]) -> bool {
+pub(super) fn is_stand_in(password: &[u8]) -> bool {
     let repeats = |b: u8| password.iter().all(|c| *c == b);
     let wrapped = |open: &[u8], close: u8| {
         password.starts_with(open)
@@ -357,6 +291,8 @@ fn is_stand_in(password: &[u8]) -> bool {
         || wrapped(b"{", b'}')
         || wrapped(b"$(", b')')
         || wrapped(b"[masked", b']')
+        // Its last bracket may have been taken for one that closes a list.
+        || password.starts_with(b"[masked") && !password.contains(&b']')
         || password == b"%s"
         || password.eq_ignore_ascii_case(b"redacted")
 }

@@ -342,3 +342,101 @@ fn nothing_secret_shows_in_debug() {
     let shown = format!("{:?}", redactor(lineage(None, &[])));
     assert!(shown.contains("PseudonymKey(…)") && !shown.contains('3'), "{shown}");
 }
+
+const BORN: ColumnRef = column(CUSTOMERS, 6);
+const NUMBER: ColumnRef = column(CUSTOMERS, 7);
+const GIVEN: ColumnRef = column(CUSTOMERS, 8);
+const DATE: u32 = 1082;
+
+/// Hides nothing, and knows the names of columns.
+#[derive(Debug)]
+struct Named;
+
+impl Reveal for Named {
+    fn hidden(&self, _: ColumnRef) -> Option<Strategy> {
+        None
+    }
+
+    fn relation_hides(&self, _: u32) -> bool {
+        false
+    }
+
+    fn hides_anything(&self) -> bool {
+        false
+    }
+
+    fn label(&self, column: ColumnRef) -> Option<Label> {
+        match column {
+            BORN => label_of("date_of_birth"),
+            NUMBER => label_of("national_id"),
+            GIVEN => label_of("first_name"),
+            _ => None,
+        }
+    }
+}
+
+fn named(outputs: Option<Vec<Origin>>) -> StatementRedactor {
+    let key = Arc::new(PseudonymKey::new(&[3; 32]));
+    let lineage = Arc::new(lineage(outputs, &[CUSTOMERS]));
+    let named = Detectors::named(["default", "person-name"]).unwrap();
+    StatementRedactor::new(&[lineage], Arc::new(Named), Arc::new(named), key)
+}
+
+/// What becomes of one value of a column of this name, source and type.
+fn labelled(
+    name: &str,
+    origin: Option<Origin>,
+    source: Option<ColumnRef>,
+    (type_id, format): (u32, Format),
+    value: &[u8],
+) -> (Redacted, String) {
+    let redactor = named(origin.map(|origin| vec![origin]));
+    let field = Field { name, type_id, format, ..field(source) };
+    let plan = redactor.plan(0, &[field]).unwrap();
+    let mut out = Vec::new();
+    let done = match plan.columns.first().unwrap() {
+        Treatment::Pass => Unchanged,
+        treatment => redactor.redact(treatment, (type_id, format), value, &mut out),
+    };
+    (done, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn the_name_of_a_column_says_what_is_in_it() {
+    let text = |name, value: &str| labelled(name, None, None, (25, Format::Text), value.as_bytes());
+    let birth = (Replaced, "[masked:date-of-birth]".to_owned());
+    assert_eq!(text("dob", "1980-05-01"), birth);
+    assert_eq!(text("dob", "in spring"), (Unchanged, String::new()));
+    assert_eq!(text("first_name", "Jane"), (Replaced, "[masked:person-name]".into()));
+    assert_eq!(text("first_name", "jane@example.com"), (Replaced, "[masked:email]".into()));
+    assert_eq!(text("national_id", "44051401359"), (Replaced, "[masked:pl-pesel]".into()));
+    assert_eq!(text("order_id", "44051401359"), (Unchanged, String::new()));
+    assert_eq!(text("created_at", "1980-05-01"), (Unchanged, String::new()));
+    let typed =
+        |name, type_id, value: &[u8]| labelled(name, None, None, (type_id, Format::Text), value);
+    assert_eq!(typed("dob", DATE, b"1980-05-01").0, Removed);
+    assert_eq!(typed("created_at", DATE, b"1980-05-01").0, Unchanged);
+    assert_eq!(typed("pesel", 20, b"44051401359").0, Removed);
+    assert_eq!(typed("pesel", 20, b"44051401358").0, Unchanged);
+    let number = 44_051_401_359u64.to_be_bytes();
+    assert_eq!(labelled("pesel", None, None, (20, Format::Binary), &number).0, Removed);
+    assert_eq!(labelled("id", None, None, (20, Format::Binary), &number).0, Unchanged);
+}
+
+#[test]
+fn an_alias_does_not_change_what_a_column_holds() {
+    let date = (DATE, Format::Text);
+    assert_eq!(labelled("x", None, Some(BORN), date, b"1980-05-01").0, Removed);
+    assert_eq!(labelled("x", Some(from(&[BORN])), None, date, b"1980-05-01").0, Removed);
+    let text = (25, Format::Text);
+    let names = labelled("x", Some(from(&[GIVEN, GIVEN])), None, text, b"Jane");
+    assert_eq!(names, (Replaced, "[masked:person-name]".into()));
+    // Two columns that say different things say nothing, and neither does what is not traced.
+    assert_eq!(labelled("x", Some(from(&[GIVEN, EMAIL])), None, text, b"Jane").0, Unchanged);
+    assert_eq!(labelled("x", Some(Origin::Untraced), None, date, b"1980-05-01").0, Unchanged);
+    // Copied rows have no names: the statement tells.
+    let format = CopyFormat::Text { delimiter: b'\t', header: false };
+    let plan = named(Some(vec![from(&[BORN]), from(&[EMAIL])])).plan_copy(0, 2, format).unwrap();
+    assert!(matches!(plan.columns.as_slice(), [Treatment::ScanAs(_), Treatment::Scan]));
+    assert_eq!(named(None).plan_copy(0, 1, format).unwrap().columns.as_slice(), &[SCAN]);
+}

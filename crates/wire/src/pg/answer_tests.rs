@@ -78,8 +78,10 @@ impl Redactor for Toy {
     ) -> Redacted {
         match (treatment, format, type_id) {
             (Treatment::Pass, ..) => panic!("asked about a value that passes"),
-            (Treatment::Scan, ..) if !value.contains(&b'@') => return Redacted::Unchanged,
-            (Treatment::Scan, ..) => out.extend(b"<\"mail\"\t>"),
+            (Treatment::Scan | Treatment::ScanAs(_), ..) if !value.contains(&b'@') => {
+                return Redacted::Unchanged;
+            }
+            (Treatment::Scan | Treatment::ScanAs(_), ..) => out.extend(b"<\"mail\"\t>"),
             (Treatment::Mask(_), Format::Binary, 23) => out.extend([0; 4]),
             (Treatment::Mask(_), Format::Binary, 20) => return Redacted::Removed,
             (Treatment::Mask(_) | Treatment::Conceal, ..) => out.extend(b"***"),
