@@ -59,6 +59,8 @@ const CANCELLED: &str = "57014";
 const NO_ROOM: &str = "bytes of all clients together";
 /// How often reading the catalog is tried where something hits it that passes.
 const CATALOG_TRIES: u32 = 10;
+/// And inside a transaction, which may see the past.
+const CATALOG_TRIES_INSIDE: u32 = 3;
 /// How much longer each time is waited before it is tried again.
 const CATALOG_PAUSE: Duration = Duration::from_millis(5);
 /// What is asked of prepared statements: those made by the protocol.
@@ -343,7 +345,12 @@ impl Session {
                 Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => return Ok(None),
             }
         }
-        Ok(self.resolved(unit).await?.map(|unit| (unit, current)))
+        let unit = self.resolved(unit).await?;
+        // What was read just now may lack what is to be masked.
+        if self.judge.lacks_a_column() {
+            return Err(End::Uncovered);
+        }
+        Ok(unit.map(|unit| (unit, current)))
     }
 
     /// Where the catalog was replaced while the unit came in, or lacks a name in it and is read
@@ -860,6 +867,8 @@ impl Session {
     async fn read_catalog(&mut self) -> Result<(), End> {
         let reading = self.catalog.reading();
         let definitions = self.definitions(false).await?;
+        let definitions =
+            definitions.ok_or_else(|| unreadable_catalog("it changes all the time"))?;
         let database = &self.gate.standing().connection.database;
         let catalog =
             definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
@@ -873,10 +882,13 @@ impl Session {
     /// uses it, or what is newer. False where both are too old.
     async fn read_inside(&mut self) -> Result<bool, End> {
         let reading = self.catalog.reading();
-        let definitions = self.definitions(true).await?;
-        let database = &self.gate.standing().connection.database;
-        let kept = self.inside.keep(database, &definitions, reading);
-        kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        // Where the transaction sees what is gone by now, it cannot be read: what was known before
+        // is what there is.
+        if let Some(definitions) = self.definitions(true).await? {
+            let database = &self.gate.standing().connection.database;
+            let kept = self.inside.keep(database, &definitions, reading);
+            kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        }
         let catalog = match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
             (Some(seen), _) | (None, Basis::Catalog(seen)) => seen,
             (None, Basis::ReadInside | Basis::TooOld) => return Ok(false),
@@ -886,43 +898,52 @@ impl Session {
     }
 
     /// Reads definitions, inside the caller's transaction or outside: without the server's own
-    /// part where that is known and has not changed.
-    async fn definitions(&mut self, inside: bool) -> Result<Definitions, End> {
+    /// part where that is known and has not changed. `None` where what others change keeps it from
+    /// being read.
+    async fn definitions(&mut self, inside: bool) -> Result<Option<Definitions>, End> {
         let unreadable =
             |e: portcullis_sql::catalog::CatalogError| unreadable_catalog(&e.to_string());
+        let tries = if inside { CATALOG_TRIES_INSIDE } else { CATALOG_TRIES };
         if let Some(known) = self.catalog.system() {
             let question = Question { inside, full: false };
-            let rows = self.catalog_rows(question.queries()).await?;
+            let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
+                return Ok(None);
+            };
             if let Some(found) = question.answer(rows, Some(known)).map_err(unreadable)? {
-                return Ok(found);
+                return Ok(Some(found));
             }
         }
         let question = Question { inside, full: true };
-        let rows = self.catalog_rows(question.queries()).await?;
-        let found = question.answer(rows, None).map_err(unreadable)?;
-        found.ok_or_else(|| unreadable_catalog("it changes all the time"))
+        let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
+            return Ok(None);
+        };
+        question.answer(rows, None).map_err(unreadable)
     }
 
-    async fn catalog_rows(&mut self, queries: &'static [&'static str]) -> Result<Rows, End> {
-        let mut code = String::new();
-        for attempt in 0..CATALOG_TRIES {
+    /// The rows of each of `queries`; `None` where what others do kept them from being read each time.
+    async fn catalog_rows(
+        &mut self,
+        queries: &'static [&'static str],
+        tries: u32,
+    ) -> Result<Option<Rows>, End> {
+        for attempt in 0..tries {
             tokio::time::sleep(CATALOG_PAUSE * attempt).await;
             match self.chore(Chore::read_catalog(queries)).await? {
                 ChoreOutcome::Catalog { rows, unasked } => {
                     self.pass_on(unasked).await?;
-                    return Ok(rows.queries);
+                    return Ok(Some(rows.queries));
                 }
                 ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
                 ChoreOutcome::Failed { status, error, unasked } => {
                     self.pass_on(unasked).await?;
-                    code = error.code;
-                    if status != self.conversation.transaction_status() || !is_passing(&code) {
-                        break;
+                    let same = status == self.conversation.transaction_status();
+                    if !same || !is_passing(&error.code) {
+                        return Err(unreadable_catalog(&error.code));
                     }
                 }
             }
         }
-        Err(unreadable_catalog(&code))
+        Ok(None)
     }
 
     fn use_catalog(&mut self, catalog: Arc<Catalog>) {

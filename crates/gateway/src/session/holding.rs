@@ -1,7 +1,7 @@
 //! Holding: what a session does while people decide on a request of its own, and what becomes of the
 //! request then. Stands between the gate, which holds, and the link, which sends.
 
-use super::{End, Session};
+use super::{CATALOG_TRIES, End, Session, unreadable_catalog};
 use portcullis_core::basis::Basis;
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
 use portcullis_core::protocol::Request as _;
@@ -74,7 +74,8 @@ impl Session {
     /// What a request means by now: the session's settings, as the target has them, and the
     /// definitions it leads to.
     async fn basis(&mut self, unit: &Unit) -> Result<Basis, End> {
-        let rows = self.catalog_rows(SURROUNDINGS).await?;
+        let rows = self.catalog_rows(SURROUNDINGS, CATALOG_TRIES).await?;
+        let rows = rows.ok_or_else(|| unreadable_catalog("its settings cannot be read"))?;
         let settings = rows.into_iter().flatten().filter_map(|row| {
             let mut row = row.into_iter();
             Some((row.next()??, row.next()?.unwrap_or_default()))
