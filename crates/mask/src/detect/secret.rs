@@ -464,9 +464,9 @@ fn in_connection(text: &[u8], name: usize, value: &Range<usize>) -> bool {
     let from = head.iter().rposition(|b| *b == b'\n').map_or(from, |i| from + i + 1);
     near(from..name)
         || near(value.end..text.len().min(value.end + CONNECTION_REACH))
-        || text
-            .get(from..name)
-            .is_some_and(|head| head.windows(5).any(|w| w.eq_ignore_ascii_case(b"jdbc:")))
+        || text.get(from..name).is_some_and(|head| {
+            head.windows(5).any(|w| w.ends_with(b":") && w.eq_ignore_ascii_case(b"jdbc:"))
+        })
 }
 
 /// True where `text` ends with the name of a part of a connection string.
@@ -492,7 +492,8 @@ fn is_part(text: &[u8]) -> bool {
         b"service_name",
     ];
     let text = text.trim_ascii_end();
-    PARTS.iter().any(|part| {
+    let last = text.last().map(u8::to_ascii_lowercase);
+    PARTS.iter().filter(|part| part.last().copied() == last).any(|part| {
         text.len().checked_sub(part.len()).is_some_and(|at| {
             text.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(part))
                 && before(text, at, 0).is_none_or(|b| !is_name(b))
@@ -523,6 +524,9 @@ pub(super) const HASHES: &[&str] = &[
     "pbkdf2_sha512$",
 ];
 
+/// How long a stored password may be, with all that stands before it.
+const MAX_HASH: usize = 256;
+
 /// The stored password whose beginning stands at `at`, with its scheme, parameters and salt.
 pub(super) fn find_hash(text: &[u8], at: Range<usize>) -> Option<Range<usize>> {
     let start = at.start;
@@ -534,7 +538,7 @@ pub(super) fn find_hash(text: &[u8], at: Range<usize>) -> Option<Range<usize>> {
         b.is_ascii_alphanumeric()
             || matches!(b, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b':' | b'-' | b'_')
     };
-    let length = run_within(text, start, MAX_VALUE, of_hash);
+    let length = run_within(text, start, MAX_HASH, of_hash);
     let mut hash = text.get(start..start + length)?;
     let bcrypt = hash.starts_with(b"$2");
     if bcrypt {
