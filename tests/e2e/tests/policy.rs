@@ -774,6 +774,12 @@ fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
     fine(mine.query(use_it).unwrap());
     fine(mine.query("COMMIT").unwrap());
     fine(other.query(use_it).unwrap());
+    // A rule whose column goes by another name covers nothing: who has renamed it does not go on.
+    fine(mine.query("BEGIN").unwrap());
+    fine(mine.query("ALTER TABLE customers RENAME COLUMN email TO mail").unwrap());
+    let seen = mine.query("SELECT reverse(mail) FROM customers WHERE id = 1").unwrap_or_default();
+    assert!(!text_of(&seen).contains(&secret), "{seen:?}");
+    fine(other.query("SELECT id FROM customers WHERE id = 1").unwrap());
 }
 
 /// What tools may ask of the server's catalog shows no secret of it.
