@@ -23,9 +23,11 @@ const PATIENCE: u32 = 20;
 /// How many times where it cannot be read at all: a long report must not end because its snapshot
 /// is old.
 const REPORT: u32 = 240;
-/// The server's own way to plan and to wait, whatever the caller has set: switched off scans or
-/// compiling would make reading slow, and a lock must not hold it up.
+/// The server's own way to find names, to plan and to wait, whatever the caller has set: operators
+/// of some schema before `pg_catalog` would be run for its own, switched off scans or compiling
+/// would make reading slow, and a lock must not hold it up.
 const SETTINGS: &str = "SELECT pg_catalog.set_config(name, value, true) FROM (VALUES \
+    ('search_path', 'pg_catalog'), \
     ('jit', 'off'), ('enable_seqscan', 'on'), ('enable_indexscan', 'on'), \
     ('enable_indexonlyscan', 'on'), ('enable_bitmapscan', 'on'), ('enable_hashjoin', 'on'), \
     ('enable_mergejoin', 'on'), ('enable_nestloop', 'on'), ('enable_hashagg', 'on'), \

@@ -400,7 +400,7 @@ async fn build(
     // No session outlives the gateway, so no pattern does.
     desk.end_patterns(None).await?;
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
-    let key = Arc::new(pseudonym_key(&config.data_dir)?);
+    let key = pseudonym_key(&config.data_dir)?;
     let connections = config
         .connections
         .iter()
@@ -411,7 +411,7 @@ async fn build(
                 catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
                 unmasked: Arc::default(),
                 detectors: Arc::new(detectors(name, settings)?),
-                key: key.clone(),
+                key: Arc::new(key.of_connection(name)),
                 rates: Rates::default(),
             };
             Ok((name.clone(), Arc::new(services)))
@@ -520,7 +520,8 @@ fn private_directory(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("data_dir {}", path.display()))
 }
 
-/// The key of pseudonyms: the same value gets the same pseudonym for as long as it is kept.
+/// The key from which those of connections come: the same value of one gets the same pseudonym for as
+/// long as it is kept.
 fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
     let file = directory.join("keys").join("pseudonym");
     let context = || format!("{}", file.display());

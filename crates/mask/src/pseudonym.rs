@@ -5,9 +5,14 @@
 use aws_lc_rs::{error::Unspecified, hmac, rand};
 use std::fmt;
 
-/// The key of pseudonyms (HMAC-SHA-256, RFC 2104). Whoever makes it decides how far pseudonyms
-/// can be joined: one per session, or one per connection.
-pub struct PseudonymKey(hmac::Key);
+/// The key of pseudonyms (HMAC-SHA-256, RFC 2104). Pseudonyms of one connection can be joined, those
+/// of two cannot; all are known again by the key they were derived from.
+pub struct PseudonymKey {
+    /// What values are made of.
+    values: hmac::Key,
+    /// By what those are known again.
+    checks: hmac::Key,
+}
 
 /// RFC 4648 §6, in lower case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -35,7 +40,19 @@ impl PseudonymKey {
     /// A key from 32 secret bytes.
     #[must_use]
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        let key = || hmac::Key::new(hmac::HMAC_SHA256, secret);
+        Self { values: key(), checks: key() }
+    }
+
+    /// The key of one connection: another pseudonym for the same value than on any other, and known
+    /// again on all of them.
+    #[must_use]
+    pub fn of_connection(&self, name: &str) -> Self {
+        let mut context = hmac::Context::with_key(&self.values);
+        context.update(b"connection");
+        context.update(name.as_bytes());
+        let values = hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref());
+        Self { values, checks: self.checks.clone() }
     }
 
     /// A random key.
@@ -71,7 +88,7 @@ impl PseudonymKey {
     }
 
     fn check_of(&self, body: &[u8]) -> u128 {
-        self.code(b"tchk", body) >> 98
+        code(&self.checks, b"tchk", body) >> 98
     }
 
     /// A UUID of version 8 (RFC 9562 §5.8: custom): 74 bits of the code over the value, and 48 bits
@@ -91,7 +108,7 @@ impl PseudonymKey {
     }
 
     fn check_of_uuid(&self, bits: u128) -> u128 {
-        self.code(b"uchk", &(bits & !UUID_CHECK).to_be_bytes()) & UUID_CHECK
+        code(&self.checks, b"uchk", &(bits & !UUID_CHECK).to_be_bytes()) & UUID_CHECK
     }
 
     /// 128 bits out of a value of some kind.
@@ -139,14 +156,18 @@ impl PseudonymKey {
         if place < most { place - most } else { place - most + 1 }
     }
 
-    /// The first 128 bits of the code over what kind of value it is and the value.
     fn code(&self, domain: &[u8; 4], value: &[u8]) -> u128 {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(domain);
-        context.update(value);
-        let tag = context.sign();
-        tag.as_ref().iter().take(16).fold(0, |bits, b| bits << 8 | u128::from(*b))
+        code(&self.values, domain, value)
     }
+}
+
+/// The first 128 bits of the code over what kind of value it is and the value.
+fn code(key: &hmac::Key, domain: &[u8; 4], value: &[u8]) -> u128 {
+    let mut context = hmac::Context::with_key(key);
+    context.update(domain);
+    context.update(value);
+    let tag = context.sign();
+    tag.as_ref().iter().take(16).fold(0, |bits, b| bits << 8 | u128::from(*b))
 }
 
 impl fmt::Debug for PseudonymKey {
@@ -182,6 +203,13 @@ mod tests {
         assert!(one.is_own_text(made.as_bytes()) && !two.is_own_text(made.as_bytes()));
         assert!(!one.is_own_text(b"pcm_aaaaaaaaaaaaaaaaaaaaaa") && !one.is_own_text(b"pcm_"));
         let uuid = one.uuid([7; 16]);
+        // Those of one connection are not those of another, and known there.
+        let (shop, bank) = (one.of_connection("shop"), one.of_connection("bank"));
+        let made = text(&shop, b"jane@example.com");
+        assert_eq!(made, text(&one.of_connection("shop"), b"jane@example.com"));
+        assert_ne!(made, text(&bank, b"jane@example.com"));
+        assert!(bank.is_own_text(made.as_bytes()) && !two.is_own_text(made.as_bytes()));
+        assert!(bank.is_own_uuid(shop.uuid([7; 16])) && shop.uuid([7; 16]) != bank.uuid([7; 16]));
         assert!(one.is_own_uuid(uuid) && !two.is_own_uuid(uuid) && !one.is_own_uuid([7; 16]));
     }
 

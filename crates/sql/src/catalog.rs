@@ -375,7 +375,6 @@ type Names = HashMap<Box<str>, SmallVec<[u32; 1]>>;
 pub struct Catalog {
     database: Box<str>,
     server_version: u32,
-    search_path: Box<str>,
     version: Digest,
     /// Of functions of the server, operators, types and casts.
     others: Digest,
@@ -441,12 +440,6 @@ impl Catalog {
     #[must_use]
     pub const fn server_version(&self) -> u32 {
         self.server_version
-    }
-
-    /// The role's `search_path` when the snapshot was taken.
-    #[must_use]
-    pub fn search_path(&self) -> &str {
-        &self.search_path
     }
 
     /// A digest of its content, row estimates left out: the key under which facts may be kept.

@@ -740,6 +740,50 @@ fn definitions_changed_behind_the_gateway_unmask_nothing() {
 }
 
 /// A definition of the caller's own counts at once for itself, and for others once it is committed.
+/// What the gateway asks of the target for itself finds the server's operators, whatever stands before
+/// them in the caller's `search_path`.
+#[test]
+fn operators_ahead_of_the_servers_run_for_nobody_but_the_caller() {
+    let mut setup = Setup::agent_safe();
+    setup.connection.push_str("catalog_max_age_seconds = 1\n");
+    let arena = Arena::start(&setup).unwrap();
+    let traps = "CREATE SCHEMA ahead; GRANT USAGE ON SCHEMA ahead TO PUBLIC;
+        DO $$ DECLARE o record; BEGIN
+        FOR o IN SELECT DISTINCT oprname, oprleft::regtype AS l, oprright::regtype AS r
+            FROM pg_operator WHERE oprname IN ('=', '<>', '>=', '!~', '>', '~', '-', '+', '->>')
+            AND oprleft IN ('oid'::regtype, '\"char\"'::regtype, 'name'::regtype, 'text'::regtype,
+                'int8'::regtype, 'int2'::regtype, 'int4'::regtype, 'bool'::regtype,
+                'jsonb'::regtype) LOOP
+          EXECUTE format('CREATE OR REPLACE FUNCTION ahead.sprung(%s, %s) RETURNS bool
+            LANGUAGE plpgsql AS ''BEGIN RAISE EXCEPTION ''''sprung''''; END''', o.l, o.r);
+          EXECUTE format('CREATE OPERATOR ahead.%s (LEFTARG = %s, RIGHTARG = %s,
+            FUNCTION = ahead.sprung)', o.oprname, o.l, o.r);
+        END LOOP; END $$";
+    arena.server.sql("shop", traps).unwrap();
+    let token = arena.token("claude").unwrap();
+    let mut session = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let fine = |messages: Vec<Message>| {
+        assert!(error_of(&messages).is_none(), "{messages:?}");
+        messages
+    };
+    fine(session.query("SET search_path = ahead, pg_catalog, public").unwrap());
+    let secret = arena.truth("SELECT email FROM customers WHERE id = 1").unwrap();
+    for open in ["SELECT 1", "BEGIN"] {
+        fine(session.query(open).unwrap());
+        arena
+            .server
+            .sql("shop", "CREATE OR REPLACE VIEW shifty AS SELECT email FROM customers")
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        let seen = fine(session.query("SELECT email FROM shifty LIMIT 1").unwrap());
+        assert!(!text_of(&seen).contains(&secret), "{seen:?}");
+    }
+    fine(session.query("ROLLBACK").unwrap());
+    // They are there: what the caller asks for itself runs them where it may.
+    let sprung = session.query("SELECT 1 WHERE 'a'::text = 'b'::text").unwrap();
+    assert!(error_of(&sprung).is_some(), "{sprung:?}");
+}
+
 #[test]
 fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
     let mut setup = Setup::agent_safe();

@@ -39,10 +39,11 @@ const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(' ', \
      FROM pg_catalog.pg_attribute WHERE attrelid < 16384))";
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
+/// They are asked with `pg_catalog` alone in the `search_path`: operators are found there, and
+/// definitions name everything with its schema.
 pub const QUERIES: &[&str] = &[
     // 0: the server
-    "SELECT pg_catalog.current_setting('server_version_num'), \
-            pg_catalog.current_setting('search_path')",
+    "SELECT pg_catalog.current_setting('server_version_num')",
     // 1: schemas
     "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_toast' ORDER BY oid",
     // 2: relations
@@ -297,6 +298,9 @@ pub const QUERIES: &[&str] = &[
 /// is not known to be harmless counts. Those of a library (`plpgsql.…`) come to be when it is first
 /// used, so they count once they are given a value. Settings that exist by use alone (`app.tenant`) are shown by
 /// no view, so those are asked for that functions, policies and views name.
+///
+/// It is asked under the session's own `search_path`, so operators are qualified as well: a schema
+/// before `pg_catalog` may have some of its own.
 pub const SURROUNDINGS: &[&str] = &[
     "SELECT 'role', CURRENT_USER::pg_catalog.text \
      UNION ALL SELECT 'session role', SESSION_USER::pg_catalog.text \
@@ -304,28 +308,32 @@ pub const SURROUNDINGS: &[&str] = &[
        COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.oid, c.relname) \
                    ORDER BY c.oid)::pg_catalog.text \
                  FROM pg_catalog.pg_class c \
-                 WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
-                   AND c.relkind IN ('r','v','p','f','S')), '') \
+                 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+                   AND pg_catalog.strpos('rvpfS', c.relkind::pg_catalog.text) \
+                       OPERATOR(pg_catalog.>) 0), '') \
      UNION ALL SELECT s.name, s.setting FROM pg_catalog.pg_settings s \
-       WHERE s.context IN ('user', 'superuser') \
-         AND (pg_catalog.strpos(s.name, '.') = 0 OR s.source <> 'default') \
-         AND s.name NOT IN ('application_name', 'client_min_messages', 'plan_cache_mode', \
-                            'work_mem', 'temp_buffers', 'hash_mem_multiplier', \
-                            'seq_page_cost', 'synchronous_commit') \
-         AND s.name !~ '^(auto_explain|backend_flush|commit_|compute_query|cpu_|debug_|effective_)' \
-         AND s.name !~ '^(enable_|from_collapse|geqo|io_|jit|join_collapse|log_|logging_)' \
-         AND s.name !~ '^(logical_decoding_work|maintenance_|max_|min_parallel|parallel_|random_)' \
-         AND s.name !~ '^(stats_|tcp_|temp_file|trace_|track_|vacuum_|wal_)' \
-         AND s.name !~ '(_timeout|_limit|_cost)$'",
+       WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser']) \
+         AND (pg_catalog.strpos(s.name, '.') OPERATOR(pg_catalog.=) 0 \
+              OR s.source OPERATOR(pg_catalog.<>) 'default') \
+         AND s.name OPERATOR(pg_catalog.<>) ALL (ARRAY[ \
+             'application_name', 'client_min_messages', 'plan_cache_mode', 'work_mem', \
+             'temp_buffers', 'hash_mem_multiplier', 'seq_page_cost', 'synchronous_commit']) \
+         AND s.name OPERATOR(pg_catalog.!~) ALL (ARRAY[ \
+             '^(auto_explain|backend_flush|commit_|compute_query|cpu_|debug_|effective_)', \
+             '^(enable_|from_collapse|geqo|io_|jit|join_collapse|log_|logging_)', \
+             '^(logical_decoding_work|maintenance_|max_|min_parallel|parallel_|random_)', \
+             '^(stats_|tcp_|temp_file|trace_|track_|vacuum_|wal_)', \
+             '(_timeout|_limit|_cost)$'])",
     "SELECT DISTINCT m.found[1], \
             COALESCE(pg_catalog.current_setting(m.found[1], true), '') \
-     FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
+     FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.>=) 16384 \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
-             WHERE c.relkind = 'v' AND c.oid >= 16384) d(text), \
+             WHERE c.relkind OPERATOR(pg_catalog.=) 'v' \
+               AND c.oid OPERATOR(pg_catalog.>=) 16384) d(text), \
        LATERAL pg_catalog.regexp_matches(d.text, \
          'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$]*\\.[A-Za-z0-9_$.]+)''', 'gi') m(found)",
 ];
@@ -480,7 +488,6 @@ pub(super) fn empty(database: &str) -> Catalog {
     Catalog {
         database: database.into(),
         server_version: 0,
-        search_path: Box::default(),
         version: Digester::new("portcullis.catalog").part(database.as_bytes()).finish(),
         others: Digester::new("portcullis.catalog").finish(),
         schemas: HashSet::new(),
@@ -513,7 +520,6 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
     catalog.others = digest(database, all, [7, 8, 9, 10, 15].into_iter());
     let server = rows(all, 0).next().ok_or(CatalogError::Row { result: 0, field: 0 })?;
     catalog.server_version = server.number(0)?;
-    catalog.search_path = server.text(1)?.into();
     for row in rows(all, 1) {
         catalog.schemas.insert(row.text(0)?.into());
     }
