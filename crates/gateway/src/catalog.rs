@@ -6,9 +6,9 @@
 //! alone, since it shows what that transaction sees and not what is true.
 
 use portcullis_sql::catalog::{
-    Catalog, CatalogError, QUERIES, System, VIEWS, full_queries, user_queries,
+    Catalog, CatalogError, QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries,
 };
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Names that are not found cause one reading in this time at most.
@@ -63,6 +63,21 @@ static FULL_INSIDE: LazyLock<Queries> =
     LazyLock::new(|| between(&OPEN_INSIDE, full_queries(), &CLOSE_INSIDE));
 static USERS_INSIDE: LazyLock<Queries> =
     LazyLock::new(|| between(&OPEN_INSIDE, user_queries(), &CLOSE_INSIDE));
+
+/// What is asked of a session's settings, inside of a transaction and outside: the settings first, as
+/// they are, and then which of them definitions read.
+pub(crate) fn surroundings(inside: bool) -> &'static [&'static str] {
+    let all = |open: &[&'static str], close: &[&'static str]| {
+        let (first, rest) = SURROUNDINGS.split_at(1);
+        [first, open, rest, close].concat()
+    };
+    static OUTSIDE_ALL: OnceLock<Queries> = OnceLock::new();
+    static INSIDE_ALL: OnceLock<Queries> = OnceLock::new();
+    match inside {
+        true => INSIDE_ALL.get_or_init(|| all(&OPEN_INSIDE, &CLOSE_INSIDE)),
+        false => OUTSIDE_ALL.get_or_init(|| all(&OPEN, &CLOSE)),
+    }
+}
 
 /// Rows as a chore gives them: by query, values as text.
 pub(crate) type Rows = Vec<Vec<Vec<Option<String>>>>;

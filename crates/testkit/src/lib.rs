@@ -12,3 +12,4 @@ pub mod corpus;
 pub mod leaks;
 pub mod raw;
 pub mod script;
+pub mod traps;

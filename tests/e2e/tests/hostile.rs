@@ -378,7 +378,7 @@ fn a_unit_larger_than_the_sockets_is_answered_and_a_stalled_one_ends() {
 }
 
 /// As many statements as are taken as one unit.
-const WHOLE: usize = 100;
+const WHOLE: usize = 380;
 
 /// What a pretended server does once a unit begins to come.
 #[derive(Clone, Copy, PartialEq)]

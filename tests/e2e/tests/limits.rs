@@ -235,6 +235,50 @@ fn copied_in_rows_count() {
     assert_eq!(arena().truth("SELECT count(*) FROM late WHERE id = 7").unwrap().trim(), "2");
 }
 
+/// Copies that fail, one way or the other, leave a session that goes on, and nothing behind.
+#[test]
+fn copies_that_fail_under_a_limit_leave_nothing() {
+    let _held = arena();
+    let mut client = client("claude");
+    let none = || arena().truth("SELECT count(*) FROM late WHERE id = 9").unwrap().trim() == "0";
+    let copy = message(b'Q', b"COPY late FROM STDIN\0");
+    let row = message(b'd', b"9\t70\n");
+    // The client gives up; a row is no row; a row breaks a rule of the table; a masked value.
+    let fails = [
+        message(b'f', b"enough\0"),
+        [message(b'd', b"9\tx\n"), message(b'c', b"")].concat(),
+        [message(b'd', b"9\t[masked]\n"), message(b'c', b"")].concat(),
+        [message(b'd', b"9\t70\t7\n"), message(b'c', b"")].concat(),
+    ];
+    for fail in &fails {
+        client.send(&copy).unwrap();
+        client.until(b'G').unwrap();
+        client.send(&[row.clone(), fail.clone()].concat()).unwrap();
+        let answer = client.until(b'Z').unwrap();
+        assert!(error(&answer).is_some() && status(&answer) == b'I', "{}", tags(&answer));
+        assert!(none());
+        assert_eq!(rows(&client.query("SELECT 1").unwrap()), 1);
+    }
+    // In a transaction of the caller's it fails, and is undone with it.
+    for fail in &fails {
+        client.query("BEGIN").unwrap();
+        client.send(&copy).unwrap();
+        client.until(b'G').unwrap();
+        client.send(&[row.clone(), fail.clone()].concat()).unwrap();
+        let answer = client.until(b'Z').unwrap();
+        assert!(error(&answer).is_some() && status(&answer) == b'E', "{}", tags(&answer));
+        assert_eq!(status(&client.query("ROLLBACK").unwrap()), b'I');
+        assert!(none());
+    }
+    // Who hangs up in the middle has copied nothing.
+    client.send(&copy).unwrap();
+    client.until(b'G').unwrap();
+    client.send(&row).unwrap();
+    drop(client);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(none());
+}
+
 #[test]
 fn what_takes_too_long_is_stopped() {
     let _held = arena();

@@ -4,6 +4,7 @@
 use portcullis_testkit::arena::{Arena, Setup, Shared};
 use portcullis_testkit::raw::{Message, RawClient, message};
 use portcullis_testkit::script;
+use portcullis_testkit::traps::OPERATORS_AHEAD;
 use std::sync::{Arc, LazyLock};
 
 static ARENA: Shared = Shared::new();
@@ -747,19 +748,7 @@ fn operators_ahead_of_the_servers_run_for_nobody_but_the_caller() {
     let mut setup = Setup::agent_safe();
     setup.connection.push_str("catalog_max_age_seconds = 1\n");
     let arena = Arena::start(&setup).unwrap();
-    let traps = "CREATE SCHEMA ahead; GRANT USAGE ON SCHEMA ahead TO PUBLIC;
-        DO $$ DECLARE o record; BEGIN
-        FOR o IN SELECT DISTINCT oprname, oprleft::regtype AS l, oprright::regtype AS r
-            FROM pg_operator WHERE oprname IN ('=', '<>', '>=', '!~', '>', '~', '-', '+', '->>')
-            AND oprleft IN ('oid'::regtype, '\"char\"'::regtype, 'name'::regtype, 'text'::regtype,
-                'int8'::regtype, 'int2'::regtype, 'int4'::regtype, 'bool'::regtype,
-                'jsonb'::regtype) LOOP
-          EXECUTE format('CREATE OR REPLACE FUNCTION ahead.sprung(%s, %s) RETURNS bool
-            LANGUAGE plpgsql AS ''BEGIN RAISE EXCEPTION ''''sprung''''; END''', o.l, o.r);
-          EXECUTE format('CREATE OPERATOR ahead.%s (LEFTARG = %s, RIGHTARG = %s,
-            FUNCTION = ahead.sprung)', o.oprname, o.l, o.r);
-        END LOOP; END $$";
-    arena.server.sql("shop", traps).unwrap();
+    arena.server.sql("shop", OPERATORS_AHEAD).unwrap();
     let token = arena.token("claude").unwrap();
     let mut session = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
     let fine = |messages: Vec<Message>| {

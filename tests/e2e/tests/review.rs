@@ -2,6 +2,7 @@
 
 use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::raw::{Message, RawClient, message};
+use portcullis_testkit::traps::OPERATORS_AHEAD;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -588,6 +589,49 @@ fn settings_that_differ_are_another_question() {
         assert!(!refused, "{setting}: {:?}", answer.iter().map(Message::shown).collect::<Vec<_>>());
         send(&mut other, &delete(30));
         assert_ne!(held(&mut other), id, "{setting}");
+    }
+}
+
+/// An approval lifts no limit; and what the session's settings are asked with is not the caller's.
+#[test]
+fn what_is_approved_stays_within_its_limits() {
+    let mut setup = setup("expires = \"5m\"");
+    let files = "packs = [\"allow-all\"]\nfiles = [\"bounded.cedar\"]";
+    setup.policy = setup.policy.replace("packs = [\"agent-safe\"]", files);
+    let policy = r#"
+@id("few-changes") @max_changes("3")
+permit (principal, action in [Action::"insert", Action::"update", Action::"delete"], resource);
+@id("writes-need-review") @review("dba") @reason("changes of data are signed off by a DBA")
+forbid (principal, action in [Action::"insert", Action::"update", Action::"delete"], resource)
+unless { context.approvals.contains("dba") };
+"#;
+    let arena = Arena::start_with(&setup, &[("bounded.cedar", policy)]).unwrap();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    arena.server.sql("shop", OPERATORS_AHEAD).unwrap();
+    let before = orders(&arena);
+    let mut agent = client(&arena, "claude");
+    let set = agent.query("SET search_path = ahead, pg_catalog, public").unwrap();
+    assert!(set.iter().all(|m| m.tag != b'E'), "{set:?}");
+    // No operator in them: those of `ahead` are what the statement itself would get.
+    for (many, rows) in [(true, "1, 2, 3, 4, 5"), (false, "1, 2, 3")] {
+        let list = format!("SELECT unnest(ARRAY[{rows}])");
+        send(
+            &mut agent,
+            &format!(
+                "DELETE FROM orders o USING ({list} AS id) AS l WHERE o.id OPERATOR(pg_catalog.=) l.id"
+            ),
+        );
+        let id = held(&mut agent);
+        approve(&arena, &id);
+        let answer = rest(&mut agent);
+        let error = answer.iter().find(|l| l.starts_with('E'));
+        if many {
+            assert!(error.unwrap().contains("few-changes"), "{answer:?}");
+            assert_eq!(orders(&arena), before);
+        } else {
+            assert!(error.is_none(), "{answer:?}");
+            assert_eq!(orders(&arena), before - 3);
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 //! request then. Stands between the gate, which holds, and the link, which sends.
 
 use super::{CATALOG_TRIES, End, Session, unreadable_catalog};
+use crate::catalog::surroundings;
 use portcullis_core::basis::Basis;
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
 use portcullis_core::protocol::Request as _;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::review::{Decision, Withdrawal};
-use portcullis_sql::catalog::SURROUNDINGS;
 use portcullis_wire::pg::conversation::Turn;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server;
@@ -74,7 +74,8 @@ impl Session {
     /// What a request means by now: the session's settings, as the target has them, and the
     /// definitions it leads to.
     async fn basis(&mut self, unit: &Unit) -> Result<Basis, End> {
-        let rows = self.catalog_rows(SURROUNDINGS, CATALOG_TRIES).await?;
+        let inside = self.conversation.transaction_status() != b'I';
+        let rows = self.catalog_rows(surroundings(inside), CATALOG_TRIES).await?;
         let rows = rows.ok_or_else(|| unreadable_catalog("its settings cannot be read"))?;
         let settings = rows.into_iter().flatten().filter_map(|row| {
             let mut row = row.into_iter();

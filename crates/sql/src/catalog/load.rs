@@ -299,8 +299,9 @@ pub const QUERIES: &[&str] = &[
 /// used, so they count once they are given a value. Settings that exist by use alone (`app.tenant`) are shown by
 /// no view, so those are asked for that functions, policies and views name.
 ///
-/// It is asked under the session's own `search_path`, so operators are qualified as well: a schema
-/// before `pg_catalog` may have some of its own.
+/// The first is asked under the session's own `search_path`, so its operators are qualified as well: a
+/// schema before `pg_catalog` may have some of its own. The others are asked like [`QUERIES`], since
+/// functions of the server that show definitions find operators by the `search_path` themselves.
 pub const SURROUNDINGS: &[&str] = &[
     "SELECT 'role', CURRENT_USER::pg_catalog.text \
      UNION ALL SELECT 'session role', SESSION_USER::pg_catalog.text \
@@ -326,14 +327,13 @@ pub const SURROUNDINGS: &[&str] = &[
              '(_timeout|_limit|_cost)$'])",
     "SELECT DISTINCT m.found[1], \
             COALESCE(pg_catalog.current_setting(m.found[1], true), '') \
-     FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.>=) 16384 \
+     FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
-             WHERE c.relkind OPERATOR(pg_catalog.=) 'v' \
-               AND c.oid OPERATOR(pg_catalog.>=) 16384) d(text), \
+             WHERE c.relkind = 'v' AND c.oid >= 16384) d(text), \
        LATERAL pg_catalog.regexp_matches(d.text, \
          'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$]*\\.[A-Za-z0-9_$.]+)''', 'gi') m(found)",
 ];

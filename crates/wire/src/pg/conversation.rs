@@ -21,8 +21,10 @@ const FEED: usize = 256 * 1024;
 
 /// From this many messages on a unit ends behind an `Execute`, without a `Sync` or `Flush`.
 const LONG: usize = 4096;
-/// Or from this many bytes on that are kept of it.
+/// Or from this many bytes on.
 const LONG_BYTES: usize = 8 << 20;
+/// Bytes kept for each that came in: in a buffer that may be half empty, and what of it goes out.
+const KEPT: usize = 3;
 
 /// What comes next from the client.
 #[derive(Debug)]
@@ -362,7 +364,7 @@ impl Conversation {
     /// waits for before it sends less.
     fn is_long(&self, kind: u8) -> bool {
         let executed = self.sent.last().is_some_and(|last| last.first() == Some(&b'E'));
-        let long = self.sent.len() >= LONG || self.drafted >= LONG_BYTES;
+        let long = self.sent.len() >= LONG || self.drafted >= KEPT * LONG_BYTES;
         long && executed && matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
     }
 
@@ -400,8 +402,7 @@ impl Conversation {
             self.began = self.analyst.epoch();
         }
         self.sent.push(frame.bytes.clone());
-        // What came in, in a buffer that may be half empty, and what of it goes out.
-        self.drafted += 3 * frame.bytes.len();
+        self.drafted += KEPT * frame.bytes.len();
         Ok(match message {
             Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
             Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
