@@ -42,6 +42,8 @@ pub struct AnswerMasker {
     scratch: Vec<u8>,
     told: Told,
     sample: Sample,
+    /// The client has called a function by number.
+    calls: bool,
     /// The answer is a plan: one number of it is kept, and none of its rows.
     estimates: bool,
     broken: Option<MaskFailure>,
@@ -116,6 +118,7 @@ impl AnswerMasker {
             scratch: Vec::new(),
             told: Told::default(),
             sample: Sample::default(),
+            calls: script.calls,
             estimates: script.estimates,
             broken: None,
             bounds: Bounds {
@@ -333,6 +336,7 @@ impl AnswerMasker {
             Act::CopyIn => copy_out::read_response(frame.body).map(drop),
             Act::CopyData => self.copy_data(frame, out),
             Act::Step(step) => {
+                self.leave_out_of_call(frame, out);
                 self.confirm(Confirmation::Step(step));
                 Ok(())
             }
@@ -354,7 +358,10 @@ impl AnswerMasker {
                 Ok(())
             }
             Act::CopyDone => self.copy_done(frame, out),
-            Act::Complete { part } => self.complete(part, frame),
+            Act::Complete { part } => {
+                self.leave_out_of_call(frame, out);
+                self.complete(part, frame)
+            }
             Act::Empty { part } => {
                 self.confirm(Confirmation::Part(part, Box::from("")));
                 Ok(())
@@ -413,6 +420,18 @@ impl AnswerMasker {
             self.told.planned = self.told.planned.or_else(|| estimate::planned_rows(frame.body));
             return Ok(());
         }
+        if self.calls {
+            return self.result_of_call(part, frame, out);
+        }
+        self.masked_row(part, frame, out)
+    }
+
+    fn masked_row(
+        &mut self,
+        part: usize,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+    ) -> Result<(), MaskFailure> {
         let Some(plan) = self.plans.get(part).and_then(Option::as_ref) else {
             return Err(malformed("a row of columns that were not described"));
         };
@@ -421,6 +440,36 @@ impl AnswerMasker {
         self.told.rows += 1;
         self.told.masked += masked;
         Ok(())
+    }
+
+    /// The one value of the one row, as FunctionCallResponse.
+    fn result_of_call(
+        &mut self,
+        part: usize,
+        frame: &Frame<'_>,
+        out: &mut Rewrite,
+    ) -> Result<(), MaskFailure> {
+        if self.told.rows > 0 {
+            return Err(malformed("more than one row in answer to a function call"));
+        }
+        let mut single = BytesMut::new();
+        put_message(&mut single, frame.tag, frame.body)?;
+        let single = Frames::from(single);
+        let mut masked = Rewrite::new(single.bytes().clone());
+        for frame in &single {
+            self.masked_row(part, &frame, &mut masked)?;
+        }
+        // Behind the header stands how many values a row has.
+        let masked = masked.finish();
+        let value = masked.bytes().get(HEADER + 2..).unwrap_or_default();
+        put_message(out.leave_out(frame), b'V', value)
+    }
+
+    /// Who has called a function by number is told nothing about a statement.
+    fn leave_out_of_call(&self, frame: &Frame<'_>, out: &mut Rewrite) {
+        if self.calls {
+            out.leave_out(frame);
+        }
     }
 
     fn copy_data(&mut self, frame: &Frame<'_>, out: &mut Rewrite) -> Result<(), MaskFailure> {

@@ -406,9 +406,15 @@ impl Conversation {
         Ok(match message {
             Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
             Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
-            Frontend::FunctionCall => {
-                self.draft.fail(Why::FunctionCall);
-                Some(self.finish(Shape::Simple, None))
+            Frontend::FunctionCall(body) => {
+                let aborted = self.status == b'E';
+                let (names, analyst) = (&mut self.names, &*self.analyst);
+                let done = self
+                    .draft
+                    .admit(frame.bytes.len(), &self.limits)
+                    .and_then(|()| self.draft.call(&body, names, analyst, aborted));
+                self.note(done);
+                Some(self.finish(Shape::Sync, None))
             }
             Frontend::Query(text) => {
                 let aborted = self.status == b'E';

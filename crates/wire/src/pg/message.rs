@@ -163,8 +163,8 @@ pub enum Frontend {
     CopyFail,
     /// `Terminate`.
     Terminate,
-    /// `FunctionCall`, which is never passed on.
-    FunctionCall,
+    /// `FunctionCall`: its fields, not looked into.
+    FunctionCall(Bytes),
 }
 
 /// The type and the length, header included, of the message at the front of `bytes`; `None` where
@@ -251,7 +251,9 @@ pub fn decode(frame: &Frame) -> Result<Frontend, ProtocolError> {
         // The server reads nothing after these headers either.
         b'X' => Ok(Frontend::Terminate),
         b'd' => Ok(Frontend::CopyData),
-        b'F' => Ok(Frontend::FunctionCall),
+        b'F' => {
+            fields("FunctionCall").only(|f| Ok(Frontend::FunctionCall(std::mem::take(&mut f.body))))
+        }
         kind => Err(ProtocolError::Type(kind)),
     }
 }

@@ -6,6 +6,7 @@ mod answer_tests;
 pub mod backend;
 mod body;
 pub mod bound;
+mod call;
 pub mod chore;
 pub mod conversation;
 pub mod copy_in;

@@ -67,6 +67,9 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// The statements executed, in order; indexes equal those of `Operation::lineages`.
     pub parts: Vec<Part>,
+    /// True where the client has called a function by number: it gets the one value, and nothing of
+    /// the messages about the statement that calls it.
+    pub calls: bool,
     /// True where the answer is a plan of which one number is kept, and nothing passed on.
     pub estimates: bool,
 }

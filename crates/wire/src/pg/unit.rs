@@ -2,12 +2,12 @@
 //! query, whole, with the facts of each statement in it. It stands before the gate, and its bytes
 //! are what the link sends once it is permitted.
 
-use super::bound;
 use super::message::{self, Frontend, Target};
 use super::names::{
     Behind, Full, MAX_NAME, Names, Origin, Prepared, Resolved, Unusable, empty_statement,
 };
 use super::script::{Part, Script, Step};
+use super::{bound, call};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
@@ -91,8 +91,8 @@ pub enum Why {
         /// Its name.
         setting: &'static str,
     },
-    /// A `FunctionCall` message, which names its function by number alone.
-    #[error("the function call protocol is not supported: call the function in a SELECT")]
+    /// A `FunctionCall` of a function that is none of large objects.
+    #[error("by number only functions of large objects are called: call the function in a SELECT")]
     FunctionCall,
     /// No prepared statement has that name. The server says SQLSTATE 26000.
     #[error("{}", missing_statement(name))]
@@ -658,6 +658,21 @@ impl Draft {
             self.facts.kind("empty");
             self.touch(&prepared(0, empty_statement()), names);
         }
+        Ok(())
+    }
+
+    /// A call of a function by number, as the statement that does the same.
+    pub(crate) fn call(
+        &mut self,
+        body: &Bytes,
+        names: &mut Names,
+        analyst: &dyn Analyst,
+        aborted: bool,
+    ) -> Result<(), Why> {
+        for (message, bytes) in call::messages(body).ok_or(Why::FunctionCall)? {
+            self.extended(message, &bytes, names, analyst, aborted)?;
+        }
+        self.script.calls = true;
         Ok(())
     }
 

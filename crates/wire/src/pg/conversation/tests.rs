@@ -443,7 +443,7 @@ fn what_cannot_be_read_is_refused_in_its_shape() {
     let why = check(&mut s, &[query("gibberish")], Shape::Simple);
     assert_eq!(why, Why::Syntax { message: "no: gibberish".into(), at: Some(0) });
     assert_eq!(check(&mut s, &[frame(b'Q', b"\xff\0")], Shape::Simple), Why::Encoding);
-    assert_eq!(check(&mut s, &[frame(b'F', b"\0\0\0\x01")], Shape::Simple), Why::FunctionCall);
+    assert_eq!(check(&mut s, &[frame(b'F', b"\0\0\0\x01")], Shape::Sync), Why::FunctionCall);
     let two = check(&mut s, &[parse("", "select t; select u"), sync()], Shape::Sync);
     assert!(matches!(two, Why::Syntax { .. }));
     let why = check(&mut s, &[parse("a", "x"), bind("", "a"), flush()], Shape::Flush);
