@@ -213,6 +213,21 @@ def others():
         connection.close()
         return [rows, count]
 
+    @check("psycopg2 large object")
+    def _():
+        connection = psycopg2.connect(dsn())
+        large = connection.lobject(0, "wb")
+        large.write(b"some bytes \x00\x01" * 10_000)
+        large.close()
+        large = connection.lobject(large.oid, "rwb")
+        large.seek(10)
+        seen = [large.read(20), large.tell(), large.seek(0, 2), len(large.read())]
+        large.truncate(17)
+        seen += [large.seek(0, 2), large.unlink()]
+        connection.rollback()
+        connection.close()
+        return seen
+
     @check("pg8000")
     def _():
         context = ssl.create_default_context()

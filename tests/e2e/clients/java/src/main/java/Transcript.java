@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Properties;
 import java.util.TreeMap;
 import org.postgresql.PGConnection;
+import org.postgresql.largeobject.LargeObject;
+import org.postgresql.largeobject.LargeObjectManager;
 
 /**
  * Drives pgjdbc through what an application does, and prints what it saw. Run against the server and through
@@ -120,6 +122,24 @@ public class Transcript {
           connection.rollback(savepoint);
         }
         return rows(statement.executeQuery("SELECT note FROM orders WHERE id = 4"));
+      } finally {
+        connection.rollback();
+        connection.setAutoCommit(true);
+      }
+    });
+    check("large object", () -> {
+      connection.setAutoCommit(false);
+      try {
+        LargeObjectManager all = connection.unwrap(PGConnection.class).getLargeObjectAPI();
+        long number = all.createLO(LargeObjectManager.READWRITE);
+        LargeObject large = all.open(number, LargeObjectManager.READWRITE);
+        large.write("x".repeat(100_000).getBytes("UTF-8"));
+        large.write("the end".getBytes("UTF-8"));
+        large.seek64(99_990, LargeObject.SEEK_SET);
+        String seen = new String(large.read(20), "UTF-8") + large.tell64() + " " + large.size64();
+        large.close();
+        all.delete(number);
+        return seen;
       } finally {
         connection.rollback();
         connection.setAutoCommit(true);
