@@ -487,6 +487,7 @@ TABLE t
 SELECT x FROM hba
 
 --! intent: read a file of the server through adminpack
+--! until: 16
 --! setup: CREATE EXTENSION adminpack
 --! secret: SELECT 'host all all all scram-sha-256'
 SELECT line FROM (SELECT unnest(string_to_array(pg_read_file('pg_hba.conf', 0, 9999), chr(10))) AS line) s

@@ -427,6 +427,7 @@ DO $$ BEGIN COPY boxes FROM PROGRAM 'touch {dir}/do_{db}'; END $$
 SELECT lo_export(4711, '{dir}/lo_{db}')
 
 --! intent: write a file with adminpack
+--! until: 16
 --! setup: CREATE EXTENSION adminpack
 --! effect: SELECT count(*) FROM pg_ls_dir('{dir}') d WHERE d = 'admin_{db}'
 SELECT pg_catalog.pg_file_write('{dir}/admin_{db}', 'x', false)

@@ -5,7 +5,8 @@
 //!
 //! Directives: `bind` (see [`Case::bound`]), `setup` (SQL that a superuser runs before all cases),
 //! `masked: columns` (their values differ, and must), `volatile` or `volatile: columns` (their
-//! values are not compared; of the whole answer without columns, nor how many rows there are).
+//! values are not compared; of the whole answer without columns, nor how many rows there are),
+//! `needs` and `until` (the versions of the server it is about).
 
 use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup};
 use portcullis_testkit::corpus::{self, Case};
@@ -243,11 +244,13 @@ fn compare(sides: &Sides, way: Way, cases: &[Case], table: &mut Vec<String>) {
 
 #[test]
 fn what_tools_send_is_answered_as_the_server_answers_it() {
-    let cases = cases();
+    let mut cases = cases();
     let mut setup = Setup::agent_safe();
     // Nobody reviews: what is held by mistake ends with an error.
     setup.policy.push_str("[review]\nexpires = \"1s\"\n");
     let arena = Arena::start(&setup).unwrap();
+    let version = arena.server.version();
+    cases.retain(|case| case.is_about(version).unwrap());
     for case in &cases {
         for sql in case.values("setup") {
             arena.server.sql("shop", sql).unwrap_or_else(|e| panic!("{case}: {e}"));

@@ -185,17 +185,23 @@ pub const QUERIES: &[&str] = &[
      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      WHERE t.tgenabled <> 'D' AND p.oid >= 16384 ORDER BY t.oid",
-    // 14: functions of users in defaults, generated columns, checks, indexes, policies
+    // 14: functions of users in defaults, generated columns, checks, indexes, policies. Of generated
+    // columns they belong to the column, before PostgreSQL 15; the virtual ones are made by reading.
     "SELECT DISTINCT x.relation, x.on_read, n.nspname, p.proname \
-     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid, \
-                  adrelid AS relation, false AS on_read FROM pg_catalog.pg_attrdef \
-           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, conrelid, false \
-             FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
-           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, indrelid, \
+     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, k.oid, 0 AS part, \
+                  k.adrelid AS relation, a.attgenerated = 'v' AS on_read \
+             FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
+               ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
+           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, attnum, \
+             attrelid, attgenerated = 'v' FROM pg_catalog.pg_attribute WHERE attgenerated <> '' \
+           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0, conrelid, \
+             false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
+           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, 0, indrelid, \
              false FROM pg_catalog.pg_index \
-           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid, true \
+           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, 0, polrelid, true \
              FROM pg_catalog.pg_policy) x \
      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.oid \
+      AND d.objsubid = x.part \
       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >= 16384 \
      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",

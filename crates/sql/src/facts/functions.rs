@@ -228,7 +228,14 @@ fn is_harmless(name: &str) -> bool {
                 | "pg_jit_available"
                 | "pg_numa_available"
                 | "pg_stat_have_stats"
+                | "currtid"
                 | "currtid2"
+                | "pg_get_wait_events"
+                | "pg_get_aios"
+                | "pg_get_shmem_allocations_numa"
+                | "pg_available_wal_summaries"
+                | "pg_wal_summary_contents"
+                | "pg_get_wal_summarizer_state"
                 | "amvalidate"
                 | "pg_get_shmem_allocations"
                 | "pg_get_backend_memory_contexts"
@@ -298,7 +305,8 @@ impl Analyzer<'_> {
         };
         let result = match builtin {
             Some(builtin) => {
-                let volatile = builtin.volatile;
+                // Before PostgreSQL 15 it was volatile for times of day alone, which today's date makes.
+                let volatile = builtin.volatile && name != "timezone";
                 self.builtin(name, volatile, args, origin)
             }
             None if by_users => Origin::Untraced,
