@@ -77,4 +77,19 @@ fn the_real_catalog_loads_and_means_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (described, ran) = runtime.block_on(compare::compare(&server, &catalog));
     assert!(described > 100 && ran > 100, "{described} described, {ran} ran");
+    // With casts of users, and a range of what they make, every query has something to say.
+    server.psql(
+        "shop",
+        "CREATE TYPE boxed AS (n int);
+         CREATE FUNCTION unbox(boxed) RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE CAST (boxed AS int) WITH FUNCTION unbox(boxed) AS IMPLICIT;
+         CREATE TYPE boxes AS RANGE (subtype = boxed);
+         CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2 * $1';
+         CREATE TABLE doubled (n int, m int GENERATED ALWAYS AS (twice(n)) STORED);",
+    );
+    let catalog = Catalog::from_rows("shop", &server.rows("shop")).unwrap();
+    let casts = catalog.implicit_casts();
+    assert!(["boxed", "boxes"].iter().all(|name| casts.iter().any(|c| &*c.name == *name)));
+    let facts = common::facts("INSERT INTO doubled VALUES (1)", &catalog);
+    assert!(facts.contains("execute routine:public.twice"), "{facts}");
 }

@@ -335,6 +335,7 @@ SELECT stavalues1::text FROM pg_statistic WHERE starelid = 'customers'::regclass
 SELECT most_common_vals FROM pg_stats_ext
 
 --! intent: read card numbers through statistics on an expression
+--! needs: 14
 --! setup: CREATE STATISTICS st ON (reverse(card_number)) FROM customers
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers

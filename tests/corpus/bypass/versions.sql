@@ -431,7 +431,7 @@ SELECT 1::json
 
 --! intent: insert into a table whose generated column runs code
 --! until: 14
---! setup: CREATE FUNCTION doubled(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION doubled(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN wipe(); END'
 --! setup: CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (doubled(a)) STORED)
 --! effect: SELECT count(*) FROM payments
 INSERT INTO gen VALUES (1)

@@ -560,5 +560,15 @@ fn what_was_there_and_what_reading_makes_is_masked() {
         let city = rows[0][0].as_deref().map(<[u8]>::to_vec);
         assert!(sql.contains("MERGE") || city.as_deref() == Some(b"Delft"), "{sql}: {shown:?}");
     }
+    // Defined by the caller a moment ago, for itself alone.
+    for sql in
+        ["BEGIN", "ALTER TABLE customers ADD hidden text GENERATED ALWAYS AS (reverse(email))"]
+    {
+        assert_eq!(error_of(&client.query(sql).unwrap()), None, "{sql}");
+    }
+    let seen = client.query("SELECT city, hidden FROM customers WHERE id = 9").unwrap();
+    let shown: Vec<String> = seen.iter().map(Message::shown).collect();
+    assert!(shown.concat().contains("Delft") && !shown.concat().contains(liame), "{shown:?}");
+    client.query("ROLLBACK").unwrap();
     arena.server.sql("shop", "ALTER TABLE customers DROP liame").unwrap();
 }

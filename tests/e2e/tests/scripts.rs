@@ -38,11 +38,14 @@ const WORDINGS: [(&str, &str); 2] =
 
 /// What differs from run to run: ids and digests in refusals and notices, and the name the gateway
 /// gives its sessions at the target, where a reset takes a client that chose none. And from version
-/// to version: some words, and in which order changed settings are told.
+/// to version: some words, in which order changed settings are told, and whether the role is.
 fn steady(transcript: &str) -> String {
     let mut out = String::new();
     let mut settings: Vec<&str> = Vec::new();
     for line in transcript.lines() {
+        if line.starts_with("S session_authorization\\x00") {
+            continue;
+        }
         if line.starts_with("S ") {
             let renamed = line.starts_with("S application_name\\x00portcullis:ses_");
             settings.push(if renamed { "S application_name\\x00\\x00" } else { line });
@@ -73,6 +76,11 @@ fn problems(path: &Path, arenas: &Arenas) -> Vec<String> {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let text = fs::read_to_string(path).unwrap();
     let differs = text.lines().any(|line| line == "# differs");
+    // Before PostgreSQL 14 settings are told while they change, not at the end.
+    let told_at_the_end = arenas.open.server.version() >= 14;
+    if differs && !told_at_the_end {
+        return Vec::new();
+    }
     let open = &arenas.open;
     let server = SocketAddr::from(([127, 0, 0, 1], open.server.port()));
     let direct = || RawClient::log_in(server, "raw", "shop", "").unwrap();
@@ -96,7 +104,7 @@ fn problems(path: &Path, arenas: &Arenas) -> Vec<String> {
     let client = RawClient::log_in(safe.postgres, "claude", "shop", &arenas.safe_token).unwrap();
     let seen = steady(&transcript(client, 0, &text));
     let expected = steady(&committed(path, "policy", &seen));
-    if seen != expected {
+    if told_at_the_end && seen != expected {
         problems.push(format!("== {name}, default pack\n{}", difference(&expected, &seen)));
     }
     problems

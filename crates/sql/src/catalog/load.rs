@@ -118,13 +118,14 @@ pub const QUERIES: &[&str] = &[
     // 9: types without arrays and row types; whether code of users makes values of them (checks of
     // domains, input functions, casts), whether it reads literals of them, and whether a literal
     // beside a value of them is read so (it is read as what a domain is made of). What is made of
-    // such types is one too, and listed whatever it is.
+    // such types is one too, and listed whatever it is. PostgreSQL 13 has no multiranges.
     "WITH RECURSIVE made(whole, part) AS ( \
        SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
        UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
        UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
        UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
          FROM pg_catalog.pg_range r \
+         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
        UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
@@ -214,6 +215,7 @@ pub const QUERIES: &[&str] = &[
        UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
        UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
          FROM pg_catalog.pg_range r \
+         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
        UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \

@@ -13,6 +13,9 @@ use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 
+/// From here on `json_object` is a keyword, as it is in the grammar that texts are read by.
+const JSON_OBJECT_IS_A_WORD: u32 = 160_000;
+
 /// What a function of the server does beyond computing a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -291,6 +294,13 @@ impl Analyzer<'_> {
     ) -> Result<Origin> {
         self.charge(1)?;
         let Some((schema, name)) = split(names) else { return Ok(self.unreadable()) };
+        // The grammar knows whose `json_object` is; that of servers before PostgreSQL 16 takes any
+        // function of that name.
+        let schema = schema.filter(|s| {
+            name != "json_object"
+                || *s != "pg_catalog"
+                || self.catalog.server_version() >= JSON_OBJECT_IS_A_WORD
+        });
         self.decide_call(names, args, origin);
         let by_users = self.user_functions(schema, name);
         if by_users {
