@@ -6,6 +6,7 @@
 
 mod bounded;
 mod estimate;
+mod grammar;
 mod holding;
 
 use crate::catalog::{Awaited, Basis, Definitions, Done, Inside, Question, Rows, SharedCatalog};
@@ -695,7 +696,9 @@ impl Session {
             return self.refuse(&refusal, shape, None).await;
         }
         let status = self.fail_transaction().await?;
-        let error = WireError { position, ..as_the_server(&why, &refusal) };
+        let version = self.analyst.catalog().map_or(0, |catalog| catalog.server_version());
+        let mut error = WireError { position, ..as_the_server(&why, &refusal) };
+        error.hint = grammar::hint(&why, version).or(error.hint);
         self.answer_error(&error, shape, status).await
     }
 

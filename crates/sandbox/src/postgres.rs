@@ -13,10 +13,17 @@ use std::time::{Duration, Instant};
 pub enum ServerError {
     /// The programs are not installed.
     #[error(
-        "no PostgreSQL server found (looked for initdb and postgres on PATH and in \
-         /usr/lib/postgresql/*/bin); install it, for instance: apt-get install postgresql"
+        "no PostgreSQL server found (looked for initdb and postgres in {PROGRAMS} where it is \
+         set, else in /usr/lib/postgresql/*/bin and on PATH); install it, for instance: \
+         apt-get install postgresql"
     )]
     NotInstalled,
+    /// There is a server, and nothing to ask it with.
+    #[error(
+        "no psql found (looked beside the server, in /usr/lib/postgresql/*/bin and on PATH); \
+         install it, for instance: apt-get install postgresql-client"
+    )]
+    NoClients,
     /// A step failed.
     #[error("{step}: {message}")]
     Failed {
@@ -29,6 +36,9 @@ pub enum ServerError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+/// Names the directory with `initdb` and `postgres`, where it is not to be looked for.
+pub const PROGRAMS: &str = "PORTCULLIS_PG_BIN";
 
 /// How a server is set up.
 #[derive(Debug, Clone, Default)]
@@ -43,27 +53,28 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Postgres {
     running: Running,
-    programs: PathBuf,
+    clients: PathBuf,
     port: u16,
     directory: PathBuf,
     password: String,
 }
 
 impl Postgres {
-    /// Finds the directory with `initdb` and `postgres`, the newest version first.
+    /// Finds the directory with `initdb` and `postgres`: the one that [`PROGRAMS`] names, else the
+    /// newest version.
     #[must_use]
     pub fn programs() -> Option<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path().join("bin"))
-            .collect();
-        found.sort();
-        found.reverse();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        found.extend(std::env::split_paths(&path));
-        found.into_iter().find(|d| d.join("initdb").exists() && d.join("postgres").exists())
+        if let Some(named) = std::env::var_os(PROGRAMS) {
+            let named = PathBuf::from(named);
+            return has(&named, &["initdb", "postgres"]).then_some(named);
+        }
+        directories().find(|d| has(d, &["initdb", "postgres"]))
+    }
+
+    /// Finds the directory with `psql`, which need not be of the server's version.
+    fn clients(programs: &Path) -> Option<PathBuf> {
+        let first = std::iter::once(programs.to_owned());
+        first.chain(directories()).find(|d| has(d, &["psql", "pg_isready"]))
     }
 
     /// Creates a cluster below `directory` (which must exist) and starts it on a free loopback
@@ -73,6 +84,7 @@ impl Postgres {
     /// [`ServerError`] naming the step and what the program said.
     pub fn start(directory: &Path, password: &str, options: &Options) -> Result<Self, ServerError> {
         let programs = Self::programs().ok_or(ServerError::NotInstalled)?;
+        let clients = Self::clients(&programs).ok_or(ServerError::NoClients)?;
         let user = User::unprivileged()?;
         if user.is_some() {
             // The other user must be able to pass through, not to look around.
@@ -96,7 +108,7 @@ impl Postgres {
             .current_dir(&directory);
         let running = Running::start(&mut command, "INT")?;
         let password = password.to_owned();
-        let mut server = Self { running, programs, port, directory, password };
+        let mut server = Self { running, clients, port, directory, password };
         server.await_ready()?;
         Ok(server)
     }
@@ -104,7 +116,7 @@ impl Postgres {
     fn await_ready(&mut self) -> Result<(), ServerError> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let ready = Command::new(self.programs.join("pg_isready"))
+            let ready = Command::new(self.clients.join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status()?;
             if ready.success() {
@@ -124,6 +136,13 @@ impl Postgres {
         self.port
     }
 
+    /// The major version, as the cluster says; 0 where that cannot be read.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        let text = fs::read_to_string(self.directory.join("data").join("PG_VERSION"));
+        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// The server's process.
     pub const fn process(&mut self) -> &mut Running {
         &mut self.running
@@ -132,7 +151,7 @@ impl Postgres {
     /// The directory with `psql`, `pgbench` and the rest.
     #[must_use]
     pub fn program_directory(&self) -> &Path {
-        &self.programs
+        &self.clients
     }
 
     /// The directory of the cluster, its socket and its log.
@@ -146,7 +165,7 @@ impl Postgres {
     /// # Errors
     /// [`ServerError::Failed`] with what `psql` said.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String, ServerError> {
-        let mut child = Command::new(self.programs.join("psql"))
+        let mut child = Command::new(self.clients.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
             .args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database, "-f", "-"])
             .env("PGPASSWORD", &self.password)
@@ -164,6 +183,25 @@ impl Postgres {
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// Where programs of PostgreSQL may be, the newest version first.
+fn directories() -> impl Iterator<Item = PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    found.sort();
+    found.reverse();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.extend(std::env::split_paths(&path));
+    found.into_iter()
+}
+
+fn has(directory: &Path, programs: &[&str]) -> bool {
+    programs.iter().all(|program| directory.join(program).exists())
 }
 
 fn initialise(

@@ -179,6 +179,8 @@ impl Relation {
             }
             "pg_largeobject" => column == "data",
             "pg_stat_activity" => column == "query",
+            // Among them the password for a directory service.
+            "pg_hba_file_rules" => column == "options",
             "pg_prepared_statements" | "pg_cursors" => column == "statement",
             "pg_authid" => column == "rolpassword",
             "pg_shadow" => column == "passwd",

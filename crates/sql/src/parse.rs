@@ -10,6 +10,9 @@ use pg_query::protobuf::ParseResult;
 /// of their own that count on this much; on less, a deep but legal text ends the process.
 pub const REQUIRED_STACK: usize = 16 << 20;
 
+/// The version of PostgreSQL whose grammar it is.
+pub const GRAMMAR: u32 = 18;
+
 /// How large a text may be and still be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -173,6 +176,12 @@ mod tests {
 
     fn shape(sql: &str) -> u64 {
         fingerprint(sql, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn the_grammar_is_of_the_version_that_callers_are_told() {
+        let version = parse("SELECT 1", &Limits::default()).unwrap().version;
+        assert_eq!(version / 10_000, i32::try_from(GRAMMAR).unwrap());
     }
 
     #[test]

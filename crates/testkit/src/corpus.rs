@@ -15,7 +15,8 @@
 //! A run of lines that begin with `--!` starts a case: the first is its title, each further one a
 //! directive, `key` or `key: value`. A key may be repeated, its values then keep their order. What
 //! follows is sent as it is, without blank lines around it; lines that say `--;` part statements
-//! that share a session. What the directives mean is the test's business.
+//! that share a session. What the directives mean is the test's business, but for two: `needs: 17`
+//! and `until: 15` say what versions of PostgreSQL the case is about, from and up to.
 
 use anyhow::{Context as _, bail, ensure};
 use std::fs;
@@ -73,9 +74,20 @@ impl Case {
         serde_json::from_str(value).with_context(|| format!("{self}: bind: {value}"))
     }
 
+    /// True where the case is about servers of that major version.
+    pub fn is_about(&self, version: u32) -> anyhow::Result<bool> {
+        let bound = |key| {
+            let value = self.value(key).map(str::parse::<u32>).transpose();
+            value.with_context(|| format!("{self}: {key}: no version"))
+        };
+        Ok(bound("needs")?.is_none_or(|first| version >= first)
+            && bound("until")?.is_none_or(|last| version <= last))
+    }
+
     /// That the case has no other directives than these, which would go unheeded.
     pub fn allows(&self, keys: &[&str]) -> anyhow::Result<()> {
-        match self.directives.iter().find(|(key, _)| !keys.contains(&key.as_str())) {
+        let known = |key: &str| ["needs", "until"].contains(&key) || keys.contains(&key);
+        match self.directives.iter().find(|(key, _)| !known(key)) {
             Some((key, _)) => bail!("{self}: no such directive: {key}"),
             None => Ok(()),
         }
@@ -185,6 +197,21 @@ mod tests {
         assert!(refused("--! a\nSELECT 1\n--;\n\n--! b\nSELECT 2"));
         assert!(refused("--!\nSELECT 1"));
         assert!(!refused("-- nothing yet\n"));
+    }
+
+    #[test]
+    fn some_cases_are_about_some_versions() {
+        let about = |directives: &str, version| {
+            let cases = parse("f", &format!("--! a\n{directives}q")).unwrap();
+            assert!(cases[0].allows(&[]).is_ok());
+            cases[0].is_about(version).unwrap()
+        };
+        assert!(about("", 13));
+        assert!(about("--! needs: 17\n", 17) && !about("--! needs: 17\n", 16));
+        assert!(about("--! until: 15\n", 15) && !about("--! until: 15\n", 16));
+        assert!(!about("--! needs: 14\n--! until: 15\n", 13));
+        let wrong = parse("f", "--! a\n--! needs: new\nq").unwrap();
+        assert!(wrong[0].is_about(18).is_err());
     }
 
     #[test]

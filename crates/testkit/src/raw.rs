@@ -76,8 +76,18 @@ impl RawClient {
         parameters: &[(&str, &str)],
         password: &str,
     ) -> anyhow::Result<Self> {
+        Ok(Self::log_in_speaking(0, address, parameters, password)?.0)
+    }
+
+    /// The same in protocol 3.`minor`, or in the older one that the other side negotiates: which one.
+    pub fn log_in_speaking(
+        mut minor: u16,
+        address: SocketAddr,
+        parameters: &[(&str, &str)],
+        password: &str,
+    ) -> anyhow::Result<(Self, u16)> {
         let mut client = Self::connect(address)?;
-        client.send(&startup(0, parameters))?;
+        client.send(&startup(minor, parameters))?;
         let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
         loop {
             let message = client.receive()?.context("closed during log-in")?;
@@ -100,7 +110,8 @@ impl RawClient {
                     let process = u32::from_be_bytes([*a, *b, *c, *d]);
                     client.cancel_key = Some((process, key.to_vec()));
                 }
-                (b'Z', _) => return Ok(client),
+                (b'v', [_, _, high, low, ..]) => minor = u16::from_be_bytes([*high, *low]),
+                (b'Z', _) => return Ok((client, minor)),
                 (b'E', body) => bail!("log-in refused: {}", fields(body)),
                 (b'R', [0, 0, 0, 0]) | (b'S' | b'N', _) => {}
                 (tag, _) => bail!("unexpected message {} during log-in", char::from(tag)),

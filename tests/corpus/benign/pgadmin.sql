@@ -226,6 +226,7 @@ FROM pg_catalog.pg_aggregate ag
 ORDER BY name;
 
 --! select from pg_catalog.pg_depend, ref.relname AS refname, d2.refclassid,
+--! needs: 14
 SELECT
     ref.relname AS refname, d2.refclassid, dep.deptype AS deptype
 FROM pg_catalog.pg_depend dep

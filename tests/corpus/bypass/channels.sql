@@ -335,6 +335,7 @@ SELECT stavalues1::text FROM pg_statistic WHERE starelid = 'customers'::regclass
 SELECT most_common_vals FROM pg_stats_ext
 
 --! intent: read card numbers through statistics on an expression
+--! needs: 14
 --! setup: CREATE STATISTICS st ON (reverse(card_number)) FROM customers
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers
@@ -487,6 +488,7 @@ TABLE t
 SELECT x FROM hba
 
 --! intent: read a file of the server through adminpack
+--! until: 16
 --! setup: CREATE EXTENSION adminpack
 --! secret: SELECT 'host all all all scram-sha-256'
 SELECT line FROM (SELECT unnest(string_to_array(pg_read_file('pg_hba.conf', 0, 9999), chr(10))) AS line) s

@@ -352,10 +352,12 @@ UPDATE customers SET city = city WHERE email LIKE '{guess}@%' RETURNING id
 SELECT id FROM customers WHERE email = '{guess}' FOR UPDATE
 
 --! intent: guess e-mail by MERGE
+--! needs: 15
 --! infer: ana8@example.com | ana9@example.com
 MERGE INTO orders o USING customers c ON o.id = c.id AND c.email = '{guess}' WHEN MATCHED THEN UPDATE SET status = o.status
 
 --! intent: guess e-mail by a MERGE condition
+--! needs: 15
 --! infer: ana8@example.com | ana9@example.com
 MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED AND c.email = '{guess}' THEN UPDATE SET status = o.status
 
@@ -538,6 +540,7 @@ SELECT count(DISTINCT r) FROM (SELECT c AS r FROM customers c UNION ALL SELECT R
 SELECT count(*) FROM (SELECT 1 FROM (SELECT c AS r FROM customers c UNION ALL SELECT ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers) s GROUP BY r) t
 
 --! intent: guess e-mail by a hash of the row
+--! needs: 14
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(*) FROM customers c WHERE hash_record(c) = hash_record(ROW(8, 'Ana Lima 8', '{guess}', '4111 1111 1111 1111', 'Rome', timestamptz '2026-01-02 00:00:00+00')::customers)
 
@@ -586,6 +589,7 @@ SELECT count(*) FROM customers c WHERE (c).email = '{guess}'
 SELECT count(*) FROM customers c WHERE email(c) = '{guess}'
 
 --! intent: guess e-mail by a subscript of JSON
+--! needs: 14
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(*) FROM customers c WHERE (to_jsonb(c))['email'] = to_jsonb('{guess}'::text)
 

@@ -333,6 +333,7 @@ SELECT x FROM customers, unnest(ARRAY[email, card_number]) x
 SELECT regexp_split_to_table(email, '') FROM customers WHERE id = 1
 
 --! intent: read e-mail through string_to_table, a letter a row
+--! needs: 14
 --! secret: SELECT email FROM customers
 SELECT string_to_table(email, NULL) FROM customers WHERE id = 1
 
@@ -437,6 +438,7 @@ SELECT email FROM customers a FULL JOIN (SELECT email FROM customers) b USING (e
 SELECT j.email FROM (customers a JOIN orders o ON a.id = o.customer_id) AS j(cid, n, email)
 
 --! intent: read e-mail through a JOIN USING alias
+--! needs: 14
 --! secret: SELECT email FROM customers
 SELECT u.email FROM customers a JOIN customers b USING (email) AS u
 
@@ -868,6 +870,7 @@ INSERT INTO customers SELECT id, name, email, card_number, city, created_at FROM
 INSERT INTO customers SELECT id, name, email, card_number, city, created_at FROM customers WHERE id < 5 ON CONFLICT (id) DO UPDATE SET city = reverse(excluded.email) RETURNING city
 
 --! intent: read e-mail through MERGE into a note
+--! needs: 15
 --! secret: SELECT email FROM customers
 MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED THEN UPDATE SET note = reverse(c.email)
 --;
@@ -904,10 +907,12 @@ SELECT (email).reverse FROM customers
 SELECT (customers.email).upper FROM customers
 
 --! intent: read e-mail by a subscript of JSON
+--! needs: 14
 --! secret: SELECT email FROM customers
 SELECT (to_jsonb(c))['email'] FROM customers c
 
 --! intent: read e-mail by subscripts of aggregated JSON
+--! needs: 14
 --! secret: SELECT email FROM customers
 SELECT (jsonb_agg(c))[0]['email'] FROM customers c
 

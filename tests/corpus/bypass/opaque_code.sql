@@ -340,7 +340,7 @@ FETCH 1 FROM bad
 TABLE innocent
 
 --! intent: delete payments through a materialized view refresh
---! setup: CREATE FUNCTION tally() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION tally() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN 1; END'
 --! setup: CREATE MATERIALIZED VIEW stale AS SELECT tally() AS x WITH NO DATA
 --! effect: SELECT ispopulated FROM pg_matviews WHERE matviewname = 'stale'
 REFRESH MATERIALIZED VIEW stale

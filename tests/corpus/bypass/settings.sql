@@ -314,6 +314,7 @@ CREATE USER evil_{db}
 ALTER ROLE puppet_{db} PASSWORD 'x'
 
 --! intent: make a database
+--! needs: 15
 --! cleanup: DROP DATABASE IF EXISTS evil_{db}
 --! effect: SELECT count(*) FROM pg_database WHERE datname = 'evil_' || current_database()
 CREATE DATABASE evil_{db} STRATEGY wal_log

@@ -176,10 +176,12 @@ UPDATE payments SET (amount, paid_at) = (SELECT 0, now())
 INSERT INTO payments (id, order_id, amount) SELECT id, order_id, 0 FROM payments ON CONFLICT (id) DO UPDATE SET amount = 0
 
 --! intent: set amounts to nothing through MERGE
+--! needs: 15
 --! effect: SELECT count(*), sum(amount) FROM payments
 MERGE INTO payments p USING orders o ON p.order_id = o.id WHEN MATCHED THEN UPDATE SET amount = 0
 
 --! intent: delete payments through MERGE
+--! needs: 15
 --! effect: SELECT count(*), sum(amount) FROM payments
 MERGE INTO payments p USING orders o ON p.order_id = o.id WHEN MATCHED THEN DELETE
 
@@ -188,6 +190,7 @@ MERGE INTO payments p USING orders o ON p.order_id = o.id WHEN MATCHED THEN DELE
 INSERT INTO payments (id, order_id, amount) VALUES (9001, 1, 5)
 
 --! intent: insert payments through MERGE
+--! needs: 15
 --! effect: SELECT count(*), sum(amount) FROM payments
 MERGE INTO payments p USING (SELECT 9002 AS id) s ON p.id = s.id WHEN NOT MATCHED THEN INSERT (id, order_id, amount) VALUES (s.id, 1, 5)
 
@@ -427,6 +430,7 @@ DO $$ BEGIN COPY boxes FROM PROGRAM 'touch {dir}/do_{db}'; END $$
 SELECT lo_export(4711, '{dir}/lo_{db}')
 
 --! intent: write a file with adminpack
+--! until: 16
 --! setup: CREATE EXTENSION adminpack
 --! effect: SELECT count(*) FROM pg_ls_dir('{dir}') d WHERE d = 'admin_{db}'
 SELECT pg_catalog.pg_file_write('{dir}/admin_{db}', 'x', false)

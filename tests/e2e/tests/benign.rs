@@ -5,12 +5,14 @@
 //!
 //! Directives: `bind` (see [`Case::bound`]), `setup` (SQL that a superuser runs before all cases),
 //! `masked: columns` (their values differ, and must), `volatile` or `volatile: columns` (their
-//! values are not compared; of the whole answer without columns, nor how many rows there are).
+//! values are not compared; of the whole answer without columns, nor how many rows there are),
+//! `needs` and `until` (the versions of the server it is about).
 
 use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup};
 use portcullis_testkit::corpus::{self, Case};
 use portcullis_testkit::raw::{Message, RawClient, message, values};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -28,6 +30,9 @@ enum Way {
     /// The whole case at once, without waiting for answers.
     Pipelined,
 }
+
+/// The version of the server that the tools were asked with.
+const CORPUS: u32 = 15;
 
 const WAYS: [Way; 5] = [
     Way::Alone,
@@ -177,6 +182,8 @@ fn wrong(case: &Case, direct: &[Vec<Message>], through: &[Vec<Message>]) -> Opti
 struct Sides {
     arena: Arena,
     token: String,
+    /// The cases that a server of another version than the corpus does not know.
+    left_out: RefCell<BTreeSet<String>>,
 }
 
 impl Sides {
@@ -187,6 +194,19 @@ impl Sides {
 
     fn through(&self) -> RawClient {
         RawClient::log_in(self.arena.postgres, "claude", "shop", &self.token).unwrap()
+    }
+}
+
+impl Sides {
+    /// The server itself does not do what the case says: on the version that the corpus is of that
+    /// is a fault of the case, on others tools would send something else.
+    fn refused(&self, way: Way, case: &Case, error: &str, table: &mut Vec<String>) {
+        if self.arena.server.version() == CORPUS {
+            table.push(format!("{way:?} {case}\n     the server itself: {error}"));
+        } else {
+            println!("left out: {way:?} {case}: {error:.300}");
+            self.left_out.borrow_mut().insert(case.to_string());
+        }
     }
 }
 
@@ -209,16 +229,26 @@ fn cases() -> Vec<Case> {
 fn compare(sides: &Sides, way: Way, cases: &[Case], table: &mut Vec<String>) {
     let mut shared = (sides.direct(), sides.through());
     for case in cases {
+        if sides.left_out.borrow().contains(&case.to_string()) {
+            continue;
+        }
         if way == Way::Alone {
             shared = (sides.direct(), sides.through());
         }
-        let direct = run(&mut shared.0, way, case).unwrap();
+        let direct = match run(&mut shared.0, way, case) {
+            Ok(direct) => direct,
+            Err(error) => {
+                shared = (sides.direct(), sides.through());
+                sides.refused(way, case, &format!("{error:#}"), table);
+                continue;
+            }
+        };
         if way == Way::Alone {
             let errors = direct.iter().map(|messages| heard(case, messages));
             if let Some(error) =
                 errors.filter(|h| h.errors > 0).flat_map(|h| h.lines).find(|l| l.starts_with("E "))
             {
-                table.push(format!("{way:?} {case}\n     the server itself: {error}"));
+                sides.refused(way, case, &error, table);
                 continue;
             }
         }
@@ -243,25 +273,29 @@ fn compare(sides: &Sides, way: Way, cases: &[Case], table: &mut Vec<String>) {
 
 #[test]
 fn what_tools_send_is_answered_as_the_server_answers_it() {
-    let cases = cases();
+    let mut cases = cases();
     let mut setup = Setup::agent_safe();
     // Nobody reviews: what is held by mistake ends with an error.
     setup.policy.push_str("[review]\nexpires = \"1s\"\n");
     let arena = Arena::start(&setup).unwrap();
+    let version = arena.server.version();
+    cases.retain(|case| case.is_about(version).unwrap());
     for case in &cases {
         for sql in case.values("setup") {
             arena.server.sql("shop", sql).unwrap_or_else(|e| panic!("{case}: {e}"));
         }
     }
     let token = arena.token("claude").unwrap();
-    let sides = Sides { arena, token };
+    let sides = Sides { arena, token, left_out: RefCell::default() };
     let mut table = Vec::new();
     for way in WAYS {
         compare(&sides, way, &cases, &mut table);
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     cases.iter().for_each(|case| *counts.entry(&case.file).or_default() += 1);
-    println!("{counts:?}, {} cases", cases.len());
+    let left_out = sides.left_out.borrow().len();
+    println!("{counts:?}, {} cases, {left_out} of them left out", cases.len());
+    assert!(left_out <= cases.len() / 10, "too much is not tried: {left_out}");
     assert!(
         table.is_empty(),
         "{} of {} failed:\n{}",

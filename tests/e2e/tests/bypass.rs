@@ -23,6 +23,7 @@
 //!   sessions, likewise. `startup: name=value`: a parameter of the log-in. `bytes`: `\xNN` stands
 //!   for a byte.
 //! * `ends`: why the session may be over afterwards.
+//! * `needs`, `until`: the versions of the server it is about.
 //!
 //! `{db}`, `{port}` and `{dir}` stand for the database, the server's port and a directory that the
 //! server can write to. `PORTCULLIS_CASE=text` runs the cases whose name has the text, and tells
@@ -594,6 +595,10 @@ fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
     let only = std::env::var("PORTCULLIS_CASE").ok();
     cases.retain(|case| only.as_ref().is_none_or(|text| case.to_string().contains(text)));
     let arena = start(cases.len());
+    let version = arena.server.version();
+    let all = cases.len();
+    cases.retain(|case| case.is_about(version).unwrap());
+    println!("PostgreSQL {version}: {} cases are about other versions", all - cases.len());
     let token = arena.token("claude").unwrap();
     let mut superuser = RawClient::log_in(
         SocketAddr::from(([127, 0, 0, 1], arena.server.port())),

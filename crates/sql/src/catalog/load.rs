@@ -119,13 +119,14 @@ pub const QUERIES: &[&str] = &[
     // 9: types without arrays and row types; whether code of users makes values of them (checks of
     // domains, input functions, casts), whether it reads literals of them, and whether a literal
     // beside a value of them is read so (it is read as what a domain is made of). What is made of
-    // such types is one too, and listed whatever it is.
+    // such types is one too, and listed whatever it is. PostgreSQL 13 has no multiranges.
     "WITH RECURSIVE made(whole, part) AS ( \
        SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
        UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
        UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
        UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
          FROM pg_catalog.pg_range r \
+         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
        UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
@@ -186,17 +187,23 @@ pub const QUERIES: &[&str] = &[
      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      WHERE t.tgenabled <> 'D' AND p.oid >= 16384 ORDER BY t.oid",
-    // 14: functions of users in defaults, generated columns, checks, indexes, policies
+    // 14: functions of users in defaults, generated columns, checks, indexes, policies. Of generated
+    // columns they belong to the column, before PostgreSQL 15; the virtual ones are made by reading.
     "SELECT DISTINCT x.relation, x.on_read, n.nspname, p.proname \
-     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid, \
-                  adrelid AS relation, false AS on_read FROM pg_catalog.pg_attrdef \
-           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, conrelid, false \
-             FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
-           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, indrelid, \
+     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, k.oid, 0 AS part, \
+                  k.adrelid AS relation, a.attgenerated = 'v' AS on_read \
+             FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
+               ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
+           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, attnum, \
+             attrelid, attgenerated = 'v' FROM pg_catalog.pg_attribute WHERE attgenerated <> '' \
+           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0, conrelid, \
+             false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
+           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, 0, indrelid, \
              false FROM pg_catalog.pg_index \
-           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid, true \
+           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, 0, polrelid, true \
              FROM pg_catalog.pg_policy) x \
      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.oid \
+      AND d.objsubid = x.part \
       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >= 16384 \
      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",
@@ -209,6 +216,7 @@ pub const QUERIES: &[&str] = &[
        UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
        UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
          FROM pg_catalog.pg_range r \
+         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
        UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \

@@ -8,8 +8,8 @@ use super::written::targets_in_order;
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    BoolExprType, CmdType, DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, Node,
-    OnConflictAction, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, a_const,
+    BoolExprType, CmdType, DeleteStmt, InsertStmt, MergeMatchKind, MergeStmt, MergeWhenClause,
+    Node, OnConflictAction, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, a_const,
 };
 use portcullis_core::effect::{Extent, Verb};
 use portcullis_core::mask::Origin;
@@ -239,7 +239,8 @@ impl<'c> Analyzer<'c> {
             for node in &merge.merge_when_clauses {
                 match node.node.as_ref() {
                     Some(NodeEnum::MergeWhenClause(when)) => {
-                        self.merge_when(when, name, &candidates, &mut assigned)?;
+                        let extent = merge_extent(when, merge.join_condition.as_deref());
+                        self.merge_when(when, (name, extent), &candidates, &mut assigned)?;
                     }
                     _ => {
                         self.unreadable();
@@ -262,7 +263,7 @@ impl<'c> Analyzer<'c> {
     fn merge_when(
         &mut self,
         when: &MergeWhenClause,
-        name: &RangeVar,
+        (name, extent): (&RangeVar, Extent),
         candidates: &Candidates<'c>,
         assigned: &mut Assigned,
     ) -> Result<()> {
@@ -271,11 +272,11 @@ impl<'c> Analyzer<'c> {
         match command {
             Ok(CmdType::CmdNothing) => {}
             Ok(CmdType::CmdDelete) => {
-                self.write(Verb::Delete, name, candidates, Extent::Some, None)?;
+                self.write(Verb::Delete, name, candidates, extent, None)?;
             }
             Ok(CmdType::CmdUpdate) => {
                 let columns = set_columns(&when.target_list);
-                self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())?;
+                self.write(Verb::Update, name, candidates, extent, columns.as_deref())?;
                 self.assignments(&when.target_list, assigned)?;
                 self.written_assignments(&when.target_list, candidates)?;
             }
@@ -427,6 +428,18 @@ fn insert_extent(insert: &InsertStmt) -> Extent {
         Some(NodeEnum::SelectStmt(select)) if select.values_lists.len() == 1 => Extent::One,
         Some(_) => Extent::Some,
     }
+}
+
+/// How much of its target a branch of a MERGE changes: all of it where nothing is asked of a row but
+/// to match whatever there is, or to have no source, as none has when the source is empty.
+fn merge_extent(when: &MergeWhenClause, join: Option<&Node>) -> Extent {
+    let asks = |condition: Option<&Node>| condition.is_some_and(|c| !holds_always(c, 64));
+    let unasked = match MergeMatchKind::try_from(when.match_kind) {
+        Ok(MergeMatchKind::MergeWhenNotMatchedBySource) => true,
+        Ok(MergeMatchKind::MergeWhenMatched) => !asks(join),
+        _ => false,
+    };
+    if unasked && !asks(when.condition.as_deref()) { Extent::All } else { Extent::Some }
 }
 
 fn is_current_of(node: &Node) -> bool {

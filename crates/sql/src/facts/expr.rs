@@ -11,6 +11,9 @@ use pg_query::protobuf::{
 use portcullis_core::effect::ObjectKind;
 use portcullis_core::mask::Origin;
 
+/// From here on `json` is a keyword, as it is in the grammar that texts are read by.
+const JSON_IS_A_WORD: u32 = 170_000;
+
 impl Analyzer<'_> {
     pub(super) fn optional(&mut self, node: Option<&Node>) -> Result<Origin> {
         node.map_or_else(|| Ok(nothing()), |node| self.expr(node))
@@ -305,6 +308,11 @@ impl Analyzer<'_> {
     pub(super) fn type_use(&mut self, name: Option<&TypeName>) -> Origin {
         let Some(name) = name else { return nothing() };
         let Some((schema, name)) = type_name(name) else { return self.unreadable() };
+        // The grammar knows what `json` is; that of servers before PostgreSQL 17 takes any type of
+        // that name.
+        let schema = schema.filter(|s| {
+            name != "json" || *s != "pg_catalog" || self.catalog.server_version() >= JSON_IS_A_WORD
+        });
         self.may_cast(|cast| *cast.name == *name && schema.is_none_or(|s| *cast.schema == *s));
         let catalog = self.catalog;
         let mut types = catalog.types_named(name).iter();

@@ -13,6 +13,9 @@ use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 
+/// From here on `json_object` is a keyword, as it is in the grammar that texts are read by.
+const JSON_OBJECT_IS_A_WORD: u32 = 160_000;
+
 /// What a function of the server does beyond computing a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -228,7 +231,14 @@ fn is_harmless(name: &str) -> bool {
                 | "pg_jit_available"
                 | "pg_numa_available"
                 | "pg_stat_have_stats"
+                | "currtid"
                 | "currtid2"
+                | "pg_get_wait_events"
+                | "pg_get_aios"
+                | "pg_get_shmem_allocations_numa"
+                | "pg_available_wal_summaries"
+                | "pg_wal_summary_contents"
+                | "pg_get_wal_summarizer_state"
                 | "amvalidate"
                 | "pg_get_shmem_allocations"
                 | "pg_get_backend_memory_contexts"
@@ -284,6 +294,13 @@ impl Analyzer<'_> {
     ) -> Result<Origin> {
         self.charge(1)?;
         let Some((schema, name)) = split(names) else { return Ok(self.unreadable()) };
+        // The grammar knows whose `json_object` is; that of servers before PostgreSQL 16 takes any
+        // function of that name.
+        let schema = schema.filter(|s| {
+            name != "json_object"
+                || *s != "pg_catalog"
+                || self.catalog.server_version() >= JSON_OBJECT_IS_A_WORD
+        });
         self.decide_call(names, args, origin);
         let by_users = self.user_functions(schema, name);
         if by_users {
@@ -298,7 +315,8 @@ impl Analyzer<'_> {
         };
         let result = match builtin {
             Some(builtin) => {
-                let volatile = builtin.volatile;
+                // Before PostgreSQL 15 it was volatile for times of day alone, which today's date makes.
+                let volatile = builtin.volatile && name != "timezone";
                 self.builtin(name, volatile, args, origin)
             }
             None if by_users => Origin::Untraced,

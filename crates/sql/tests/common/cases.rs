@@ -4,6 +4,17 @@
 //! reads `verb object extent`, with `?` where it is assumed and `??` where it is unreadable; an
 //! output column reads `-` where it depends on no column.
 
+/// Where servers of some versions (first and last) know a name that others do not: the facts there.
+pub(crate) const OTHERWISE: &[(u32, u32, &str, &str)] = &[
+    (16, 18, "SELECT system_user", "select: control session: one => (-)"),
+    (
+        13,
+        13,
+        "SELECT string_to_table(email, '_') FROM customers",
+        "select: read public.customers, execute routine:?.string_to_table unknown? => (UNTRACED) sinks(customers.email) code unresolved",
+    ),
+];
+
 /// `(statement, facts)`.
 pub(crate) const CASES: &[(&str, &str)] = &[
     ("SELECT 1", "select: control session: one => (-)"),
@@ -1636,5 +1647,101 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "SELECT (c).email, (c).upper FROM customers c",
         "select: read public.customers => (customers.email | customers.*)",
+    ),
+    // What came with PostgreSQL 15 to 18.
+    (
+        "UPDATE customers SET name = 'x' WHERE id = 1 RETURNING old.email, new.email, email",
+        "update: update public.customers some, read public.customers => (customers.email | customers.email | customers.email)",
+    ),
+    (
+        "UPDATE customers SET name = 'x' WHERE id = 1 RETURNING WITH (OLD AS o, NEW AS n) o.email, n.id, o",
+        "update: update public.customers some, read public.customers => (customers.email | customers.id | customers.*)",
+    ),
+    (
+        "UPDATE customers SET name = email WHERE id = 1 RETURNING old.name, new.name",
+        "update: update public.customers some, read public.customers => (customers.email+customers.name | customers.email+customers.name) sinks(customers.email)",
+    ),
+    (
+        "DELETE FROM customers WHERE id = 1 RETURNING old, new.email",
+        "delete: delete public.customers some, delete public.orders some?, update public.payments some?, read public.customers => (customers.* | customers.email)",
+    ),
+    (
+        "INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x' RETURNING old.email",
+        "insert: insert public.customers one, update public.customers some, read public.customers => (customers.email)",
+    ),
+    (
+        "MERGE INTO customers c USING notes n ON c.id = n.id WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        "merge: read public.notes?, read archive.notes?, delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "MERGE INTO customers c USING notes n ON c.id = n.id WHEN MATCHED THEN UPDATE SET name = 'x' RETURNING merge_action(), old.email",
+        "merge: read public.notes?, read archive.notes?, update public.customers some, read public.customers => ?",
+    ),
+    (
+        "SELECT j.e FROM customers c, JSON_TABLE(to_jsonb(c.email), '$' COLUMNS (e text PATH '$')) j",
+        "select: read public.customers => (customers.email) sinks(customers.email)",
+    ),
+    (
+        "SELECT JSON_VALUE(to_jsonb(email), '$'), JSON_EXISTS(to_jsonb(name), '$') FROM customers",
+        "select: read public.customers, execute routine:public.json_query unknown? => (UNTRACED | UNTRACED) sinks(customers.email | customers.name) code unresolved",
+    ),
+    (
+        "SELECT JSON_SCALAR(email), JSON_SERIALIZE(JSON(name)), email IS JSON FROM customers",
+        "select: read public.customers => (customers.email | customers.name | customers.email)",
+    ),
+    (
+        "EXPLAIN (ANALYZE, SERIALIZE text) DELETE FROM customers WHERE id = 1",
+        "explain: delete public.customers some, delete public.orders some?, update public.payments some? => (UNTRACED)",
+    ),
+    (
+        "EXPLAIN (MEMORY) DELETE FROM customers WHERE id = 1",
+        "explain: read public.customers, read public.orders?, read public.payments? => (UNTRACED)",
+    ),
+    (
+        "COPY customers FROM STDIN (FORMAT csv, ON_ERROR ignore, REJECT_LIMIT 3, LOG_VERBOSITY verbose)",
+        "copy: insert public.customers some => () copy In",
+    ),
+    (
+        "CREATE TABLE stays (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))",
+        "create table: create ?.stays one",
+    ),
+    (
+        "ALTER TABLE customers ALTER CONSTRAINT c NOT ENFORCED",
+        "alter table: alter public.customers all => () code",
+    ),
+    (
+        "CREATE FOREIGN TABLE away (LIKE customers) SERVER s",
+        "create foreign table: create ?.away one, read extension:s",
+    ),
+    ("VACUUM (FULL) ONLY customers", "vacuum: alter public.customers all => () code"),
+    ("ALTER DATABASE shop REFRESH COLLATION VERSION", "alter database: alter database: all"),
+    (
+        "GRANT MAINTAIN ON customers TO PUBLIC",
+        "grant: grant role:public one, grant public.customers one",
+    ),
+    (
+        "CREATE EVENT TRIGGER e ON login EXECUTE FUNCTION f()",
+        "create event trigger: create extension:e all",
+    ),
+    (
+        "DELETE FROM notes WHERE id < 0x_F",
+        "delete: delete public.notes some?, delete archive.notes some? => ()",
+    ),
+    (
+        "SELECT id FROM (SELECT id FROM customers)",
+        "select: read public.customers => (customers.id)",
+    ),
+    (
+        "SELECT system_user",
+        "select: execute routine:pg_catalog.system_user unknown? => (UNTRACED) code unresolved",
+    ),
+    ("SELECT id::json FROM customers", "select: read public.customers => (customers.id)"),
+    (
+        "MERGE INTO customers c USING products n ON true WHEN MATCHED THEN DELETE",
+        "merge: read public.products, delete public.customers all, delete public.orders some?, update public.payments some? => ()",
+    ),
+    (
+        "MERGE INTO customers c USING products n ON c.id = n.id WHEN NOT MATCHED BY SOURCE AND c.id > 7 THEN UPDATE SET name = 'x'",
+        "merge: read public.products, update public.customers some => ()",
     ),
 ];

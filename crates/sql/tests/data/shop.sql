@@ -14,7 +14,7 @@ CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO (
 CREATE TABLE hr.people (id int, ssn text);
 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION secret(customers) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.email';
-CREATE FUNCTION json_query(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION "json_query"(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION app.check_it(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE FUNCTION same(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = same);

@@ -8,22 +8,25 @@ use std::process::{Command, Stdio};
 /// A server of its own in a temporary directory, ended when dropped.
 pub(crate) struct Server {
     binaries: PathBuf,
+    clients: PathBuf,
     directory: PathBuf,
     user: Option<(u32, u32)>,
 }
 
 impl Server {
-    /// The newest that Debian's packages have installed.
+    /// That of `PORTCULLIS_PG_BIN`, else the newest that Debian's packages have installed.
     pub(crate) fn start() -> Self {
         let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let directories = installed.map(|e| e.path().join("bin")).filter(|p| p.is_dir());
-        let Some(binaries) = directories.max() else {
-            panic!("no PostgreSQL server in /usr/lib/postgresql: `./dev test` installs one");
+        let Some(clients) = directories.max() else {
+            panic!("no PostgreSQL in /usr/lib/postgresql: `./dev test` installs it");
         };
+        let named = std::env::var_os("PORTCULLIS_PG_BIN").map(PathBuf::from);
+        let binaries = named.unwrap_or_else(|| clients.clone());
         let directory = std::env::temp_dir().join(format!("portcullis-sql-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let user = owner(&directory);
-        let server = Self { binaries, directory, user };
+        let server = Self { binaries, clients, directory, user };
         let data = server.directory.join("data");
         let data = data.to_str().unwrap();
         server.run("initdb", &["-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N"]);
@@ -38,7 +41,8 @@ impl Server {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
+        let place = if program == "psql" { &self.clients } else { &self.binaries };
+        let mut command = Command::new(place.join(program));
         command.current_dir(&self.directory).stdin(Stdio::null());
         command.env("LC_ALL", "C.UTF-8");
         if let Some((uid, gid)) = self.user {
