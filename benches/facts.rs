@@ -113,14 +113,14 @@ impl Bench {
         let others = [1, 2].map(|n| query(&other_numbers(text, n)));
         let mut best = Times { bare: u64::MAX, cold: u64::MAX, again: u64::MAX };
         for _ in 0..ROUNDS {
-            best.bare = best.bare.min(timed(|| drop(black_box(pg_query::parse(text, 0)))));
+            best.bare = best.bare.min(timed(|| pg_query::parse(text, 0)));
             let mut session = self.session();
             // The first statement of a session also sets its policies out, which is no cost of its own.
             WARM.iter().for_each(|warm| drop(self.judge(&mut session, &query(warm))));
             session.0 = self.session().0;
-            best.cold = best.cold.min(timed(|| drop(self.judge(&mut session, &bytes))));
+            best.cold = best.cold.min(timed(|| self.judge(&mut session, &bytes)));
             self.judge(&mut session, &others[0]);
-            best.again = best.again.min(timed(|| drop(self.judge(&mut session, &others[1]))));
+            best.again = best.again.min(timed(|| self.judge(&mut session, &others[1])));
         }
         Some(best)
     }
@@ -148,9 +148,9 @@ fn other_numbers(text: &str, n: u32) -> String {
     }
 }
 
-fn timed(run: impl FnOnce()) -> u64 {
+fn timed<T>(run: impl FnOnce() -> T) -> u64 {
     let begin = Instant::now();
-    run();
+    drop(black_box(run()));
     u64::try_from(begin.elapsed().as_nanos()).unwrap()
 }
 
@@ -210,7 +210,7 @@ fn long(bench: &Bench) -> Vec<serde_json::Value> {
     let row = |(name, text): (&str, String)| {
         forget_peak();
         let base = peak();
-        let bare = timed(|| drop(black_box(pg_query::parse(&text, 0))));
+        let bare = timed(|| pg_query::parse(&text, 0));
         let bare_peak = peak().saturating_sub(base);
         let bytes = message(b'Q', &[text.as_bytes(), b"\0"].concat());
         let mut session = bench.session();

@@ -310,7 +310,10 @@ impl Session<'_> {
         let (code, text) = answer.error.clone().unwrap_or_default();
         let refused = text.contains("portcullis");
         let cancelled = code == "57014" && self.cancels;
-        let outcome = if refused || fate == Fate::Refused && !code.is_empty() {
+        if fate == Fate::Refused && code.is_empty() {
+            return Err("what is to be refused was not".to_owned());
+        }
+        let outcome = if refused || fate == Fate::Refused {
             self.model.refused();
             Outcome::Refused
         } else if cancelled {
@@ -333,9 +336,6 @@ impl Session<'_> {
         match fate {
             Fate::Free if refused && !cancelled => {
                 return Err(format!("what is permitted was refused: {text}"));
-            }
-            Fate::Refused if code.is_empty() => {
-                return Err("what is to be refused was not".to_owned());
             }
             Fate::Held if outcome == Outcome::Answered && answer.approved_after.is_none() => {
                 return Err("what is to be held ran without an approval".to_owned());
