@@ -12,159 +12,14 @@ import argparse
 import glob
 import json
 import os
-import pwd
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TICKS = os.sysconf("SC_CLK_TCK")
+from stage import Stage, cpu_ms
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def unprivileged():
-    """A user to run servers as, where this is root: they refuse to run as root themselves."""
-    if os.getuid() != 0:
-        return {}
-    user = pwd.getpwnam("postgres")
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-class Stage:
-    """A PostgreSQL server with pgbench's tables, a gateway and a pgbouncer in front of it."""
-
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="portcullis-bench-")
-        os.chmod(self.directory, 0o711)
-        self.processes = []
-        self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
-        self.postgres()
-        self.gateway()
-        self.pgbouncer()
-
-    def start(self, command, log, **options):
-        with open(os.path.join(self.directory, log), "w") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **options)
-        self.processes.append(process)
-        return process
-
-    def postgres(self):
-        home = os.path.join(self.directory, "pg")
-        os.mkdir(home)
-        user = unprivileged()
-        if user:
-            os.chown(home, user["user"], user["group"])
-        self.port = free_port()
-        data = os.path.join(home, "data")
-        password = os.path.join(home, "password")
-        with open(password, "w") as f:
-            f.write("bench")
-        os.chmod(password, 0o644)
-        subprocess.run([f"{self.programs}/initdb", "-D", data, "-U", "bench", "-A", "scram-sha-256", "-E", "UTF8",
-                        "--locale=C.UTF-8", f"--pwfile={password}"], check=True, stdout=subprocess.DEVNULL, cwd=home, **user)
-        self.start([f"{self.programs}/postgres", "-D", data, "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1",
-                    "-c", f"unix_socket_directories={home}", "-c", "max_connections=200"], "postgres.log", cwd=home, **user)
-        self.wait(self.port)
-        environment = dict(os.environ, PGPASSWORD="bench")
-        subprocess.run([f"{self.programs}/pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", str(self.port), "-U", "bench",
-                        "postgres"], check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def gateway(self):
-        config = os.path.join(self.directory, "portcullis.toml")
-        self.gateway_port, api, provider = free_port(), free_port(), free_port()
-        with open(config, "w") as f:
-            f.write(f"""
-data_dir = "data"
-[listen.postgres]
-address = "127.0.0.1:{self.gateway_port}"
-[listen.http]
-address = "127.0.0.1:{api}"
-[dev_provider]
-listen = "127.0.0.1:{provider}"
-agents = [{{ name = "bench", groups = ["agents"] }}]
-[connections.bench]
-environment = "bench"
-groups = ["agents"]
-sensitive = [{{ column = "public.pgbench_accounts.filler", label = "filler" }}]
-[connections.bench.target]
-host = "127.0.0.1"
-port = {self.port}
-database = "postgres"
-user = "bench"
-password = "bench"
-sslmode = "disable"
-""")
-        binary = os.path.join(ROOT, "target", "release", "portcullis")
-        self.gateway_process = self.start([binary, "--config", config, "serve"], "gateway.log")
-        self.wait(self.gateway_port)
-        self.token = subprocess.run([binary, "--config", config, "token", "--as", "bench"], check=True, capture_output=True,
-                                    text=True).stdout.strip()
-
-    def pgbouncer(self):
-        self.bouncer_port = free_port()
-        home = os.path.join(self.directory, "bouncer")
-        os.mkdir(home)
-        with open(os.path.join(home, "users.txt"), "w") as f:
-            f.write('"bench" "bench"\n')
-        with open(os.path.join(home, "pgbouncer.ini"), "w") as f:
-            f.write(f"""[databases]
-bench = host=127.0.0.1 port={self.port} dbname=postgres user=bench password=bench
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {self.bouncer_port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {home}/users.txt
-pool_mode = session
-max_client_conn = 200
-default_pool_size = 150
-""")
-        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-        self.bouncer_process = self.start([program, os.path.join(home, "pgbouncer.ini")], "pgbouncer.log", cwd=home,
-                                          **unprivileged())
-        self.wait(self.bouncer_port)
-
-    def wait(self, port):
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        logs = "".join(open(f).read() for f in glob.glob(os.path.join(self.directory, "*.log")))
-        sys.exit(f"nothing listens on port {port}\n{logs}")
-
-    def stop(self):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def paths(self):
-        return {
-            "direct": (self.port, "postgres", "bench", None),
-            "portcullis": (self.gateway_port, "bench", self.token, self.gateway_process),
-            "pgbouncer": (self.bouncer_port, "bench", "bench", self.bouncer_process),
-        }
-
-
-def cpu_ms(process):
-    """CPU time of a process so far, user and system, in milliseconds."""
-    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
+SENSITIVE = 'sensitive = [{ column = "public.pgbench_accounts.filler", label = "filler" }]'
 
 
 def measure(stage, path, mode, clients, seconds):
@@ -194,7 +49,7 @@ def main():
     options.add_argument("--json", action="store_true")
     options = options.parse_args()
     seconds = max(1, int(options.seconds))
-    stage = Stage()
+    stage = Stage(lambda stage: stage.program("pgbench", "-i", "-q", "-s", "10", "postgres"), {"bench": SENSITIVE})
     results = []
     try:
         for mode in options.modes.split(","):

@@ -22,9 +22,8 @@ use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_sql::catalog::Catalog;
-use portcullis_sql::shape::{is_general, shape};
 use portcullis_sql::statement::{Analysis, Unreadable};
-use portcullis_sql::{Limits as SqlLimits, analyse};
+use portcullis_sql::{Known, Limits as SqlLimits};
 use portcullis_targets::{DialRequest, Greeting};
 use portcullis_wire::pg::conversation::{Analyst, Conversation};
 use portcullis_wire::pg::message::Limits as WireLimits;
@@ -41,10 +40,6 @@ use tracing::{debug, info, warn};
 
 /// How long a target may take to hear that what it runs for a session that ended is to stop.
 const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
-/// Statement texts whose facts are remembered, per session.
-const REMEMBERED_TEXTS: usize = 256;
-/// Longer texts are not remembered.
-const REMEMBERED_TEXT_BYTES: usize = 16 * 1024;
 
 /// Why a log-in ended without a session.
 #[derive(Debug, thiserror::Error)]
@@ -562,9 +557,7 @@ pub(crate) struct SessionAnalyst {
 #[derive(Default)]
 struct AnalystState {
     catalog: Option<Arc<Catalog>>,
-    known: HashMap<Box<str>, Arc<Analysis>>,
-    /// Of queries, by what they are but for their numbers.
-    shapes: HashMap<Box<str>, Arc<Analysis>>,
+    known: Known,
 }
 
 impl SessionAnalyst {
@@ -593,26 +586,11 @@ impl SessionAnalyst {
 impl Analyst for SessionAnalyst {
     fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable> {
         let mut state = self.state();
-        let shape = shape(text);
-        let alike = shape.as_deref().and_then(|shape| state.shapes.get(shape));
-        if let Some(known) = alike.or_else(|| state.known.get(text)) {
-            return Ok(known.clone());
-        }
-        let Some(catalog) = state.catalog.clone() else {
+        let AnalystState { catalog, known } = &mut *state;
+        let Some(catalog) = catalog else {
             return Err(Unreadable::TooLarge { what: "the catalog not yet read", limit: 0 });
         };
-        let analysis = Arc::new(analyse(text, &catalog, &SqlLimits::default())?);
-        if text.len() <= REMEMBERED_TEXT_BYTES {
-            if state.known.len() + state.shapes.len() >= REMEMBERED_TEXTS {
-                state.known.clear();
-                state.shapes.clear();
-            }
-            match shape.filter(|_| is_general(&analysis)) {
-                Some(shape) => state.shapes.insert(shape.into(), analysis.clone()),
-                None => state.known.insert(text.into(), analysis.clone()),
-            };
-        }
-        Ok(analysis)
+        known.analyse(text, catalog, &SqlLimits::default())
     }
 
     fn code_of_literals(&self, type_oid: u32) -> Option<Object> {

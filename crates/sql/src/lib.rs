@@ -6,10 +6,12 @@
 
 pub mod catalog;
 pub mod facts;
+pub mod known;
 pub mod parse;
 pub mod pattern;
 pub mod shape;
 pub mod statement;
 
 pub use facts::analyse;
+pub use known::Known;
 pub use parse::{Limits, REQUIRED_STACK, fingerprint, parse};

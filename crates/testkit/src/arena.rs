@@ -19,7 +19,8 @@ pub const APP_PASSWORD: &str = "app-secret-of-the-arena";
 const LOG: &str = "trace,h2=info,hyper=info";
 /// Where the system keeps files in memory.
 const MEMORY: &str = "/dev/shm";
-const SHOP: &str = include_str!("../../gateway/src/demo/shop.sql");
+/// The shop, as SQL for `psql` with `app_password` set.
+pub const SHOP: &str = include_str!("../../gateway/src/demo/shop.sql");
 
 /// A server and a gateway.
 pub struct Arena {
@@ -76,6 +77,9 @@ pub struct Setup {
     pub more: String,
     /// Further databases, each with a connection of its name that is like the shop's.
     pub databases: &'static [&'static str],
+    /// The port the gateway finds the server at, where it is not the server's own: something in
+    /// between listens.
+    pub between: Option<u16>,
     /// Further settings of the server.
     pub settings: &'static [&'static str],
     /// What the gateway logs.
@@ -96,6 +100,7 @@ impl Setup {
             role: "owner",
             more: String::new(),
             databases: &[],
+            between: None,
             settings: &[],
             log: LOG,
             in_memory: false,
@@ -118,6 +123,7 @@ impl Setup {
             role: "owner",
             more: String::new(),
             databases: &[],
+            between: None,
             settings: &[],
             log: LOG,
             in_memory: false,
@@ -198,7 +204,7 @@ agents = [
             more = setup.more.replace("{port}", &server.port().to_string()),
             dev = setup.provider,
             policy = setup.policy,
-            connections = connections(setup, server.port()),
+            connections = connections(setup, setup.between.unwrap_or_else(|| server.port())),
         );
         fs::write(directory.path().join("portcullis.toml"), config)?;
         for (name, text) in files {
