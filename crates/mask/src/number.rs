@@ -37,10 +37,22 @@ pub(crate) fn signed(key: &PseudonymKey, n: i64) -> Option<i64> {
     i64::try_from(if n < 0 { -made } else { made }).ok()
 }
 
+/// Signs, separators and the name of a currency (`lc_monetary`) in an amount of money, in bytes.
+const MOST_OTHERS: usize = 16;
+
+/// True for a decimal number as `numeric` writes one.
+pub(crate) fn is_decimal(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+}
+
 /// Puts other digits into a decimal text, everything else in place: sign, point, separators. As many
-/// of them count as before. False where there is no digit, or an exponent.
+/// of them count as before. False where there is no digit, or an exponent; or more that would stay
+/// than belongs to a number, whatever the target calls it.
 pub(crate) fn replace_digits(key: &PseudonymKey, text: &[u8], out: &mut Vec<u8>) -> bool {
-    if text.iter().any(|b| matches!(b, b'e' | b'E')) || !text.iter().any(u8::is_ascii_digit) {
+    let others = text.iter().filter(|b| !b.is_ascii_digit()).count();
+    let exponent = text.iter().any(|b| matches!(b, b'e' | b'E'));
+    if exponent || others == text.len() || others > MOST_OTHERS {
         return false;
     }
     let digits: Vec<u8> = text.iter().copied().filter(u8::is_ascii_digit).collect();
