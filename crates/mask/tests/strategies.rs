@@ -79,7 +79,7 @@ fn masked(treatment: &Treatment, field: (u32, Format), value: &[u8]) -> (Redacte
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
     /// A hidden value never goes out as it is, and no six bytes of its middle are in what does.
     #[test]
