@@ -115,7 +115,7 @@ user = "bench"
 password = "bench"
 sslmode = "disable"
 """)
-        binary = os.path.join(ROOT, "target", "release", "portcullis")
+        binary = os.environ.get("PORTCULLIS_BINARY") or os.path.join(ROOT, "target", "release", "portcullis")
         self.gateway_process = self.start([binary, "--config", config, "serve"], "gateway.log")
         self.wait(self.gateway_port)
         self.token = subprocess.run([binary, "--config", config, "token", "--as", "bench"], check=True, capture_output=True,

@@ -69,7 +69,7 @@ fn masker(which: u8) -> AnswerMasker {
         Arc::new(Detectors::all()),
         Arc::clone(KEY.get_or_init(|| Arc::new(PseudonymKey::new(&[7; 32])))),
     );
-    let obligations = Obligations { redactor: Arc::new(redactor), rules: Arc::from([]) };
+    let obligations = Obligations { redactor: Arc::new(redactor), rules: Arc::from([]), limits: None };
     AnswerMasker::new(unit.script(), &obligations)
 }
 

@@ -99,7 +99,7 @@ impl<P: Protocol, T: Transport> Link<P, T> {
         drop(admission);
         Self {
             transport,
-            buffer: BytesMut::with_capacity(16 * 1024),
+            buffer: BytesMut::new(),
             unsent: VecDeque::new(),
             written: 0,
             flushed: true,

@@ -86,7 +86,9 @@ pub(crate) async fn accept(listener: Listener, lanes: Lanes, services: Arc<Servi
 /// One client, from its first byte to its last.
 async fn client(incoming: Incoming, services: &Arc<Services>) {
     let peer = incoming.peer();
-    let accepted = match incoming.negotiate().await {
+    // What comes before and after the session is on the heap for as long as it takes, so that an idle
+    // session is nothing of it.
+    let accepted = match Box::pin(incoming.negotiate()).await {
         Ok(accepted) => accepted,
         Err(error) => {
             debug!(%peer, %error, "no session");
@@ -109,9 +111,9 @@ async fn client(incoming: Incoming, services: &Arc<Services>) {
                 () = &mut stop => End::Stopping,
             };
             if matches!(end, End::Stopping) {
-                opened.session.say_goodbye(&end).await;
+                Box::pin(opened.session.say_goodbye(&end)).await;
             }
-            opened.close(services, &end).await;
+            Box::pin(opened.close(services, &end)).await;
         }
         Err(NoSession::Nothing) => {}
         Err(error) => debug!(%peer, %error, "no session"),
@@ -173,7 +175,7 @@ struct Opened {
 
 impl Opened {
     /// The last entries of a session.
-    async fn close(self, services: &Services, end: &End) {
+    async fn close(self: Box<Self>, services: &Services, end: &End) {
         let (process, key) = &self.cancel_key;
         if self.session.in_flight() {
             // Nobody waits for it any more, and its caller may have lost the right to it.
@@ -206,7 +208,9 @@ impl Opened {
 }
 
 /// Start-up, token, connection, admission, target: in this order, each before the next.
-async fn open(mut door: Door, services: &Arc<Services>) -> Result<Opened, NoSession> {
+///
+/// What it gives is moved about, and large.
+async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, NoSession> {
     let startup = match door.read(read_opening).await? {
         opening::Opening::Startup(startup) => startup,
         _ => return Err(NoSession::Nothing),
@@ -462,7 +466,7 @@ async fn welcome(
     greeting: &Greeting,
     who: String,
     minor: u16,
-) -> Result<Opened, NoSession> {
+) -> Result<Box<Opened>, NoSession> {
     let asked = CancelCount::default();
     let cancelled = asked.watch();
     let cancel = Cancel { asked, target: greeting.cancel.clone() };
@@ -503,7 +507,7 @@ async fn welcome(
         left: None,
     };
     let ready = prepare(&mut session, &half.connection).await;
-    let mut opened = Opened { session, who, cancel_key: (process, key), place: None };
+    let mut opened = Box::new(Opened { session, who, cancel_key: (process, key), place: None });
     door = Door { stream: opened.session.client, buffer: BytesMut::new(), peer: door.peer };
     if let Err(error) = ready {
         let refused = door.refuse(&error).await;

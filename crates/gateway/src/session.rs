@@ -208,7 +208,7 @@ impl Session {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.say_goodbye(&end).await;
+        Box::pin(self.say_goodbye(&end)).await;
         end
     }
 
@@ -222,7 +222,9 @@ impl Session {
                 // when the session fell silent.
                 if !self.inbox.is_empty() {
                     current = self.refresh_catalog().await?;
-                    self.ask_for_names().await?;
+                    if self.conversation.doubts_names() {
+                        Box::pin(self.ask_for_names()).await?;
+                    }
                 }
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
@@ -250,15 +252,13 @@ impl Session {
             if self.judge.lacks_a_column() {
                 return Err(End::Uncovered);
             }
-            self.take(turn, current).await?;
+            // On the heap for as long as it takes: a session that is idle is nothing of it.
+            Box::pin(self.take(turn, current)).await?;
         }
     }
 
-    /// Asks the target what prepared statements a block of code has left, where that is in doubt.
+    /// Asks the target what prepared statements a block of code has left.
     async fn ask_for_names(&mut self) -> Result<(), End> {
-        if !self.conversation.doubts_names() {
-            return Ok(());
-        }
         let rows = match self.chore(Chore::read_catalog(PREPARED)).await? {
             ChoreOutcome::Catalog { rows, unasked } => {
                 self.pass_on(unasked).await?;
@@ -828,7 +828,7 @@ impl Session {
         if may_read && self.conversation.transaction_status() == b'I' {
             match self.catalog.fresh() {
                 Some(catalog) => self.use_catalog(catalog),
-                None => self.await_catalog().await?,
+                None => Box::pin(self.await_catalog()).await?,
             }
             return Ok(true);
         }

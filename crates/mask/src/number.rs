@@ -37,10 +37,32 @@ pub(crate) fn signed(key: &PseudonymKey, n: i64) -> Option<i64> {
     i64::try_from(if n < 0 { -made } else { made }).ok()
 }
 
+/// A sign and the name of a currency (`lc_monetary`) around an amount of money, in bytes.
+const MOST_AROUND: usize = 12;
+/// A separator of groups of digits, in bytes.
+const MOST_BETWEEN: usize = 3;
+
+/// True where there is nothing but digits and what belongs to a number or an amount of money.
+fn is_number(text: &[u8]) -> bool {
+    let runs = || text.split(u8::is_ascii_digit).map(<[u8]>::len);
+    let ends = [runs().next(), runs().next_back()].into_iter().flatten().sum::<usize>();
+    let digits = text.iter().any(u8::is_ascii_digit);
+    let between = runs().skip(1).collect::<Vec<_>>();
+    let inner = between.split_last().map_or(&[][..], |(_, inner)| inner);
+    digits && ends <= MOST_AROUND && inner.iter().all(|run| *run <= MOST_BETWEEN)
+}
+
+/// True for a decimal number as `numeric` writes one.
+pub(crate) fn is_decimal(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+}
+
 /// Puts other digits into a decimal text, everything else in place: sign, point, separators. As many
-/// of them count as before. False where there is no digit, or an exponent.
+/// of them count as before. False where it is no number, whatever the target calls it, or has an
+/// exponent.
 pub(crate) fn replace_digits(key: &PseudonymKey, text: &[u8], out: &mut Vec<u8>) -> bool {
-    if text.iter().any(|b| matches!(b, b'e' | b'E')) || !text.iter().any(u8::is_ascii_digit) {
+    if !is_number(text) || text.iter().any(|b| matches!(b, b'e' | b'E')) {
         return false;
     }
     let digits: Vec<u8> = text.iter().copied().filter(u8::is_ascii_digit).collect();

@@ -151,7 +151,10 @@ fn plain_pseudonym(
         (26 | 28 | 5069, Format::Binary) => hash_unsigned(value, key, out),
         (20 | 21 | 23, Format::Text) => hash_integer_text(type_id, value, key, out),
         (26 | 28 | 5069, Format::Text) => hash_unsigned_text(type_id, value, key, out),
-        (790 | 1700, Format::Text) => number::replace_digits(key, value, out),
+        (790, Format::Text) => number::replace_digits(key, value, out),
+        (1700, Format::Text) => {
+            number::is_decimal(value) && number::replace_digits(key, value, out)
+        }
         (1700, Format::Binary) => {
             let mut made = Vec::new();
             number::read_numeric(value)

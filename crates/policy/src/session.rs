@@ -8,8 +8,8 @@ use crate::load::{
 };
 use crate::words::effect_in_words;
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Effect as Side, Entities, Entity, EntityUid,
-    PolicySet, PrincipalConstraint, Request, ResourceConstraint, Response,
+    AuthorizationError, Authorizer, Context, Effect as Side, Entity, EntityUid, PolicySet,
+    PrincipalConstraint, Request, ResourceConstraint, Response,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Operation};
 use portcullis_core::limits::{LimitKind, Limits};
@@ -77,15 +77,10 @@ pub struct SessionPolicy {
     caller: Option<Entity>,
     /// Rules whose scope can admit this caller and this connection.
     rules: Vec<usize>,
-    slices: [OnceLock<Option<Slice>>; ACTIONS],
+    /// The policies that can decide on each action, once it was asked about.
+    slices: [OnceLock<Option<Arc<PolicySet>>>; ACTIONS],
     authorizer: Authorizer,
     cache: VerdictCache,
-}
-
-/// What one action of one session is decided with.
-struct Slice {
-    set: Arc<PolicySet>,
-    entities: Entities,
 }
 
 impl fmt::Debug for SessionPolicy {
@@ -452,7 +447,7 @@ impl SessionPolicy {
     ) -> Result<Answer, Unspeakable> {
         let slice = self.slices.get(action).ok_or(Unspeakable)?;
         let slice = slice.get_or_init(|| self.build_slice(action)).as_ref().ok_or(Unspeakable)?;
-        let (action, _) = self.policies.actions.get(action).ok_or(Unspeakable)?;
+        let (action, entities) = self.policies.actions.get(action).ok_or(Unspeakable)?;
         let request = Request::new(
             self.principal.clone(),
             action.clone(),
@@ -461,9 +456,11 @@ impl SessionPolicy {
             Some(&self.policies.schema),
         )
         .map_err(|_| Unspeakable)?;
-        let entities = slice.entities.clone().add_entities([resource], None);
+        // The caller is kept once and not with every action: sessions are many, new questions few.
+        let caller = self.caller.clone().ok_or(Unspeakable)?;
+        let entities = entities.clone().add_entities([caller, resource], None);
         let entities = entities.map_err(|_| Unspeakable)?;
-        Ok(self.read(&self.authorizer.is_authorized(&request, &slice.set, &entities)))
+        Ok(self.read(&self.authorizer.is_authorized(&request, slice, &entities)))
     }
 
     fn read(&self, response: &Response) -> Answer {
@@ -496,15 +493,11 @@ impl SessionPolicy {
         }
     }
 
-    fn build_slice(&self, action: usize) -> Option<Slice> {
+    fn build_slice(&self, action: usize) -> Option<Arc<PolicySet>> {
         let rules = self.rules.iter().copied().filter(|i| {
             self.policies.rules.get(*i).is_some_and(|rule| rule.actions & (1 << action) != 0)
         });
-        let set = self.policies.slice(rules.collect())?;
-        let (_, entities) = self.policies.actions.get(action)?;
-        let caller = self.caller.clone()?;
-        let entities = entities.clone().add_entities([caller], None).ok()?;
-        Some(Slice { set, entities })
+        self.policies.slice(rules.collect())
     }
 }
 

@@ -87,6 +87,16 @@ impl Transport for PgTransport {
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         let room = &mut self.room;
+        // Before room is made: a target that says nothing, as it does most of the time, needs none.
+        let ready = match &self.stream {
+            Stream::Tcp(stream) => stream.poll_read_ready(cx)?,
+            Stream::Unix(stream) => stream.poll_read_ready(cx)?,
+            Stream::Tls(_) => Poll::Ready(()),
+        };
+        if ready.is_pending() {
+            rest(buffer, room, 0);
+            return Poll::Pending;
+        }
         match &mut self.stream {
             Stream::Tcp(stream) => poll_read_some(stream, cx, buffer, room),
             Stream::Unix(stream) => poll_read_some(stream, cx, buffer, room),
@@ -111,16 +121,21 @@ fn poll_read_some<S: AsyncRead + Unpin>(
     // The future holds nothing of its own: dropped before it is ready, it has read nothing.
     let read = pin!(stream.read_buf(buffer)).poll(cx);
     if read.is_pending() {
-        if buffer.is_empty() && *room > QUIET {
-            *buffer = BytesMut::with_capacity(QUIET);
-        }
-        *room = QUIET;
+        rest(buffer, room, QUIET);
     }
     let count = ready!(read)?;
     if count >= spare && *room < BUSY {
         *room *= 2;
     }
     Poll::Ready(Ok(count))
+}
+
+/// Nothing more comes for now: of an empty buffer at most `keep` bytes are kept.
+fn rest(buffer: &mut BytesMut, room: &mut usize, keep: usize) {
+    if buffer.is_empty() && buffer.capacity() > keep {
+        *buffer = BytesMut::with_capacity(keep);
+    }
+    *room = QUIET;
 }
 
 #[cfg(test)]
