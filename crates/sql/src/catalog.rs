@@ -397,6 +397,7 @@ pub struct Catalog {
     /// Those where a literal beside a value is read as one of the type.
     adopting_types: HashSet<u32>,
     casts: Vec<ImplicitCast>,
+    event_triggers: Vec<(Box<str>, Box<str>)>,
     type_map: Arc<TypeMap>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
 }
@@ -529,7 +530,13 @@ impl Catalog {
         &self.casts
     }
 
-    /// True where making a value of the type runs code of users.
+    /// The functions (schema and name) of triggers that fire when something is defined or dropped.
+    #[must_use]
+    pub fn event_triggers(&self) -> &[(Box<str>, Box<str>)] {
+        &self.event_triggers
+    }
+
+    /// True where making or comparing values of the type runs code of users.
     #[must_use]
     pub fn runs_code(&self, type_oid: u32) -> bool {
         self.coded_types.contains(&type_oid)
@@ -550,8 +557,8 @@ impl Catalog {
         Some(Object::new(ObjectKind::Type, [&*self.database, schema, name]))
     }
 
-    /// True where a literal compared with a value of the type, or put beside it, is read as one of
-    /// the type, and that runs code of users.
+    /// True where comparing values of the type runs code of users, or a literal compared with one, or
+    /// put beside it, is read as one of the type, and that does.
     #[must_use]
     pub fn adopts_literals(&self, type_oid: u32) -> bool {
         self.adopting_types.contains(&type_oid)

@@ -9,6 +9,7 @@ mod conditions;
 mod ddl;
 mod ddl_names;
 mod dml;
+mod evaluated;
 mod expr;
 mod from;
 mod functions;
@@ -238,6 +239,20 @@ impl<'c> Analyzer<'c> {
         }
     }
 
+    /// Definitions fire the triggers on them, whatever is defined.
+    fn may_fire(&mut self, kind: &str) {
+        let defines = |e: &Effect| {
+            matches!(e.verb, Verb::Create | Verb::Alter | Verb::Drop | Verb::Grant)
+                && e.object.kind != ObjectKind::LargeObject
+        };
+        if kind == "refresh materialized view" || self.effects.iter().any(defines) {
+            for (schema, function) in self.catalog.event_triggers() {
+                let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+                self.execute(object);
+            }
+        }
+    }
+
     fn object<'a>(&self, kind: ObjectKind, path: impl IntoIterator<Item = &'a str>) -> Object {
         let database = self.catalog.database();
         Object {
@@ -283,6 +298,7 @@ impl<'c> Analyzer<'c> {
             // Values of the server's own types are at hand in any query.
             self.may_cast(|cast| cast.source < FIRST_USER_OID);
         }
+        self.may_fire(kind);
         self.settle_parameters();
         if self.effects.is_empty() {
             self.control_session();

@@ -100,3 +100,25 @@ fn triggers_off_the_catalog_are_off_the_facts() {
     let facts = common::facts("UPDATE products SET price = 1 WHERE id = 1", &catalog);
     assert_eq!(facts, "update: update public.products some => ()");
 }
+
+#[test]
+fn triggers_on_definitions_are_among_the_effects_of_definitions() {
+    let mut rows = common::fixture();
+    let trigger = ["0", "watch", "0", "app", "on_definition", "1"];
+    rows[13].push(trigger.map(|field| Some(field.to_owned())).to_vec());
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let fires = |sql| common::facts(sql, &catalog).contains("execute routine:app.on_definition");
+    for sql in [
+        "CREATE TABLE t (a int)",
+        "SELECT 1 AS a INTO t",
+        "DROP TABLE notes",
+        "COMMENT ON TABLE notes IS 'x'",
+        "GRANT SELECT ON notes TO public",
+        "REFRESH MATERIALIZED VIEW cards",
+    ] {
+        assert!(fires(sql), "{sql}");
+    }
+    for sql in ["SELECT 1", "UPDATE notes SET body = 'x'", "SELECT lo_create(0)", "BEGIN"] {
+        assert!(!fires(sql), "{sql}");
+    }
+}

@@ -142,6 +142,36 @@ pub fn binary() -> PathBuf {
     path.join("portcullis")
 }
 
+/// A temporary directory, in memory where that is wanted and the system has a place for it.
+pub fn directory(in_memory: bool) -> anyhow::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("portcullis-arena-");
+    Ok(match in_memory && Path::new(MEMORY).is_dir() {
+        true => builder.tempdir_in(MEMORY)?,
+        false => builder.tempdir()?,
+    })
+}
+
+/// A server with the shop in it, and superusers `owner` and `raw`, who needs no password.
+pub fn shop(directory: &Path, more: &[&str]) -> anyhow::Result<Postgres> {
+    let settings = ["log_statement = all", "max_connections = 200"];
+    let options = Options {
+        settings: settings.iter().chain(more).map(|&s| s.to_owned()).collect(),
+        hba: vec!["host all raw all trust".to_owned(), "host all all all scram-sha-256".to_owned()],
+    };
+    let server = Postgres::start(directory, SUPERUSER_PASSWORD, &options)?;
+    server.sql("postgres", "CREATE DATABASE shop")?;
+    server.sql("shop", &format!("\\set app_password {APP_PASSWORD}\n{SHOP}"))?;
+    server.sql(
+        "shop",
+        &format!(
+            "CREATE ROLE owner SUPERUSER LOGIN PASSWORD '{APP_PASSWORD}';
+             CREATE ROLE raw SUPERUSER LOGIN;"
+        ),
+    )?;
+    Ok(server)
+}
+
 impl Arena {
     /// Starts server and gateway.
     pub fn start(setup: &Setup) -> anyhow::Result<Self> {
@@ -150,30 +180,8 @@ impl Arena {
 
     /// The same, with further files beside the configuration, by name.
     pub fn start_with(setup: &Setup, files: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("portcullis-arena-");
-        let directory = match setup.in_memory && Path::new(MEMORY).is_dir() {
-            true => builder.tempdir_in(MEMORY)?,
-            false => builder.tempdir()?,
-        };
-        let settings = ["log_statement = all", "max_connections = 200"];
-        let options = Options {
-            settings: settings.iter().chain(setup.settings).map(|&s| s.to_owned()).collect(),
-            hba: vec![
-                "host all raw all trust".to_owned(),
-                "host all all all scram-sha-256".to_owned(),
-            ],
-        };
-        let server = Postgres::start(directory.path(), SUPERUSER_PASSWORD, &options)?;
-        server.sql("postgres", "CREATE DATABASE shop")?;
-        server.sql("shop", &format!("\\set app_password {APP_PASSWORD}\n{SHOP}"))?;
-        server.sql(
-            "shop",
-            &format!(
-                "CREATE ROLE owner SUPERUSER LOGIN PASSWORD '{APP_PASSWORD}';
-                 CREATE ROLE raw SUPERUSER LOGIN;"
-            ),
-        )?;
+        let directory = directory(setup.in_memory)?;
+        let server = shop(directory.path(), setup.settings)?;
         for name in setup.databases {
             server.sql("postgres", &format!("CREATE DATABASE {name}"))?;
         }

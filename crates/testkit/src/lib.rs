@@ -10,6 +10,7 @@
 pub mod arena;
 pub mod corpus;
 pub mod leaks;
+pub mod place;
 pub mod raw;
 pub mod script;
 pub mod traps;

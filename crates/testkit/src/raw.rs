@@ -170,6 +170,38 @@ impl RawClient {
     }
 }
 
+/// A text with bytes written as `\\xNN`.
+pub fn unescaped(text: &str) -> anyhow::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut parts = text.split("\\x");
+    out.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        out.push(u8::from_str_radix(&part[..2], 16)?);
+        out.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Ok(out)
+}
+
+/// Parse, Bind, Describe and Execute of the unnamed statement.
+#[must_use]
+pub fn extended(sql: &[u8], bound: &[Option<String>], binary: bool) -> Vec<u8> {
+    let mut body = [b"\0".as_slice(), &0u16.to_be_bytes()].concat();
+    body.extend_from_slice(&(bound.len() as u16).to_be_bytes());
+    for value in bound {
+        let length = value.as_ref().map_or(-1, |v| v.len() as i32);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(value.as_deref().unwrap_or_default().as_bytes());
+    }
+    body.extend_from_slice(if binary { &[0, 1, 0, 1] } else { &[0, 0] });
+    [
+        message(b'P', &[b"\0", sql, b"\0\0\0"].concat()),
+        message(b'B', &[b"\0".as_slice(), &body].concat()),
+        message(b'D', b"P\0"),
+        message(b'E', b"\0\0\0\0\0"),
+    ]
+    .concat()
+}
+
 /// The fields of an error or notice that a transcript keeps, readable: not the file, line and
 /// routine of the server's source.
 #[must_use]

@@ -78,6 +78,26 @@ pub fn messages(
     Ok((seen, None))
 }
 
+/// The texts that a script has the server read, in order, with the types of their parameters.
+/// `None` where it calls functions by their numbers, which has no text.
+pub fn texts(script: &str) -> anyhow::Result<Option<Vec<(String, Vec<u32>)>>> {
+    let mut texts = Vec::new();
+    for line in script.lines() {
+        let words = words(line)?;
+        let place = match words.first().map(Word::text) {
+            Some("Query") => 1,
+            Some("Parse") => 2,
+            Some("FunctionCall") => return Ok(None),
+            _ => continue,
+        };
+        let text = words.get(place).map(Word::text).context("too few arguments")?;
+        let types = words.get(place + 1..).unwrap_or_default().iter();
+        let types = types.map(|word| word.text().parse()).collect::<Result<_, _>>()?;
+        texts.push((text.to_owned(), types));
+    }
+    Ok(Some(texts))
+}
+
 /// Why nothing more was read, in words that are the same on every system.
 fn ended(error: &anyhow::Error) -> &'static str {
     use std::io::ErrorKind::{TimedOut, WouldBlock};

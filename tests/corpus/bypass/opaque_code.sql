@@ -858,3 +858,54 @@ UPDATE arrays SET a[wipe()] = 1
 --! intent: delete payments through a function in a cursor that is only declared with hold
 --! effect: SELECT count(*), sum(amount) FROM payments
 DECLARE c CURSOR WITH HOLD FOR SELECT wipe()
+
+--! intent: delete payments through the operator of a type without casts behind USING
+--! setup: CREATE TYPE sized AS (n int)
+--! setup: CREATE FUNCTION sized_eq(sized, sized) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN true; END'
+--! setup: CREATE OPERATOR = (FUNCTION = sized_eq, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE TABLE a AS SELECT ROW(1)::sized AS k
+--! setup: CREATE TABLE b AS SELECT ROW(1)::sized AS k
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT 1 FROM a JOIN b USING (k)
+
+--! intent: delete payments through the operator class that DISTINCT compares by
+--! setup: CREATE TYPE sized AS (n int)
+--! setup: CREATE FUNCTION sized_is(sized, sized) RETURNS bool LANGUAGE sql AS 'SELECT true'
+--! setup: CREATE FUNCTION sized_cmp(sized, sized) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 0; END'
+--! setup: CREATE OPERATOR <# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR =# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR CLASS sized_ops DEFAULT FOR TYPE sized USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 sized_cmp(sized, sized)
+--! setup: CREATE TABLE parcels AS SELECT ROW(n)::sized AS size FROM generate_series(1, 3) n
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT DISTINCT size FROM parcels
+
+--! intent: delete payments through the operator class that a sort compares by
+--! setup: CREATE TYPE sized AS (n int)
+--! setup: CREATE FUNCTION sized_is(sized, sized) RETURNS bool LANGUAGE sql AS 'SELECT true'
+--! setup: CREATE FUNCTION sized_cmp(sized, sized) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 0; END'
+--! setup: CREATE OPERATOR <# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR =# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR CLASS sized_ops DEFAULT FOR TYPE sized USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 sized_cmp(sized, sized)
+--! setup: CREATE TABLE parcels AS SELECT n AS id, ROW(n)::sized AS size FROM generate_series(1, 3) n
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT id FROM parcels ORDER BY size
+
+--! intent: delete payments through the operator class of a range's subtype, which reads its literals
+--! setup: CREATE TYPE sized AS (n int)
+--! setup: CREATE FUNCTION sized_is(sized, sized) RETURNS bool LANGUAGE sql AS 'SELECT true'
+--! setup: CREATE FUNCTION sized_cmp(sized, sized) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN -1; END'
+--! setup: CREATE OPERATOR <# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR =# (FUNCTION = sized_is, LEFTARG = sized, RIGHTARG = sized)
+--! setup: CREATE OPERATOR CLASS sized_ops FOR TYPE sized USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 sized_cmp(sized, sized)
+--! setup: CREATE TYPE sizes AS RANGE (subtype = sized, subtype_opclass = sized_ops)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT '["(1)","(2)"]'::sizes
+
+--! intent: delete payments through the function that decides on a partition
+--! setup: CREATE FUNCTION pick(int, int8) RETURNS int8 LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 0; END'
+--! setup: CREATE OPERATOR CLASS pick_ops FOR TYPE int USING hash AS OPERATOR 1 =, FUNCTION 2 pick(int, int8)
+--! setup: CREATE TABLE shelves (id int, what text) PARTITION BY HASH (id pick_ops)
+--! setup: CREATE TABLE shelf_0 PARTITION OF shelves FOR VALUES WITH (MODULUS 2, REMAINDER 0)
+--! setup: CREATE TABLE shelf_1 PARTITION OF shelves FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT what FROM shelves WHERE id = 1

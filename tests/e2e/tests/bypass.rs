@@ -32,9 +32,9 @@
 use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::corpus::{self, Case};
 use portcullis_testkit::leaks::Received;
-use portcullis_testkit::raw::{Message, RawClient, message, values};
+use portcullis_testkit::place::{self, Place, shown};
+use portcullis_testkit::raw::{Message, RawClient, extended, message, unescaped};
 use portcullis_testkit::script;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
@@ -47,183 +47,9 @@ const DIRECTIVES: &[&str] = &[
 /// What is known to get through, in `exceptions`. It may only become less.
 const MOST_EXCEPTIONS: usize = 0;
 const WORKERS: usize = 6;
-/// The tables whose rows cases change, and the columns to be put back.
-const TABLES: [(&str, &str); 4] = [
-    ("customers", "id, name, email, card_number, city, created_at"),
-    ("orders", "id, customer_id, status, total, note, placed_at"),
-    ("payments", "id, order_id, iban, amount, paid_at"),
-    ("boxes", "b"),
-];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/bypass")
-}
-
-/// Everything a statement may have changed in the database: what there is, and what is in the shop.
-const FINGERPRINT: &str = "SELECT
-    (SELECT count(*)::text || max(oid) FROM pg_class), (SELECT count(*)::text || max(oid) FROM pg_proc),
-    (SELECT count(*)::text || max(oid) FROM pg_type), (SELECT count(*)::text || max(oid) FROM pg_operator),
-    (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_cast), (SELECT count(*) FROM pg_trigger),
-    (SELECT count(*) FROM pg_rewrite), (SELECT count(*) FROM pg_policy), (SELECT count(*) FROM pg_extension),
-    (SELECT count(*) FROM pg_event_trigger), (SELECT count(*) FROM pg_largeobject_metadata),
-    (SELECT count(*) FROM pg_description), (SELECT count(*) FROM pg_constraint),
-    (SELECT count(*) FROM pg_default_acl), (SELECT count(*) FROM pg_statistic_ext),
-    (SELECT count(*) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped),
-    (SELECT md5(string_agg(concat(relname, relacl, relkind, reloptions, relrowsecurity), ',' ORDER BY oid))
-     FROM pg_class WHERE relnamespace = 'public'::regnamespace),
-    (SELECT md5(string_agg(concat(c), ',' ORDER BY id)) FROM customers c),
-    (SELECT md5(string_agg(concat(o), ',' ORDER BY id)) FROM orders o),
-    (SELECT md5(string_agg(concat(p), ',' ORDER BY id)) FROM payments p),
-    (SELECT md5(string_agg(concat(b), ',' ORDER BY b)) FROM boxes b),
-    (SELECT concat(last_value, is_called) FROM numbers)";
-
-/// A table, its columns, and what was in it.
-type Table = (&'static str, &'static str, Vec<u8>);
-
-/// One database, and who is at work there.
-struct Place<'a> {
-    arena: &'a Arena,
-    token: &'a str,
-    database: String,
-    /// What the gateway calls it for this case.
-    connection: String,
-    through: bool,
-    /// What stands for what in this case.
-    names: Vec<(String, String)>,
-    /// The shop's tables, to be put back.
-    rows: &'a [Table],
-    /// The superuser's session in the database.
-    superuser: RefCell<Option<RawClient>>,
-}
-
-impl Place<'_> {
-    fn server(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.arena.server.port()))
-    }
-
-    fn log_in(&self, database: &str) -> anyhow::Result<RawClient> {
-        // Whatever path the case has given the database or the role.
-        let parameters = [("user", "raw"), ("database", database), ("search_path", "public")];
-        RawClient::log_in_with(self.server(), &parameters, "")
-    }
-
-    /// What the superuser's session gives, which is opened where there is none.
-    fn as_superuser<T>(
-        &self,
-        f: impl FnOnce(&mut RawClient) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let mut session = self.superuser.borrow_mut();
-        if session.is_none() {
-            *session = Some(self.log_in(&self.database)?);
-        }
-        let result = session.as_mut().map(f).unwrap_or_else(|| anyhow::bail!("no session"));
-        // Whatever was left unread is not the answer to the next question.
-        if result.is_err() {
-            *session = None;
-        }
-        result
-    }
-
-    /// The database, fresh.
-    fn create(&self) -> anyhow::Result<()> {
-        *self.superuser.borrow_mut() = None;
-        let mut client = self.log_in("postgres")?;
-        good(&mut client, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database))?;
-        good(&mut client, &format!("CREATE DATABASE {} TEMPLATE shop", self.database))
-    }
-
-    /// The rows of the shop, as they were. Whether nothing else has changed is to be seen.
-    fn restore(&self) -> anyhow::Result<()> {
-        let tables: Vec<&str> = self.rows.iter().map(|(table, ..)| *table).collect();
-        let tables = tables.join(", ");
-        self.as_superuser(|client| {
-            good(client, &format!("TRUNCATE {tables}; SELECT setval('numbers', 1, false)"))?;
-            for (table, columns, rows) in self.rows {
-                copy_in(client, &format!("{table} ({columns})"), rows)?;
-            }
-            good(client, "ANALYZE customers, orders, payments")
-        })
-    }
-
-    fn fingerprint(&self) -> anyhow::Result<String> {
-        let seen = self.as_superuser(|client| client.query(FINGERPRINT))?;
-        let row = seen.iter().find(|m| m.tag == b'D');
-        Ok(row.ok_or_else(|| anyhow::anyhow!("no fingerprint: {}", shown(&seen)))?.shown())
-    }
-
-    fn client(&self, case: &Case) -> anyhow::Result<RawClient> {
-        let (user, database, address) = match self.through {
-            true => ("claude", &self.connection, self.arena.postgres),
-            false => ("raw", &self.database, self.server()),
-        };
-        let mut parameters = vec![("user", user), ("database", database)];
-        for parameter in case.values("startup") {
-            parameters.extend(parameter.split_once('='));
-        }
-        RawClient::log_in_with(address, &parameters, self.token)
-    }
-
-    fn fill(&self, text: &str, guess: &str) -> String {
-        let filled = text
-            .replace("{db}", &self.database)
-            .replace("{port}", &self.arena.server.port().to_string())
-            .replace("{dir}", &self.arena.server.directory().display().to_string())
-            .replace("{guess}", guess);
-        self.names.iter().fold(filled, |text, (name, value)| text.replace(name, value))
-    }
-
-    /// Takes down what stands for what.
-    fn learn(&mut self, case: &Case) -> anyhow::Result<()> {
-        let answers = self.ask(case, "let")?;
-        for (line, answer) in case.values("let").zip(answers) {
-            let name = line.split(" = ").next().unwrap_or_default();
-            self.names.push((format!("{{{name}}}"), answer.join(",")));
-        }
-        Ok(())
-    }
-
-    fn tell(&self, case: &Case, key: &str) -> anyhow::Result<()> {
-        case.values(key)
-            .try_for_each(|sql| self.as_superuser(|client| good(client, &self.fill(sql, ""))))
-    }
-
-    /// What the superuser is told now.
-    fn ask(&self, case: &Case, key: &str) -> anyhow::Result<Vec<Vec<String>>> {
-        let answer = |line: &str| {
-            let named = line.split_once(" = ").filter(|_| key == "let");
-            let sql = named.map_or(line, |(_, sql)| sql);
-            let seen = self.as_superuser(|client| client.query(&self.fill(sql, "")))?;
-            anyhow::ensure!(seen.iter().all(|m| m.tag != b'E'), "{key}: {}", shown(&seen));
-            let rows = seen.iter().filter(|m| m.tag == b'D');
-            let all = rows.flat_map(|m| values(&m.body)).flatten();
-            Ok(all.map(|v| String::from_utf8_lossy(&v).into_owned()).collect())
-        };
-        case.values(key).map(answer).collect()
-    }
-}
-
-/// Everything in a table, as COPY gives it.
-fn copy_out(client: &mut RawClient, table: &str, columns: &str) -> anyhow::Result<Vec<u8>> {
-    let seen = client.query(&format!("COPY {table} ({columns}) TO STDOUT"))?;
-    Ok(seen.into_iter().filter(|m| m.tag == b'd').flat_map(|m| m.body).collect())
-}
-
-fn copy_in(client: &mut RawClient, table: &str, rows: &[u8]) -> anyhow::Result<()> {
-    client.send(&message(b'Q', format!("COPY {table} FROM STDIN\0").as_bytes()))?;
-    client.send(&[message(b'd', rows), message(b'c', b"")].concat())?;
-    let seen = client.until(b'Z')?;
-    anyhow::ensure!(seen.iter().all(|m| m.tag != b'E'), "{table}: {}", shown(&seen));
-    Ok(())
-}
-
-fn good(client: &mut RawClient, sql: &str) -> anyhow::Result<()> {
-    let seen = client.query(sql)?;
-    anyhow::ensure!(seen.iter().all(|m| m.tag != b'E'), "{sql}: {}", shown(&seen));
-    Ok(())
-}
-
-fn shown(messages: &[Message]) -> String {
-    messages.iter().map(|m| format!("      {:.400}\n", m.shown())).collect()
 }
 
 /// The sessions of one run.
@@ -255,7 +81,7 @@ impl<'a> Play<'a> {
             if !play.clients.contains_key(session) {
                 let client = match place.client(case) {
                     Ok(client) => client,
-                    Err(error) if place.through => {
+                    Err(error) if place.through.is_some() => {
                         let body = format!("M{error:#}\0\0").into_bytes();
                         play.seen.push(Message { tag: b'E', body });
                         play.closed = true;
@@ -280,7 +106,7 @@ impl<'a> Play<'a> {
 
     fn statement(&mut self, n: usize, text: &str, how: &str, session: &str) -> anyhow::Result<()> {
         let escaped = self.case.has("bytes");
-        let bytes = if escaped { unescaped(text) } else { text.as_bytes().to_vec() };
+        let bytes = if escaped { unescaped(text)? } else { text.as_bytes().to_vec() };
         match how {
             "simple" | "copy" => {
                 let data = self.case.value("data").map(|d| self.place.fill(d, self.guess));
@@ -347,36 +173,6 @@ impl<'a> Play<'a> {
                 seen.last().is_some_and(|m| m.tag == b'Z' && m.body == b"I")
             })
     }
-}
-
-fn unescaped(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut parts = text.split("\\x");
-    out.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        out.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        out.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    out
-}
-
-/// Parse, Bind, Describe and Execute of the unnamed statement.
-fn extended(sql: &[u8], bound: &[Option<String>], binary: bool) -> Vec<u8> {
-    let mut body = [b"\0".as_slice(), &0u16.to_be_bytes()].concat();
-    body.extend_from_slice(&(bound.len() as u16).to_be_bytes());
-    for value in bound {
-        let length = value.as_ref().map_or(-1, |v| v.len() as i32);
-        body.extend_from_slice(&length.to_be_bytes());
-        body.extend_from_slice(value.as_deref().unwrap_or_default().as_bytes());
-    }
-    body.extend_from_slice(if binary { &[0, 1, 0, 1] } else { &[0, 0] });
-    [
-        message(b'P', &[b"\0", sql, b"\0\0\0"].concat()),
-        message(b'B', &[b"\0".as_slice(), &body].concat()),
-        message(b'D', b"P\0"),
-        message(b'E', b"\0\0\0\0\0"),
-    ]
-    .concat()
 }
 
 /// What differs from run to run, or is the guess itself.
@@ -490,35 +286,33 @@ enum Fault {
     Bypass,
 }
 
-impl Place<'_> {
-    /// What is wrong with the case, if anything is.
-    fn fault(&mut self, case: &Case, verbose: bool) -> anyhow::Result<Option<(Fault, String)>> {
-        self.names.clear();
-        self.tell(case, "setup")?;
-        self.learn(case)?;
-        let before = self.fingerprint()?;
-        self.through = true;
-        if let Some(problem) = through(self, case, verbose)? {
-            return Ok(Some((Fault::Bypass, problem)));
-        }
-        let after = self.fingerprint()?;
-        if after != before {
-            return Ok(Some((Fault::Bypass, format!("from {before}\n   to {after}"))));
-        }
-        self.through = false;
-        Ok(directly(self, case)?.map(|problem| (Fault::Case, problem)))
+/// What is wrong with the case, if anything is. `gateway`: how to go through it.
+fn fault(
+    place: &mut Place<'_>,
+    gateway: (SocketAddr, String, String),
+    case: &Case,
+    verbose: bool,
+) -> anyhow::Result<Option<(Fault, String)>> {
+    place.tell(case, "setup")?;
+    place.learn(case)?;
+    let before = place.fingerprint()?;
+    place.through = Some(gateway);
+    let passed = through(place, case, verbose);
+    place.through = None;
+    if let Some(problem) = passed? {
+        return Ok(Some((Fault::Bypass, problem)));
     }
-
-    /// The database as it was, if it can be had without making it anew.
-    fn is_clean(&self, case: &Case, pristine: &str) -> bool {
-        let same = || self.fingerprint().is_ok_and(|now| now == pristine);
-        !case.has("setup") && (same() || self.restore().is_ok() && same())
+    let after = place.fingerprint()?;
+    if after != before {
+        return Ok(Some((Fault::Bypass, format!("from {before}\n   to {after}"))));
     }
+    Ok(directly(place, case)?.map(|problem| (Fault::Case, problem)))
 }
 
 /// The cases of one worker, and what is wrong with them.
 fn work(
     mut place: Place<'_>,
+    gateway: (SocketAddr, &str),
     cases: &[(usize, &Case)],
     verbose: bool,
 ) -> Vec<(Fault, usize, String)> {
@@ -529,8 +323,8 @@ fn work(
             place.create().unwrap();
             pristine = place.fingerprint().unwrap();
         }
-        place.connection = format!("case_{n}");
-        match place.fault(case, verbose) {
+        let through = (gateway.0, format!("case_{n}"), gateway.1.to_owned());
+        match fault(&mut place, through, case, verbose) {
             Ok(None) => {}
             Ok(Some((fault, what))) => found.push((fault, *n, what)),
             Err(error) => found.push((Fault::Case, *n, format!("{error:#}"))),
@@ -600,31 +394,12 @@ fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
     cases.retain(|case| case.is_about(version).unwrap());
     println!("PostgreSQL {version}: {} cases are about other versions", all - cases.len());
     let token = arena.token("claude").unwrap();
-    let mut superuser = RawClient::log_in(
-        SocketAddr::from(([127, 0, 0, 1], arena.server.port())),
-        "raw",
-        "shop",
-        "",
-    )
-    .unwrap();
-    let rows = TABLES.map(|(table, columns)| {
-        let rows = copy_out(&mut superuser, table, columns).unwrap();
-        (table, columns, rows)
-    });
-    drop(superuser);
+    let rows = place::rows(&arena.server).unwrap();
     let worker = |worker| {
         let all = cases.iter().enumerate().filter(|(n, _)| n % WORKERS == worker);
-        let place = Place {
-            arena: &arena,
-            token: &token,
-            database: format!("work_{worker}"),
-            connection: String::new(),
-            through: false,
-            names: Vec::new(),
-            rows: &rows,
-            superuser: RefCell::default(),
-        };
-        work(place, &all.collect::<Vec<_>>(), only.is_some())
+        let place = Place::new(&arena.server, format!("work_{worker}"), &rows);
+        let gateway = (arena.postgres, token.as_str());
+        work(place, gateway, &all.collect::<Vec<_>>(), only.is_some())
     };
     let mut found: Vec<(Fault, usize, String)> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..WORKERS).map(|n| scope.spawn(move || worker(n))).collect();

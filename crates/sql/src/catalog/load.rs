@@ -65,6 +65,8 @@ pub const QUERIES: &[&str] = &[
          AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
        JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid \
        WHERE l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid() \
+         AND l.database = (SELECT b.oid FROM pg_catalog.pg_database b \
+                           WHERE b.datname = pg_catalog.current_database()) \
          AND r.ev_class = c.oid) ORDER BY c.oid",
     // 5: what views depend on: relations and columns (r), functions (f), operators (o)
     "SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid, \
@@ -116,10 +118,11 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
      JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
      WHERE o.oid >= 16384 ORDER BY o.oid",
-    // 9: types without arrays and row types; whether code of users makes values of them (checks of
-    // domains, input functions, casts), whether it reads literals of them, and whether a literal
-    // beside a value of them is read so (it is read as what a domain is made of). What is made of
-    // such types is one too, and listed whatever it is. PostgreSQL 13 has no multiranges.
+    // 9: types without arrays and row types; whether code of users makes or compares values of them
+    // (checks of domains, input functions, casts, operator classes, what ranges are made with),
+    // whether it reads literals of them, and whether it compares values, or reads a literal beside a
+    // value so (it is read as what a domain is made of). What is made of such types is one too, and
+    // listed whatever it is. PostgreSQL 13 has no multiranges.
     "WITH RECURSIVE made(whole, part) AS ( \
        SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
        UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
@@ -139,8 +142,21 @@ pub const QUERIES: &[&str] = &[
        UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid \
          FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
          WHERE p.provolatile <> 'v'), \
+     wild(oid) AS ( \
+       SELECT p.oid FROM pg_catalog.pg_proc p \
+       WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+         SELECT FROM extended e WHERE e.objid = p.oid \
+           AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
+     wild_family(oid) AS ( \
+       SELECT a.amprocfamily FROM pg_catalog.pg_amproc a JOIN wild w ON w.oid = a.amproc \
+       UNION SELECT a.amopfamily FROM pg_catalog.pg_amop a \
+         JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr JOIN wild w ON w.oid = o.oprcode), \
      read_by(type) AS ( \
        SELECT t.oid FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND ( \
+         EXISTS (SELECT FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid \
+             AND (r.rngcanonical IN (SELECT oid FROM wild) OR EXISTS ( \
+               SELECT FROM pg_catalog.pg_opclass c JOIN wild_family f ON f.oid = c.opcfamily \
+               WHERE c.oid = r.rngsubopc))) OR \
          t.typtype = 'b' AND t.typinput >= 16384 AND NOT EXISTS ( \
            SELECT FROM extended e WHERE e.objid = t.oid \
              AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
@@ -159,15 +175,32 @@ pub const QUERIES: &[&str] = &[
          WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
            SELECT FROM extended e WHERE e.objid = k.oid \
              AND e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
-       UNION SELECT m.whole FROM made_by b JOIN made m ON m.part = b.type) \
+       UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d \
+         LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid \
+           AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass \
+         JOIN pg_catalog.pg_type t ON t.oid = d.objid AND t.typtype = 'd' \
+         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass \
+           AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                AND d.refobjid IN (SELECT oid FROM wild) \
+                OR o.oprcode IN (SELECT oid FROM wild)) \
+       UNION SELECT m.whole FROM made_by b JOIN made m ON m.part = b.type), \
+     compared_by(type) AS ( \
+       SELECT s.type FROM ( \
+         SELECT c.opcintype FROM pg_catalog.pg_opclass c \
+           JOIN wild_family f ON f.oid = c.opcfamily WHERE c.opcdefault \
+         UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r JOIN wild w ON w.oid = r.rngsubdiff \
+         ) s(type) \
+       UNION SELECT m.whole FROM compared_by b JOIN made m ON m.part = b.type) \
      SELECT t.oid, n.nspname, t.typname, \
-            t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by), \
+            t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
+                      UNION ALL SELECT type FROM compared_by), \
             t.oid IN (SELECT type FROM read_by), \
-            t.oid IN (SELECT type FROM read_by) \
+            t.oid IN (SELECT type FROM compared_by) OR t.oid IN (SELECT type FROM read_by) \
               AND (t.typtype <> 'd' OR t.typcategory IN ('A','C','R')) \
      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
      WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' \
-        OR t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by) \
+        OR t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
+                     UNION ALL SELECT type FROM compared_by) \
      ORDER BY t.oid",
     // 10: what casts by functions of users convert unless they have to be asked for
     "SELECT k.castsource \
@@ -182,31 +215,68 @@ pub const QUERIES: &[&str] = &[
     "SELECT DISTINCT confrelid, conrelid, confdeltype, confupdtype, \
             pg_catalog.array_to_string(confkey, ' ') \
      FROM pg_catalog.pg_constraint WHERE contype = 'f' ORDER BY 1, 2, 5",
-    // 13: triggers of users
-    "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname \
+    // 13: triggers of users, on relations and (0) on definitions
+    "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname, t.oid \
      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     WHERE t.tgenabled <> 'D' AND p.oid >= 16384 ORDER BY t.oid",
-    // 14: functions of users in defaults, generated columns, checks, indexes, policies. Of generated
-    // columns they belong to the column, before PostgreSQL 15; the virtual ones are made by reading.
-    "SELECT DISTINCT x.relation, x.on_read, n.nspname, p.proname \
-     FROM (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, k.oid, 0 AS part, \
-                  k.adrelid AS relation, a.attgenerated = 'v' AS on_read \
-             FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
-               ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
-           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, attnum, \
-             attrelid, attgenerated = 'v' FROM pg_catalog.pg_attribute WHERE attgenerated <> '' \
-           UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0, conrelid, \
-             false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
-           UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, 0, indrelid, \
-             false FROM pg_catalog.pg_index \
-           UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, 0, polrelid, true \
-             FROM pg_catalog.pg_policy) x \
-     JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.oid \
-      AND d.objsubid = x.part \
-      AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >= 16384 \
-     JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
-     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY 1, 2, 3, 4",
+     WHERE t.tgenabled <> 'D' AND p.oid >= 16384 \
+     UNION ALL SELECT 0, e.evtname, 0, n.nspname, p.proname, e.oid \
+     FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     WHERE e.evtenabled <> 'D' ORDER BY 6",
+    // 14: functions of users in defaults, generated columns, checks, indexes, statistics, keys of
+    // partitions, conditions of triggers, and policies; by their names, by operators and by operator
+    // classes, which decide where a row is looked for. Of extensions' operators only those that may
+    // do more. And types there (oid), which may run code. What generated columns need belongs to
+    // the column, before PostgreSQL 15; the virtual ones are made by reading.
+    "WITH x AS ( \
+       SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, k.oid, 0 AS part, \
+              k.adrelid AS relation, a.attgenerated = 'v' AS on_read \
+         FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
+           ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
+       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, attnum, \
+         attrelid, attgenerated = 'v' FROM pg_catalog.pg_attribute WHERE attgenerated <> '' \
+       UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0, conrelid, \
+         false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
+       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, 0, indrelid, \
+         false FROM pg_catalog.pg_index \
+       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, partrelid, 0, partrelid, \
+         false FROM pg_catalog.pg_partitioned_table \
+       UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, oid, 0, stxrelid, \
+         false FROM pg_catalog.pg_statistic_ext \
+       UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, oid, 0, tgrelid, false \
+         FROM pg_catalog.pg_trigger WHERE tgenabled <> 'D' AND tgqual IS NOT NULL \
+       UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, 0, p.polrelid, true \
+         FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+         WHERE c.relrowsecurity), \
+     wild(oid) AS ( \
+       SELECT p.oid FROM pg_catalog.pg_proc p \
+       WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+         SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
+           AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
+     behind(classid, objid, function, on_read) AS ( \
+       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false \
+         FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
+       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, w.oid, false \
+         FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true \
+         FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amproc a ON a.amprocfamily = c.opcfamily \
+         JOIN wild w ON w.oid = a.amproc \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true \
+         FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily \
+         JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr JOIN wild w ON w.oid = o.oprcode) \
+     SELECT DISTINCT x.relation, x.on_read OR b.on_read, n.nspname, p.proname, NULL::pg_catalog.oid \
+     FROM x JOIN pg_catalog.pg_depend d \
+       ON d.classid = x.classid AND d.objid = x.oid AND d.objsubid = x.part \
+     JOIN behind b ON b.classid = d.refclassid AND b.objid = d.refobjid \
+     JOIN pg_catalog.pg_proc p ON p.oid = b.function \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     UNION ALL SELECT DISTINCT x.relation, x.on_read, n.nspname, t.typname, t.oid \
+     FROM x JOIN pg_catalog.pg_depend d \
+       ON d.classid = x.classid AND d.objid = x.oid AND d.objsubid = x.part \
+      AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384 \
+     JOIN pg_catalog.pg_type t ON t.oid = d.refobjid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace ORDER BY 1, 2, 3, 4, 5",
     // 15: types whose values implicit casts by functions of users may convert, and types made of
     // them. Those from a type of the server count where the function is volatile. The server makes
     // one for every range type, of its own code (language 12).
@@ -511,6 +581,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         coded_literals: HashSet::new(),
         adopting_types: HashSet::new(),
         casts: Vec::new(),
+        event_triggers: Vec::new(),
         type_map: Arc::default(),
         views: Mutex::default(),
     }
@@ -746,11 +817,19 @@ fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catal
         // `tgtype` is a signed 16-bit number of bits.
         let events = row.number::<i16>(2)?.cast_unsigned();
         let trigger = Trigger { name: row.text(1)?.into(), events, function: row.routine(3)? };
-        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
-            relation.triggers.push(trigger);
+        let relation: u32 = row.number(0)?;
+        match catalog.relations.get_mut(&relation) {
+            Some(relation) => relation.triggers.push(trigger),
+            None if relation == 0 => catalog.event_triggers.push(trigger.function),
+            None => {}
         }
     }
     for row in rows(all, 14) {
+        let of_type: Option<u32> =
+            row.optional(4)?.map(str::parse).transpose().map_err(|_| row.bad(4))?;
+        if of_type.is_some_and(|oid| !catalog.coded_types.contains(&oid)) {
+            continue;
+        }
         let code = HiddenCode { on_read: row.flag(1)?, function: row.routine(2)? };
         if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
             relation.code.push(code);

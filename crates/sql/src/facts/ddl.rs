@@ -13,10 +13,10 @@ use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Ver
 impl Analyzer<'_> {
     pub(super) fn definition(&mut self, kind: &NodeEnum) -> Result<Facts> {
         Ok(match kind {
-            NodeEnum::CreateStmt(s) => self.create_table(s),
+            NodeEnum::CreateStmt(s) => self.create_table(s)?,
             NodeEnum::CreateForeignTableStmt(s) => {
                 if let Some(base) = &s.base_stmt {
-                    self.create_table(base);
+                    self.create_table(base)?;
                 }
                 self.server(Verb::Read, &s.servername);
                 ("create foreign table", None)
@@ -27,6 +27,8 @@ impl Analyzer<'_> {
                 let object = self.object(ObjectKind::Relation, ["?", s.idxname.as_str()]);
                 self.effect(Verb::Create, object, Extent::One, Certainty::Resolved);
                 self.user_code = true;
+                self.indexed(s)?;
+                self.rebuilt_named(s.relation.as_ref())?;
                 ("create index", None)
             }
             NodeEnum::CreateSchemaStmt(s) => {
@@ -142,6 +144,8 @@ impl Analyzer<'_> {
                 self.define_named(Verb::Alter, s.relation.as_ref(), Extent::All);
                 self.dropped_columns(s);
                 self.user_code = true;
+                self.altered(s)?;
+                self.rebuilt_named(s.relation.as_ref())?;
                 (tag("alter", s.objtype), None)
             }
             NodeEnum::RenameStmt(s) => self.rename_object(s),
@@ -409,7 +413,14 @@ impl Analyzer<'_> {
         }
     }
 
-    fn create_table(&mut self, s: &CreateStmt) -> Facts {
+    /// Rows of a table may be looked at, or written again.
+    fn rebuilt_named(&mut self, name: Option<&RangeVar>) -> Result<()> {
+        let candidates = name.map(|name| self.candidates(name)).unwrap_or_default();
+        self.rebuilt(&candidates)
+    }
+
+    fn create_table(&mut self, s: &CreateStmt) -> Result<Facts> {
+        self.bounded(s)?;
         match s.relation.as_ref() {
             Some(name) => {
                 let object = self.new_relation(name);
@@ -417,6 +428,12 @@ impl Analyzer<'_> {
             }
             None => {
                 self.unreadable();
+            }
+        }
+        // `LIKE` takes definitions over, for which the server wants the right to read.
+        for node in &s.table_elts {
+            if let Some(NodeEnum::TableLikeClause(like)) = node.node.as_ref() {
+                self.define_named(Verb::Read, like.relation.as_ref(), Extent::Some);
             }
         }
         // A partition or a child changes what its parent holds.
@@ -430,7 +447,7 @@ impl Analyzer<'_> {
                 }
             }
         }
-        ("create table", None)
+        Ok(("create table", None))
     }
 
     fn create_view(&mut self, s: &ViewStmt) -> Result<Facts> {

@@ -92,6 +92,10 @@ impl Analyzer<'_> {
         self.charge(both.columns.len() / 4)?;
         self.beside(both, |a| a.condition_on(join.quals.as_deref()))?;
         let names = self.merged_names(join, &left, &right);
+        if !names.is_empty() {
+            let compared = self.operator_use(None, "=");
+            self.decide(&compared);
+        }
         let open = join.is_natural && (left.more || right.more);
         let mut item = merge(left, right, &names);
         // Which rows belong together. The merged columns stand first.

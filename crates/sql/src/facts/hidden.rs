@@ -102,6 +102,26 @@ impl<'c> Analyzer<'c> {
         }
     }
 
+    /// Rows are written or indexed again, or sampled: what is computed of them, and what compares
+    /// them, runs.
+    pub(super) fn rebuilt(&mut self, candidates: &Candidates<'c>) -> Result<()> {
+        for relation in candidates {
+            let mut all: SmallVec<[&Relation; 4]> = SmallVec::from_slice(&[*relation]);
+            self.descendants(relation, MAX_FOLLOWED, &mut all);
+            self.charge(all.len())?;
+            for one in all {
+                for code in &one.code {
+                    let (schema, function) = &code.function;
+                    let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
+                    self.execute(object);
+                }
+                let catalog = self.catalog;
+                self.may_read_literals(one, |type_oid| catalog.runs_code(type_oid));
+            }
+        }
+        Ok(())
+    }
+
     /// A write of a view writes what is behind it.
     fn follow_view(&mut self, verb: Verb, view: &'c Relation, trail: &mut Trail) -> Result<()> {
         let depends = view.view.iter().flat_map(|body| &body.depends);

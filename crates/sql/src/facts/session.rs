@@ -164,6 +164,7 @@ impl Analyzer<'_> {
     }
 
     pub(super) fn prepare(&mut self, s: &PrepareStmt) -> Result<Facts> {
+        let before = self.effects.len();
         for node in &s.argtypes {
             match node.node.as_ref() {
                 Some(pg_query::NodeEnum::TypeName(name)) => {
@@ -178,7 +179,13 @@ impl Analyzer<'_> {
             self.unreadable();
             return Ok(("prepare", None));
         };
-        let inner = Arc::new(self.inner(query)?);
+        // Whenever it is executed, arguments are read as values of the types.
+        let mut inner = self.inner(query)?;
+        inner.effects.extend(self.effects.iter().skip(before).cloned());
+        if let (true, Some(lineage)) = (self.effects.len() > before, &mut inner.lineage) {
+            Arc::make_mut(lineage).user_code = true;
+        }
+        let inner = Arc::new(inner);
         self.names = NameChange::Prepare { name: s.name.as_str().into(), inner };
         self.control_session();
         Ok(("prepare", None))

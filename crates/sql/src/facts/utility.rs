@@ -6,6 +6,7 @@ use super::resolve::Candidates;
 use super::scope::Shape;
 use super::written::targets_named;
 use super::{Analyzer, Result};
+use crate::catalog::Relation;
 use crate::statement::{Copy, CopyIn, NameChange, Statement, Targets};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -103,9 +104,9 @@ impl Analyzer<'_> {
 
     fn maintenance(&mut self, kind: &NodeEnum) -> Result<Facts> {
         Ok(match kind {
-            NodeEnum::VacuumStmt(s) => self.vacuum(s),
-            NodeEnum::ClusterStmt(s) => self.maintain("cluster", s.relation.as_ref()),
-            NodeEnum::ReindexStmt(s) => self.reindex(s),
+            NodeEnum::VacuumStmt(s) => self.vacuum(s)?,
+            NodeEnum::ClusterStmt(s) => self.maintain("cluster", s.relation.as_ref())?,
+            NodeEnum::ReindexStmt(s) => self.reindex(s)?,
             NodeEnum::CheckPointStmt(_) => {
                 let object = self.object(ObjectKind::Connection, ["checkpoint"]);
                 self.push(Effect::resolved(Verb::Control, object, Extent::All));
@@ -154,9 +155,15 @@ impl Analyzer<'_> {
                 Some(NodeEnum::RangeVar(name)) => {
                     let candidates = self.candidates(name);
                     for relation in &candidates {
-                        let mut object = self.relation_object(relation);
-                        object.kind = ObjectKind::Lock;
-                        self.push(Effect::resolved(Verb::Control, object, Extent::All));
+                        self.lock_relation(relation);
+                        // Those behind a view are locked as well.
+                        let behind = match relation.view {
+                            Some(_) => self.view_facts(relation)?.relations.clone(),
+                            None => Vec::new(),
+                        };
+                        for one in behind.iter().filter_map(|oid| self.catalog.relation(*oid)) {
+                            self.lock_relation(one);
+                        }
                     }
                     if candidates.is_empty() {
                         let mut object = self.unknown_relation(name);
@@ -172,12 +179,18 @@ impl Analyzer<'_> {
         Ok(("lock table", None))
     }
 
-    fn maintain(&mut self, kind: &'static str, name: Option<&RangeVar>) -> Facts {
+    fn lock_relation(&mut self, relation: &Relation) {
+        let mut object = self.relation_object(relation);
+        object.kind = ObjectKind::Lock;
+        self.push(Effect::resolved(Verb::Control, object, Extent::All));
+    }
+
+    fn maintain(&mut self, kind: &'static str, name: Option<&RangeVar>) -> Result<Facts> {
         match name {
             Some(name) => {
                 let candidates = self.candidates(name);
                 self.effect_on(Verb::Alter, name, &candidates, Extent::All);
-                self.user_code |= candidates.iter().any(|r| !r.code.is_empty());
+                self.rebuilt(&candidates)?;
             }
             None => {
                 let object = self.object(ObjectKind::Database, []);
@@ -186,10 +199,10 @@ impl Analyzer<'_> {
         }
         // Functions in index expressions run.
         self.user_code = true;
-        (kind, None)
+        Ok((kind, None))
     }
 
-    fn vacuum(&mut self, s: &VacuumStmt) -> Facts {
+    fn vacuum(&mut self, s: &VacuumStmt) -> Result<Facts> {
         let kind = if s.is_vacuumcmd { "vacuum" } else { "analyze" };
         if s.rels.is_empty() {
             return self.maintain(kind, None);
@@ -197,17 +210,17 @@ impl Analyzer<'_> {
         for node in &s.rels {
             match node.node.as_ref() {
                 Some(NodeEnum::VacuumRelation(r)) => {
-                    self.maintain(kind, r.relation.as_ref());
+                    self.maintain(kind, r.relation.as_ref())?;
                 }
                 _ => {
                     self.unreadable();
                 }
             }
         }
-        (kind, None)
+        Ok((kind, None))
     }
 
-    fn reindex(&mut self, s: &ReindexStmt) -> Facts {
+    fn reindex(&mut self, s: &ReindexStmt) -> Result<Facts> {
         let named = match ReindexObjectType::try_from(s.kind) {
             Ok(ReindexObjectType::ReindexObjectTable | ReindexObjectType::ReindexObjectIndex) => {
                 s.relation.as_ref()
@@ -215,7 +228,7 @@ impl Analyzer<'_> {
             Ok(ReindexObjectType::ReindexObjectSchema) => {
                 let object = self.object(ObjectKind::Schema, [s.name.as_str()]);
                 self.push(Effect::resolved(Verb::Alter, object, Extent::All));
-                return ("reindex", None);
+                return Ok(("reindex", None));
             }
             _ => None,
         };
@@ -231,6 +244,11 @@ impl Analyzer<'_> {
         self.effect_on(Verb::Update, name, &candidates, Extent::All);
         for relation in &candidates {
             self.note_read(relation, true)?;
+            if relation.view.is_some() {
+                // What it did when it was filled it does again.
+                let facts = self.view_facts(relation)?;
+                facts.effects.iter().for_each(|effect| self.push(effect.clone()));
+            }
         }
         Ok(("refresh materialized view", None))
     }

@@ -1126,7 +1126,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "SELECT f(); SELECT email FROM customers",
         "select: execute routine:public.f unknown? => (UNTRACED) code unresolved ;; select: read public.customers => (UNTRACED) unresolved",
     ),
-    ("CREATE TABLE t (LIKE customers)", "create table: create ?.t one"),
+    ("CREATE TABLE t (LIKE customers)", "create table: create ?.t one, read public.customers"),
     (
         "CREATE TABLE t () INHERITS (customers)",
         "create table: create ?.t one, alter public.customers some",
@@ -1743,5 +1743,116 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "MERGE INTO customers c USING products n ON c.id = n.id WHEN NOT MATCHED BY SOURCE AND c.id > 7 THEN UPDATE SET name = 'x'",
         "merge: read public.products, update public.customers some => ()",
+    // Code of users behind definitions.
+    (
+        "SELECT DISTINCT size FROM parcels",
+        "select: read public.parcels, execute type:public.parcels.size unknown? => (parcels.size) code",
+    ),
+    (
+        "SELECT id FROM parcels ORDER BY size",
+        "select: read public.parcels, execute type:public.parcels.size unknown? => (parcels.id) code",
+    ),
+    (
+        "SELECT ROW(1)::sized",
+        "select: execute type:public.sized unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "INSERT INTO parcels VALUES (1, ROW(1))",
+        "insert: execute type:public.parcels.size unknown?, insert public.parcels one => () code",
+    ),
+    (
+        "INSERT INTO marked VALUES (1, 'x')",
+        "insert: insert public.marked one, execute routine:public.same unknown? => () code",
+    ),
+    ("DELETE FROM marked WHERE id = 1", "delete: delete public.marked some => ()"),
+    (
+        "INSERT INTO stamps (id) VALUES (1)",
+        "insert: insert public.stamps one, execute type:public.stamps.stamp unknown? => () code",
+    ),
+    (
+        "INSERT INTO bookings VALUES (1, '[1,2]')",
+        "insert: execute type:public.bookings.during unknown?, insert public.bookings one => () code",
+    ),
+    (
+        "SELECT '[(1),(2)]'::app.sized_range",
+        "select: execute type:app.sized_range unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT '[1,2]'::app.spans",
+        "select: execute type:app.spans unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT what FROM shelves WHERE id = 1",
+        "select: read public.shelves, execute routine:app.pick unknown? => (shelves.what+shelf.what) code",
+    ),
+    (
+        "INSERT INTO shelves VALUES (1, 'x')",
+        "insert: execute routine:app.pick unknown?, insert public.shelves one, insert public.shelf some? => () code",
+    ),
+    (
+        "SELECT body FROM letters",
+        "select: read public.letters, execute routine:app.may_see unknown? => (letters.body) code",
+    ),
+    ("SELECT body FROM sealed", "select: read public.sealed => (sealed.body) code"),
+    (
+        "REFRESH MATERIALIZED VIEW told",
+        "refresh materialized view: update public.told all, control channel:? one? => ()",
+    ),
+    ("SELECT n FROM told", "select: read public.told => (told.n)"),
+    (
+        "ANALYZE counted",
+        "analyze: alter public.counted all, execute routine:app.check_it unknown? => () code",
+    ),
+    (
+        "REINDEX TABLE marked",
+        "reindex: alter public.marked all, execute routine:public.same unknown? => () code",
+    ),
+    (
+        "SELECT n.body FROM notes n JOIN archive.notes a USING (id)",
+        "select: read public.notes?, read archive.notes?, read archive.notes => (notes.body+notes.body)",
+    ),
+    (
+        "PREPARE p (checked) AS SELECT 1",
+        "prepare: execute type:public.checked unknown?, control session: one => () code [p = select: control session: one, execute type:public.checked unknown? => (-) code]",
+    ),
+    (
+        "LOCK TABLE contact_list IN EXCLUSIVE MODE",
+        "lock table: control lock:public.contact_list all, control lock:public.customers all, control lock:public.customer_contacts all",
+    ),
+    (
+        "CREATE INDEX ON notes ((app.check_it(body))) WHERE f() = 1",
+        "create index: alter public.notes all?, alter archive.notes all?, create ?. one, execute routine:app.check_it unknown?, execute routine:public.f unknown? => () sinks(notes.body+notes.body) code",
+    ),
+    (
+        "ALTER TABLE notes ADD COLUMN n int DEFAULT f()",
+        "alter table: alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
+    ),
+    (
+        "ALTER TABLE notes ALTER COLUMN id TYPE text USING f()::text",
+        "alter table: alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
+    ),
+    (
+        "ALTER TABLE notes ADD CHECK (app.check_it(body))",
+        "alter table: alter public.notes all?, alter archive.notes all?, execute routine:app.check_it unknown? => () sinks(notes.body+notes.body) code",
+    ),
+    (
+        "ALTER TABLE notes ADD COLUMN m checked",
+        "alter table: alter public.notes all?, alter archive.notes all?, execute type:public.checked unknown? => () code",
+    ),
+    (
+        "ALTER TABLE customers ADD CHECK (email <> 'x')",
+        "alter table: alter public.customers all => () code",
+    ),
+    (
+        "CREATE TABLE t PARTITION OF events FOR VALUES FROM (MINVALUE) TO (f()::text::date)",
+        "create table: execute routine:public.f unknown?, create ?.t one, alter public.events some => () code",
+    ),
+    (
+        "ALTER TABLE events ATTACH PARTITION notes FOR VALUES IN (f())",
+        "alter table: alter public.events all, alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
+    ),
+    (
+        "ALTER TABLE notes ADD COLUMN n int CHECK (n > f())",
+        "alter table: alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
     ),
 ];
