@@ -421,5 +421,6 @@ fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
         format!("== {fault:?}: {}\n   {what}", cases[*n])
     };
     assert!(found.is_empty(), "{}", found.iter().map(show).collect::<Vec<_>>().join("\n"));
-    assert!(only.is_some() || cases.len() >= 940, "only {} cases", cases.len());
+    let enough = all >= 1_000 && cases.len() >= 900;
+    assert!(only.is_some() || enough, "only {} cases of {all}", cases.len());
 }
