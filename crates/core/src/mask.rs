@@ -144,6 +144,43 @@ pub struct Lineage {
     /// Of a `COPY table TO`: the types of its columns, which are those of the table.
     #[serde(default)]
     pub copied: Option<Box<[u32]>>,
+    /// The table that the part makes from rows of a query. What flows into its columns is told here
+    /// and not among the `sinks`, as far as it can be traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub makes: Option<Box<NewTable>>,
+    /// What flows into columns that are there and known: these are not among the `sinks` either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fills: Vec<Fill>,
+}
+
+/// What flows into a column that is there already.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Fill {
+    /// The column: each that the name may mean.
+    pub to: SmallVec<[ColumnRef; 1]>,
+    /// What comes into it.
+    pub from: NewColumn,
+}
+
+/// A table that is made from the rows of a query: each column can be masked as what it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct NewTable {
+    /// Its name, as the target folds it.
+    pub name: Box<str>,
+    /// True where it is not made if there is one of that name.
+    pub lenient: bool,
+    /// Its columns, in order; `None` where they cannot be told, or are those of a prepared statement
+    /// that was not looked up yet.
+    pub columns: Option<Vec<NewColumn>>,
+}
+
+/// A column of a [`NewTable`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct NewColumn {
+    /// What its values depend on.
+    pub origin: Origin,
+    /// True where each of its values is one that stands in a column of the origin, unchanged.
+    pub plain: bool,
 }
 
 /// Which columns a principal may see. Asked per column, answered under one policy version.

@@ -190,6 +190,13 @@ pub(crate) struct Reading {
     changes: u64,
 }
 
+impl Reading {
+    /// When it began.
+    pub(crate) const fn began(self) -> Instant {
+        self.as_of
+    }
+}
+
 impl SharedCatalog {
     /// None read yet; what is read is good for `max_age`.
     pub(crate) fn new(max_age: Duration) -> Self {
@@ -265,7 +272,8 @@ impl SharedCatalog {
     /// Keeps what was read outside of transactions, and gives what is to be used: the catalog there
     /// was where nothing has changed, so that what sessions derived from it stays good. A reading
     /// that began before the newest one replaces nothing.
-    pub(crate) fn store(&self, catalog: Catalog, reading: Reading) -> Arc<Catalog> {
+    pub(crate) fn store(&self, catalog: impl Into<Arc<Catalog>>, reading: Reading) -> Arc<Catalog> {
+        let catalog = catalog.into();
         let mut state = self.state();
         state.renewing = None;
         let catalog = match &state.newest {
@@ -275,7 +283,7 @@ impl SharedCatalog {
                 return newest.clone();
             }
             Some((newest, _)) if newest.version() == catalog.version() => newest.clone(),
-            _ => Arc::new(catalog),
+            _ => catalog,
         };
         state.newest = Some((catalog.clone(), reading));
         catalog
@@ -298,6 +306,11 @@ pub(crate) struct Inside {
     redefined: bool,
     /// What it has read since it last changed definitions.
     read: Option<Own>,
+    /// True where it has temporary tables that others do not see, and that must not be missed: it
+    /// goes by what it has read itself alone.
+    alone: bool,
+    /// What it read itself outside of transactions last.
+    outside: Option<(Arc<Catalog>, Reading)>,
 }
 
 /// What a request has done, as far as definitions go.
@@ -342,12 +355,14 @@ impl Inside {
             shared.changed();
         }
         if outside {
-            *self = Self::default();
+            let (alone, outside) = (self.alone, self.outside.take());
+            *self = Self { alone, outside, ..Self::default() };
             return;
         }
         self.since.get_or_insert(done.started);
         self.redefined = redefined;
-        if done.redefines {
+        // Going back to a savepoint undoes changes too.
+        if done.redefines || redefined && done.steers_transactions {
             self.read = None;
         }
     }
@@ -383,6 +398,28 @@ impl Inside {
         if may_read { Basis::ReadInside } else { Basis::TooOld }
     }
 
+    /// From now on the session goes by what it has read itself.
+    pub(crate) const fn go_alone(&mut self) {
+        self.alone = true;
+    }
+
+    /// The session has read the catalog itself, outside of transactions; `alone` where it has to.
+    pub(crate) fn read_outside(&mut self, catalog: &Arc<Catalog>, reading: Reading, alone: bool) {
+        self.alone = alone;
+        self.outside = alone.then(|| (catalog.clone(), reading));
+    }
+
+    /// True where the session goes by what it has read itself.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// What it has read itself outside of transactions, where requests can be judged by it.
+    pub(crate) fn own(&self, shared: &SharedCatalog) -> Option<Arc<Catalog>> {
+        let (catalog, reading) = self.outside.as_ref()?;
+        shared.is_good(*reading, shared.reading().changes).then(|| catalog.clone())
+    }
+
     /// What was read inside the transaction last, where it shows what is committed now and not what
     /// was when the transaction began.
     pub(crate) fn seen(&self) -> Option<Arc<Catalog>> {
@@ -392,7 +429,11 @@ impl Inside {
     /// The newest catalog there is for this session: not that of all where it has changed some
     /// definitions itself.
     fn newest(&self, shared: &SharedCatalog) -> Option<(Arc<Catalog>, Reading)> {
-        let all = shared.state().newest.clone().filter(|_| !self.redefined);
+        let all = match self.alone {
+            true => self.outside.clone(),
+            false => shared.state().newest.clone(),
+        };
+        let all = all.filter(|_| !self.redefined);
         let own = self.read.as_ref().map(|own| (own.catalog.clone(), own.reading));
         match (all, own) {
             (Some(all), Some(own)) => Some(if own.1.as_of > all.1.as_of { own } else { all }),

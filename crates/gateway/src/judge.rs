@@ -1,9 +1,10 @@
 //! The judge of one session: policy over effects, and which columns its principal may see.
 
 use crate::config::SensitiveColumn;
+use crate::labels::{Columns, Kept, KeptColumns, Labels, Making};
 use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
-use portcullis_core::mask::{ColumnRef, Label, Lineage, Origin, Reveal, Strategy};
+use portcullis_core::mask::{ColumnRef, Fill, Label, Lineage, NewColumn, Origin, Reveal, Strategy};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
@@ -14,6 +15,7 @@ use portcullis_mask::{
 use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Column, Relation};
 use portcullis_sql::{Limits, analyse};
+use portcullis_store::{LabelKind, LabelSource};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tracing::warn;
@@ -51,6 +53,7 @@ impl SessionJudge {
             policy: policy.clone(),
             sensitive: connection.sensitive.clone(),
             viewer: Viewer::of(principal),
+            labels: connection.labels.clone(),
             shared: connection.unmasked.clone(),
             known: Mutex::default(),
         });
@@ -120,10 +123,44 @@ impl SessionJudge {
         Some(self.parts.policy.infer(&hidden, operation, circumstances, approvals))
     }
 
-    /// True where a value the principal may not see would reach a place other than the answer.
+    /// The catalog in use.
+    pub(crate) fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.parts.reveal.known().catalog.clone()
+    }
+
+    /// The tables that an operation makes of columns that are masked for somebody.
+    pub(crate) fn makings(&self, operation: &Operation) -> Vec<Making> {
+        let reveal = &self.parts.reveal;
+        let making = |lineage: &Arc<Lineage>| {
+            let table = lineage.makes.as_deref()?;
+            let columns = match &table.columns {
+                Some(columns) => Columns::Told(columns.len(), reveal.kept_of(columns, lineage)),
+                None => Columns::Untold,
+            };
+            let needed = match &columns {
+                Columns::Told(_, kept) => !kept.is_empty(),
+                Columns::Untold => reveal.masks_for_somebody(),
+            };
+            let (name, lenient) = (table.name.clone(), table.lenient);
+            needed.then_some(Making { name, lenient, columns })
+        };
+        operation.lineages.iter().filter_map(making).collect()
+    }
+
+    /// True where a value the principal may not see would reach a place other than the answer, and
+    /// other than a new table, which can be masked like what it came from.
     fn launders(&self, operation: &Operation) -> bool {
         let reveal = &self.parts.reveal;
         operation.lineages.iter().any(|lineage| {
+            let made = lineage.makes.as_deref().map(|table| table.columns.iter().flatten());
+            // What is not in the catalog has no name to be asked about.
+            let unnamed = |c: &NewColumn| !reveal.can_name(&c.origin);
+            if made.into_iter().flatten().any(unnamed) && reveal.hides_anything() {
+                return true;
+            }
+            if !lineage.fills.iter().all(|fill| reveal.may_fill(fill)) {
+                return true;
+            }
             lineage.sinks.iter().any(|origin| match origin {
                 Origin::Columns(columns) => columns.iter().any(|c| reveal.hides(*c)),
                 Origin::Untraced => {
@@ -222,7 +259,15 @@ fn untold_conditions(operation: &Operation) -> Decision {
     }
 }
 
+/// What masks a value that depends on several columns: the strategy they share, or a placeholder.
+fn strictest(strategies: impl IntoIterator<Item = Strategy>) -> Option<Strategy> {
+    let mut strategies = strategies.into_iter();
+    let first = strategies.next()?;
+    Some(if strategies.all(|other| other == first) { first } else { Strategy::Redact })
+}
+
 /// Schema, relation and name of a column, with what mask rules call it.
+#[derive(Clone)]
 struct Named {
     schema: Box<str>,
     relation: Box<str>,
@@ -245,6 +290,7 @@ struct SessionReveal {
     policy: Arc<SessionPolicy>,
     sensitive: Arc<[SensitiveColumn]>,
     viewer: Viewer,
+    labels: Arc<Labels>,
     shared: Arc<Unmasked>,
     known: Mutex<Known>,
 }
@@ -272,37 +318,49 @@ impl Viewer {
 /// the whole catalog, asked once for all sessions of a viewer.
 #[derive(Debug, Default)]
 pub(crate) struct Unmasked {
-    answers: Mutex<HashMap<Viewer, (Weak<Catalog>, bool)>>,
+    answers: Mutex<HashMap<Viewer, Answer>>,
+}
+
+/// Whether anything is hidden, in this catalog and by the labels of this generation.
+#[derive(Debug)]
+struct Answer {
+    catalog: Weak<Catalog>,
+    labels: u64,
+    hides: bool,
 }
 
 /// Viewers remembered per connection.
 const VIEWERS: usize = 256;
 
 impl Unmasked {
-    fn answers(&self) -> MutexGuard<'_, HashMap<Viewer, (Weak<Catalog>, bool)>> {
+    fn answers(&self) -> MutexGuard<'_, HashMap<Viewer, Answer>> {
         // A cache: a panic leaves nothing half written that matters.
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything in this catalog is hidden from the viewer, if that is known.
-    fn hides(&self, viewer: &Viewer, catalog: &Arc<Catalog>) -> Option<bool> {
+    fn hides(&self, viewer: &Viewer, catalog: &Arc<Catalog>, labels: u64) -> Option<bool> {
         let answers = self.answers();
-        let (of, hides) = answers.get(viewer)?;
-        std::ptr::eq(of.as_ptr(), Arc::as_ptr(catalog)).then_some(*hides)
+        let answer = answers.get(viewer)?;
+        let same = std::ptr::eq(answer.catalog.as_ptr(), Arc::as_ptr(catalog));
+        (same && answer.labels == labels).then_some(answer.hides)
     }
 
-    fn remember(&self, viewer: &Viewer, catalog: &Arc<Catalog>, hides: bool) {
+    fn remember(&self, viewer: &Viewer, catalog: &Arc<Catalog>, labels: u64, hides: bool) {
         let mut answers = self.answers();
         if answers.len() >= VIEWERS {
             answers.clear();
         }
-        answers.insert(viewer.clone(), (Arc::downgrade(catalog), hides));
+        let catalog = Arc::downgrade(catalog);
+        answers.insert(viewer.clone(), Answer { catalog, labels, hides });
     }
 }
 
 #[derive(Debug, Default)]
 struct Known {
     catalog: Option<Arc<Catalog>>,
+    /// The generation of labels that what follows was told by.
+    generation: u64,
     relations: HashMap<u32, Arc<HiddenColumns>>,
     anything: Option<bool>,
     /// What the names of columns say, as far as it was asked.
@@ -321,7 +379,14 @@ struct HiddenColumns {
 impl SessionReveal {
     fn known(&self) -> MutexGuard<'_, Known> {
         // Nothing in here is left half written by a panic: it is a cache.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.labels.generation();
+        if known.generation != generation {
+            known.generation = generation;
+            known.relations.clear();
+            known.anything = None;
+        }
+        known
     }
 
     fn use_catalog(&self, catalog: Arc<Catalog>) {
@@ -330,7 +395,8 @@ impl SessionReveal {
             return;
         }
         let lacks = uncovered(&self.sensitive, &catalog).is_some();
-        *known = Known { catalog: Some(catalog), lacks, ..Known::default() };
+        let generation = known.generation;
+        *known = Known { catalog: Some(catalog), generation, lacks, ..Known::default() };
     }
 
     /// The hidden columns on which the operation's answers depend by the caller's choice.
@@ -362,22 +428,191 @@ impl SessionReveal {
             return Deciding::None;
         }
         let Some(catalog) = self.known().catalog.clone() else { return Deciding::Untold };
-        let named = found.into_iter().map(|column| self.name(&catalog, column));
-        match named.collect::<Option<Vec<_>>>() {
+        let named = found.into_iter().map(|column| self.names(&catalog, column));
+        match named.collect::<Option<Vec<_>>>().map(|named| named.concat()) {
             Some(named) => Deciding::Columns(catalog.database().to_owned(), named),
             None => Deciding::Untold,
         }
     }
 
-    fn name(&self, catalog: &Catalog, column: ColumnRef) -> Option<Named> {
+    /// The names a hidden column is asked about by: its own, and those of the hidden columns its
+    /// values came from.
+    fn names(&self, catalog: &Catalog, column: ColumnRef) -> Option<Vec<Named>> {
         let relation = catalog.relation(column.relation)?;
         let own = relation.columns.iter().find(|c| c.number == column.column)?;
-        Some(Named {
+        let kept = self.labels.of_column(column);
+        let sources = kept.iter().flat_map(|kept| kept.sources.iter());
+        let hidden = sources.filter(|s| self.hides_source(catalog, s, 0).is_some());
+        let mut named: Vec<Named> = hidden.map(|s| self.name_source(catalog, s)).collect();
+        if named.is_empty() || self.ask(catalog, relation, &own.name).is_some() {
+            named.push(self.named(relation, &own.name));
+        }
+        Some(named)
+    }
+
+    fn named(&self, relation: &Relation, column: &str) -> Named {
+        Named {
             schema: relation.schema.clone(),
             relation: relation.name.clone(),
-            column: own.name.clone(),
-            labels: self.labels(relation, &own.name),
+            column: column.into(),
+            labels: self.labels(relation, column),
+        }
+    }
+
+    /// What a source is called now, or was when it was last there.
+    fn name_source(&self, catalog: &Catalog, source: &LabelSource) -> Named {
+        if let Some((relation, column)) = there(catalog, source) {
+            return self.named(relation, &column.name);
+        }
+        let LabelSource { schema, table, name, .. } = source;
+        let (rules, [schema, relation, column]) =
+            (self.sensitive.iter(), [schema, table, name].map(Clone::clone));
+        let rules = rules.filter(|r| names_column(&r.column, &schema, &relation, &column));
+        let labels = rules.filter_map(|r| r.label.clone()).collect();
+        Named { schema, relation, column, labels }
+    }
+
+    /// What hides the values of a labelled column.
+    fn hides_kept(&self, catalog: &Catalog, kept: &Kept, depth: usize) -> Option<Strategy> {
+        let sources = kept.sources.iter();
+        let hidden = sources.filter_map(|s| self.hides_source(catalog, s, depth));
+        let anything = kept.kind == LabelKind::Untraced && self.hides_anything();
+        let hidden = strictest(hidden.chain(anything.then_some(Strategy::Redact)))?;
+        // Part of an expression that its maker chose would show what that one wants to see, and
+        // pseudonyms of guesses would be a dictionary.
+        let shows_nothing = matches!(hidden, Strategy::Null | Strategy::Constant(_));
+        Some(if kept.kind == LabelKind::Plain || shows_nothing { hidden } else { Strategy::Redact })
+    }
+
+    /// What hides a column that others came from: as it is now, and where it is not there, or goes
+    /// by another name, as it was.
+    fn hides_source(
+        &self,
+        catalog: &Catalog,
+        source: &LabelSource,
+        depth: usize,
+    ) -> Option<Strategy> {
+        let unknown = || self.hides_anything().then_some(Strategy::Redact);
+        let found = there(catalog, source);
+        let now = found.and_then(|(relation, column)| match depth < VIEW_DEPTH {
+            true => match self.of_relation(relation.oid, depth + 1) {
+                Some(hidden) => hidden.columns.get(&column.number).cloned().unwrap_or_else(unknown),
+                None => unknown(),
+            },
+            false => unknown(),
+        });
+        let same = found.is_some_and(|(relation, column)| {
+            relation.schema == source.schema
+                && relation.name == source.table
+                && column.name == source.name
+        });
+        let then = if same { None } else { self.ask_source(catalog, source) };
+        strictest(now.into_iter().chain(then))
+    }
+
+    /// What hides a column of that name, whether or not there is one.
+    fn ask_source(&self, catalog: &Catalog, source: &LabelSource) -> Option<Strategy> {
+        let LabelSource { schema, table, name, .. } = source;
+        let rules = self.sensitive.iter();
+        let rules = rules.filter(|r| names_column(&r.column, schema, table, name));
+        let rules: Vec<&SensitiveColumn> = rules.collect();
+        self.ask_by_name(catalog, [schema, table, name], &rules, None)
+    }
+
+    /// True where nothing that is hidden flows into a column, or nothing but what its label names
+    /// already.
+    fn may_fill(&self, fill: &Fill) -> bool {
+        let Origin::Columns(from) = &fill.from.origin else { return !self.hides_anything() };
+        let mut hidden = from.iter().filter(|c| self.hides(**c)).peekable();
+        if hidden.peek().is_none() {
+            return true;
+        }
+        let kept: Option<Vec<Kept>> = fill.to.iter().map(|to| self.labels.of_column(*to)).collect();
+        let Some(kept) = kept.filter(|kept| !kept.is_empty()) else { return false };
+        hidden.all(|column| {
+            kept.iter().all(|kept| {
+                let named =
+                    |s: &LabelSource| (s.relation, s.column) == (column.relation, column.column);
+                (fill.from.plain || kept.kind != LabelKind::Plain) && kept.sources.iter().any(named)
+            })
         })
+    }
+
+    /// True where every column of an origin is in the catalog.
+    fn can_name(&self, origin: &Origin) -> bool {
+        let Origin::Columns(columns) = origin else { return true };
+        let Some(catalog) = self.known().catalog.clone() else { return false };
+        columns.iter().all(|c| {
+            let relation = catalog.relation(c.relation);
+            relation
+                .is_some_and(|r| c.column <= 0 || r.columns.iter().any(|o| o.number == c.column))
+        })
+    }
+
+    /// True where there are columns that somebody may not see, as far as rules and labels tell.
+    fn masks_for_somebody(&self) -> bool {
+        !self.sensitive.is_empty() || !self.labels.is_empty() || self.hides_anything()
+    }
+
+    /// The labels of new columns, of those that need one.
+    fn kept_of(&self, columns: &[NewColumn], lineage: &Lineage) -> KeptColumns {
+        let Some(catalog) = self.known().catalog.clone() else { return KeptColumns::new() };
+        let mut kept = KeptColumns::new();
+        for (number, column) in (1i16..).zip(columns) {
+            let mut sources = BTreeSet::new();
+            let mut add = |from| self.add_sources(&catalog, from, &mut sources);
+            let kind = match &column.origin {
+                Origin::Columns(from) => {
+                    let own = if column.plain { LabelKind::Plain } else { LabelKind::Made };
+                    from.iter().fold(own, |kind, from| kind.and(add(*from)))
+                }
+                Origin::Untraced => {
+                    let row = |relation: &u32| ColumnRef { relation: *relation, column: 0 };
+                    let all = lineage.relations.iter().map(row);
+                    let told =
+                        if lineage.unresolved { LabelKind::Untraced } else { LabelKind::Made };
+                    all.fold(told, |kind, from| kind.and(add(from)))
+                }
+            };
+            if kind == LabelKind::Untraced && self.masks_for_somebody() || !sources.is_empty() {
+                kept.insert(number, Kept { sources: sources.into_iter().collect(), kind });
+            }
+        }
+        kept
+    }
+
+    /// Adds a column, or all of a row, as far as somebody may not see it, and says how values of it
+    /// came from the sources.
+    fn add_sources(
+        &self,
+        catalog: &Catalog,
+        from: ColumnRef,
+        sources: &mut BTreeSet<LabelSource>,
+    ) -> LabelKind {
+        let Some(relation) = catalog.relation(from.relation) else { return LabelKind::Untraced };
+        let labelled = self.labels.of(relation.oid);
+        let mut kind = if from.column == 0 { LabelKind::Made } else { LabelKind::Plain };
+        for column in relation.columns.iter().filter(|c| [0, c.number].contains(&from.column)) {
+            let at = ColumnRef { column: column.number, ..from };
+            let kept = labelled.as_ref().and_then(|columns| columns.get(&column.number));
+            if let Some(kept) = kept {
+                sources.extend(kept.sources.iter().cloned());
+                kind = kind.and(kept.kind);
+            }
+            let masked = self.rules_of(relation, &column.name).next().is_some()
+                || relation.shows_elsewhere(&column.name)
+                || self.hides(at);
+            if masked || kept.is_some() {
+                sources.insert(LabelSource {
+                    relation: at.relation,
+                    column: at.column,
+                    schema: relation.schema.clone(),
+                    table: relation.name.clone(),
+                    name: column.name.clone(),
+                });
+            }
+        }
+        kind
     }
 
     fn rules_of<'a>(
@@ -404,29 +639,36 @@ impl SessionReveal {
 
     /// The hidden columns of a relation; `None` where it is unknown.
     fn of_relation(&self, relation: u32, depth: usize) -> Option<Arc<HiddenColumns>> {
-        let catalog = {
+        let (catalog, generation) = {
             let known = self.known();
             if let Some(hidden) = known.relations.get(&relation) {
                 return Some(hidden.clone());
             }
-            known.catalog.clone()?
+            (known.catalog.clone()?, known.generation)
         };
         let found = catalog.relation(relation)?;
         let hidden = Arc::new(self.ask_columns(&catalog, found, depth));
-        self.known().relations.insert(relation, hidden.clone());
+        let mut known = self.known();
+        if known.generation == generation {
+            known.relations.insert(relation, hidden.clone());
+        }
         Some(hidden)
     }
 
     fn ask_columns(&self, catalog: &Catalog, relation: &Relation, depth: usize) -> HiddenColumns {
         let mut hidden = HiddenColumns::default();
         let behind = relation.view.as_ref().map(|_| view_origins(catalog, relation));
+        let labelled = self.labels.of(relation.oid);
         for (i, column) in relation.columns.iter().enumerate() {
             let own = self.ask(catalog, relation, &column.name);
             let inherited = behind
                 .as_ref()
                 .and_then(|origins| self.behind_view(relation, origins.get(i), depth));
-            let generated = self.made_of_hidden(catalog, relation, column);
+            let generated = self.made_of_hidden(catalog, relation, column, depth);
             let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
+            let kept = labelled.as_ref().and_then(|columns| columns.get(&column.number));
+            let kept = kept.and_then(|kept| self.hides_kept(catalog, kept, depth));
+            let strategy = strictest(strategy.into_iter().chain(kept));
             let strategy = strategy.map(|strategy| fitting(strategy, catalog, relation, column));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);
@@ -435,9 +677,20 @@ impl SessionReveal {
     }
 
     /// Whether the column is generated from one that is hidden.
-    fn made_of_hidden(&self, catalog: &Catalog, relation: &Relation, column: &Column) -> bool {
+    fn made_of_hidden(
+        &self,
+        catalog: &Catalog,
+        relation: &Relation,
+        column: &Column,
+        depth: usize,
+    ) -> bool {
+        let labelled = self.labels.of(relation.oid);
+        let kept = |c: &Column| labelled.as_ref()?.get(&c.number).cloned();
         let mut sources = relation.columns.iter().filter(|c| column.made_of.contains(&c.number));
-        sources.any(|c| self.ask(catalog, relation, &c.name).is_some())
+        sources.any(|c| {
+            self.ask(catalog, relation, &c.name).is_some()
+                || kept(c).is_some_and(|kept| self.hides_kept(catalog, &kept, depth).is_some())
+        })
     }
 
     /// Whether any column of the catalog is hidden by its own name: first asked of the relations
@@ -456,7 +709,12 @@ impl SessionReveal {
         let hides = |r: &Relation| {
             r.columns.iter().any(|column| self.ask(catalog, r, &column.name).is_some())
         };
-        own().filter(|r| named(r)).any(hides) || own().any(hides)
+        // What came from a column that is gone is hidden as that one was.
+        let gone = || self.labels.all().into_iter().flat_map(|c| (*c).clone().into_values());
+        let sources = || gone().flat_map(|kept| kept.sources);
+        own().filter(|r| named(r)).any(hides)
+            || own().any(hides)
+            || sources().any(|s| self.ask_source(catalog, &s).is_some())
     }
 
     /// What stands behind a view's column: hidden where any column behind it is.
@@ -484,16 +742,33 @@ impl SessionReveal {
 
     fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
         let rules: Vec<&SensitiveColumn> = self.rules_of(relation, column).collect();
-        let labels = self.labels(relation, column);
-        let elsewhere = relation.shows_elsewhere(column);
-        let strategy =
-            rules.first().map(|r| r.mask.clone()).or(elsewhere.then_some(Strategy::Null));
-        let path = [catalog.database(), &relation.schema, &relation.name, column];
-        match self.policy.reveal(path, !rules.is_empty() || elsewhere, &labels, strategy) {
+        let own = relation.shows_elsewhere(column).then_some(SERVER_SECRET);
+        self.ask_by_name(catalog, [&relation.schema, &relation.name, column], &rules, own)
+    }
+
+    /// Asks the policy; `own`: what the gateway itself calls the column.
+    fn ask_by_name(
+        &self,
+        catalog: &Catalog,
+        [schema, relation, column]: [&str; 3],
+        rules: &[&SensitiveColumn],
+        own: Option<&str>,
+    ) -> Option<Strategy> {
+        let labels = rules.iter().filter_map(|r| r.label.clone());
+        let labels = labels.chain(own.map(str::to_owned)).collect();
+        let strategy = rules.first().map(|r| r.mask.clone()).or(own.map(|_| Strategy::Null));
+        let path = [catalog.database(), schema, relation, column];
+        match self.policy.reveal(path, !rules.is_empty() || own.is_some(), &labels, strategy) {
             Shown::Show => None,
             Shown::Mask { strategy, .. } => Some(strategy),
         }
     }
+}
+
+/// Where a source is, if it is still there.
+fn there<'c>(catalog: &'c Catalog, source: &LabelSource) -> Option<(&'c Relation, &'c Column)> {
+    let relation = catalog.relation(source.relation)?;
+    Some((relation, relation.columns.iter().find(|c| c.number == source.column)?))
 }
 
 /// The strategy, where it can make values of the column's type; else NULL, and a word about it to
@@ -577,15 +852,19 @@ impl Reveal for SessionReveal {
             return anything;
         }
         let Some(catalog) = self.known().catalog.clone() else { return true };
-        let anything = match self.shared.hides(&self.viewer, &catalog) {
+        let labels = self.labels.generation();
+        let anything = match self.shared.hides(&self.viewer, &catalog, labels) {
             Some(known) => known,
             None => {
                 let anything = self.find_hidden(&catalog);
-                self.shared.remember(&self.viewer, &catalog, anything);
+                self.shared.remember(&self.viewer, &catalog, labels, anything);
                 anything
             }
         };
-        self.known().anything = Some(anything);
+        let mut known = self.known();
+        if known.generation == labels {
+            known.anything = Some(anything);
+        }
         anything
     }
 

@@ -184,6 +184,7 @@ impl Opened {
         }
         services.cancels.leave(*process, key);
         let id = self.session.id;
+        self.session.labels.leave(id);
         // What people gave leave for in this session ends with it; the next start ends the rest.
         if let Err(error) = services.desk.end_patterns(Some(id)).await {
             warn!(session = %id, %error, "its patterns were not ended");
@@ -494,6 +495,8 @@ async fn welcome(
         sample_rows: services.sample_rows,
         catalog: half.connection.catalog.clone(),
         inside: Inside::default(),
+        labels: half.connection.labels.clone(),
+        makes_labelled: false,
         // Until its place is known, it keeps nothing.
         share: Share::new(services.budget.clone(), Arc::default()),
         cancelled,

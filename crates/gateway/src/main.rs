@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod demo;
 mod judge;
+mod labels;
 mod lanes;
 mod login;
 mod moment;

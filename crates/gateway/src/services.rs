@@ -4,6 +4,7 @@ use crate::api;
 use crate::catalog::SharedCatalog;
 use crate::config::{Config, Connection, Reads, SensitiveColumn};
 use crate::judge::Unmasked;
+use crate::labels::Labels;
 use crate::lanes::Lanes;
 use crate::login;
 use crate::moment::now;
@@ -19,7 +20,7 @@ use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_clien
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{Policies, pack};
-use portcullis_store::{ReviewDesk, ReviewSettings, Store};
+use portcullis_store::{LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store};
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
 use std::fs;
@@ -64,6 +65,7 @@ pub(crate) struct ConnectionServices {
     pub(crate) sensitive: Arc<[SensitiveColumn]>,
     pub(crate) catalog: Arc<SharedCatalog>,
     pub(crate) unmasked: Arc<Unmasked>,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) detectors: Arc<Detectors>,
     pub(crate) key: Arc<PseudonymKey>,
     pub(crate) rates: Rates,
@@ -270,6 +272,54 @@ pub(crate) fn start_logging() {
         .try_init();
 }
 
+/// What the sessions of each connection share.
+async fn connections(
+    config: &Config,
+    store: &LabelStore,
+) -> anyhow::Result<HashMap<String, Arc<ConnectionServices>>> {
+    let labels = labels(config, store).await?;
+    let key = pseudonym_key(&config.data_dir)?;
+    let connection = |(name, settings): (&String, &Connection)| {
+        let labels = labels.get(&database_of(settings)).cloned();
+        let services = ConnectionServices {
+            settings: settings.clone(),
+            sensitive: settings.sensitive.clone().into(),
+            catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
+            unmasked: Arc::default(),
+            labels: labels.with_context(|| format!("connections.{name}: it has no labels"))?,
+            detectors: Arc::new(detectors(name, settings)?),
+            key: Arc::new(key.of_connection(name)),
+            rates: Rates::default(),
+        };
+        Ok((name.clone(), Arc::new(services)))
+    };
+    config.connections.iter().map(connection).collect()
+}
+
+/// Where a connection leads to.
+fn database_of(connection: &Connection) -> (String, String) {
+    let target = &connection.target;
+    (format!("{}:{}", target.host.to_lowercase(), target.port), target.database.clone())
+}
+
+/// The labels of each database: connections that lead to the same one share them.
+async fn labels(
+    config: &Config,
+    store: &LabelStore,
+) -> anyhow::Result<HashMap<(String, String), Arc<Labels>>> {
+    let mut places: HashMap<(String, String), Vec<String>> = HashMap::new();
+    for (name, connection) in &config.connections {
+        places.entry(database_of(connection)).or_default().push(name.clone());
+    }
+    let mut all = HashMap::with_capacity(places.len());
+    for (place, connections) in places {
+        let (target, database) = place.clone();
+        let place_of = LabelPlace { target, database, connections };
+        all.insert(place, Arc::new(Labels::load(store.clone(), place_of).await?));
+    }
+    Ok(all)
+}
+
 /// Checks everything a configuration names short of listening and dialing.
 pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let policies = load_policies(config)?;
@@ -396,27 +446,11 @@ async fn build(
         },
     };
     ledger.append(started, Durability::Durable).await?;
+    let connections = connections(config, &LabelStore::new(store.clone())).await?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
     // No session outlives the gateway, so no pattern does.
     desk.end_patterns(None).await?;
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
-    let key = pseudonym_key(&config.data_dir)?;
-    let connections = config
-        .connections
-        .iter()
-        .map(|(name, settings)| {
-            let services = ConnectionServices {
-                settings: settings.clone(),
-                sensitive: settings.sensitive.clone().into(),
-                catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
-                unmasked: Arc::default(),
-                detectors: Arc::new(detectors(name, settings)?),
-                key: Arc::new(key.of_connection(name)),
-                rates: Rates::default(),
-            };
-            Ok((name.clone(), Arc::new(services)))
-        })
-        .collect::<anyhow::Result<_>>()?;
     Ok(Services {
         verifier: Verifier::new(providers, http_client)?,
         policies,

@@ -8,9 +8,11 @@ mod bounded;
 mod estimate;
 mod grammar;
 mod holding;
+mod kept;
 
 use crate::catalog::{Awaited, Basis, Definitions, Done, Inside, Question, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
+use crate::labels::Labels;
 use crate::moment::Moments;
 use crate::rate::RateMeter;
 use crate::room::Share;
@@ -195,6 +197,10 @@ pub(crate) struct Session {
     pub(crate) rate: Option<Arc<RateMeter>>,
     /// True where statements have run in the open pipeline.
     pub(crate) pipeline_ran: bool,
+    /// Which columns of made tables are masked as what they came from.
+    pub(crate) labels: Arc<Labels>,
+    /// True where it may have made labelled tables in its transaction.
+    pub(crate) makes_labelled: bool,
     /// Stops what the target does for the session.
     pub(crate) target_cancel: CancelHandle,
     /// Since when the client sends no more.
@@ -413,6 +419,11 @@ impl Session {
             let refused = self.refuse_unit(&unit, written::RULE, why, written::NEXT);
             return Box::pin(refused).await;
         }
+        if let Some(why) = self.unfollowable(&unit) {
+            let next = "end the transaction with COMMIT";
+            let refused = self.refuse_unit(&unit, "masked-stays-masked", why.to_owned(), next);
+            return Box::pin(refused).await;
+        }
         let (shape, moment) = (unit.shape(), self.metered());
         let digest = *unit.digest().as_bytes();
         let circumstances =
@@ -430,6 +441,17 @@ impl Session {
                 self.refuse(&refusal, shape, Some(digest)).await
             }
         }
+    }
+
+    /// A transaction that has made tables of masked columns is not handed over to whoever ends it
+    /// when: until it ends it is this session's business whether they are there.
+    fn unfollowable(&self, unit: &Unit) -> Option<&'static str> {
+        let mut kinds = unit.operation().kinds.iter();
+        let prepares = kinds.any(|kind| &**kind == "prepare transaction");
+        (prepares && self.makes_labelled).then_some(
+            "the transaction has made tables that hold values of masked columns, and nobody could \
+             tell when they appear",
+        )
     }
 
     /// The moment of a request that counts.
@@ -506,6 +528,9 @@ impl Session {
         // The transaction may have been the gateway's own.
         let left = left.map(|_| self.conversation.transaction_status());
         self.inside.after(&self.catalog, left, done);
+        if left == Some(b'I') && std::mem::take(&mut self.makes_labelled) {
+            self.labels.settle(self.id);
+        }
         if answered.is_err() {
             self.inside.broken(&self.catalog);
         }
@@ -826,6 +851,13 @@ impl Session {
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
+            if self.inside.is_alone() {
+                match self.inside.own(&self.catalog) {
+                    Some(catalog) => self.use_catalog(catalog),
+                    None => self.read_catalog().await?,
+                }
+                return Ok(true);
+            }
             match self.catalog.fresh() {
                 Some(catalog) => self.use_catalog(catalog),
                 None => Box::pin(self.await_catalog()).await?,
@@ -876,7 +908,13 @@ impl Session {
         let catalog =
             definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
         self.catalog.keep_system(definitions.system);
-        let catalog = self.catalog.store(catalog, reading);
+        let own = Arc::new(catalog);
+        let shared = self.catalog.store(own.clone(), reading);
+        let alone = self.inside.is_alone() && self.labels.observe_own(self.id, &own);
+        self.labels.observe(&own, reading.began()).await;
+        let differs = alone && shared.version() != own.version();
+        let catalog = if differs { own } else { shared };
+        self.inside.read_outside(&catalog, reading, alone);
         self.use_catalog(catalog);
         Ok(())
     }

@@ -27,12 +27,12 @@ mod written;
 use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
 use crate::statement::{
-    Analysis, Copy, NameChange, Statement, TransactionChange, Unreadable, Written,
+    Analysis, Copy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{Lineage, Origin};
+use portcullis_core::mask::{Fill, Lineage, NewColumn, NewTable, Origin};
 use scope::{Cte, Frame, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -95,6 +95,12 @@ struct Analyzer<'c> {
     seen: HashSet<Effect>,
     relations: BTreeSet<u32>,
     sinks: Vec<Origin>,
+    /// The table that the statement makes from rows of a query.
+    makes: Option<Box<NewTable>>,
+    /// What flows into known columns.
+    fills: Vec<Fill>,
+    /// True on the way to the `INTO` of the statement itself.
+    makes_table: bool,
     /// What decides on rows, groups, order or failure.
     conditions: Origin,
     user_code: bool,
@@ -143,6 +149,9 @@ impl<'c> Analyzer<'c> {
             seen: HashSet::new(),
             relations: BTreeSet::new(),
             sinks: Vec::new(),
+            makes: None,
+            fills: Vec::new(),
+            makes_table: false,
             conditions: nothing(),
             user_code: false,
             unresolved: false,
@@ -280,6 +289,21 @@ impl<'c> Analyzer<'c> {
         add(&mut self.conditions, origin);
     }
 
+    /// The rows of a query flow into these columns, in order.
+    fn fill(&mut self, shape: &Shape, targets: &[Targets]) {
+        let columns = shape.columns.as_ref().filter(|columns| columns.len() <= targets.len());
+        let Some(columns) = columns else { return self.sink_shape(shape) };
+        for (column, to) in columns.iter().zip(targets) {
+            let told = matches!(&column.origin, Origin::Columns(from) if !from.is_empty());
+            if !told || to.is_empty() || self.fills.len() >= MAX_SINKS {
+                self.sink(column.origin.clone());
+                continue;
+            }
+            let from = NewColumn { origin: column.origin.clone(), plain: column.plain };
+            self.fills.push(Fill { to: to.clone(), from });
+        }
+    }
+
     fn sink_shape(&mut self, shape: &Shape) {
         match &shape.columns {
             Some(columns) => columns.iter().for_each(|c| self.sink(c.origin.clone())),
@@ -336,7 +360,16 @@ impl<'c> Analyzer<'c> {
     fn lineage(&mut self, shape: Option<Shape>) -> Option<Arc<Lineage>> {
         let mut sinks = std::mem::take(&mut self.sinks);
         let mut conditions = std::mem::take(&mut self.conditions);
-        let silent = shape.is_none() && sinks.is_empty() && self.relations.is_empty();
+        let mut makes = self.makes.take();
+        let mut fills = std::mem::take(&mut self.fills);
+        if self.stale && (makes.is_some() || !fills.is_empty()) {
+            // What the columns come from cannot be told.
+            makes.iter_mut().for_each(|table| table.columns = None);
+            fills.clear();
+            sinks.push(Origin::Untraced);
+        }
+        let silent =
+            shape.is_none() && sinks.is_empty() && fills.is_empty() && self.relations.is_empty();
         if silent && !self.user_code && !self.unresolved {
             return None;
         }
@@ -363,6 +396,8 @@ impl<'c> Analyzer<'c> {
             unresolved: self.unresolved || self.opaque && untraced,
             missing: self.missing,
             copied,
+            makes,
+            fills,
         }))
     }
 

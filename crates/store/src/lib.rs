@@ -1,5 +1,5 @@
-//! Control-plane state over SQLite: reviews and the patterns given in them, so far. Beside the life of a request, where it waits
-//! for people.
+//! Control-plane state over SQLite: reviews, the patterns given in them, and labels of tables that
+//! were made from others. Beside the life of a request, where it waits for people.
 //!
 //! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
 //! where the database gave none, and a database that is damaged, locked, read-only or newer than
@@ -7,12 +7,14 @@
 
 mod decide;
 mod desk;
+mod labels;
 mod open;
 mod patterns;
 mod rows;
 
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
+pub use labels::{LabelError, LabelKind, LabelPlace, LabelRow, LabelSource, LabelStore};
 pub use open::{Store, StoreError};
 pub use patterns::PatternRow;
 pub use rows::{Filter, ReviewRow, Reviewed, Status};

@@ -128,7 +128,7 @@ pub struct Filter {
 
 /// A row of the store that does not say what it must.
 #[derive(Debug)]
-pub(crate) struct Unreadable(String);
+pub(crate) struct Unreadable(pub(crate) String);
 
 impl From<sqlx::Error> for Unreadable {
     fn from(error: sqlx::Error) -> Self {

@@ -1,16 +1,18 @@
-//! Requests with limits: what they may answer, change and take. Between a permit and the end of its
-//! answer.
+//! Requests with limits: what they may answer, change and take; and those that make tables whose
+//! labels have to be kept first (`kept`). Between a permit and the end of its answer.
 //!
 //! A limit on changes means that nothing beyond it stays: the request runs in a transaction, the
 //! gateway's own where the caller has none, and the end of its answer is kept back until it is known
 //! whether the transaction is committed.
 
-use super::{End, Session};
+use super::{End, Session, kept};
+use crate::labels::Making;
 use portcullis_core::effect::{ObjectKind, Operation, Verb};
 use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
+use portcullis_sql::catalog::Catalog;
 use portcullis_wire::pg::chore::{CatalogRows, Chore, ChoreOutcome};
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server::{self, WireError};
@@ -24,6 +26,10 @@ const LIMIT: &str = "53400";
 /// The limits on one request, and what keeps them.
 pub(super) struct Bounds {
     limits: Arc<Limits>,
+    /// The tables it makes that need labels.
+    pub(super) makings: Vec<Making>,
+    /// The definitions it is judged by.
+    pub(super) before: Option<Arc<Catalog>>,
     /// Rows that may be passed on, and by which limit.
     rows: Option<(u64, LimitKind)>,
     changes: Option<(u64, LimitKind)>,
@@ -54,7 +60,15 @@ struct Unboundable(&'static str);
 impl Session {
     /// The limits on a permitted request; `None` where there are none.
     pub(super) fn bounds(&self, permit: &Permit<Postgres>) -> Option<Bounds> {
-        let limits = Arc::clone(permit.limits()?);
+        let makings = match permit.request().prepares_only() {
+            true => Vec::new(),
+            false => self.judge.makings(permit.request().operation()),
+        };
+        let limits = match permit.limits() {
+            Some(limits) => Arc::clone(limits),
+            None if makings.is_empty() => return None,
+            None => Arc::default(),
+        };
         let left =
             |kind, used: u64| limits.get(kind).map(|limit| (limit.most.saturating_sub(used), kind));
         let tighter = |one: Option<(u64, LimitKind)>, other: Option<(u64, LimitKind)>| {
@@ -73,6 +87,8 @@ impl Session {
             shape: permit.request().shape(),
             deadline: time.map(|time| Instant::now() + time),
             stopping: false,
+            before: self.judge.catalog(),
+            makings,
             limits,
         })
     }
@@ -84,15 +100,24 @@ impl Session {
         request: &Permit<Postgres>,
     ) -> Result<Option<WireError>, End> {
         let operation = request.request().operation();
-        let bounded = bounds.rows.is_some() || bounds.changes.is_some();
+        let makes = !bounds.makings.is_empty();
+        let bounded = bounds.rows.is_some() || bounds.changes.is_some() || makes;
+        if makes && let Some(why) = self.unkeepable(bounds, operation) {
+            return Ok(Some(kept::error(why)));
+        }
         if !bounded || operation.changes_nothing() || request.request().prepares_only() {
             return Ok(None);
         }
-        match self.bracket(bounds.shape, operation).await? {
+        let limited = bounds.rows.is_some() || bounds.changes.is_some();
+        match self.bracket(bounds.shape, operation, limited).await? {
+            Ok(Bracket::Pipeline) if makes => Ok(Some(kept::error(
+                "it stands in a pipeline in which nothing can be looked up: send Sync after it",
+            ))),
             Ok(bracket) => {
                 bounds.bracket = bracket;
                 Ok(None)
             }
+            Err(Unboundable(why)) if makes => Ok(Some(kept::error(why))),
             Err(Unboundable(why)) => {
                 let kinds = [bounds.changes, bounds.rows];
                 let kind = kinds.into_iter().flatten().next().map(|(_, kind)| kind);
@@ -106,6 +131,7 @@ impl Session {
         &mut self,
         shape: Shape,
         operation: &Operation,
+        limited: bool,
     ) -> Result<Result<Bracket, Unboundable>, End> {
         let mut effects = operation.effects.iter();
         if effects.any(|e| e.object.kind == ObjectKind::Transaction) {
@@ -113,7 +139,7 @@ impl Session {
                 "it begins or ends a transaction as well: send BEGIN and COMMIT apart from it";
             return Ok(Err(Unboundable(why)));
         }
-        if operation.effects.iter().any(|e| e.verb == Verb::Truncate) {
+        if limited && operation.effects.iter().any(|e| e.verb == Verb::Truncate) {
             return Ok(Err(Unboundable("nobody counts the rows that TRUNCATE removes")));
         }
         let (status, open) =
@@ -184,9 +210,13 @@ impl Session {
         } else {
             self.counted(bounds, flight).await?
         };
-        match (over, bounds.bracket) {
-            (Some((most, kind)), bracket) => {
-                let error = too_much(bounds, most, kind);
+        let undone = match over {
+            Some((most, kind)) => Some(too_much(bounds, most, kind)),
+            None if failed => None,
+            None => self.keep_labels(bounds).await?,
+        };
+        match (undone, bounds.bracket) {
+            (Some(error), bracket) => {
                 if let Bracket::Own(_) = bracket {
                     self.own_rows(Chore::roll_back()).await?;
                     self.conversation.left_transaction(true);
@@ -197,7 +227,7 @@ impl Session {
             }
             (None, Bracket::None) => Ok(false),
             (None, Bracket::Own(_)) => {
-                self.end_own(failed, flight, bounds.shape).await?;
+                self.end_own(failed, flight, bounds).await?;
                 Ok(false)
             }
             (None, Bracket::Callers(_) | Bracket::Pipeline) => {
@@ -212,8 +242,9 @@ impl Session {
         &mut self,
         failed: bool,
         flight: &mut InFlight<Postgres>,
-        shape: Shape,
+        bounds: &Bounds,
     ) -> Result<(), End> {
+        let shape = bounds.shape;
         let chore = if failed { Chore::roll_back() } else { Chore::commit() };
         let outcome = self.chore(chore).await?;
         let committed = !failed && !matches!(outcome, ChoreOutcome::Failed { .. });
@@ -221,6 +252,10 @@ impl Session {
         match outcome {
             ChoreOutcome::Catalog { unasked, .. } | ChoreOutcome::Settled { unasked, .. } => {
                 self.pass_on(unasked).await?;
+                // Others hear of new tables before the client knows that they are there.
+                if !bounds.makings.is_empty() {
+                    self.catalog.changed();
+                }
                 self.deliver_end(flight, shape).await
             }
             // A deferred constraint, for instance.

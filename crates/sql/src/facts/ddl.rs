@@ -1,14 +1,17 @@
 //! Definitions: `CREATE`, `ALTER`, `DROP`, `GRANT` and their kin.
 
 use super::ddl_names::{object_kind, tag};
+use super::scope::{Frame, Item, of_column};
 use super::utility::Facts;
 use super::{Analyzer, Result};
+use crate::catalog::Relation;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterTableStmt, AlterTableType, CreateStmt, DropBehavior, DropStmt, GrantStmt, GrantTargetType,
     Node, ObjectType, RangeVar, RenameStmt, RoleSpec, ViewStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::mask::Origin;
 
 impl Analyzer<'_> {
     pub(super) fn definition(&mut self, kind: &NodeEnum) -> Result<Facts> {
@@ -143,6 +146,7 @@ impl Analyzer<'_> {
             NodeEnum::AlterTableStmt(s) => {
                 self.define_named(Verb::Alter, s.relation.as_ref(), Extent::All);
                 self.dropped_columns(s);
+                self.moved_values(s)?;
                 self.user_code = true;
                 self.altered(s)?;
                 self.rebuilt_named(s.relation.as_ref())?;
@@ -417,6 +421,59 @@ impl Analyzer<'_> {
     fn rebuilt_named(&mut self, name: Option<&RangeVar>) -> Result<()> {
         let candidates = name.map(|name| self.candidates(name)).unwrap_or_default();
         self.rebuilt(&candidates)
+    }
+
+    /// Changes of definitions by which values come to stand where they did not: rewritten by an
+    /// expression, no longer made of other columns, no longer those of a parent.
+    fn moved_values(&mut self, s: &AlterTableStmt) -> Result<()> {
+        let Some(name) = s.relation.as_ref() else { return Ok(()) };
+        for node in &s.cmds {
+            let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else { continue };
+            let definition = cmd.def.as_deref().and_then(|d| d.node.as_ref());
+            match (AlterTableType::try_from(cmd.subtype), definition) {
+                (Ok(AlterTableType::AtAlterColumnType), Some(NodeEnum::ColumnDef(column))) => {
+                    if let Some(using) = column.raw_default.as_deref() {
+                        self.rewritten(name, using)?;
+                    }
+                }
+                (Ok(AlterTableType::AtDropExpression), _) => {
+                    let columns = |r: &&Relation| {
+                        let own = r.columns.iter().filter(|c| *c.name == *cmd.name);
+                        let made = own.flat_map(|c| c.made_of.clone()).collect::<Vec<_>>();
+                        made.into_iter().map(|c| of_column(r.oid, c)).collect::<Vec<_>>()
+                    };
+                    let all: Vec<Origin> = self.candidates(name).iter().flat_map(columns).collect();
+                    all.into_iter().for_each(|origin| self.sink(origin));
+                }
+                (Ok(AlterTableType::AtDetachPartition), Some(NodeEnum::PartitionCmd(part))) => {
+                    if let Some(part) = part.name.as_ref() {
+                        self.let_go(part)?;
+                    }
+                }
+                (Ok(AlterTableType::AtDropInherit), _) => self.let_go(name)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An expression over a table's columns whose values are stored.
+    fn rewritten(&mut self, name: &RangeVar, using: &Node) -> Result<()> {
+        let candidates = self.candidates(name);
+        let item = Item::table(self.table(name, &candidates)?);
+        self.frames.push(Frame { item, ..Frame::default() });
+        let origin = self.expr(using);
+        self.frames.pop();
+        self.sink(origin?);
+        Ok(())
+    }
+
+    /// A table whose rows were those of its parents as well.
+    fn let_go(&mut self, name: &RangeVar) -> Result<()> {
+        let candidates = self.candidates(name);
+        let table = self.table(name, &candidates)?;
+        self.sink_shape(&table.shape);
+        Ok(())
     }
 
     fn create_table(&mut self, s: &CreateStmt) -> Result<Facts> {

@@ -93,7 +93,11 @@ impl<'c> Analyzer<'c> {
             }
             let mut assigned = Assigned::default();
             if let Some(source) = &source {
-                self.sink_shape(source);
+                if insert.cols.iter().any(is_in_part) {
+                    self.sink_shape(source);
+                } else {
+                    self.fill(source, &targets_in_order(&candidates, &insert.cols));
+                }
                 let columns = self.insert_columns(insert, &table)?;
                 assign_source(&mut assigned, source, columns.as_deref());
             }
@@ -388,7 +392,10 @@ fn fill(table: &Table, assigned: &Assigned) -> Table {
     let mut row = table.whole();
     for column in shape.columns.iter_mut().flatten() {
         let own = column.name.as_ref().and_then(|name| assigned.columns.get(name));
-        own.into_iter().chain(&assigned.any).for_each(|o| add(&mut column.origin, o));
+        for origin in own.into_iter().chain(&assigned.any) {
+            add(&mut column.origin, origin);
+            column.plain = false;
+        }
     }
     for origin in assigned.columns.values().chain(&assigned.any) {
         add(&mut row, origin);
@@ -408,6 +415,14 @@ fn assign_source(assigned: &mut Assigned, source: &Shape, columns: Option<&[Rc<s
             }
         }
         _ => assigned.to(None, &source.whole()),
+    }
+}
+
+/// True for a target of which only a part is written (`column[1]`, `column.field`).
+fn is_in_part(target: &Node) -> bool {
+    match target.node.as_ref() {
+        Some(NodeEnum::ResTarget(target)) => !target.indirection.is_empty(),
+        _ => true,
     }
 }
 

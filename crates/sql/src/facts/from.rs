@@ -182,14 +182,15 @@ impl Analyzer<'_> {
             let definitions = own.unwrap_or(&function.coldeflist);
             let alias = function.alias.as_ref().map(|a| a.aliasname.as_str());
             match (&mut columns, self.function_columns(call, definitions, alias)) {
-                (Some(columns), Some(names)) => columns
-                    .extend(names.into_iter().map(|name| OutCol { name, origin: origin.clone() })),
+                (Some(columns), Some(names)) => {
+                    columns.extend(names.into_iter().map(|name| OutCol::made(name, origin.clone())))
+                }
                 (columns, _) => *columns = None,
             }
             add(&mut all, &origin);
         }
         if let (true, Some(columns)) = (function.ordinality, &mut columns) {
-            columns.push(OutCol { name: Some("ordinality".into()), origin: nothing() });
+            columns.push(OutCol::made(Some("ordinality".into()), nothing()));
         }
         let shape = Shape { columns, rest: Some(all), filter: nothing() };
         let name = function_name(function).unwrap_or_default();
@@ -254,7 +255,7 @@ impl Analyzer<'_> {
             let mut own = self.optional(column.colexpr.as_deref())?;
             add(&mut own, &self.optional(column.coldefexpr.as_deref())?);
             let origin = join(own, &origin);
-            columns.push(OutCol { name: Some(column.colname.as_str().into()), origin });
+            columns.push(OutCol::made(Some(column.colname.as_str().into()), origin));
         }
         let table_shape = Rc::new(Shape::of(columns));
         let named = Table { name: "xmltable".into(), shape: table_shape, row: None, base: None };
@@ -307,7 +308,7 @@ fn merge(left: Item, right: Item, names: &[Rc<str>]) -> Item {
         sides.for_each(|c| add(&mut origin, &c.origin));
         // It may be a column that is not listed.
         [&left.rest, &right.rest].into_iter().flatten().for_each(|rest| add(&mut origin, rest));
-        columns.push(OutCol { name: Some(Rc::clone(name)), origin });
+        columns.push(OutCol::made(Some(Rc::clone(name)), origin));
     }
     let mut tables = left.tables;
     tables.extend(right.tables);

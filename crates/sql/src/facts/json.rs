@@ -187,7 +187,7 @@ impl Analyzer<'_> {
                 return Ok(false);
             }
         }
-        into.push(OutCol { name: Some(column.name.as_str().into()), origin });
+        into.push(OutCol::made(Some(column.name.as_str().into()), origin));
         Ok(true)
     }
 }

@@ -105,8 +105,9 @@ impl Analyzer<'_> {
             self.decide(&shape.whole());
         }
         self.tail_clauses(select, &shape)?;
-        if let Some(into) = select.into_clause.as_deref() {
-            self.new_table(into, &shape)?;
+        // That of the statement itself is about the whole of it; any other is an error at the server.
+        if select.into_clause.is_some() && !std::mem::take(&mut self.makes_table) {
+            self.unreadable();
         }
         Ok(shape)
     }
@@ -210,8 +211,9 @@ impl Analyzer<'_> {
         let star = self.star(value)?;
         let Some(star) = star else {
             let origin = self.expr(value)?;
+            let plain = self.is_plain(value);
             if let Some(columns) = &mut shape.columns {
-                columns.push(OutCol { name, origin });
+                columns.push(OutCol { name, origin, plain });
             } else {
                 add(shape.rest.get_or_insert_with(nothing), &origin);
             }
@@ -388,7 +390,7 @@ impl Analyzer<'_> {
         }
         for (name, origin) in extra {
             if let Some(columns) = &mut shape.columns {
-                columns.push(OutCol { name: Some(name.into()), origin });
+                columns.push(OutCol::made(Some(name.into()), origin));
             }
         }
         Ok(())
@@ -425,6 +427,7 @@ fn united(mut left: Shape, right: &Shape) -> Shape {
         (Some(mine), Some(other)) if mine.len() == other.len() => {
             for (mine, other) in mine.iter_mut().zip(other) {
                 add(&mut mine.origin, &other.origin);
+                mine.plain &= other.plain;
             }
             if let Some(rest) = &right.rest {
                 add(left.rest.get_or_insert_with(nothing), rest);

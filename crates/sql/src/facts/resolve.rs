@@ -206,7 +206,13 @@ impl<'c> Analyzer<'c> {
         if inh {
             self.descendants(relation, MAX_CHILDREN, &mut relatives);
         }
+        let own = relatives.len();
         self.ancestors(relation, &mut relatives);
+        // An update of a key moves rows from one partition to another.
+        let above: SmallVec<[&Relation; 4]> = relatives.iter().skip(own).copied().collect();
+        for parent in above.iter().filter(|r| r.kind == RelationKind::Partitioned) {
+            self.descendants(parent, relatives.len() + MAX_CHILDREN, &mut relatives);
+        }
         self.charge(relatives.len() * count)?;
         let mut columns = Vec::with_capacity(count);
         for (place, column) in relation.columns.iter().enumerate() {
@@ -222,11 +228,13 @@ impl<'c> Analyzer<'c> {
                     add(&mut origin, &of_column(relative.oid, same.number));
                 }
             }
+            let mut plain = facts.is_none() && column.made_of.is_empty() && !column.generated;
             if relation.shows_elsewhere(&column.name) {
                 origin = Origin::Untraced;
                 self.opaque = true;
+                plain = false;
             }
-            columns.push(OutCol { name: Some((&*column.name).into()), origin });
+            columns.push(OutCol { name: Some((&*column.name).into()), origin, plain });
         }
         Ok(Shape::of(columns))
     }
@@ -303,6 +311,7 @@ fn either(a: Shape, b: &Shape) -> Shape {
     let mut a = a;
     for (mine, other) in a.columns.iter_mut().flatten().zip(b.columns.iter().flatten()) {
         add(&mut mine.origin, &other.origin);
+        mine.plain &= other.plain;
     }
     a
 }

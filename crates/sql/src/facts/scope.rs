@@ -40,6 +40,15 @@ pub(super) struct OutCol {
     /// Its name; `None` where the server's choice of a name was not worked out.
     pub(super) name: Option<Rc<str>>,
     pub(super) origin: Origin,
+    /// True where each value is one that stands in a column of the origin, unchanged.
+    pub(super) plain: bool,
+}
+
+impl OutCol {
+    /// A column that is worked out, or may be.
+    pub(super) fn made(name: Option<Rc<str>>, origin: Origin) -> Self {
+        Self { name, origin, plain: false }
+    }
 }
 
 /// The columns of a query's answer.
@@ -65,7 +74,7 @@ impl Shape {
 
     /// `count` columns, each of the same origin, with unknown names.
     pub(super) fn uniform(count: usize, origin: &Origin) -> Self {
-        Self::of(vec![OutCol { name: None, origin: origin.clone() }; count])
+        Self::of(vec![OutCol::made(None, origin.clone()); count])
     }
 
     /// What the answer as a whole depends on.
@@ -360,6 +369,17 @@ impl<'c> Analyzer<'c> {
         let mut found = nearest.map(Iterator::peekable);
         let found = found.find_map(|mut t| t.peek().is_some().then_some(t))?;
         Some((found, name))
+    }
+
+    /// True where the expression is certainly a column whose values are stored ones, unchanged.
+    pub(super) fn is_plain(&self, node: &Node) -> bool {
+        let Some((tables, name)) = self.nearest(node) else { return false };
+        let mut all = tables.map(|table| {
+            let columns = table.shape.columns.iter().flatten();
+            let mut same = columns.filter(|c| c.name.as_deref() == Some(name)).peekable();
+            table.shape.rest.is_none() && same.peek().is_some() && same.all(|c| c.plain)
+        });
+        all.next().is_some_and(|first| first && all.all(|other| other))
     }
 
     /// The nearest tables of that name (two of different schemas may share it).

@@ -10,7 +10,7 @@ use pg_query::protobuf::{
     TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::Lineage;
+use portcullis_core::mask::{Lineage, NewTable, Origin};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -225,6 +225,15 @@ impl Analyzer<'_> {
         self.relations.extend(&lineage.relations);
         if runs {
             lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
+            lineage.fills.iter().for_each(|fill| self.sink(fill.from.origin.clone()));
+            // Nobody looks for the table that a statement inside another one makes.
+            match lineage.makes.as_deref() {
+                Some(NewTable { columns: Some(columns), .. }) => {
+                    columns.iter().for_each(|column| self.sink(column.origin.clone()));
+                }
+                Some(NewTable { columns: None, .. }) => self.sink(Origin::Untraced),
+                None => {}
+            }
         }
         self.decide(&lineage.conditions);
         self.user_code |= lineage.user_code;

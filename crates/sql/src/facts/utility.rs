@@ -3,7 +3,7 @@
 
 use super::names::{option, option_text, string};
 use super::resolve::Candidates;
-use super::scope::Shape;
+use super::scope::{OutCol, Shape};
 use super::written::targets_named;
 use super::{Analyzer, Result};
 use crate::catalog::Relation;
@@ -14,7 +14,7 @@ use pg_query::protobuf::{
     RangeVar, ReindexObjectType, ReindexStmt, SelectStmt, VacuumStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{ColumnRef, CopyFormat, Origin};
+use portcullis_core::mask::{ColumnRef, CopyFormat, NewColumn, NewTable, Origin};
 use std::sync::Arc;
 
 /// `AccessShareLock`, which every query takes (PostgreSQL `src/include/storage/lockdefs.h`).
@@ -59,9 +59,14 @@ impl Analyzer<'_> {
     }
 
     fn select_statement(&mut self, select: &SelectStmt) -> Result<Facts> {
-        let into = has_into(select);
+        let Some(into) = into_of(select) else {
+            return Ok(("select", Some(self.select(select)?)));
+        };
+        self.makes_table = true;
         let shape = self.select(select)?;
-        Ok(if into { ("select into", None) } else { ("select", Some(shape)) })
+        self.makes_table = false;
+        self.new_table(into, false, &shape)?;
+        Ok(("select into", None))
     }
 
     fn session_statement(&mut self, kind: &NodeEnum) -> Result<Facts> {
@@ -325,29 +330,57 @@ impl Analyzer<'_> {
             self.unreadable();
             return Ok(("create table as", None));
         };
-        let shape = match query.node.as_ref() {
-            Some(NodeEnum::ExecuteStmt(e)) => match self.execute_prepared(e)?.1 {
-                Some(shape) => shape,
-                None => Shape::unknown(),
-            },
-            _ => self.query_node(query)?,
-        };
-        self.new_table(into, &shape)?;
+        match query.node.as_ref() {
+            Some(NodeEnum::ExecuteStmt(e)) => {
+                self.execute_prepared(e)?;
+                self.new_table_of_prepared(into, s.if_not_exists)?;
+            }
+            _ => {
+                let shape = self.query_node(query)?;
+                self.new_table(into, s.if_not_exists, &shape)?;
+            }
+        }
         let view = s.objtype == pg_query::protobuf::ObjectType::ObjectMatview as i32;
         Ok((if view { "create materialized view" } else { "create table as" }, None))
     }
 
-    /// The new table of `SELECT INTO` and `CREATE TABLE AS`.
-    pub(super) fn new_table(&mut self, into: &IntoClause, shape: &Shape) -> Result<()> {
+    /// The new table of `SELECT INTO` and `CREATE TABLE AS`. Its columns can be masked as what they
+    /// came from; what cannot be traced flows to where nobody could tell.
+    pub(super) fn new_table(
+        &mut self,
+        into: &IntoClause,
+        lenient: bool,
+        shape: &Shape,
+    ) -> Result<()> {
+        let Some(name) = self.name_of_new(into)? else { return Ok(()) };
+        let all = shape.columns.as_deref();
+        if all.is_none_or(|all| all.iter().any(|c| c.origin == Origin::Untraced)) {
+            self.sink(Origin::Untraced);
+        }
+        let column = |c: &OutCol| NewColumn { origin: c.origin.clone(), plain: c.plain };
+        let columns = all.map(|all| all.iter().map(column).collect());
+        self.makes = Some(Box::new(NewTable { name, lenient, columns }));
+        Ok(())
+    }
+
+    /// The same, of a prepared statement: it is the session that knows which.
+    fn new_table_of_prepared(&mut self, into: &IntoClause, lenient: bool) -> Result<()> {
+        if let Some(name) = self.name_of_new(into)? {
+            self.makes = Some(Box::new(NewTable { name, lenient, columns: None }));
+        }
+        Ok(())
+    }
+
+    /// The name of a new table, and that it is made and filled.
+    fn name_of_new(&mut self, into: &IntoClause) -> Result<Option<Box<str>>> {
         let Some(name) = into.rel.as_ref() else {
             self.unreadable();
-            return Ok(());
+            return Ok(None);
         };
         let object = self.new_relation(name);
         self.push(Effect::resolved(Verb::Create, object.clone(), Extent::One));
         self.push(Effect::resolved(Verb::Insert, object, Extent::Some));
-        self.sink_shape(shape);
-        Ok(())
+        Ok(Some(name.relname.as_str().into()))
     }
 
     fn copy_statement(&mut self, s: &CopyStmt) -> Result<Facts> {
@@ -441,7 +474,7 @@ impl Analyzer<'_> {
             };
             let name = string(node).map(Into::into);
             if let Some(columns) = &mut shape.columns {
-                columns.push(super::scope::OutCol { name, origin });
+                columns.push(OutCol::made(name, origin));
             }
         }
         self.frames.pop();
@@ -458,13 +491,13 @@ fn is_on(option: &DefElem) -> bool {
     !matches!(value.as_deref(), Some("false" | "off" | "0"))
 }
 
-/// `SELECT INTO` may stand in the leftmost arm of a set operation.
-fn has_into(select: &SelectStmt) -> bool {
+/// `SELECT INTO` may stand in the leftmost arm of a set operation, and is about all of it.
+fn into_of(select: &SelectStmt) -> Option<&IntoClause> {
     let mut leftmost = select;
     while let Some(left) = leftmost.larg.as_deref() {
         leftmost = left;
     }
-    leftmost.into_clause.is_some()
+    leftmost.into_clause.as_deref()
 }
 
 /// Where each field of rows copied in goes.

@@ -580,23 +580,51 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT email INTO copied FROM customers",
-        "select into: read public.customers, create ?.copied one, insert ?.copied some => () sinks(customers.email)",
+        "select into: read public.customers, create ?.copied one, insert ?.copied some => () makes copied(=customers.email)",
     ),
     (
         "SELECT email INTO TEMP copied FROM customers UNION SELECT 'x'",
-        "select into: read public.customers, create pg_temp.copied one, insert pg_temp.copied some => () sinks(customers.email)",
+        "select into: read public.customers, create pg_temp.copied one, insert pg_temp.copied some => () makes copied(customers.email)",
     ),
     (
         "CREATE TABLE copied AS SELECT email FROM customers",
-        "create table as: read public.customers, create ?.copied one, insert ?.copied some => () sinks(customers.email)",
+        "create table as: read public.customers, create ?.copied one, insert ?.copied some => () makes copied(=customers.email)",
     ),
     (
         "CREATE TABLE copied AS EXECUTE p",
-        r#"create table as: control session: one, create ?.copied one, insert ?.copied some => () sinks(UNTRACED) unresolved Execute { name: "p" }"#,
+        r#"create table as: control session: one, create ?.copied one, insert ?.copied some => () makes copied(?) unresolved Execute { name: "p" }"#,
     ),
     (
         "CREATE MATERIALIZED VIEW m AS SELECT id FROM notes",
-        "create materialized view: read public.notes?, read archive.notes?, create ?.m one, insert ?.m some => () sinks(notes.id+notes.id)",
+        "create materialized view: read public.notes?, read archive.notes?, create ?.m one, insert ?.m some => () makes m(=notes.id+notes.id)",
+    ),
+    (
+        "SELECT name INTO copied FROM customers UNION ALL SELECT email FROM customers",
+        "select into: read public.customers, create ?.copied one, insert ?.copied some => () makes copied(=customers.email+customers.name)",
+    ),
+    (
+        "SELECT 'x' INTO copied UNION ALL SELECT card_number FROM customers",
+        "select into: read public.customers, create ?.copied one, insert ?.copied some => () makes copied(customers.card_number)",
+    ),
+    (
+        "CREATE TEMP TABLE IF NOT EXISTS copied (a, b, c) AS SELECT x.email, lower(x.email), y FROM (SELECT email FROM customers) x, (SELECT upper(email) FROM customers) y(y)",
+        "create table as: read public.customers, create pg_temp.copied one, insert pg_temp.copied some => () makes copied?(=customers.email | customers.email | customers.email)",
+    ),
+    (
+        "CREATE TABLE copied AS SELECT email FROM customer_contacts LIMIT (SELECT length(email) FROM customers)",
+        "create table as: read public.customer_contacts, read public.customers, read public.customers, create ?.copied one, insert ?.copied some => () sinks(customers.email | UNTRACED) makes copied(UNTRACED) unresolved",
+    ),
+    (
+        "CREATE TABLE copied AS SELECT * FROM nosuch",
+        "create table as: read ?.nosuch?, create ?.copied one, insert ?.copied some => () sinks(UNTRACED) makes copied(?) unresolved",
+    ),
+    (
+        "ALTER TABLE customers ALTER name TYPE text USING email",
+        "alter table: alter public.customers all => () sinks(customers.email) code",
+    ),
+    (
+        "ALTER TABLE products ALTER title_size DROP EXPRESSION",
+        "alter table: alter public.products all => () sinks(products.title) code",
     ),
     (
         "CREATE VIEW v AS SELECT email FROM customers",
@@ -1133,7 +1161,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "CREATE TABLE customers2 AS TABLE customers",
-        "create table as: read public.customers, create ?.customers2 one, insert ?.customers2 some => () sinks(customers.id | customers.email | customers.card_number | customers.name)",
+        "create table as: read public.customers, create ?.customers2 one, insert ?.customers2 some => () makes customers2(=customers.id | =customers.email | =customers.card_number | =customers.name)",
     ),
     (
         "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
@@ -1145,7 +1173,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE events DETACH PARTITION events_2024",
-        "alter table: alter public.events all, alter public.events_2024 all => () code",
+        "alter table: alter public.events all, alter public.events_2024 all => () sinks(events.at+events_2024.at | events.what+events_2024.what) code",
     ),
     (
         "DELETE FROM customers WHERE id = id OR id <> id",
@@ -1568,7 +1596,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("SELECT current_query()", "select: control session: one => (-)"),
     (
         "SELECT email INTO TEMPORARY x FROM customers",
-        "select into: read public.customers, create pg_temp.x one, insert pg_temp.x some => () sinks(customers.email)",
+        "select into: read public.customers, create pg_temp.x one, insert pg_temp.x some => () makes x(=customers.email)",
     ),
     (
         "SELECT DISTINCT ON (name) email FROM customers ORDER BY name, email",

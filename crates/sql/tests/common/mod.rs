@@ -4,7 +4,7 @@
 pub(crate) mod cases;
 
 use portcullis_core::effect::{Certainty, Effect, Verb};
-use portcullis_core::mask::{Lineage, Origin};
+use portcullis_core::mask::{Lineage, NewColumn, Origin};
 use portcullis_sql::catalog::{Catalog, QUERIES};
 use portcullis_sql::statement::{Copy, NameChange, Statement};
 use portcullis_sql::{Limits, REQUIRED_STACK, analyse};
@@ -173,8 +173,23 @@ fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
         Some(outputs) => format!("({})", all(outputs)),
         None => "?".into(),
     };
-    if !lineage.sinks.is_empty() {
-        write!(text, " sinks({})", all(&lineage.sinks)).unwrap();
+    let mut sinks = lineage.sinks.clone();
+    for fill in &lineage.fills {
+        if !sinks.contains(&fill.from.origin) {
+            sinks.push(fill.from.origin.clone());
+        }
+    }
+    if !sinks.is_empty() {
+        write!(text, " sinks({})", all(&sinks)).unwrap();
+    }
+    if let Some(made) = &lineage.makes {
+        let column = |c: &NewColumn| {
+            format!("{}{}", if c.plain { "=" } else { "" }, origin(&c.origin, catalog))
+        };
+        let columns = made.columns.iter().flatten().map(column).collect::<Vec<_>>().join(" | ");
+        let prepared = if made.columns.is_none() { "?" } else { "" };
+        let lenient = if made.lenient { "?" } else { "" };
+        write!(text, " makes {}{lenient}({columns}{prepared})", made.name).unwrap();
     }
     if lineage.user_code {
         text.push_str(" code");

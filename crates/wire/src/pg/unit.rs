@@ -11,7 +11,7 @@ use super::{bound, call};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
-use portcullis_core::mask::{CopyFormat, Lineage, Origin as ColumnOrigin};
+use portcullis_core::mask::{CopyFormat, Lineage, NewColumn, NewTable, Origin as ColumnOrigin};
 use portcullis_core::pattern;
 use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
@@ -1062,10 +1062,25 @@ fn untold() -> Arc<Lineage> {
     Arc::new(Lineage { unresolved: true, user_code: true, ..Lineage::default() })
 }
 
+/// A table made from what a prepared statement answers.
+fn make_from(merged: &mut Lineage, table: &NewTable, outputs: Option<&[ColumnOrigin]>) {
+    let untraced = |o: &ColumnOrigin| *o == ColumnOrigin::Untraced;
+    if outputs.is_none_or(|all| all.iter().any(untraced)) {
+        merged.sinks.push(ColumnOrigin::Untraced);
+    }
+    let column = |o: &ColumnOrigin| NewColumn { origin: o.clone(), plain: false };
+    let columns = outputs.map(|all| all.iter().map(column).collect());
+    merged.makes = Some(Box::new(NewTable { columns, ..table.clone() }));
+}
+
 /// Where the answer of a statement comes from once names are looked up.
 fn lineage(resolved: &Resolved) -> Arc<Lineage> {
     if resolved.unusable.is_some() {
-        return untold();
+        let makes = |s: &Arc<Statement>| s.lineage.as_ref().and_then(|l| l.makes.clone());
+        let makes = resolved.chain.iter().find_map(makes);
+        // What reaches the new table may come from anywhere.
+        let sinks = makes.iter().map(|_| ColumnOrigin::Untraced).collect();
+        return Arc::new(Lineage { makes, sinks, ..Lineage::clone(&untold()) });
     }
     let inner = own_lineage(&resolved.statement);
     // EXECUTE and FETCH answer with the rows of what they name. Any other statement around a name
@@ -1082,5 +1097,8 @@ fn lineage(resolved: &Resolved) -> Arc<Lineage> {
     merged.user_code |= own.user_code;
     merged.unresolved |= own.unresolved;
     merged.missing |= own.missing;
+    if let Some(table) = &own.makes {
+        make_from(&mut merged, table, inner.outputs.as_deref());
+    }
     Arc::new(merged)
 }

@@ -1,0 +1,451 @@
+//! Labels that follow data: which columns of tables made through this gateway hold values of other
+//! columns. Beside the life of a request: written between the answer to what makes a table and its
+//! COMMIT, read when it is asked whether a column may be seen.
+//!
+//! *Architecture invariant:* a label is kept under the numbers the target gave its table, before
+//! anybody but the session that makes the table can see it. So names, and what becomes of them, make
+//! no difference, and a table is never there without its label.
+
+use portcullis_core::id::SessionId;
+use portcullis_core::mask::ColumnRef;
+use portcullis_sql::catalog::{Catalog, Relation};
+use portcullis_store::{LabelError, LabelKind, LabelPlace, LabelRow, LabelSource, LabelStore};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// Most labelled columns of one database.
+const MOST: usize = 100_000;
+/// Most of them in temporary tables of one session.
+const MOST_OF_SESSION: usize = 10_000;
+/// A table that is not there for so long is gone: whoever began a transaction or a reading before
+/// has ended it.
+const GONE: Duration = Duration::from_secs(60 * 60);
+
+/// What the values of a column come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Every column they depend on, and those that these in turn came from.
+    pub(crate) sources: Box<[LabelSource]>,
+    /// How they came from them.
+    pub(crate) kind: LabelKind,
+}
+
+/// The labelled columns of a table, by number.
+pub(crate) type KeptColumns = BTreeMap<i16, Kept>;
+
+/// A table that is about to be made, as far as labels go.
+#[derive(Debug, Clone)]
+pub(crate) struct Making {
+    /// Its name.
+    pub(crate) name: Box<str>,
+    /// True where it is not made if there is one of that name.
+    pub(crate) lenient: bool,
+    /// What its columns are.
+    pub(crate) columns: Columns,
+}
+
+/// The columns of a table that is about to be made.
+#[derive(Debug, Clone)]
+pub(crate) enum Columns {
+    /// How many there are, and those that need a label.
+    Told(usize, KeptColumns),
+    /// Nobody can tell: any of them may hold anything.
+    Untold,
+}
+
+/// How many columns of untold ones are made room for.
+const UNTOLD: usize = 1_600;
+
+/// Labels could not be kept, so the table must not stay.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unkept {
+    #[error(
+        "there are as many labelled columns as the gateway keeps; drop tables made from masked ones"
+    )]
+    Full,
+    #[error("the store of labels cannot be written")]
+    Store(#[from] LabelError),
+    #[error("it cannot be found at the target")]
+    NotFound,
+}
+
+/// The labels of one database, shared by all connections that lead to it.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    /// Counts changes, so that what was derived from labels can be told to be old.
+    generation: AtomicU64,
+    state: Mutex<State>,
+    store: Option<(LabelStore, LabelPlace)>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    relations: HashMap<u32, Entry>,
+    columns: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    columns: Arc<KeptColumns>,
+    owner: Owner,
+}
+
+/// Whose table it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// A temporary one of this session: nobody else can read it, and it ends with the session.
+    Session(SessionId),
+    /// Everybody's, once the transaction that makes it is committed.
+    Everybody {
+        /// The session that makes it, while its transaction may be open.
+        maker: Option<SessionId>,
+        /// When it was there last, or when its transaction had ended.
+        seen: Instant,
+    },
+}
+
+/// True for a schema of temporary tables.
+fn is_temporary(schema: &str) -> bool {
+    schema.starts_with("pg_temp_")
+}
+
+impl Labels {
+    /// Those of a place as the store has them.
+    ///
+    /// # Errors
+    /// [`LabelError`]: without them the gateway must not work there.
+    pub(crate) async fn load(store: LabelStore, place: LabelPlace) -> Result<Self, LabelError> {
+        let rows = store.load(&place).await?;
+        let labels = Self { store: Some((store, place)), ..Self::unstored() };
+        let mut relations: HashMap<u32, KeptColumns> = HashMap::new();
+        for LabelRow { relation, column, kind, sources } in rows {
+            let kept = Kept { sources: sources.into(), kind };
+            relations.entry(relation).or_default().insert(column, kept);
+        }
+        let owner = Owner::Everybody { maker: None, seen: Instant::now() };
+        relations.into_iter().for_each(|(relation, columns)| labels.put(relation, columns, owner));
+        Ok(labels)
+    }
+
+    /// None, and none that would outlive the process.
+    fn unstored() -> Self {
+        Self { generation: AtomicU64::new(0), state: Mutex::default(), store: None }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave it half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grows with every change.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn put(&self, relation: u32, columns: KeptColumns, owner: Owner) {
+        {
+            let mut state = self.state();
+            state.columns += columns.len();
+            let entry = Entry { columns: Arc::new(columns), owner };
+            if let Some(old) = state.relations.insert(relation, entry) {
+                state.columns = state.columns.saturating_sub(old.columns.len());
+            }
+        }
+        self.changed();
+    }
+
+    /// The labelled columns of a relation, if it has any.
+    pub(crate) fn of(&self, relation: u32) -> Option<Arc<KeptColumns>> {
+        self.state().relations.get(&relation).map(|entry| entry.columns.clone())
+    }
+
+    /// What one column came from, if it is labelled.
+    pub(crate) fn of_column(&self, column: ColumnRef) -> Option<Kept> {
+        self.of(column.relation)?.get(&column.column).cloned()
+    }
+
+    /// Every labelled column of every relation.
+    pub(crate) fn all(&self) -> Vec<Arc<KeptColumns>> {
+        self.state().relations.values().map(|entry| entry.columns.clone()).collect()
+    }
+
+    /// True where there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().relations.is_empty()
+    }
+
+    /// True where there is room for more labelled columns of a session.
+    pub(crate) fn has_room(&self, session: SessionId, more: usize) -> bool {
+        let state = self.state();
+        let own = state.relations.values().filter(|e| e.owner == Owner::Session(session));
+        let own: usize = own.map(|e| e.columns.len()).sum();
+        state.columns.saturating_add(more) <= MOST && own.saturating_add(more) <= MOST_OF_SESSION
+    }
+
+    /// Keeps the labels of a table that a session has made in a transaction, which may be committed
+    /// once this has returned. True where the table is a temporary one.
+    ///
+    /// # Errors
+    /// [`Unkept`]: the transaction must not be committed.
+    pub(crate) async fn keep(
+        &self,
+        session: SessionId,
+        making: &Making,
+        (before, now): (&Catalog, &Catalog),
+    ) -> Result<bool, Unkept> {
+        let made: Vec<&Relation> = now.relations().filter(|r| making.made(r, before)).collect();
+        if made.is_empty() && !making.lenient {
+            return Err(Unkept::NotFound);
+        }
+        let made: Vec<(&Relation, KeptColumns)> =
+            made.into_iter().map(|relation| (relation, making.kept(relation))).collect();
+        if !self.has_room(session, made.iter().map(|(_, columns)| columns.len()).sum()) {
+            return Err(Unkept::Full);
+        }
+        let (temporary, permanent): (Vec<_>, Vec<_>) =
+            made.into_iter().partition(|(r, _)| is_temporary(&r.schema));
+        let rows: Vec<LabelRow> = permanent.iter().flat_map(|(r, c)| rows(r.oid, c)).collect();
+        if let (Some((store, place)), false) = (&self.store, rows.is_empty()) {
+            store.keep(place, &rows, crate::moment::now()).await?;
+        }
+        let alone = !temporary.is_empty();
+        let owner = Owner::Everybody { maker: Some(session), seen: Instant::now() };
+        permanent.into_iter().for_each(|(r, columns)| self.put(r.oid, columns, owner));
+        let owner = Owner::Session(session);
+        temporary.into_iter().for_each(|(r, columns)| self.put(r.oid, columns, owner));
+        Ok(alone)
+    }
+
+    /// True where a session has made labelled tables in a transaction that may be open.
+    #[cfg(test)]
+    fn is_making(&self, session: SessionId) -> bool {
+        let makes = |entry: &Entry| match entry.owner {
+            Owner::Everybody { maker, .. } => maker == Some(session),
+            Owner::Session(_) => false,
+        };
+        self.state().relations.values().any(makes)
+    }
+
+    /// A session is outside of transactions: what it has made is there for everybody, or is not.
+    pub(crate) fn settle(&self, session: SessionId) {
+        for entry in self.state().relations.values_mut() {
+            if let Owner::Everybody { maker: open @ Some(_), seen } = &mut entry.owner
+                && *open == Some(session)
+            {
+                (*open, *seen) = (None, Instant::now());
+            }
+        }
+    }
+
+    /// A session has ended, and its temporary tables with it.
+    pub(crate) fn leave(&self, session: SessionId) {
+        self.settle(session);
+        self.remove(|_, owner| owner == Owner::Session(session));
+    }
+
+    /// What a session, outside of transactions, has read itself: of its temporary tables those that
+    /// are not there are gone. True where it still has labelled ones.
+    pub(crate) fn observe_own(&self, session: SessionId, catalog: &Catalog) -> bool {
+        let own = Owner::Session(session);
+        self.remove(|relation, owner| owner == own && catalog.relation(relation).is_none());
+        self.state().relations.values().any(|entry| entry.owner == own)
+    }
+
+    /// What is true for everybody, read from `as_of` on. Forgets what has been gone for long enough.
+    pub(crate) async fn observe(&self, catalog: &Catalog, as_of: Instant) {
+        let gone = self.look(catalog, as_of, Instant::now());
+        if let (Some((store, place)), false) = (&self.store, gone.is_empty())
+            && let Err(error) = store.forget(place, &gone).await
+        {
+            warn!(%error, "labels of dropped tables stay in the store");
+        }
+    }
+
+    fn look(&self, catalog: &Catalog, as_of: Instant, now: Instant) -> Vec<u32> {
+        let mut gone = BTreeSet::new();
+        for (relation, entry) in &mut self.state().relations {
+            if let Owner::Everybody { maker: None, seen } = &mut entry.owner {
+                if catalog.relation(*relation).is_some() {
+                    *seen = (*seen).max(now);
+                } else if as_of.saturating_duration_since(*seen) > GONE {
+                    gone.insert(*relation);
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.remove(|relation, _| gone.contains(&relation));
+        }
+        gone.into_iter().collect()
+    }
+
+    fn remove(&self, goes: impl Fn(u32, Owner) -> bool) {
+        let removed = {
+            let mut state = self.state();
+            let before = state.relations.len();
+            state.relations.retain(|relation, entry| !goes(*relation, entry.owner));
+            state.columns = state.relations.values().map(|e| e.columns.len()).sum();
+            state.relations.len() != before
+        };
+        if removed {
+            self.changed();
+        }
+    }
+}
+
+impl Making {
+    /// True where a relation is, as far as can be told, the one that was made.
+    fn made(&self, relation: &Relation, before: &Catalog) -> bool {
+        relation.name == self.name
+            && match &self.columns {
+                Columns::Told(width, _) => relation.columns.len() == *width,
+                Columns::Untold => true,
+            }
+            && before.relation(relation.oid).is_none()
+    }
+
+    /// How many labels it needs at most.
+    pub(crate) fn most(&self) -> usize {
+        match &self.columns {
+            Columns::Told(_, columns) => columns.len(),
+            Columns::Untold => UNTOLD,
+        }
+    }
+
+    /// The labels of the relation that was made.
+    fn kept(&self, relation: &Relation) -> KeptColumns {
+        match &self.columns {
+            Columns::Told(_, columns) => columns.clone(),
+            Columns::Untold => {
+                let kept = Kept { sources: Box::default(), kind: LabelKind::Untraced };
+                relation.columns.iter().map(|c| (c.number, kept.clone())).collect()
+            }
+        }
+    }
+}
+
+fn rows(relation: u32, columns: &KeptColumns) -> impl Iterator<Item = LabelRow> {
+    columns.iter().map(move |(column, kept)| LabelRow {
+        relation,
+        column: *column,
+        kind: kept.kind,
+        sources: kept.sources.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_sql::catalog::QUERIES;
+
+    const ONE: SessionId = SessionId::from_bits(1);
+    const OTHER: SessionId = SessionId::from_bits(2);
+
+    /// Relations by number, schema and name, with two columns each.
+    fn catalog(relations: &[(u32, &str, &str)]) -> Catalog {
+        let texts = |texts: &[&str]| texts.iter().map(|t| Some((*t).to_owned())).collect();
+        let mut rows = vec![Vec::new(); QUERIES.len()];
+        rows[0].push(texts(&["150000", "public"]));
+        for (oid, schema, name) in relations {
+            let oid = oid.to_string();
+            rows[2].push(texts(&[&oid, schema, name, "r", "0", "f"]));
+            rows[3].push(texts(&[&oid, "1", "a", "25", "f"]));
+            rows[3].push(texts(&[&oid, "2", "b", "25", "f"]));
+        }
+        Catalog::from_rows("shop", &rows).unwrap()
+    }
+
+    fn making(name: &str, columns: usize) -> Making {
+        let source = LabelSource {
+            relation: 16_500,
+            column: 2,
+            schema: "public".into(),
+            table: "customers".into(),
+            name: "email".into(),
+        };
+        let kept = Kept { sources: [source].into(), kind: LabelKind::Plain };
+        let columns = (1..).take(columns).map(|number| (number, kept.clone())).collect();
+        Making { name: name.into(), lenient: false, columns: Columns::Told(2, columns) }
+    }
+
+    #[tokio::test]
+    async fn a_label_is_of_the_table_that_was_not_there_before() {
+        let labels = Labels::unstored();
+        let before = catalog(&[(16_600, "other", "t"), (16_601, "public", "u")]);
+        let now = catalog(&[
+            (16_600, "other", "t"),
+            (16_601, "public", "u"),
+            (16_700, "public", "t"),
+            (16_701, "public", "v"),
+        ]);
+        assert!(!labels.keep(ONE, &making("t", 1), (&before, &now)).await.unwrap());
+        assert!(labels.of(16_700).unwrap().contains_key(&1));
+        assert!([16_600, 16_601, 16_701].iter().all(|other| labels.of(*other).is_none()));
+        let lost = labels.keep(ONE, &making("w", 1), (&before, &now)).await;
+        assert!(matches!(lost, Err(Unkept::NotFound)));
+        let lenient = Making { lenient: true, ..making("u", 1) };
+        assert!(!labels.keep(ONE, &lenient, (&before, &now)).await.unwrap());
+        assert!(labels.of(16_601).is_none(), "it was there");
+        let untold = Making { columns: Columns::Untold, ..making("v", 0) };
+        labels.keep(ONE, &untold, (&before, &now)).await.unwrap();
+        let kept = labels.of(16_701).unwrap();
+        assert!(kept.len() == 2 && kept.values().all(|k| k.kind == LabelKind::Untraced));
+    }
+
+    #[tokio::test]
+    async fn temporary_tables_end_with_their_session() {
+        let labels = Labels::unstored();
+        let (before, now) = (catalog(&[]), catalog(&[(16_700, "pg_temp_3", "t")]));
+        assert!(labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap());
+        labels.observe(&before, Instant::now()).await;
+        labels.leave(OTHER);
+        assert!(!labels.observe_own(OTHER, &before));
+        assert!(labels.of(16_700).is_some(), "others do not see it");
+        assert!(labels.observe_own(ONE, &now));
+        assert!(!labels.observe_own(ONE, &before), "it was dropped");
+        assert!(labels.of(16_700).is_none());
+        assert!(labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap());
+        labels.leave(ONE);
+        assert!(labels.of(16_700).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_label_goes_when_its_table_has_been_gone_for_long() {
+        let labels = Labels::unstored();
+        let (before, now) = (catalog(&[]), catalog(&[(16_700, "public", "t")]));
+        labels.keep(ONE, &making("t", 1), (&before, &now)).await.unwrap();
+        let start = Instant::now();
+        let later = |times: u32| start + GONE * times + Duration::from_secs(1);
+        assert!(labels.is_making(ONE) && !labels.is_making(OTHER));
+        assert!(labels.look(&before, later(9), later(9)).is_empty(), "it may be committed yet");
+        labels.settle(ONE);
+        assert!(!labels.is_making(ONE));
+        assert!(labels.look(&before, start, start).is_empty());
+        assert!(labels.look(&now, later(2), later(2)).is_empty());
+        assert!(labels.look(&before, later(2), later(2)).is_empty(), "just now it was there");
+        let generation = labels.generation();
+        assert_eq!(labels.look(&before, later(4), later(4)), [16_700]);
+        assert!(labels.of(16_700).is_none());
+        assert_ne!(labels.generation(), generation, "what was derived from it is old");
+    }
+
+    #[tokio::test]
+    async fn there_is_a_limit() {
+        let labels = Labels::unstored();
+        assert!(labels.has_room(ONE, MOST_OF_SESSION));
+        assert!(!labels.has_room(ONE, MOST_OF_SESSION + 1));
+        let (before, now) = (catalog(&[]), catalog(&[(16_700, "pg_temp_3", "t")]));
+        labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap();
+        assert!(!labels.has_room(ONE, MOST_OF_SESSION - 1));
+        assert!(labels.has_room(OTHER, MOST_OF_SESSION - 1));
+        let many = making("t", MOST_OF_SESSION);
+        let full = labels.keep(ONE, &many, (&before, &now)).await;
+        assert!(matches!(full, Err(Unkept::Full)));
+    }
+}

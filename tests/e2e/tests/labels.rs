@@ -1,0 +1,609 @@
+//! Labels follow data: a table made of masked columns is masked like them, for everybody who may not
+//! see what it came from, whatever becomes of its name. Each way to read such a table is tried with
+//! secrets that would be seen.
+//!
+//! Content detectors are off, so that nothing but the labels stands between the secrets and the
+//! reader.
+
+use portcullis_testkit::arena::{Arena, Setup, Shared};
+use portcullis_testkit::leaks::Received;
+use portcullis_testkit::raw::{Message, RawClient, message, values};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+static ARENA: Shared = Shared::new();
+
+const POLICY: &str = r#"
+@id("everything") permit (principal, action, resource);
+@id("hidden") @mask("by-label") @reason("sensitive")
+forbid (principal, action == Action::"reveal", resource) when { resource.sensitive }
+unless { principal in Group::"dba" };
+@id("no-inference") @reason("masked columns decide nothing")
+forbid (principal, action == Action::"infer", resource) unless { principal in Group::"dba" };
+"#;
+
+fn start() -> Arena {
+    let setup = Setup {
+        policy: "[policy]\npacks = []\nfiles = [\"labels.cedar\"]\n".to_owned(),
+        connection: r#"detectors = []
+sensitive = [
+  { column = "public.customers.email", label = "email", mask = "partial" },
+  { column = "public.customers.created_at", mask = "shift_days:30" },
+  { column = "public.payments.iban", label = "iban", mask = "hash" },
+  { column = "public.people.email", mask = "redact", optional = true },
+]
+"#
+        .to_owned(),
+        settings: &["max_prepared_transactions = 4"],
+        ..Setup::agent_safe()
+    };
+    let arena = Arena::start_with(&setup, &[("labels.cedar", POLICY)]).unwrap();
+    arena.server.sql("shop", "CREATE SCHEMA other; CREATE TABLE plain (id int, x text)").unwrap();
+    arena
+}
+
+fn arena() -> Arc<Arena> {
+    ARENA.get(start)
+}
+
+/// Somebody at the gateway, and what must not be seen.
+struct Caller {
+    client: RawClient,
+    secrets: BTreeSet<String>,
+}
+
+impl Caller {
+    fn new(arena: &Arena, name: &str) -> Self {
+        let token = arena.token(name).unwrap();
+        let client = RawClient::log_in(arena.postgres, name, "shop", &token).unwrap();
+        let secrets = arena.server.sql("shop", "SELECT email FROM customers ORDER BY id LIMIT 9");
+        let secrets = secrets.unwrap().lines().map(str::to_owned).collect();
+        Self { client, secrets }
+    }
+
+    fn ask(&mut self, sql: &str) -> Vec<Message> {
+        self.client.query(sql).unwrap()
+    }
+
+    fn shown(&self, seen: &[Message]) -> Option<String> {
+        Received::new(seen).shows(&self.secrets)
+    }
+
+    /// It runs, whatever it answers.
+    fn does(&mut self, sql: &str) {
+        let seen = self.ask(sql);
+        assert_eq!(error_of(&seen), None, "{sql}");
+        assert_eq!(self.shown(&seen), None, "{sql}");
+    }
+
+    /// It runs, for somebody who may see what is in it.
+    fn runs(&mut self, sql: &str) {
+        let seen = self.ask(sql);
+        assert_eq!(error_of(&seen), None, "{sql}");
+    }
+
+    /// It runs, and the secrets are not in what comes.
+    fn hidden(&mut self, sql: &str) -> Vec<Message> {
+        let seen = self.ask(sql);
+        assert_eq!(error_of(&seen), None, "{sql}");
+        assert!(seen.iter().any(|m| matches!(m.tag, b'D' | b'd')), "{sql} gives no rows");
+        assert_eq!(self.shown(&seen), None, "{sql}");
+        seen
+    }
+
+    /// Whatever comes of it, the secrets are not in it.
+    fn never(&mut self, sql: &str) {
+        let seen = self.ask(sql);
+        assert_eq!(self.shown(&seen), None, "{sql}");
+    }
+
+    /// The secrets are in what comes: it is worth hiding.
+    fn clear(&mut self, sql: &str) {
+        let seen = self.ask(sql);
+        assert!(self.shown(&seen).is_some(), "{sql}: {:?}", error_of(&seen));
+    }
+
+    fn refused(&mut self, sql: &str, why: &str) {
+        let seen = self.ask(sql);
+        let error = error_of(&seen).unwrap_or_default();
+        assert!(error.contains(why), "{sql}: {error:?}");
+        assert_eq!(self.shown(&seen), None, "{sql}");
+    }
+
+    fn text(&mut self, sql: &str) -> String {
+        let seen = self.ask(sql);
+        assert_eq!(error_of(&seen), None, "{sql}");
+        let row = seen.iter().find(|m| m.tag == b'D').unwrap_or_else(|| panic!("{sql}: no row"));
+        let value = values(&row.body).swap_remove(0).unwrap_or_default();
+        String::from_utf8(value).unwrap()
+    }
+}
+
+impl Caller {
+    /// Another session's change of definitions is known a moment after that one was told.
+    fn comes_to(&mut self, sql: &str, expect: &str) {
+        let start = std::time::Instant::now();
+        while self.text(sql) != expect {
+            assert!(start.elapsed().as_secs() < 10, "{sql}: {:?}", self.text(sql));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+fn error_of(messages: &[Message]) -> Option<String> {
+    messages.iter().find(|m| m.tag == b'E').map(Message::shown)
+}
+
+const STAYS: &str = "masked-stays-masked";
+
+/// Ways to read what is in table `t` (id, name, email, up, glued).
+const READS: &[&str] = &[
+    "SELECT * FROM t",
+    "TABLE t",
+    "SELECT email FROM t",
+    "SELECT up FROM t",
+    "SELECT glued FROM t",
+    "SELECT email AS name FROM t",
+    "SELECT reverse(email) FROM t",
+    "SELECT substr(email, 2) FROM t",
+    "SELECT t FROM t",
+    "SELECT (t).up FROM t",
+    "SELECT t.* FROM t",
+    "SELECT row_to_json(t) FROM t",
+    "SELECT jsonb_agg(t) FROM t",
+    "SELECT string_agg(email, ',') FROM t",
+    "SELECT array_agg(up) FROM t",
+    "SELECT min(email) FROM t",
+    "SELECT (SELECT reverse(email) FROM t WHERE id = 1)",
+    "SELECT ARRAY(SELECT email FROM t)",
+    "SELECT lower(a.up) FROM t a JOIN t b USING (id)",
+    "WITH c AS (SELECT reverse(email) AS x FROM t) SELECT x FROM c",
+    "SELECT x FROM (SELECT up FROM t) s(x)",
+    "SELECT email FROM t UNION ALL SELECT name FROM t",
+    "SELECT first_value(email) OVER (PARTITION BY id) FROM t",
+    "SELECT CASE WHEN id > 0 THEN up END FROM t",
+    "COPY t TO STDOUT",
+    "COPY t (email) TO STDOUT WITH (FORMAT csv)",
+    "COPY (SELECT reverse(email) FROM t) TO STDOUT",
+];
+
+/// What would carry what is in it elsewhere, or let it decide.
+const REFUSED: &[(&str, &str)] = &[
+    ("INSERT INTO plain SELECT id, email FROM t", STAYS),
+    ("UPDATE t SET name = email", STAYS),
+    ("UPDATE plain SET x = (SELECT min(up) FROM t)", STAYS),
+    ("CREATE VIEW seen AS SELECT email FROM t", STAYS),
+    ("SELECT set_config('app.x', (SELECT min(email) FROM t), false)", STAYS),
+    ("SELECT id FROM t LIMIT (SELECT length(email) FROM t LIMIT 1)", STAYS),
+    ("EXPLAIN ANALYZE CREATE TABLE u AS SELECT email FROM t", STAYS),
+    ("SELECT count(*) FROM t WHERE email = 'ana8@example.com'", "no-inference"),
+    ("SELECT id FROM t ORDER BY up", "no-inference"),
+    ("SELECT count(*) FROM t GROUP BY glued", "no-inference"),
+    ("DELETE FROM t WHERE email LIKE 'a%'", "no-inference"),
+];
+
+/// What may fail or not, and shows nothing either way.
+const NEVER: &[&str] = &[
+    "SELECT encode(email::bytea, 'hex') FROM t",
+    "SELECT email::int FROM t",
+    "SELECT 1 / (length(email) - length(email)) FROM t",
+    "SELECT (email || 'x')::regclass FROM t",
+    "EXPLAIN (ANALYZE, VERBOSE) SELECT reverse(email) FROM t",
+    "ANALYZE t; SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = 't'",
+    "CREATE UNIQUE INDEX ON t ((email IS NOT NULL))",
+    "ALTER TABLE t ADD CHECK (email = 'x')",
+    "SELECT * FROM json_populate_recordset(NULL::t, (SELECT json_agg(t) FROM t))",
+    "SELECT * FROM t, LATERAL (SELECT reverse(t.email)) s(y)",
+    "SELECT xmlelement(name a, email) FROM t",
+    "SELECT query_to_xml('SELECT email FROM t', true, true, '')",
+    "SELECT table_to_xml('t', true, true, '')",
+    "SELECT ts_stat('SELECT to_tsvector(email) FROM t')",
+    "DO $$ BEGIN RAISE EXCEPTION '%', (SELECT min(email) FROM t); END $$",
+];
+
+fn fill(caller: &mut Caller, kind: &str) {
+    caller.does(&format!(
+        "CREATE {kind} TABLE t AS
+         SELECT id, name, email, upper(email) AS up, email || id AS glued FROM customers"
+    ));
+}
+
+fn tries_everything(caller: &mut Caller) {
+    let mut wrong = Vec::new();
+    for sql in READS {
+        let seen = caller.ask(sql);
+        let rows = seen.iter().any(|m| matches!(m.tag, b'D' | b'd'));
+        let (error, shown) = (error_of(&seen), caller.shown(&seen));
+        if !rows || error.is_some() || shown.is_some() {
+            wrong.push((sql, error, shown));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for (sql, why) in REFUSED {
+        caller.refused(sql, why);
+    }
+    for sql in NEVER {
+        caller.never(sql);
+    }
+    // What is not masked in the origin is not in the copy.
+    assert_eq!(caller.text("SELECT name FROM t WHERE id = 1"), "Bo Chen 1");
+    assert_eq!(caller.text("SELECT count(*) FROM t"), "200");
+}
+
+#[test]
+fn a_temporary_table_is_masked_like_what_it_came_from() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    fill(&mut claude, "TEMP");
+    tries_everything(&mut claude);
+    for sql in [
+        "SELECT reverse(email) FROM pg_temp.t",
+        "UPDATE t SET id = id WHERE id = 1 RETURNING email, up",
+        "BEGIN; DECLARE c CURSOR FOR SELECT reverse(email) FROM t; FETCH ALL FROM c; COMMIT",
+        "PREPARE p AS SELECT reverse(email) FROM t; EXECUTE p",
+    ] {
+        claude.hidden(sql);
+    }
+    // One made of it is masked like it, and so is one made of that.
+    claude.does("CREATE TEMP TABLE t2 AS SELECT reverse(up) AS x, id FROM t");
+    claude.does("SELECT x AS y INTO TEMP t3 FROM t2");
+    claude.does("CREATE TEMP TABLE t4 (z) AS SELECT t3 FROM t3");
+    claude.does("DROP TABLE t, t2");
+    claude.hidden("SELECT reverse(y) FROM t3");
+    claude.hidden("SELECT z FROM t4");
+    // Nothing that is not of masked columns is masked.
+    claude.does("CREATE TEMP TABLE t5 AS SELECT name, city FROM customers");
+    assert_eq!(claude.text("SELECT name FROM t5 ORDER BY name LIMIT 1"), "Ana Lima 104");
+}
+
+#[test]
+fn whoever_may_see_the_origin_sees_what_is_made_of_it() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    bo.runs("CREATE TEMP TABLE t AS SELECT id, email, upper(email) AS up FROM customers");
+    bo.clear("SELECT * FROM t");
+    bo.clear("SELECT lower(up) FROM t WHERE email LIKE '%@example.com' ORDER BY up");
+}
+
+#[test]
+fn names_of_temporary_tables_mean_what_they_mean_now() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut ana = Caller::new(&arena, "ana");
+    ana.does("CREATE TABLE loot (x text); INSERT INTO loot VALUES ('words')");
+    claude.does("CREATE TEMP TABLE loot AS SELECT email AS x FROM customers");
+    // Others read the catalog, where the temporary table is none.
+    for round in 0..3 {
+        ana.does(&format!("CREATE TABLE noise{round} (i int); DROP TABLE noise{round}"));
+        assert_eq!(ana.text("SELECT upper(x) FROM loot"), "WORDS");
+        claude.hidden("SELECT reverse(x) FROM loot");
+        claude.hidden("BEGIN; SELECT reverse(x) FROM loot; COMMIT");
+    }
+    claude.does("BEGIN");
+    claude.hidden("SELECT reverse(x) FROM loot");
+    ana.does("CREATE TABLE noise (i int); DROP TABLE noise");
+    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.does("SAVEPOINT a");
+    claude.does("DROP TABLE loot");
+    assert_eq!(claude.text("SELECT upper(x) FROM loot"), "WORDS");
+    claude.does("ROLLBACK TO a");
+    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.does("COMMIT");
+    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.does("ALTER TABLE pg_temp.loot RENAME TO \"Loot\"");
+    claude.hidden("SELECT reverse(x) FROM \"Loot\"");
+    claude.does("ALTER TABLE \"Loot\" RENAME COLUMN x TO y");
+    claude.hidden("SELECT reverse(y) FROM \"Loot\"");
+    assert_eq!(claude.text("SELECT upper(x) FROM loot"), "WORDS");
+    claude.does("DISCARD TEMP");
+    claude.does("CREATE TEMP TABLE \"Loot\" AS SELECT name AS y FROM customers ORDER BY id");
+    assert_eq!(claude.text("SELECT y FROM \"Loot\" LIMIT 1"), "Bo Chen 1");
+    ana.does("DROP TABLE loot");
+}
+
+#[test]
+fn what_is_rolled_back_leaves_nothing_behind() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    for kind in ["TEMP", ""] {
+        claude.does("BEGIN");
+        claude.does(&format!("CREATE {kind} TABLE gone AS SELECT email AS x FROM customers"));
+        claude.hidden("SELECT reverse(x) FROM gone");
+        claude.does("SAVEPOINT a");
+        claude.does(&format!("CREATE {kind} TABLE more AS SELECT x FROM gone"));
+        claude.hidden("SELECT reverse(x) FROM more");
+        claude.does("ROLLBACK TO a");
+        claude.does(&format!("CREATE {kind} TABLE more AS SELECT id, upper(x) AS y FROM plain"));
+        claude.does("INSERT INTO more VALUES (1, 'words')");
+        assert_eq!(claude.text("SELECT y FROM more"), "words");
+        claude.hidden("SELECT reverse(x) FROM gone");
+        claude.does("ROLLBACK");
+        claude.does(&format!("CREATE {kind} TABLE gone AS SELECT name AS x FROM customers"));
+        assert!(claude.text("SELECT min(x) FROM gone").starts_with("Ana Lima"));
+        claude.does("DROP TABLE gone");
+    }
+    // A failed statement makes nothing.
+    claude.never("CREATE TABLE gone AS SELECT email, 1 / (id - 5) AS x FROM customers");
+    claude.does("CREATE TABLE gone AS SELECT name AS email, id AS x FROM customers WHERE id = 1");
+    assert_eq!(claude.text("SELECT email FROM gone"), "Bo Chen 1");
+    claude.does("DROP TABLE gone");
+    claude.does("BEGIN");
+    claude.does("CREATE TEMP TABLE brief ON COMMIT DROP AS SELECT email FROM customers");
+    claude.hidden("SELECT reverse(email) FROM brief");
+    claude.does("COMMIT");
+    claude.refused("SELECT email FROM brief", "brief");
+}
+
+#[test]
+fn a_permanent_table_is_masked_for_everybody_by_whatever_name() {
+    // Not where others have temporary tables of that name.
+    let arena = start();
+    let mut bo = Caller::new(&arena, "bo");
+    // Its maker sees what is in it; others do not.
+    bo.runs(
+        "CREATE TABLE t AS
+         SELECT id, name, email, upper(email) AS up, email || id AS glued FROM customers",
+    );
+    bo.clear("SELECT email FROM t");
+    let mut claude = Caller::new(&arena, "claude");
+    let mut ana = Caller::new(&arena, "ana");
+    tries_everything(&mut claude);
+    ana.hidden("SELECT reverse(up) FROM t");
+    for (change, read) in [
+        ("ALTER TABLE t RENAME TO kept", "SELECT reverse(email) FROM kept"),
+        ("ALTER TABLE kept RENAME COLUMN email TO note", "SELECT reverse(note) FROM kept"),
+        ("ALTER TABLE kept SET SCHEMA other", "SELECT reverse(note) FROM other.kept"),
+        ("ALTER TABLE other.kept DROP COLUMN name", "SELECT * FROM other.kept"),
+        ("ALTER TABLE other.kept ADD COLUMN name text", "SELECT * FROM other.kept"),
+        (
+            "ALTER TABLE other.kept ALTER note TYPE varchar(99)",
+            "SELECT reverse(note) FROM other.kept",
+        ),
+        (
+            "CREATE TABLE above (note varchar(99)); ALTER TABLE other.kept INHERIT above",
+            "SELECT reverse(note) FROM above",
+        ),
+        ("CREATE TABLE below () INHERITS (other.kept)", "SELECT reverse(note) FROM other.kept"),
+        ("CREATE VIEW seen AS SELECT reverse(note) AS x FROM other.kept", "SELECT x FROM seen"),
+        (
+            "CREATE FUNCTION notes() RETURNS SETOF varchar LANGUAGE sql AS 'SELECT note FROM other.kept'",
+            "SELECT notes()",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW filled AS SELECT reverse(note) AS x FROM other.kept",
+            "SELECT x FROM filled",
+        ),
+        ("REFRESH MATERIALIZED VIEW filled", "SELECT x FROM filled"),
+        ("VACUUM FULL other.kept", "SELECT reverse(note) FROM other.kept"),
+    ] {
+        bo.runs(change);
+        claude.hidden(read);
+        ana.hidden(read);
+    }
+    bo.clear("SELECT note FROM other.kept");
+    bo.runs("DROP TABLE other.kept CASCADE");
+    bo.runs("CREATE TABLE other.kept AS SELECT id, name AS note FROM customers ORDER BY id");
+    claude.comes_to("SELECT note FROM other.kept LIMIT 1", "Bo Chen 1");
+    bo.runs("DROP TABLE other.kept, above CASCADE");
+}
+
+#[test]
+fn every_way_to_make_a_table_is_followed() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    let ways = [
+        "CREATE TABLE way AS SELECT reverse(email) AS x FROM customers",
+        "SELECT reverse(email) AS x INTO way FROM customers",
+        "SELECT name AS x INTO way FROM customers UNION ALL SELECT reverse(email) FROM customers",
+        "CREATE TABLE IF NOT EXISTS way AS TABLE customers",
+        "CREATE UNLOGGED TABLE public.way (x) AS SELECT customers FROM customers",
+        "CREATE MATERIALIZED VIEW way AS SELECT jsonb_agg(customers) AS x FROM customers",
+        "CREATE TABLE way AS SELECT email AS x FROM customer_contacts",
+        "CREATE TABLE way AS WITH c AS (SELECT reverse(email) AS x FROM customers) SELECT x FROM c",
+        "PREPARE q AS SELECT reverse(email) AS x FROM customers;CREATE TABLE way AS EXECUTE q",
+        "CREATE TABLE way AS SELECT email AS x FROM customers WITH NO DATA",
+        "CREATE TABLE way AS SELECT s.email AS x, o.note FROM orders o JOIN customers s ON s.id = o.id",
+    ];
+    for way in ways {
+        for step in way.split(';') {
+            claude.does(step);
+        }
+        claude.never("SELECT * FROM way");
+        claude.never("SELECT reverse(way::text) FROM way");
+        let view = way.contains("MATERIALIZED");
+        if way.contains("NO DATA") {
+            arena.server.sql("shop", "INSERT INTO way SELECT email FROM customers").unwrap();
+            claude.hidden("SELECT reverse(x) FROM way");
+        }
+        if way.contains("NO DATA") {
+            // It fills like any table; what comes is masked.
+            claude.does("INSERT INTO way SELECT email FROM customers WHERE id < 9");
+            claude.hidden("SELECT reverse(x) FROM way");
+            claude.refused("INSERT INTO way SELECT substr(email, 1, 9) FROM customers", STAYS);
+            claude.refused("INSERT INTO way SELECT iban FROM payments", STAYS);
+        }
+        if way.contains("IF NOT EXISTS") {
+            claude.hidden("SELECT reverse(email) FROM way");
+            claude.does("CREATE TABLE IF NOT EXISTS way AS SELECT email FROM customers");
+            claude.hidden("SELECT reverse(email) FROM way");
+            assert_eq!(claude.text("SELECT name FROM way ORDER BY id LIMIT 1"), "Bo Chen 1");
+        }
+        claude.does(if view { "DROP MATERIALIZED VIEW way" } else { "DROP TABLE way" });
+        claude.ask("DEALLOCATE ALL");
+    }
+    // By the extended protocol, in a transaction of nobody's.
+    claude
+        .client
+        .send(&parse_and_run("CREATE TABLE way AS SELECT email AS x FROM customers"))
+        .unwrap();
+    let seen = claude.client.until(b'Z').unwrap();
+    assert_eq!(error_of(&seen), None);
+    claude.hidden("SELECT reverse(x) FROM way");
+    claude.does("DROP TABLE way");
+}
+
+fn parse_and_run(sql: &str) -> Vec<u8> {
+    [
+        message(b'P', format!("\0{sql}\0\0\0").as_bytes()),
+        message(b'B', b"\0\0\0\0\0\0\0\0"),
+        message(b'E', b"\0\0\0\0\0"),
+        message(b'S', b""),
+    ]
+    .concat()
+}
+
+#[test]
+fn what_could_not_be_followed_is_not_made() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    let made = "CREATE TABLE lost AS SELECT email AS x FROM customers";
+    for sql in [
+        format!("BEGIN; {made}; COMMIT"),
+        format!("{made}; ALTER TABLE lost RENAME TO found"),
+        format!("{made}; DROP TABLE plain"),
+        format!("CREATE TABLE first (i int); {made}"),
+        format!("EXPLAIN ANALYZE {made}"),
+    ] {
+        claude.refused(&sql, STAYS);
+        claude.ask("ROLLBACK");
+        let there = "SELECT count(*) FROM pg_class WHERE relname IN ('lost', 'found', 'first')";
+        assert_eq!(arena.truth(there).unwrap(), "0", "{sql}");
+    }
+    // A pipeline that is not synchronised before its answers are wanted.
+    let mut flushed = parse_and_run(made);
+    flushed.truncate(flushed.len() - 5);
+    flushed.extend(message(b'H', b""));
+    claude.client.send(&flushed).unwrap();
+    let seen = claude.client.until(b'E').unwrap();
+    assert!(error_of(&seen).unwrap().contains(STAYS));
+    claude.client.send(&message(b'S', b"")).unwrap();
+    claude.client.until(b'Z').unwrap();
+    assert_eq!(arena.truth("SELECT count(*) FROM pg_class WHERE relname = 'lost'").unwrap(), "0");
+    // A transaction that somebody else could end.
+    claude.does("BEGIN");
+    claude.does(made);
+    claude.refused("PREPARE TRANSACTION 'later'", STAYS);
+    claude.ask("ROLLBACK");
+    claude.does("BEGIN");
+    claude.does("INSERT INTO plain VALUES (1, 'x')");
+    claude.does("PREPARE TRANSACTION 'now'");
+    claude.does("ROLLBACK PREPARED 'now'");
+}
+
+#[test]
+fn a_copy_has_the_strategy_of_what_it_came_from_and_an_expression_shows_nothing() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does(
+        "CREATE TEMP TABLE copy AS
+         SELECT c.id, email, substr(email, 1, 9) AS part, created_at AS at, iban,
+                substr(iban, 1, 4) AS land, coalesce(email, name) AS either, p.amount
+         FROM customers c JOIN payments p ON p.id = c.id",
+    );
+    for (origin, copy) in [
+        ("email FROM customers", "email FROM copy"),
+        ("created_at FROM customers", "at FROM copy"),
+        ("iban FROM payments", "iban FROM copy"),
+    ] {
+        let (origin, copy) = (
+            claude.text(&format!("SELECT {origin} WHERE id = 7")),
+            claude.text(&format!("SELECT {copy} WHERE id = 7")),
+        );
+        assert_eq!(origin, copy);
+    }
+    for made in ["part", "land", "either"] {
+        let shown = claude.text(&format!("SELECT {made} FROM copy WHERE id = 7"));
+        assert!(shown.starts_with("[masked"), "{made}: {shown}");
+    }
+    assert_eq!(claude.text("SELECT amount FROM copy WHERE id = 1"), "8.70");
+    // What the gateway has masked does not come back by it.
+    let masked = claude.text("SELECT iban FROM copy WHERE id = 7");
+    claude.refused(&format!("INSERT INTO copy (iban) VALUES ('{masked}')"), "masked");
+}
+
+#[test]
+fn what_came_from_a_table_that_is_gone_stays_masked() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    let mut claude = Caller::new(&arena, "claude");
+    bo.runs("CREATE TABLE people AS SELECT id, email FROM customers");
+    bo.runs("CREATE TABLE heirs AS SELECT id, email AS x FROM people");
+    bo.runs("DROP TABLE people");
+    claude.hidden("SELECT reverse(x) FROM heirs");
+    // By its own rule alone, with nothing else in between.
+    arena.server.sql("shop", "CREATE TABLE people AS SELECT id, email FROM customers").unwrap();
+    bo.runs("CREATE TABLE rest AS SELECT email AS y FROM people");
+    bo.runs("DROP TABLE people");
+    claude.hidden("SELECT reverse(y) FROM rest");
+    bo.clear("SELECT y FROM rest");
+    bo.runs("DROP TABLE heirs, rest");
+}
+
+#[test]
+fn definitions_that_would_carry_values_out_of_their_column_are_refused() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does("CREATE TABLE held AS SELECT id, name, email FROM customers");
+    for table in ["held", "customers"] {
+        claude.refused(&format!("ALTER TABLE {table} ALTER name TYPE text USING email"), STAYS);
+        claude.refused(
+            &format!("ALTER TABLE {table} ALTER email TYPE text USING substr(email, 1, 3)"),
+            STAYS,
+        );
+    }
+    claude
+        .does("ALTER TABLE held ADD COLUMN made text GENERATED ALWAYS AS (reverse(email)) STORED");
+    claude.hidden("SELECT made FROM held");
+    claude.refused("ALTER TABLE held ALTER made DROP EXPRESSION", STAYS);
+    claude.hidden("SELECT made FROM held");
+    claude.does("DROP TABLE held");
+}
+
+#[test]
+fn labels_outlive_the_gateway() {
+    let mut arena = start();
+    let mut bo = Caller::new(&arena, "bo");
+    bo.runs("CREATE TABLE kept AS SELECT id, reverse(email) AS x FROM customers");
+    bo.runs("CREATE TABLE renamed AS SELECT id, email AS x FROM customers");
+    bo.runs("BEGIN");
+    bo.runs("CREATE TABLE never AS SELECT id, email AS x FROM customers");
+    arena.kill_gateway().unwrap();
+    drop(bo);
+    arena
+        .server
+        .sql("shop", "ALTER TABLE renamed RENAME x TO y; ALTER TABLE renamed RENAME TO r")
+        .unwrap();
+    arena.start_gateway().unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.hidden("SELECT x FROM kept");
+    claude.hidden("SELECT reverse(y) FROM r");
+    claude.does("CREATE TABLE heir AS SELECT y AS z FROM r");
+    arena.stop_gateway();
+    arena.start_gateway().unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.hidden("SELECT reverse(z) FROM heir");
+    let mut bo = Caller::new(&arena, "bo");
+    bo.clear("SELECT z FROM heir");
+}
+
+#[test]
+fn many_callers_at_once_make_and_read() {
+    let arena = arena();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let arena = &arena;
+            scope.spawn(move || {
+                let mut claude = Caller::new(arena, "claude");
+                for round in 0..6 {
+                    claude.does("CREATE TEMP TABLE same AS SELECT email AS x, name FROM customers");
+                    claude.hidden("SELECT reverse(x) FROM same");
+                    let own = format!("own_{n}_{round}");
+                    claude.does(&format!("CREATE TABLE {own} AS SELECT x FROM same"));
+                    claude.hidden(&format!("SELECT reverse(x) FROM {own}"));
+                    claude.does(&format!("DROP TABLE {own}"));
+                    claude.does("DROP TABLE same");
+                }
+            });
+        }
+    });
+}
