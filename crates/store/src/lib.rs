@@ -9,6 +9,7 @@ mod decide;
 mod desk;
 mod open;
 mod patterns;
+mod rehearsals;
 mod rows;
 
 pub use decide::{DecideError, Outcome};
