@@ -1771,6 +1771,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "MERGE INTO customers c USING products n ON c.id = n.id WHEN NOT MATCHED BY SOURCE AND c.id > 7 THEN UPDATE SET name = 'x'",
         "merge: read public.products, update public.customers some => ()",
+    ),
     // Code of users behind definitions.
     (
         "SELECT DISTINCT size FROM parcels",
