@@ -113,7 +113,7 @@ struct Session {
 struct Request {
     /// Texts, and the types of their parameters where they are told. None where functions are
     /// called without.
-    texts: Vec<(String, Vec<u32>)>,
+    texts: Vec<script::Text>,
     bytes: Vec<u8>,
     data: Option<String>,
     /// A wire script instead: it is run as it is.
