@@ -78,6 +78,12 @@ class Stage:
         self.start([f"{self.programs}/postgres", "-D", data, "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1",
                     "-c", f"unix_socket_directories={home}", "-c", f"max_connections={self.most}"], "postgres.log", cwd=home, **user)
         self.wait(self.port)
+        # It listens before it takes anybody.
+        for _ in range(300):
+            if subprocess.run([f"{self.programs}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0:
+                return
+            time.sleep(0.1)
+        sys.exit("the server does not take anybody")
 
     def program(self, name, *arguments, **options):
         """Runs a program of PostgreSQL's on the server itself."""
