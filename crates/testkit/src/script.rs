@@ -78,9 +78,12 @@ pub fn messages(
     Ok((seen, None))
 }
 
+/// A text that the server reads, and the types of its parameters.
+pub type Text = (String, Vec<u32>);
+
 /// The texts that a script has the server read, in order, with the types of their parameters.
 /// `None` where it calls functions by their numbers, which has no text.
-pub fn texts(script: &str) -> anyhow::Result<Option<Vec<(String, Vec<u32>)>>> {
+pub fn texts(script: &str) -> anyhow::Result<Option<Vec<Text>>> {
     let mut texts = Vec::new();
     for line in script.lines() {
         let words = words(line)?;
