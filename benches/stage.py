@@ -50,10 +50,16 @@ class Stage:
         os.chmod(self.directory, 0o711)
         self.processes = []
         self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
-        self.postgres()
-        prepare(self)
-        self.gateway()
-        self.pgbouncer()
+        # Whatever ends this ends the servers too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
+        try:
+            self.postgres()
+            prepare(self)
+            self.gateway()
+            self.pgbouncer()
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self, command, log, **options):
         with open(os.path.join(self.directory, log), "w") as out:
