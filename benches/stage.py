@@ -50,10 +50,16 @@ class Stage:
         os.chmod(self.directory, 0o711)
         self.processes = []
         self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
-        self.postgres()
-        prepare(self)
-        self.gateway()
-        self.pgbouncer()
+        # Whatever ends this ends the servers too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
+        try:
+            self.postgres()
+            prepare(self)
+            self.gateway()
+            self.pgbouncer()
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self, command, log, **options):
         with open(os.path.join(self.directory, log), "w") as out:
@@ -78,6 +84,12 @@ class Stage:
         self.start([f"{self.programs}/postgres", "-D", data, "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1",
                     "-c", f"unix_socket_directories={home}", "-c", f"max_connections={self.most}"], "postgres.log", cwd=home, **user)
         self.wait(self.port)
+        # It listens before it takes anybody.
+        for _ in range(300):
+            if subprocess.run([f"{self.programs}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0:
+                return
+            time.sleep(0.1)
+        sys.exit("the server does not take anybody")
 
     def program(self, name, *arguments, **options):
         """Runs a program of PostgreSQL's on the server itself."""

@@ -12,7 +12,7 @@
 //! * the transaction status is PostgreSQL's own;
 //! * no value of a masked column is in what the client received, nor in any file of the gateway.
 //!
-//! `PORTCULLIS_MODEL_SEEDS=n` runs n sessions (200 otherwise), `PORTCULLIS_MODEL_SEED=s` begins with
+//! `PORTCULLIS_MODEL_SEEDS=n` runs n sessions (120 otherwise), `PORTCULLIS_MODEL_SEED=s` begins with
 //! the seed s. A failure names the seed and the shortest beginning of its session that fails.
 
 mod check;
@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tap::Tap;
 
 /// Sessions, unless asked otherwise.
-const SESSIONS: u64 = 200;
+const SESSIONS: u64 = 120;
 /// Sessions at a time.
 const WORKERS: usize = 4;
 /// In every value of a masked column, and nowhere else.
