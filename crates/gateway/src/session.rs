@@ -938,7 +938,11 @@ impl Session {
             definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
         self.catalog.keep_system(definitions.system);
         let own = Arc::new(catalog);
-        let shared = self.catalog.store(own.clone(), reading);
+        // What is in temporary tables of this session is none of others' business.
+        let shared = match self.inside.is_alone() {
+            true => own.clone(),
+            false => self.catalog.store(own.clone(), reading),
+        };
         let alone = self.inside.is_alone() && self.labels.observe_own(self.id, &own);
         self.labels.observe(&own, reading.began()).await;
         let differs = alone && shared.version() != own.version();
