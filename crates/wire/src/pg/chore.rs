@@ -392,11 +392,15 @@ impl protocol::Chore for Chore {
 
     fn absorb(&mut self, answer: Frames) -> Result<Option<ChoreOutcome>, MaskFailure> {
         let mut outcome = None;
+        let own_path = matches!(self, Self::ReadCatalog(r) if r.has_own_path());
         for frame in &answer {
             let unasked = match self {
                 Self::FailTransaction(s) | Self::Synchronize(s) => &mut s.unasked,
                 Self::ReadCatalog(r) => &mut r.unasked,
             };
+            if own_path && frame.tag == b'S' && frame.body.starts_with(OWN_PATH) {
+                continue;
+            }
             if keep_unasked(&frame, unasked)? {
                 continue;
             }
@@ -425,6 +429,10 @@ impl protocol::Chore for Chore {
         Ok(outcome)
     }
 }
+
+/// Definitions are read under a search path of the chore's own, of which PostgreSQL 18 tells, and that
+/// it is as before afterwards: neither is anything to the client.
+const OWN_PATH: &[u8] = b"search_path\0";
 
 fn unexpected(frame: &Frame<'_>) -> MaskFailure {
     malformed(format!("a message of type 0x{:02x} in answer to a chore", frame.tag))
@@ -473,6 +481,11 @@ impl Settling {
 }
 
 impl Reading {
+    /// True where one of its fixed queries gives it a search path of its own.
+    fn has_own_path(&self) -> bool {
+        self.queries.iter().any(|query| query.contains("('search_path',"))
+    }
+
     fn take(&mut self, frame: &Frame<'_>) -> Result<Option<ChoreOutcome>, MaskFailure> {
         match (frame.tag, &mut self.current) {
             (b'T', None) => {
@@ -673,6 +686,25 @@ mod tests {
         assert!(matches!(outcome, Some(ChoreOutcome::Settled { unasked: Some(_), .. })));
         let flips = [message(b'S', b"client_encoding\0LATIN1\0")];
         assert!(absorb(Chore::synchronize, &flips).is_err());
+    }
+
+    #[test]
+    fn the_path_that_definitions_are_read_under_is_nothing_to_the_client() {
+        let (done, z) = (message(b'C', b"SELECT 1\0"), message(b'Z', b"I"));
+        let path = |value: &str| message(b'S', format!("search_path\0{value}\0").as_bytes());
+        let zone = message(b'S', b"TimeZone\0UTC\0");
+        let answer = |said: &[Vec<u8>]| {
+            let one = [vec![described(), done.clone()], said.to_vec(), vec![z.clone()]].concat();
+            let two = vec![described(), done.clone(), path("\"$user\", public"), z.clone()];
+            let chore =
+                || Chore::read_catalog(&["select ('search_path', 'pg_catalog')", "select b"]);
+            match absorb(chore, &[one, two].concat()).unwrap() {
+                Some(ChoreOutcome::Catalog { unasked, .. }) => unasked.is_some(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(!answer(&[path("pg_catalog")]));
+        assert!(answer(&[path("pg_catalog"), zone]));
     }
 
     fn two() -> Chore {
