@@ -8,13 +8,14 @@ use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
 use crate::journal::{Durability, Entry, Event, Journal, JournalError};
-use crate::limits::{LimitKind, Used};
+use crate::limits::{Limit, LimitKind, Used};
 use crate::mask::Redacted;
 use crate::pattern::{Offer, Use};
-use crate::permit::{InFlight, Permit};
+use crate::permit::{InFlight, Permit, RehearsalPermit};
 use crate::protocol::{Protocol, Request, Shown};
 use crate::refusal::{Refusal, RefusalClass, Retry};
-use crate::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use crate::rehearsal::Rehearsal;
+use crate::review::{Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal};
 use crate::time::Timestamp;
 use crate::verdict::{
     Approvals, Circumstances, ConnectionFacts, Ground, Judge, Obligations, Standing, Verdict,
@@ -23,6 +24,7 @@ use smallvec::SmallVec;
 use std::hash::{Hash as _, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often a request is held anew because what its approval rests on has changed.
 const MOST_AGAIN: u32 = 3;
@@ -138,9 +140,19 @@ pub struct Held<P: Protocol> {
     estimate: Estimate,
     again: Option<Again>,
     ground: Ground,
+    rehearse: Option<Duration>,
     id: RequestId,
     used: Used,
     ticket: TicketGuard,
+}
+
+/// Why a held request is not rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrehearsed {
+    /// It was rehearsed before, or another session does it: what is to be said of it is said there.
+    Elsewhere,
+    /// For this reason.
+    Because(String),
 }
 
 /// A held request formed once more, by what there is now.
@@ -200,6 +212,12 @@ impl<P: Protocol> Held<P> {
     #[must_use]
     pub const fn estimate(&self) -> &Estimate {
         &self.estimate
+    }
+
+    /// For how long it may be rehearsed, locks and all; `None` where policy does not let it be.
+    #[must_use]
+    pub const fn rehearse(&self) -> Option<Duration> {
+        self.rehearse
     }
 
     /// That it is held anew, and why.
@@ -349,7 +367,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let Question { request, circumstances, again, id, used } = question;
         let moment = Moment { request: id, used, ..moment };
         let none = Approvals::new();
-        let (groups, ground) = match self.judge.judge(request.operation(), &circumstances, &none) {
+        let verdict = self.judge.judge(request.operation(), &circumstances, &none);
+        let (groups, ground, rehearse) = match verdict {
             Verdict::Permit(obligations) => {
                 return self.record(request, obligations, Leave::default(), moment).await;
             }
@@ -357,7 +376,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
                 return self.refuse(&request, refusal, moment).await;
             }
-            Verdict::Hold { groups, ground } => (groups, ground),
+            Verdict::Hold { groups, ground, rehearse } => (groups, ground, rehearse),
         };
         let Grounds { basis, estimate } = grounds;
         let pattern = self.offer(&request, &basis);
@@ -397,6 +416,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                     estimate,
                     again,
                     ground,
+                    rehearse,
                     id,
                     used,
                     ticket,
@@ -454,6 +474,67 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             Passage::Permitted(permit) => Some(permit),
             _ => None,
         }
+    }
+
+    /// Takes leave to run a held request for show, until a moment at the latest: judged as if people
+    /// had approved it, claimed at the desk, and recorded. What is given lets it run in a transaction
+    /// that is undone; nothing of it stays by this.
+    ///
+    /// # Errors
+    /// [`Unrehearsed`]: it is held all the same.
+    pub async fn rehearse<P: Protocol>(
+        &self,
+        held: &Held<P>,
+        until: Timestamp,
+        moment: Moment,
+    ) -> Result<RehearsalPermit<P>, Unrehearsed>
+    where
+        P::Request: Clone,
+    {
+        let because = |why: &str| Err(Unrehearsed::Because(why.to_owned()));
+        if held.rehearse.is_none() {
+            return because("policy does not let it run before it is approved");
+        }
+        let (request, groups) = (&held.request, &held.ticket().groups);
+        let verdict = self.judge.judge(request.operation(), &held.circumstances, groups);
+        let Verdict::Permit(obligations) = verdict else {
+            return because("an approval alone would not let it run");
+        };
+        let moment_used = Moment { used: held.used, ..moment };
+        if used_up(request.operation(), &obligations, moment_used).is_some() {
+            return because("what a limit leaves the caller is used up");
+        }
+        match self.desk.claim(held.ticket(), until).await {
+            Ok(Claim::Granted) => {}
+            Ok(Claim::Taken) => return Err(Unrehearsed::Elsewhere),
+            Ok(Claim::Busy) => {
+                return because("another request of the caller's was being rehearsed");
+            }
+            Err(error) => return Err(Unrehearsed::Because(error.to_string())),
+        }
+        let event = Event::Rehearsed {
+            review: held.ticket().review,
+            operation: request.operation().to_string(),
+            digest: request.digest(),
+            rules: obligations.rules.to_vec(),
+            until,
+        };
+        let entry = self.entry(moment.request, moment.at, event);
+        match self.journal.append(entry, Durability::Durable).await {
+            Ok(receipt) => {
+                let request = request.clone();
+                Ok(RehearsalPermit::issue(request, obligations, receipt, moment.request))
+            }
+            Err(error) => because(&error.to_string()),
+        }
+    }
+
+    /// Tells people what has become of a rehearsal.
+    ///
+    /// # Errors
+    /// [`DeskError`]: nobody was told.
+    pub async fn show(&self, ticket: &Ticket, rehearsal: &Rehearsal) -> Result<(), DeskError> {
+        self.desk.show(ticket, rehearsal).await
     }
 
     /// Waits for the decision on a held request. Cancel-safe: the driver watches the client beside.
@@ -567,15 +648,18 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let Held { request, circumstances, basis, ground, .. } = held;
         let review = Some(ticket.review);
         let digest = self.bind(&request, &basis);
-        let approvals = match self.desk.consume(&ticket, digest, moment.at).await {
-            Ok(approvals) => approvals,
+        let approval = match self.desk.consume(&ticket, digest, moment.at).await {
+            Ok(approval) => approval,
             Err(error) => {
                 let refusal = undecidable(moment.decision, &ground.what, &error);
                 return self.refuse(&request, refusal, moment).await;
             }
         };
-        match self.judge.judge(request.operation(), &circumstances, &approvals) {
-            Verdict::Permit(obligations) => {
+        match self.judge.judge(request.operation(), &circumstances, &approval.groups) {
+            Verdict::Permit(mut obligations) => {
+                if let Some(most) = approval.most {
+                    no_more_than_seen(&mut obligations, most, &ground.rule);
+                }
                 let leave = Leave { review, pattern: None };
                 self.record(request, obligations, leave, moment).await
             }
@@ -836,6 +920,13 @@ fn shown_digest(shown: &Shown) -> Digest {
         digester.add(statement.as_bytes());
     }
     digester.finish()
+}
+
+/// What people saw change is the most that may.
+fn no_more_than_seen(obligations: &mut Obligations, most: u64, rule: &str) {
+    let mut limits = obligations.limits.as_deref().cloned().unwrap_or_default();
+    limits.tighten(LimitKind::Rehearsed, &Limit { most, rule: rule.into() });
+    obligations.limits = Some(Arc::new(limits));
 }
 
 /// The refusal of a request for which nothing is left of what a rule allows.

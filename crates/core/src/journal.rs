@@ -99,6 +99,20 @@ pub enum Event {
         /// How safe this record is before the request leaves.
         durability: Durability,
     },
+    /// A held request is about to be run for show, in a transaction that is rolled back unless it is
+    /// approved in time. An intent like any other, under an id of its own.
+    Rehearsed {
+        /// The review it is shown in.
+        review: ReviewId,
+        /// What it will do.
+        operation: String,
+        /// Digest of the exact bytes.
+        digest: Digest,
+        /// The rules that permit it once it is approved.
+        rules: Vec<String>,
+        /// When its transaction ends at the latest.
+        until: Timestamp,
+    },
     /// A request was refused; nothing of it was forwarded.
     Refused {
         /// What it would have done.
@@ -209,6 +223,8 @@ pub enum Status {
     Failed,
     /// It went beyond a limit, and was stopped; what it changed was rolled back.
     Limited,
+    /// It was rehearsed, and what it changed was rolled back.
+    Undone,
     /// The answer could not be masked or passed on.
     Withheld,
     /// The caller or the target went away in the middle.

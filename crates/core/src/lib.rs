@@ -24,6 +24,7 @@ pub mod permit;
 pub mod principal;
 pub mod protocol;
 pub mod refusal;
+pub mod rehearsal;
 pub mod review;
 pub mod time;
 pub mod verdict;

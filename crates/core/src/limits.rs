@@ -25,11 +25,13 @@ pub enum LimitKind {
     PerMinute,
     /// Likewise within an hour.
     PerHour,
+    /// Rows that a request changed when it was rehearsed, which is what people approved.
+    Rehearsed,
 }
 
 impl LimitKind {
     /// All of them, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rows,
         Self::Changes,
         Self::Milliseconds,
@@ -39,6 +41,7 @@ impl LimitKind {
         Self::PerSecond,
         Self::PerMinute,
         Self::PerHour,
+        Self::Rehearsed,
     ];
 }
 
@@ -135,6 +138,7 @@ impl fmt::Display for LimitKind {
             Self::PerSecond => "requests in a second",
             Self::PerMinute => "requests in a minute",
             Self::PerHour => "requests in an hour",
+            Self::Rehearsed => "rows changed when it was rehearsed",
         })
     }
 }

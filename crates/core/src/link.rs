@@ -1,17 +1,20 @@
 //! The owner of a target's socket. A caller's bytes get through it in one way: inside a permit.
 //!
-//! *Architecture invariant:* a link is no `AsyncWrite`, lends out no transport, and has three ways
-//! to send: a [`Permit`], data that continues a permitted request, and a chore of the gateway's
-//! own closed set.
+//! *Architecture invariant:* a link is no `AsyncWrite`, lends out no transport, and has four ways
+//! to send: a [`Permit`], data that continues a permitted request, a chore of the gateway's own
+//! closed set, and a [`RehearsalPermit`]. From a rehearsal on it takes no chore that would keep what
+//! was changed, and no request that ends transactions, until the rehearsal is undone or is kept under
+//! a permit for the same request.
 //!
 //! It writes and reads at the same time: a target may answer before it has read everything, and
 //! stop reading until its answers are taken.
 
+use crate::effect::{Certainty, ObjectKind, Verb};
 use crate::gate::Admission;
 use crate::mask::MaskFailure;
 use crate::masked::Raw;
-use crate::permit::{InFlight, Permit};
-use crate::protocol::{Chore as _, Protocol, Request as _};
+use crate::permit::{InFlight, Permit, RehearsalPermit, Rehearsing};
+use crate::protocol::{Chore as _, Ending, Protocol, Request as _};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -50,6 +53,9 @@ pub enum LinkError {
     /// A chore was given up before its end, so that nobody knows what an answer belongs to.
     #[error("the link to the target was given up in the middle of a chore")]
     Abandoned,
+    /// Changes that were rehearsed would be kept without a permit for them.
+    #[error("what was rehearsed is neither undone nor permitted yet")]
+    Rehearsing,
 }
 
 /// What a link has got done.
@@ -90,6 +96,10 @@ pub struct Link<P: Protocol, T: Transport> {
     failed: Option<io::Error>,
     /// True within [`Link::run`].
     busy: bool,
+    /// True from a rehearsal on until it is undone or kept.
+    rehearsing: bool,
+    /// What the target has answered to a rehearsal, to be read under the permit that keeps it.
+    answered: VecDeque<P::Answer>,
 }
 
 impl<P: Protocol, T: Transport> Link<P, T> {
@@ -105,6 +115,8 @@ impl<P: Protocol, T: Transport> Link<P, T> {
             flushed: true,
             failed: None,
             busy: false,
+            rehearsing: false,
+            answered: VecDeque::new(),
         }
     }
 
@@ -112,12 +124,46 @@ impl<P: Protocol, T: Transport> Link<P, T> {
     /// ([`Link::receive`], [`Link::progress`]).
     ///
     /// # Errors
-    /// [`LinkError::Abandoned`].
+    /// [`LinkError::Abandoned`]; [`LinkError::Rehearsing`] where it could keep what is rehearsed.
     pub fn send(&mut self, permit: Permit<P>) -> Result<InFlight<P>, LinkError> {
         self.ready_for_more()?;
+        if self.rehearsing && !only_looks(permit.request()) {
+            return Err(LinkError::Rehearsing);
+        }
         let (request, flight) = permit.depart();
         self.unsent.push_back(Unsent::Request(request));
         Ok(flight)
+    }
+
+    /// Takes a request that is run for show, within a transaction of the gateway's own.
+    ///
+    /// # Errors
+    /// [`LinkError::Abandoned`]; [`LinkError::Rehearsing`] where another one is under way.
+    pub fn rehearse(&mut self, permit: RehearsalPermit<P>) -> Result<Rehearsing<P>, LinkError> {
+        self.ready_for_more()?;
+        if std::mem::replace(&mut self.rehearsing, true) {
+            return Err(LinkError::Rehearsing);
+        }
+        let (request, rehearsing) = permit.depart();
+        self.unsent.push_back(Unsent::Request(request));
+        Ok(rehearsing)
+    }
+
+    /// Lets a rehearsal count as the request that is permitted now, spending the permit: what it
+    /// changed may be kept, and its answer is read once more, in order, under this permit.
+    ///
+    /// # Errors
+    /// [`LinkError::Rehearsing`] where it was another request.
+    pub fn keep(
+        &mut self,
+        rehearsed: Rehearsing<P>,
+        permit: Permit<P>,
+    ) -> Result<InFlight<P>, LinkError> {
+        self.ready_for_more()?;
+        let answers = rehearsed.answers_to(permit.request()).filter(|_| self.rehearsing);
+        self.answered = answers.ok_or(LinkError::Rehearsing)?.into();
+        self.rehearsing = false;
+        Ok(permit.depart().1)
     }
 
     /// Takes data that continues a request in flight (rows copied in), if that request takes it.
@@ -175,12 +221,17 @@ impl<P: Protocol, T: Transport> Link<P, T> {
         mut chore: P::Chore,
     ) -> Result<<P::Chore as crate::protocol::Chore>::Outcome, LinkError> {
         self.ready_for_more()?;
+        let ending = chore.ending();
+        if self.rehearsing && ending == Ending::Keeps {
+            return Err(LinkError::Rehearsing);
+        }
         self.busy = true;
         self.unsent.push_back(Unsent::Chore(chore.wire_bytes()));
         loop {
             let answer = poll_fn(|cx| self.poll_answer(cx)).await?.open();
             if let Some(outcome) = chore.absorb(answer)? {
                 self.busy = false;
+                self.rehearsing &= ending != Ending::Undoes;
                 return Ok(outcome);
             }
         }
@@ -191,6 +242,9 @@ impl<P: Protocol, T: Transport> Link<P, T> {
     }
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Raw<P::Answer>, LinkError>> {
+        if let Some(answer) = self.answered.pop_front() {
+            return Poll::Ready(Ok(Raw::new(answer)));
+        }
         // Ready or not: what the target says is read meanwhile.
         let _ = self.poll_send(cx);
         loop {
@@ -243,4 +297,13 @@ impl<P: Protocol, T: Transport> Link<P, T> {
         self.flushed = true;
         Poll::Ready(Ok(()))
     }
+}
+
+/// True for a request that reads, and neither changes anything nor ends a transaction.
+fn only_looks<R: crate::protocol::Request>(request: &R) -> bool {
+    request.operation().effects.iter().all(|effect| match effect.verb {
+        Verb::Read => effect.certainty != Certainty::Unreadable,
+        Verb::Control => effect.object.kind == ObjectKind::Session,
+        _ => false,
+    })
 }

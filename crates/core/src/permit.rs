@@ -1,11 +1,12 @@
 //! The proof that a request was judged and recorded, and what is left of it once it was sent.
 
+use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::journal::Receipt;
 use crate::limits::Limits;
 use crate::mask::MaskFailure;
 use crate::masked::{Masked, Raw};
-use crate::protocol::{Masker, Protocol};
+use crate::protocol::{Masker, Protocol, Request as _};
 use crate::verdict::Obligations;
 use std::sync::Arc;
 
@@ -58,6 +59,89 @@ impl<P: Protocol> Permit<P> {
     pub(crate) fn depart(self) -> (P::Request, InFlight<P>) {
         let masker = P::masker(&self.request, &self.obligations);
         (self.request, InFlight { masker, receipt: Some(self.receipt), id: Some(self.id) })
+    }
+}
+
+/// A judged, recorded request that may be run before people have decided on it, because what it
+/// changes can be undone. A link takes it as a rehearsal and as nothing else: what it changes is
+/// kept, and its answer passed on, under a [`Permit`] for the same request alone.
+///
+/// Made in one place, the gate, as a permit is.
+#[must_use = "a rehearsal that is not run leaves a request recorded and never run"]
+pub struct RehearsalPermit<P: Protocol> {
+    permit: Permit<P>,
+}
+
+impl<P: Protocol> RehearsalPermit<P> {
+    pub(crate) const fn issue(
+        request: P::Request,
+        obligations: Obligations,
+        receipt: Receipt,
+        id: RequestId,
+    ) -> Self {
+        Self { permit: Permit { request, obligations, receipt, id } }
+    }
+
+    /// The rehearsal's own id in the journal.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        self.permit.id
+    }
+
+    pub(crate) fn depart(self) -> (P::Request, Rehearsing<P>) {
+        let bytes = self.permit.request.wire_bytes().into();
+        let digest = self.permit.request.digest();
+        let (request, flight) = self.permit.depart();
+        (request, Rehearsing { flight, digest, bytes, answers: Vec::new(), kept: 0 })
+    }
+}
+
+/// Most bytes of an answer that are kept until people have decided: 512 KiB.
+const MAX_WITHHELD: usize = 512 << 10;
+
+/// A rehearsal on its way. What the target answers goes in and does not come out: it is kept, raw,
+/// for the one permit that may send the same request.
+#[must_use = "a rehearsal has to be rolled back, or kept under a permit"]
+pub struct Rehearsing<P: Protocol> {
+    flight: InFlight<P>,
+    digest: Digest,
+    bytes: Box<[u8]>,
+    answers: Vec<P::Answer>,
+    kept: usize,
+}
+
+impl<P: Protocol> Rehearsing<P> {
+    /// Takes in what the target answered.
+    ///
+    /// # Errors
+    /// A [`MaskFailure`] ends the session.
+    pub fn withhold(&mut self, raw: Raw<P::Answer>) -> Result<(), MaskFailure> {
+        let answer = raw.open();
+        self.kept = self.kept.saturating_add(answer.as_ref().len());
+        if self.fits() {
+            self.answers.push(answer.clone());
+        } else {
+            self.answers.clear();
+        }
+        self.flight.masker.mask(answer).map(drop)
+    }
+
+    /// True where all of the answer is kept; one that is too long cannot be passed on later.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.kept <= MAX_WITHHELD
+    }
+
+    /// The masker, for how far the answer has come and how it ended.
+    #[must_use]
+    pub const fn masker(&self) -> &P::Masker {
+        &self.flight.masker
+    }
+
+    /// What it answered, where that may be passed on under a permit for `request`.
+    pub(crate) fn answers_to(self, request: &P::Request) -> Option<Vec<P::Answer>> {
+        let same = self.digest == request.digest() && *self.bytes == *request.wire_bytes();
+        (same && self.fits()).then_some(self.answers)
     }
 }
 

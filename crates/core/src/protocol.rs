@@ -117,6 +117,17 @@ pub trait Masker: Send {
     }
 }
 
+/// What becomes of the changes in an open transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// They stay in it.
+    None,
+    /// They are kept.
+    Keeps,
+    /// They are undone.
+    Undoes,
+}
+
 /// Something the gateway itself asks of a target: a closed set of fixed messages, with not one
 /// byte of a caller's in them.
 pub trait Chore: Send {
@@ -127,6 +138,11 @@ pub trait Chore: Send {
 
     /// The bytes for the target.
     fn wire_bytes(&self) -> Vec<u8>;
+
+    /// What it does to changes that an open transaction of the gateway's own holds.
+    fn ending(&self) -> Ending {
+        Ending::None
+    }
 
     /// Takes in an answer; `Some` once the chore is done. Answers to chores never reach a client.
     ///
@@ -142,7 +158,7 @@ pub trait Protocol: Sized + Send + 'static {
     /// What is judged as a whole.
     type Request: Request;
     /// What a link reads at once: one or more whole frames.
-    type Answer: Send;
+    type Answer: AsRef<[u8]> + Clone + Send;
     /// How answers are masked.
     type Masker: Masker<Answer = Self::Answer>;
     /// Bytes that continue a permitted request (rows copied in).

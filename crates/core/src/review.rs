@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::id::{PatternId, RequestId, ReviewId, SessionId};
 use crate::pattern::{Grant, Offer, Use};
 use crate::protocol::Shown;
+use crate::rehearsal::Rehearsal;
 use crate::time::Timestamp;
 use crate::verdict::{Approvals, Ground, Standing};
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,26 @@ pub enum DeskError {
     Full(String),
 }
 
+/// What a used approval gives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Approval {
+    /// The groups that have approved.
+    pub groups: Approvals,
+    /// Rows that the request may change: as many as people saw it change when it was rehearsed.
+    pub most: Option<u64>,
+}
+
+/// Whether a session may rehearse a request that people are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It may: nobody else does.
+    Granted,
+    /// It was rehearsed already, or another session does it.
+    Taken,
+    /// Another request of the same caller is being rehearsed on the connection.
+    Busy,
+}
+
 /// Where reviews are filed, decided and used up. Reviews survive a restart.
 pub trait Desk: Send + Sync {
     /// Files a review, or finds the open or approved one with the same digest (a repeat never asks
@@ -130,7 +151,28 @@ pub trait Desk: Send + Sync {
         ticket: &Ticket,
         digest: Digest,
         at: Timestamp,
-    ) -> impl Future<Output = Result<Approvals, DeskError>> + Send;
+    ) -> impl Future<Output = Result<Approval, DeskError>> + Send;
+
+    /// Claims the rehearsal of a request that is waited for: once for each review, and one at a
+    /// time for each caller and connection, so that nobody's locks add up.
+    ///
+    /// # Errors
+    /// [`DeskError`]: it is not rehearsed.
+    fn claim(
+        &self,
+        ticket: &Ticket,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Claim, DeskError>> + Send;
+
+    /// Keeps what has become of a rehearsal, for people to read.
+    ///
+    /// # Errors
+    /// [`DeskError`]: nobody has seen it.
+    fn show(
+        &self,
+        ticket: &Ticket,
+        rehearsal: &Rehearsal,
+    ) -> impl Future<Output = Result<(), DeskError>> + Send;
 
     /// Takes a review back. Must not block; losing it is harmless, because an approval still needs
     /// the same digest, the same principal and the same connection to be used.

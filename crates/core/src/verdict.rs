@@ -9,6 +9,7 @@ use crate::refusal::{RefusalClass, Retry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The connection a session is bound to, as policy sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub enum Verdict {
         groups: BTreeSet<String>,
         /// Why.
         ground: Ground,
+        /// For how long its locks may be held while they decide on what they have seen it do;
+        /// `None` where it may not be run before they have decided.
+        rehearse: Option<Duration>,
     },
     /// It may not run.
     Refuse {

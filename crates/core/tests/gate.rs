@@ -8,16 +8,22 @@ use bytes::BytesMut;
 use portcullis_core::basis::{Basis, Estimate};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
-use portcullis_core::gate::{Anew, Gate, GateSettings, Grounds, Moment, Passage};
+use portcullis_core::gate::{
+    Anew, Gate, GateSettings, Grounds, Held, Moment, Passage, Unrehearsed,
+};
 use portcullis_core::id::{DecisionId, PatternId, RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
+use portcullis_core::limits::LimitKind;
 use portcullis_core::link::{Link, LinkError, Progress, Transport};
 use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::permit::Permit;
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::ProtocolKind;
 use portcullis_core::refusal::{RefusalClass, Retry};
-use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use portcullis_core::rehearsal::{Rehearsal, Sample, Seen, Stage};
+use portcullis_core::review::{
+    Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
+};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::*;
 use std::collections::BTreeSet;
@@ -55,7 +61,8 @@ impl Judge for Rules {
             Some(Verb::Read | Verb::Connect) => permit,
             Some(Verb::Delete) if approvals.contains("dba") => permit,
             Some(Verb::Delete) => {
-                Verdict::Hold { groups: BTreeSet::from(["dba".to_owned()]), ground }
+                let rehearse = Some(std::time::Duration::from_secs(20));
+                Verdict::Hold { groups: BTreeSet::from(["dba".to_owned()]), ground, rehearse }
             }
             _ => Verdict::Refuse { class: RefusalClass::Policy, retry: Retry::Never, ground },
         }
@@ -106,6 +113,9 @@ struct DeskState {
     pattern: Option<(Digest, &'static str)>,
     uses: u32,
     most: u32,
+    claimed: bool,
+    /// Rows that people saw change.
+    seen: Option<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -128,12 +138,22 @@ impl Desk for Reviews {
     async fn consume_ready(&self, ticket: &Ticket) -> bool {
         self.0.lock().unwrap().approved == Some(ticket.digest)
     }
-    async fn consume(&self, _: &Ticket, d: Digest, _: Timestamp) -> Result<Approvals, DeskError> {
+    async fn consume(&self, _: &Ticket, d: Digest, _: Timestamp) -> Result<Approval, DeskError> {
         let mut state = self.0.lock().unwrap();
         if state.approved.take() == Some(d) {
-            return Ok(Approvals::from(["dba".to_owned()]));
+            let groups = Approvals::from(["dba".to_owned()]);
+            return Ok(Approval { groups, most: state.seen });
         }
         Err(DeskError::NoApproval("none".into()))
+    }
+    async fn claim(&self, _: &Ticket, _: Timestamp) -> Result<Claim, DeskError> {
+        let mut state = self.0.lock().unwrap();
+        let taken = std::mem::replace(&mut state.claimed, true);
+        Ok(if taken { Claim::Taken } else { Claim::Granted })
+    }
+    async fn show(&self, _: &Ticket, rehearsal: &Rehearsal) -> Result<(), DeskError> {
+        self.0.lock().unwrap().seen = rehearsal.seen.as_ref().map(|seen| seen.changed);
+        Ok(())
     }
     fn withdraw(&self, _: &Ticket, why: Withdrawal) {
         self.0.lock().unwrap().withdrawn.push(why);
@@ -652,9 +672,95 @@ fn what_a_target_said_before_it_hung_up_is_read() {
 #[test]
 fn a_chore_given_up_leaves_a_link_that_does_nothing() {
     let (mut link, permit, taken) = stubborn(0, false);
-    let dropped = pin!(link.run(toy::Ping)).poll(&mut Context::from_waker(Waker::noop()));
+    let dropped = pin!(link.run(toy::Ping::Look)).poll(&mut Context::from_waker(Waker::noop()));
     assert!(dropped.is_pending());
     assert!(matches!(link.send(permit).map(drop), Err(LinkError::Abandoned)));
     assert!(matches!(now(link.receive()).map(drop), Err(LinkError::Abandoned)));
     assert!(taken.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_rehearsal_is_recorded_first_and_kept_under_a_permit_for_the_same_request_alone() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, mut link, wire) = opened(&log, &desk, GateSettings::default());
+    let held = held(&gate);
+    let until = Timestamp::from_micros(20);
+    let rehearsal = now(gate.rehearse(&held, until, moment())).unwrap();
+    {
+        let entries = log.entries.lock().unwrap();
+        let (last, durability) = entries.last().unwrap();
+        assert!(matches!(last.event, Event::Rehearsed { .. }), "{last:?}");
+        assert_eq!(*durability, Durability::Durable);
+    }
+    assert!(wire.0.lock().unwrap().is_empty());
+    let mut rehearsing = link.rehearse(rehearsal).unwrap();
+    let raw = now(link.receive()).unwrap();
+    assert_eq!(*wire.0.lock().unwrap(), b"delete;");
+    rehearsing.withhold(raw).unwrap();
+
+    // Nothing that could keep it gets through meanwhile; what only looks does.
+    let keeping = now(link.run(toy::Ping::Keep));
+    assert!(matches!(keeping, Err(LinkError::Rehearsing)));
+    let passage = now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), moment()));
+    let Passage::Permitted(look) = passage else { panic!("not permitted") };
+    drop(link.send(look).unwrap());
+    now(link.run(toy::Ping::Look)).unwrap();
+
+    let ticket = held.ticket().clone();
+    desk.0.lock().unwrap().approved = Some(ticket.digest);
+    let samples = (Sample::none("x"), Sample::none("y"));
+    let seen = Seen::new("DELETE 3".into(), 3, Vec::new(), samples);
+    let shown = Rehearsal { stage: Stage::Open, until: Some(until), why: None, seen: Some(seen) };
+    now(gate.show(&ticket, &shown)).unwrap();
+    let permit = approved(&gate, held, Verb::Delete);
+    let most = permit.limits().unwrap().get(LimitKind::Rehearsed).unwrap();
+    assert_eq!((most.most, &*most.rule), (3, "rule"));
+    let sent = wire.0.lock().unwrap().len();
+    let mut flight = link.keep(rehearsing, permit).unwrap();
+    let raw = now(link.receive()).unwrap();
+    assert_eq!(flight.mask(raw).unwrap().get().as_ref(), b"the ******");
+    assert_eq!(wire.0.lock().unwrap().len(), sent, "it was sent once more");
+    now(link.run(toy::Ping::Keep)).unwrap();
+}
+
+fn approved(gate: &TestGate<'_>, held: Held<Toy>, verb: Verb) -> Permit<Toy> {
+    let anew = Anew { request: line(verb), basis: Basis::default() };
+    match now(gate.resume(held, Decision::Approved, Some(anew), moment())) {
+        Passage::Permitted(permit) => permit,
+        _ => panic!("not permitted"),
+    }
+}
+
+#[test]
+fn a_rehearsal_of_one_request_is_not_kept_under_a_permit_for_another() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, mut link, _) = opened(&log, &desk, GateSettings::default());
+    let held = held(&gate);
+    let rehearsal = now(gate.rehearse(&held, Timestamp::from_micros(20), moment())).unwrap();
+    let mut rehearsing = link.rehearse(rehearsal).unwrap();
+    rehearsing.withhold(now(link.receive()).unwrap()).unwrap();
+    let passage = now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), moment()));
+    let Passage::Permitted(other) = passage else { panic!("not permitted") };
+    assert!(matches!(link.keep(rehearsing, other).map(drop), Err(LinkError::Rehearsing)));
+    assert!(matches!(now(link.run(toy::Ping::Keep)), Err(LinkError::Rehearsing)));
+    // A permit that changes something does not get in between either.
+    let ticket = held.ticket().clone();
+    desk.0.lock().unwrap().approved = Some(ticket.digest);
+    let permit = approved(&gate, held, Verb::Delete);
+    assert!(matches!(link.send(permit).map(drop), Err(LinkError::Rehearsing)));
+    now(link.run(toy::Ping::Undo)).unwrap();
+    now(link.run(toy::Ping::Keep)).unwrap();
+}
+
+#[test]
+fn what_is_not_recorded_or_claimed_is_not_rehearsed() {
+    let log = Log { full_after: Some(2), ..Log::default() };
+    let desk = Reviews::default();
+    let (gate, ..) = opened(&log, &desk, GateSettings::default());
+    let held = held(&gate);
+    let until = Timestamp::from_micros(20);
+    let refused = now(gate.rehearse(&held, until, moment())).map(drop);
+    assert!(matches!(refused, Err(Unrehearsed::Because(_))), "{refused:?}");
+    let refused = now(gate.rehearse(&held, until, moment())).map(drop);
+    assert_eq!(refused, Err(Unrehearsed::Elsewhere));
 }

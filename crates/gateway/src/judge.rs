@@ -12,7 +12,9 @@ use portcullis_mask::written::Found;
 use portcullis_mask::{
     Detectors, PseudonymKey, Recognizer, StatementRedactor, fits, is_checked_domain, label_of,
 };
-use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy};
+use portcullis_policy::{
+    Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy, both_rehearse,
+};
 use portcullis_sql::catalog::{Catalog, Column, Relation};
 use portcullis_sql::{Limits, analyse};
 use portcullis_store::{LabelKind, LabelSource};
@@ -197,7 +199,9 @@ impl Judge for SessionJudge {
         };
         let (rules, limits) = match decision {
             Decision::Allow { rules, limits } => (rules, limits),
-            Decision::Hold { groups, ground } => return Verdict::Hold { groups, ground },
+            Decision::Hold { groups, ground, rehearse } => {
+                return Verdict::Hold { groups, ground, rehearse };
+            }
             Decision::Refuse { class, retry, ground } => {
                 return Verdict::Refuse { class, retry, ground };
             }
@@ -227,9 +231,12 @@ fn laundering(operation: &Operation) -> Ground {
 fn both(one: Decision, other: Decision) -> Decision {
     match (one, other) {
         (refuse @ Decision::Refuse { .. }, _) | (_, refuse @ Decision::Refuse { .. }) => refuse,
-        (Decision::Hold { mut groups, ground }, Decision::Hold { groups: more, .. }) => {
+        (
+            Decision::Hold { mut groups, ground, rehearse },
+            Decision::Hold { groups: more, rehearse: other, .. },
+        ) => {
             groups.extend(more);
-            Decision::Hold { groups, ground }
+            Decision::Hold { groups, ground, rehearse: both_rehearse(rehearse, other) }
         }
         (hold @ Decision::Hold { .. }, _) | (_, hold @ Decision::Hold { .. }) => hold,
         (Decision::Allow { rules, limits }, Decision::Allow { rules: more, limits: tighter }) => {

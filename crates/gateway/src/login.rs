@@ -508,6 +508,7 @@ async fn welcome(
         pipeline_ran: false,
         target_cancel: greeting.cancel.clone(),
         left: None,
+        rehearsal: None,
     };
     let ready = prepare(&mut session, &half.connection).await;
     let mut opened = Box::new(Opened { session, who, cancel_key: (process, key), place: None });

@@ -9,6 +9,7 @@ mod estimate;
 mod grammar;
 mod holding;
 mod kept;
+mod rehearsing;
 
 use crate::catalog::{Awaited, Basis, Definitions, Done, Inside, Question, Rows, SharedCatalog};
 use crate::judge::SessionJudge;
@@ -48,6 +49,7 @@ use portcullis_wire::pg::sample::Sample;
 use portcullis_wire::pg::script::Confirmation;
 use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
+pub(crate) use rehearsing::Rehearsed;
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
@@ -205,6 +207,8 @@ pub(crate) struct Session {
     pub(crate) target_cancel: CancelHandle,
     /// Since when the client sends no more.
     pub(crate) left: Option<Instant>,
+    /// The rehearsal on which people decide, with its transaction open.
+    pub(crate) rehearsal: Option<Box<Rehearsed>>,
 }
 
 impl Session {
@@ -214,6 +218,7 @@ impl Session {
             Ok(never) => match never {},
             Err(end) => end,
         };
+        Box::pin(self.forsake_rehearsal()).await;
         Box::pin(self.say_goodbye(&end)).await;
         end
     }
@@ -506,14 +511,25 @@ impl Session {
         }
         let runs = !permit.request().prepares_only();
         self.copies = CopyWatch::of(&self.judge, permit.request()).map(Box::new);
-        let mut flight = match self.link.send(permit) {
+        let flight = match self.link.send(permit) {
             Ok(flight) => flight,
             Err(error) => {
                 self.outcome(request, None, Status::Broken, started)?;
                 return Err(error.into());
             }
         };
-        let answered = self.bounded_answer(&mut flight, bounds.as_mut()).await;
+        self.see_through((request, started, done), runs, flight, bounds.as_mut()).await
+    }
+
+    /// Passes on the answer to a request that was sent, and records what became of it.
+    async fn see_through(
+        &mut self,
+        (request, started, done): (RequestId, Instant, Done),
+        runs: bool,
+        mut flight: InFlight<Postgres>,
+        bounds: Option<&mut Bounds>,
+    ) -> Result<(), End> {
+        let answered = self.bounded_answer(&mut flight, bounds).await;
         let limited = matches!(answered, Ok(true));
         let answered = answered.map(drop);
         self.pipeline_ran = self.conversation.pipeline_open() && (self.pipeline_ran || runs);
@@ -591,7 +607,9 @@ impl Session {
             tokio::select! {
                 progress = progress => if let Progress::Answer(raw) = progress? {
                     let masked = flight.mask(raw)?;
-                    self.deliver(&masked).await?;
+                    if !masked.get().as_ref().is_empty() {
+                        self.deliver(&masked).await?;
+                    }
                     self.conversation.settle(flight.masker_mut().take_confirmations());
                 },
                 // It will send no more; it may still read.
@@ -678,11 +696,22 @@ impl Session {
         self.gate.journal().note(entry)?;
         if let Some(flight) = flight {
             let sample = flight.take_sample();
-            for part in 0..sample.get().parts().len() {
-                let kept =
-                    sample.clone().map(|s| kept(&s, part, at, request, rows, self.sample_rows));
-                self.recorder.append(&kept)?;
-            }
+            self.keep_sample(&sample, request, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the first rows of an answer into the recording.
+    fn keep_sample(
+        &mut self,
+        sample: &Masked<Sample>,
+        request: RequestId,
+        rows: u64,
+    ) -> Result<(), End> {
+        let at = crate::moment::now();
+        for part in 0..sample.get().parts().len() {
+            let kept = sample.clone().map(|s| kept(&s, part, at, request, rows, self.sample_rows));
+            self.recorder.append(&kept)?;
         }
         Ok(())
     }
@@ -977,7 +1006,11 @@ impl Session {
                 ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
                 ChoreOutcome::Failed { status, error, unasked } => {
                     self.pass_on(unasked).await?;
-                    let same = status == self.conversation.transaction_status();
+                    // That of a rehearsal is the gateway's own.
+                    let same = match self.rehearsal {
+                        Some(_) => status == b'T',
+                        None => status == self.conversation.transaction_status(),
+                    };
                     if !same || !is_passing(&error.code) {
                         return Err(unreadable_catalog(&error.code));
                     }

@@ -239,6 +239,7 @@ impl SessionSummary {
             | Event::LoginRefused { .. }
             | Event::SessionOpened { .. }
             | Event::Withdrawn { .. }
+            | Event::Rehearsed { .. }
             | Event::Unproven { .. }
             | Event::Decided { .. }
             | Event::PatternRevoked { .. }

@@ -418,7 +418,7 @@ impl Open {
         let facts: Facts<'_> =
             serde_json::from_slice(entry).map_err(|e| format!("the entry cannot be read: {e}"))?;
         match (&*facts.event, facts.session, facts.request) {
-            ("intent", session, Some(request)) => {
+            ("intent" | "rehearsed", session, Some(request)) => {
                 self.requests.insert((session, request), sequence);
             }
             ("outcome", session, Some(request)) => {

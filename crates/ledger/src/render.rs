@@ -170,6 +170,13 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             }
             block("permitted", Tone::Good, &[&by], room).about(shown, room)
         }
+        Event::Rehearsed { review, operation, until, .. } => {
+            let text = format!(
+                "{operation}; for {review}, to be rolled back unless it is approved by {}",
+                rfc3339(*until)
+            );
+            block("rehearsed", Tone::Waiting, &[&text], room)
+        }
         Event::Refused { operation, shown, refusal, .. } => {
             let texts = [operation, &*refusal.sentence(), next(refusal)];
             block("refused", Tone::Bad, &texts, room).about(shown, room)
@@ -278,6 +285,7 @@ fn outcome(
         Status::Done => ("done", Tone::Good),
         Status::Failed => ("failed", Tone::Bad),
         Status::Limited => ("limited", Tone::Bad),
+        Status::Undone => ("undone", Tone::Plain),
         Status::Withheld => ("withheld", Tone::Bad),
         Status::Broken => ("broken", Tone::Bad),
         Status::Abandoned => ("abandoned", Tone::Bad),

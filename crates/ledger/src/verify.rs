@@ -1023,7 +1023,7 @@ impl Facts {
         let told: Told = serde_json::from_str(entry).map_err(|e| e.to_string())?;
         let session = told.session.unwrap_or_default();
         match (told.event.as_str(), told.request) {
-            ("intent", Some(request)) => {
+            ("intent" | "rehearsed", Some(request)) => {
                 self.intents.insert((session, request), sequence);
             }
             ("outcome", Some(request)) => {

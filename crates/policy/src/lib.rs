@@ -16,4 +16,4 @@ mod words;
 pub use facts::SCHEMA;
 pub use load::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR, Policies, PolicyError, Problem};
 pub use packs::{PACKS, pack};
-pub use session::{Decision, Hidden, Reveal, SessionPolicy};
+pub use session::{Decision, Hidden, Reveal, SessionPolicy, both_rehearse};

@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The rule named where no permit matched.
 pub const DEFAULT_DENY: &str = "default-deny";
@@ -34,6 +35,7 @@ const ANNOTATIONS: &[&str] = &[
     "reason",
     "hint",
     "review",
+    "rehearse",
     "mask",
     "retry",
     "max_rows",
@@ -124,6 +126,8 @@ pub(crate) struct Rule {
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
     pub(crate) review: Option<String>,
+    /// For how long what is to be reviewed may be run for show.
+    pub(crate) rehearse: Option<Duration>,
     pub(crate) mask: Option<MaskBy>,
     pub(crate) retry: Retry,
     /// What it sets a limit to, of a permit.
@@ -304,7 +308,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
     let hint = checked_text(&raw, "hint")?;
     let forbid = raw.policy.effect() == Effect::Forbid;
     let scope = action_bits(&raw.policy.action_constraint(), actions);
-    for key in ["review", "mask", "retry"] {
+    for key in ["review", "rehearse", "mask", "retry"] {
         if !forbid && raw.policy.annotation(key).is_some() {
             return Err(
                 raw.problem(format!("@{key} says what a refusal leads to: only a forbid has one"))
@@ -312,6 +316,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
         }
     }
     let review = checked_review(&raw, scope)?;
+    let rehearse = checked_rehearse(&raw, scope)?;
     let mask = checked_mask(&raw, scope)?;
     let retry = match raw.policy.annotation("retry") {
         None | Some("never") => Retry::Never,
@@ -324,7 +329,21 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
     let limits = checked_limits(&raw, &id, scope)?;
     let policy = raw.policy.new_id(PolicyId::new(&id));
     let (file, line) = (raw.file.to_owned(), raw.line);
-    Ok(Rule { policy, id, reason, hint, review, mask, retry, limits, actions: scope, file, line })
+    let actions = scope;
+    Ok(Rule {
+        policy,
+        id,
+        reason,
+        hint,
+        review,
+        rehearse,
+        mask,
+        retry,
+        limits,
+        actions,
+        file,
+        line,
+    })
 }
 
 fn unknown_annotation(key: &str) -> String {
@@ -385,6 +404,33 @@ fn checked_review(raw: &Raw<'_>, scope: u32) -> Result<Option<String>, Problem> 
         )));
     }
     Ok(Some(group.to_owned()))
+}
+
+/// Shortest and longest `@rehearse`, in milliseconds: below, nobody could decide in it; above, locks
+/// would be held for longer than others can wait.
+const REHEARSE: std::ops::RangeInclusive<u64> = 2_000..=5 * 60_000;
+
+/// `@rehearse` runs a request that `@review` holds, so it stands beside one.
+fn checked_rehearse(raw: &Raw<'_>, scope: u32) -> Result<Option<Duration>, Problem> {
+    let Some(text) = raw.policy.annotation("rehearse") else { return Ok(None) };
+    if raw.policy.annotation("review").is_none() {
+        return Err(raw.problem("@rehearse shows people what they decide on: it needs a @review"));
+    }
+    // Others can see which rows are locked.
+    if scope & (1 << INFER) != 0 {
+        return Err(raw.problem(
+            "@rehearse runs what nobody has approved yet, and locks would show which rows a masked \
+             column has chosen: it does not go with `infer`",
+        ));
+    }
+    let time = duration(text).filter(|time| REHEARSE.contains(time));
+    let time = time.ok_or_else(|| {
+        raw.problem(format!(
+            "@rehearse(\"{text}\"): write for how long locks may be held, from 2 seconds to 5 \
+             minutes, as \"20s\" or \"1m\""
+        ))
+    })?;
+    Ok(Some(Duration::from_millis(time)))
 }
 
 fn checked_mask(raw: &Raw<'_>, scope: u32) -> Result<Option<MaskBy>, Problem> {

@@ -19,6 +19,7 @@ use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Most effects of one request: a decision on more would hold up everybody else.
 const MAX_EFFECTS: usize = 10_000;
@@ -41,6 +42,8 @@ pub enum Decision {
         groups: BTreeSet<String>,
         /// The first forbid an approval lifts.
         ground: Ground,
+        /// For how long it may be run for show, where every rule that asks for a review says so.
+        rehearse: Option<Duration>,
     },
     /// It may not run.
     Refuse {
@@ -100,7 +103,7 @@ enum Answer {
 /// The answer on all effects under one set of approvals.
 enum Outcome {
     Allow(BTreeSet<usize>),
-    Hold { groups: BTreeSet<String>, ground: Ground },
+    Hold { groups: BTreeSet<String>, ground: Ground, rehearse: Option<Duration> },
     Refuse { class: RefusalClass, retry: Retry, ground: Ground },
 }
 
@@ -257,11 +260,11 @@ impl SessionPolicy {
                 Decision::Allow { rules: self.names(&rules), limits: self.limits(&rules) }
             }
             Outcome::Refuse { class, retry, ground } => Decision::Refuse { class, retry, ground },
-            Outcome::Hold { groups, ground } => {
+            Outcome::Hold { groups, ground, rehearse } => {
                 // Nobody is asked for an approval that would not let the request run.
                 let granted = approvals.union(&groups).cloned().collect();
                 match ask(&facts(&granted)) {
-                    Outcome::Allow(_) => Decision::Hold { groups, ground },
+                    Outcome::Allow(_) => Decision::Hold { groups, ground, rehearse },
                     Outcome::Refuse { class, retry, ground } => {
                         Decision::Refuse { class, retry, ground }
                     }
@@ -419,7 +422,9 @@ impl SessionPolicy {
             && forbids.iter().all(|rule| rule.review.is_some())
         {
             let groups = forbids.iter().filter_map(|rule| rule.review.clone()).collect();
-            return Outcome::Hold { groups, ground: ground(first, what()) };
+            let rehearse = forbids.iter().map(|rule| rule.rehearse).reduce(both_rehearse);
+            let (rehearse, ground) = (rehearse.flatten(), ground(first, what()));
+            return Outcome::Hold { groups, ground, rehearse };
         }
         match forbids.iter().find(|rule| rule.review.is_none()) {
             Some(rule) => {
@@ -513,21 +518,31 @@ pub struct Hidden<'a> {
 /// One refusal refuses all; what is missing is missing for all.
 fn all_of(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let mut allowed = BTreeSet::new();
-    let mut held: Option<(BTreeSet<String>, Ground)> = None;
+    let mut held: Option<(BTreeSet<String>, Ground, Option<Duration>)> = None;
     for outcome in outcomes {
         match outcome {
             Outcome::Allow(rules) => allowed.extend(rules),
             refuse @ Outcome::Refuse { .. } => return refuse,
-            Outcome::Hold { groups, ground } => match &mut held {
-                Some((all, _)) => all.extend(groups),
-                None => held = Some((groups, ground)),
+            Outcome::Hold { groups, ground, rehearse } => match &mut held {
+                Some((all, _, time)) => {
+                    all.extend(groups);
+                    *time = both_rehearse(*time, rehearse);
+                }
+                None => held = Some((groups, ground, rehearse)),
             },
         }
     }
     match held {
-        Some((groups, ground)) => Outcome::Hold { groups, ground },
+        Some((groups, ground, rehearse)) => Outcome::Hold { groups, ground, rehearse },
         None => Outcome::Allow(allowed),
     }
+}
+
+/// For how long a request may be run for show that is held for two reasons: the shorter time, where
+/// both allow it.
+#[must_use]
+pub fn both_rehearse(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    Some(one?.min(other?))
 }
 
 /// The refusal of a dependence that no rule permits.

@@ -77,6 +77,36 @@ fn what_is_told_comes_from_the_deciding_rule() {
 }
 
 #[test]
+fn what_is_held_may_be_rehearsed_where_every_rule_says_so() {
+    let rule = |id: &str, group: &str, verb: &str, time: &str| {
+        format!(
+            "@id(\"{id}\") @review(\"{group}\") {time} forbid (principal, action == Action::\"{verb}\", \
+             resource) unless {{ context.approvals.contains(\"{group}\") }};"
+        )
+    };
+    let one = rule("one", "dba", "delete", "@rehearse(\"20s\")");
+    let time = |rules: &[&str], effects: &[Verb]| {
+        let session = session(&[&[PERMIT], rules].concat(), &agent());
+        let effects = effects.iter().map(|verb| on(*verb, "orders", Extent::Some));
+        let Decision::Hold { rehearse, .. } = decide(&session, &operation(&["x"], effects), &[])
+        else {
+            panic!("not held")
+        };
+        rehearse.map(|time| time.as_secs())
+    };
+    let (delete, both) = ([Verb::Delete], [Verb::Delete, Verb::Update]);
+    assert_eq!(time(&[&one], &delete), Some(20));
+    let same = rule("same", "security", "delete", "@rehearse(\"5s\")");
+    assert_eq!(time(&[&one, &same], &delete), Some(5));
+    let silent = rule("silent", "security", "delete", "");
+    assert_eq!(time(&[&one, &silent], &delete), None);
+    let other = rule("other", "dba", "update", "@rehearse(\"10s\")");
+    assert_eq!(time(&[&one, &other], &both), Some(10));
+    let other = rule("other", "dba", "update", "");
+    assert_eq!(time(&[&one, &other], &both), None);
+}
+
+#[test]
 fn without_a_permit_the_answer_is_no() {
     let read = salaries(Verb::Read);
     check(&[], &read, &[], "refuse:default-deny");

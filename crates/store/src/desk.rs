@@ -5,9 +5,11 @@ use crate::rows::{Status, Stored, Unreadable, bad, json, said, stored};
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{PatternId, ReviewId, SessionId};
 use portcullis_core::pattern::{Grant, Use};
-use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use portcullis_core::rehearsal::Rehearsal;
+use portcullis_core::review::{
+    Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
+};
 use portcullis_core::time::Timestamp;
-use portcullis_core::verdict::Approvals;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 use std::collections::HashMap;
@@ -163,8 +165,16 @@ impl Desk for ReviewDesk {
         ticket: &Ticket,
         digest: Digest,
         at: Timestamp,
-    ) -> impl Future<Output = Result<Approvals, DeskError>> + Send {
+    ) -> impl Future<Output = Result<Approval, DeskError>> + Send {
         self.inner.consume(ticket, digest, at)
+    }
+
+    async fn claim(&self, ticket: &Ticket, until: Timestamp) -> Result<Claim, DeskError> {
+        Ok(self.claim_rehearsal(ticket, until).await?)
+    }
+
+    async fn show(&self, ticket: &Ticket, rehearsal: &Rehearsal) -> Result<(), DeskError> {
+        Ok(self.keep_rehearsal(ticket, rehearsal).await?)
     }
 
     fn withdraw(&self, ticket: &Ticket, why: Withdrawal) {
@@ -346,7 +356,7 @@ impl Inner {
         ticket: &Ticket,
         digest: Digest,
         at: Timestamp,
-    ) -> Result<Approvals, DeskError> {
+    ) -> Result<Approval, DeskError> {
         if ticket.digest != digest {
             return no_approval("the request is not the one that was reviewed");
         }
@@ -369,10 +379,11 @@ impl Inner {
         }
         let row = sqlx::query("SELECT * FROM review WHERE id = ?1").bind(&id);
         let row = row.fetch_one(&mut *tx).await.map_err(Unreadable::from)?;
-        let groups = stored(&row)?.ask.groups;
+        let Stored { ask, rehearsal, .. } = stored(&row)?;
         tx.commit().await.map_err(Unreadable::from)?;
         self.ended(ticket.review);
-        Ok(groups)
+        let most = rehearsal.and_then(|rehearsal| rehearsal.seen).map(|seen| seen.changed);
+        Ok(Approval { groups: ask.groups, most })
     }
 
     async fn withdraw(&self, ticket: &Ticket, why: Withdrawal) -> Result<(), Unreadable> {

@@ -10,6 +10,7 @@ mod desk;
 mod labels;
 mod open;
 mod patterns;
+mod rehearsals;
 mod rows;
 
 pub use decide::{DecideError, Outcome};

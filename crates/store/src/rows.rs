@@ -3,6 +3,7 @@
 use crate::desk::ReviewDesk;
 use portcullis_core::id::ReviewId;
 use portcullis_core::pattern::Terms;
+use portcullis_core::rehearsal::Rehearsal;
 use portcullis_core::review::{Ask, DeskError, Withdrawal};
 use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,9 @@ pub struct ReviewRow {
     pub withdrawal: Option<Withdrawal>,
     /// How often the same request came again while this review was open.
     pub repeats: u32,
+    /// What the request did when it was run for show, where policy lets it be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
     /// What was said so far, in order.
     pub decisions: Vec<Reviewed>,
     /// The groups still to approve.
@@ -161,6 +165,7 @@ pub(crate) struct Stored {
     ended: Option<i64>,
     withdrawal: Option<String>,
     repeats: u32,
+    pub(crate) rehearsal: Option<Rehearsal>,
 }
 
 pub(crate) fn stored(row: &SqliteRow) -> Result<Stored, Unreadable> {
@@ -168,6 +173,8 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<Stored, Unreadable> {
     let status: String = row.try_get("status")?;
     let ask: String = row.try_get("ask")?;
     let repeats: i64 = row.try_get("repeats")?;
+    let rehearsal: Option<String> = row.try_get("rehearsal")?;
+    let rehearsal = rehearsal.map(|text| serde_json::from_str(&text)).transpose();
     Ok(Stored {
         id: id.parse().map_err(|e| bad("review.id", e))?,
         status: Status::from_word(&status).ok_or_else(|| bad("review.status", &status))?,
@@ -176,6 +183,7 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<Stored, Unreadable> {
         ended: row.try_get("ended")?,
         withdrawal: row.try_get("withdrawal")?,
         repeats: u32::try_from(repeats).unwrap_or(u32::MAX),
+        rehearsal: rehearsal.map_err(|e| bad("review.rehearsal", e))?,
     })
 }
 
@@ -280,6 +288,7 @@ impl ReviewDesk {
             ended: stored.ended.map(Timestamp::from_micros),
             withdrawal,
             repeats: stored.repeats,
+            rehearsal: stored.rehearsal.map(|rehearsal| rehearsal.by(self.now())),
             decisions,
             waiting_for,
         })

@@ -8,7 +8,10 @@ use portcullis_core::id::{PatternId, RequestId, ReviewId, SessionId};
 use portcullis_core::pattern::{Offer, Terms};
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::{ProtocolKind, Shown};
-use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use portcullis_core::rehearsal::{Rehearsal, Sample, Seen, Stage};
+use portcullis_core::review::{
+    Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
+};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{ConnectionFacts, Ground, Standing};
 use portcullis_store::{
@@ -31,6 +34,10 @@ fn later(by: Duration) -> Timestamp {
 
 fn groups(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+fn approval(names: &[&str]) -> Approval {
+    Approval { groups: groups(names), most: None }
 }
 
 fn caller(kind: PrincipalKind, subject: &str, of: &[&str]) -> Principal {
@@ -149,7 +156,7 @@ async fn an_approval_is_used_once_for_the_same_bytes() {
     let forged = Ticket { digest: digest("b"), ..ticket.clone() };
     let forged = desk.consume(&forged, digest("b"), now()).await;
     assert!(matches!(forged, Err(DeskError::NoApproval(_))), "{forged:?}");
-    assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(groups(&["dba"])));
+    assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(approval(&["dba"])));
     let again = desk.consume(&ticket, ticket.digest, now()).await;
     assert!(matches!(again, Err(DeskError::NoApproval(_))), "{again:?}");
     assert!(!desk.consume_ready(&ticket).await);
@@ -173,8 +180,8 @@ async fn of_many_takers_one_wins() {
         let mut won = 0;
         for taker in takers {
             match taker.await.unwrap() {
-                Ok(approvals) => {
-                    assert_eq!(approvals, groups(&["dba"]));
+                Ok(used) => {
+                    assert_eq!(used, approval(&["dba"]));
                     won += 1;
                 }
                 Err(error) => assert!(matches!(error, DeskError::NoApproval(_)), "{error}"),
@@ -355,7 +362,10 @@ async fn two_groups_are_two_people() {
     assert_eq!((found.decisions.len(), found.waiting_for), (2, groups(&[])));
     let late = desk.approve(ticket.review, &person("dan", &["dba"]), None, now()).await;
     assert_eq!(late, Err(DecideError::Ended(Status::Approved)));
-    assert_eq!(desk.consume(&ticket, ticket.digest, now()).await, Ok(groups(&["dba", "security"])));
+    assert_eq!(
+        desk.consume(&ticket, ticket.digest, now()).await,
+        Ok(approval(&["dba", "security"]))
+    );
 
     let ticket = desk.file(ask("b", &["dba", "security"])).await.unwrap();
     desk.approve(ticket.review, &dora, None, now()).await.unwrap();
@@ -600,4 +610,36 @@ async fn everybody_whose_approval_counts_gives_the_pattern() {
     let ticket = desk.file(none).await.unwrap();
     let none = desk.approve(ticket.review, &dora, Some(TERMS), now()).await;
     assert!(matches!(none, Err(DecideError::NoPattern(_))));
+}
+
+#[tokio::test]
+async fn a_rehearsal_is_claimed_once_and_one_at_a_time_for_a_caller() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
+    let other = desk.file(ask("b", &["dba"])).await.unwrap();
+    let somebody = caller(PrincipalKind::Agent, "hal", &["agents"]);
+    let theirs = desk.file(ask_of(somebody, "c", &["dba"])).await.unwrap();
+    let soon = later(HOUR);
+    assert_eq!(desk.claim(&ticket, soon).await, Ok(Claim::Granted));
+    assert_eq!(desk.claim(&ticket, soon).await, Ok(Claim::Taken));
+    assert_eq!(desk.claim(&other, soon).await, Ok(Claim::Busy), "locks would add up");
+    assert_eq!(desk.claim(&theirs, soon).await, Ok(Claim::Granted));
+
+    let samples = (Sample::none("x"), Sample::none("y"));
+    let seen = Seen::new("DELETE 3".to_owned(), 4, Vec::new(), samples);
+    let open =
+        Rehearsal { stage: Stage::Open, until: Some(soon), why: None, seen: Some(seen.clone()) };
+    desk.show(&ticket, &open).await.unwrap();
+    assert_eq!(row(desk, ticket.review).await.rehearsal, Some(open));
+    assert_eq!(desk.claim(&other, soon).await, Ok(Claim::Busy));
+    desk.show(&ticket, &Rehearsal::over(Stage::Undone, "time", Some(seen))).await.unwrap();
+    assert_eq!(desk.claim(&ticket, soon).await, Ok(Claim::Taken), "once for each review");
+    assert_eq!(desk.claim(&other, now()).await, Ok(Claim::Granted));
+    // Its time is over without a word: its session is gone.
+    assert_eq!(row(desk, other.review).await.rehearsal.unwrap().stage, Stage::Failed);
+    assert_eq!(desk.claim(&other, soon).await, Ok(Claim::Granted));
+
+    desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
+    let used = desk.consume(&ticket, ticket.digest, now()).await.unwrap();
+    assert_eq!(used.most, Some(4), "people approved what they saw");
 }

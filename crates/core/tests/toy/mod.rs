@@ -10,6 +10,7 @@ use portcullis_core::verdict::Obligations;
 
 pub struct Toy;
 
+#[derive(Clone)]
 pub struct Line {
     pub text: String,
     pub operation: Operation,
@@ -48,13 +49,25 @@ impl Masker for Hide {
     fn take_sample(&mut self) {}
 }
 
-pub struct Ping;
+#[derive(Clone, Copy)]
+pub enum Ping {
+    Look,
+    Keep,
+    Undo,
+}
 
 impl Chore for Ping {
     type Answer = Bytes;
     type Outcome = ();
     fn wire_bytes(&self) -> Vec<u8> {
         b"ping".to_vec()
+    }
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Look => Ending::None,
+            Self::Keep => Ending::Keeps,
+            Self::Undo => Ending::Undoes,
+        }
     }
     fn absorb(&mut self, _: Bytes) -> Result<Option<()>, MaskFailure> {
         Ok(Some(()))

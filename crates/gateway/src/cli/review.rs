@@ -6,6 +6,7 @@ use crate::services;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use portcullis_core::basis::Estimate;
+use portcullis_core::rehearsal::{Image, Rehearsal, Sample, Stage};
 use portcullis_ledger::visible;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -344,6 +345,7 @@ fn rendered(review: &Value, width: usize) -> String {
         page.fact("again", &format!("takes the place of {previous}: {because}"));
     }
     page.fact("touches", &estimate(review));
+    rehearsed(&mut page, review);
     rests_on(&mut page, review);
     for decision in list(review, "/decisions") {
         page.fact("decided", &decision.to_string());
@@ -371,6 +373,58 @@ fn rendered(review: &Value, width: usize) -> String {
 fn estimate(review: &Value) -> String {
     let told = review.pointer("/ask/estimate").cloned().unwrap_or_default();
     serde_json::from_value::<Estimate>(told).unwrap_or_default().to_string()
+}
+
+/// What it did when it was run for show. Names and values in it are the target's, masked.
+fn rehearsed(page: &mut Page, review: &Value) {
+    let told = review.pointer("/rehearsal").cloned().unwrap_or_default();
+    let Ok(rehearsal) = serde_json::from_value::<Rehearsal>(told) else { return };
+    let why = rehearsal.why.as_deref().unwrap_or("");
+    let stands = match rehearsal.stage {
+        Stage::Running => "it is being run".to_owned(),
+        Stage::Open => {
+            let until = rehearsal.until.map(visible::rfc3339).unwrap_or_default();
+            format!("its transaction is open until {until}: approved by then, it stays as it is")
+        }
+        Stage::Kept => format!("committed: {why}"),
+        Stage::Undone => format!("rolled back: {why}"),
+        Stage::Failed => format!("tried, and nothing of it is left: {why}"),
+        Stage::Untried => format!("not run: {why}"),
+    };
+    page.fact("rehearsed", &stands);
+    let Some(seen) = &rehearsal.seen else { return };
+    page.fact("", &seen.to_string());
+    if rehearsal.stage == Stage::Undone {
+        let most = seen.changed;
+        page.fact(
+            "",
+            &format!("approved now, it runs anew, and may change no more than {most} rows"),
+        );
+    }
+    let (before, after) = seen.samples();
+    for (label, sample) in [("before", before), ("after", after)] {
+        match sample {
+            Sample::None { why } => page.fact(label, &format!("no rows: {why}")),
+            Sample::Rows(image) => sampled(page, label, image),
+        }
+    }
+}
+
+/// Rows as texts, one after the other.
+fn sampled(page: &mut Page, label: &str, image: &Image) {
+    if image.rows.is_empty() {
+        page.fact(label, "no rows");
+    }
+    for row in &image.rows {
+        let values = image.columns.iter().zip(row).map(|(column, value)| match value {
+            Some(value) => format!("{column} = '{value}'"),
+            None => format!("{column} = NULL"),
+        });
+        page.value(label, &values.collect::<Vec<_>>().join(", "));
+    }
+    if image.more {
+        page.fact(label, "and more rows");
+    }
 }
 
 /// What an approval rests on beside the request: where it changes, people are asked again.
@@ -413,6 +467,18 @@ mod tests {
         json!({
             "id": "rev_1", "status": "pending", "decisions": [{"reason": statement}],
             "repeats": 2,
+            "rehearsal": {
+                "stage": "undone", "why": name,
+                "seen": {
+                    "tag": value, "changed": 3,
+                    "tables": [{"table": name, "inserted": 0, "updated": 2, "deleted": 1}],
+                    "before": {"rows": {
+                        "columns": [name, "n"], "rows": [[value, null], [statement, "1"]],
+                        "more": true,
+                    }},
+                    "after": {"none": {"why": statement}},
+                },
+            },
             "ask": {
                 "digest": "abcdefabcdefabcdef", "session": "ses_1", "operation": name,
                 "groups": [name], "ground": {"rule": "r", "reason": statement},
@@ -454,6 +520,9 @@ mod tests {
             "sent again",
             "again",
             "touches",
+            "rehearsed",
+            "before",
+            "after",
             "rests on",
             "as a pattern",
             "decided",
@@ -501,6 +570,11 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("\nrests on     role = ana; 3 more settings\n"), "{page}");
+        assert!(page.contains("\nrehearsed    rolled back: ana\n"), "{page}");
+        assert!(page.contains("3 rows changed in all; ana: 2 changed, 1 gone"), "{page}");
+        assert!(page.contains("it runs anew, and may change no more than 3 rows"), "{page}");
+        assert!(page.contains("\nbefore       │ ana = '5' ⟨U+202E⟩', n = NULL\n"), "{page}");
+        assert!(page.contains("\nbefore       and more rows\n"), "{page}");
     }
 
     #[test]

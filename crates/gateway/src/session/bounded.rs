@@ -39,6 +39,23 @@ pub(super) struct Bounds {
     pub(super) deadline: Option<Instant>,
     /// The target was asked to stop.
     pub(super) stopping: bool,
+    /// The request was rehearsed: all of its answer is there.
+    rehearsed: bool,
+    /// The gateway's own transaction was committed.
+    committed: bool,
+}
+
+impl Bounds {
+    /// The request has run already, in an own transaction before which so many rows were changed.
+    pub(super) const fn is_rehearsed(&mut self, before: u64) {
+        self.bracket = Bracket::Own(before);
+        self.rehearsed = true;
+    }
+
+    /// Whether the gateway's own transaction was committed.
+    pub(super) const fn committed(&self) -> bool {
+        self.committed
+    }
 }
 
 /// What undoes the changes of a request that goes too far.
@@ -69,6 +86,16 @@ impl Session {
             None if makings.is_empty() => return None,
             None => Arc::default(),
         };
+        Some(self.bounds_by(limits, makings, permit))
+    }
+
+    /// What these limits come to for a request.
+    pub(super) fn bounds_by(
+        &self,
+        limits: Arc<Limits>,
+        makings: Vec<Making>,
+        permit: &Permit<Postgres>,
+    ) -> Bounds {
         let left =
             |kind, used: u64| limits.get(kind).map(|limit| (limit.most.saturating_sub(used), kind));
         let tighter = |one: Option<(u64, LimitKind)>, other: Option<(u64, LimitKind)>| {
@@ -79,8 +106,9 @@ impl Session {
             left(LimitKind::Changes, 0),
             left(LimitKind::SessionChanges, self.used.changes),
         );
+        let changes = tighter(left(LimitKind::Rehearsed, 0), changes);
         let time = limits.get(LimitKind::Milliseconds).map(|l| Duration::from_millis(l.most));
-        Some(Bounds {
+        Bounds {
             rows,
             changes,
             bracket: Bracket::None,
@@ -89,8 +117,10 @@ impl Session {
             stopping: false,
             before: self.judge.catalog(),
             makings,
+            rehearsed: false,
+            committed: false,
             limits,
-        })
+        }
     }
 
     /// Makes ready to undo what the request changes.
@@ -168,7 +198,10 @@ impl Session {
         if let Some((most, _)) = bounds.rows {
             flight.masker_mut().limit_rows(most);
         }
-        if bounds.bracket != Bracket::None {
+        if bounds.rehearsed {
+            // Its locks do not wait for the client to read.
+            flight.masker_mut().keep_all();
+        } else if bounds.bracket != Bracket::None {
             flight.masker_mut().keep_end();
         }
     }
@@ -195,7 +228,7 @@ impl Session {
     /// client. True where it went too far.
     pub(super) async fn close_bounds(
         &mut self,
-        bounds: &Bounds,
+        bounds: &mut Bounds,
         flight: &mut InFlight<Postgres>,
     ) -> Result<bool, End> {
         if bounds.stopping {
@@ -242,12 +275,13 @@ impl Session {
         &mut self,
         failed: bool,
         flight: &mut InFlight<Postgres>,
-        bounds: &Bounds,
+        bounds: &mut Bounds,
     ) -> Result<(), End> {
         let shape = bounds.shape;
         let chore = if failed { Chore::roll_back() } else { Chore::commit() };
         let outcome = self.chore(chore).await?;
         let committed = !failed && !matches!(outcome, ChoreOutcome::Failed { .. });
+        bounds.committed = committed;
         self.conversation.left_transaction(!committed);
         match outcome {
             ChoreOutcome::Catalog { unasked, .. } | ChoreOutcome::Settled { unasked, .. } => {
@@ -321,7 +355,7 @@ impl Session {
         self.settled(Chore::synchronize()).await
     }
 
-    async fn settled(&mut self, chore: Chore) -> Result<(), End> {
+    pub(super) async fn settled(&mut self, chore: Chore) -> Result<(), End> {
         match self.chore(chore).await? {
             ChoreOutcome::Settled { unasked, .. }
             | ChoreOutcome::Failed { unasked, .. }
@@ -330,7 +364,7 @@ impl Session {
     }
 
     /// The rows of a chore of the gateway's own that does not fail at a target that works.
-    async fn own_rows(&mut self, chore: Chore) -> Result<CatalogRows, End> {
+    pub(super) async fn own_rows(&mut self, chore: Chore) -> Result<CatalogRows, End> {
         match self.chore(chore).await? {
             ChoreOutcome::Catalog { rows, unasked } => {
                 self.pass_on(unasked).await?;
@@ -358,7 +392,7 @@ fn changes(rows: &CatalogRows) -> Result<u64, End> {
 }
 
 /// The rows that a command tag says were changed.
-fn changed_by(tag: &str) -> Option<u64> {
+pub(super) fn changed_by(tag: &str) -> Option<u64> {
     let mut words = tag.split(' ');
     let counts = matches!(words.next()?, "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY");
     words.next_back().filter(|_| counts)?.parse().ok()
@@ -400,6 +434,12 @@ fn too_much(bounds: &Bounds, most: u64, kind: LimitKind) -> WireError {
         LimitKind::Changes => (
             format!("{most} rows changed by one request, by triggers and cascades too"),
             "change fewer rows at once",
+        ),
+        LimitKind::Rehearsed => (
+            format!(
+                "the {most} rows to be changed that people saw it change when it was rehearsed"
+            ),
+            "send it again: what it changes now is reviewed anew",
         ),
         _ => (format!("{} {kind}", limit.map_or(most, |l| l.most)), "open a new session"),
     };

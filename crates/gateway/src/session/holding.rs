@@ -1,7 +1,7 @@
 //! Holding: what a session does while people decide on a request of its own, and what becomes of the
 //! request then. Stands between the gate, which holds, and the link, which sends.
 
-use super::{CATALOG_TRIES, End, Session, unreadable_catalog};
+use super::{CATALOG_TRIES, End, Session, reached, unreadable_catalog};
 use crate::catalog::surroundings;
 use portcullis_core::basis::Basis;
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
@@ -62,7 +62,11 @@ impl Session {
 
     /// A request formed once more, by the definitions there are now; `None` where it cannot be.
     async fn formed_anew(&mut self, unit: Unit) -> Result<Option<Unit>, End> {
-        if !self.read_definitions().await? {
+        let read = match self.rehearsal {
+            Some(_) => self.read_rehearsing().await?,
+            None => self.read_definitions().await?,
+        };
+        if !read {
             return Ok(None);
         }
         match self.conversation.reconsider(unit)? {
@@ -96,11 +100,21 @@ impl Session {
     ) -> Result<Option<Asked>, End> {
         let started = Instant::now();
         let mut told = 0;
+        if held.rehearse().is_some() {
+            // Before it, since it may take some seconds.
+            self.tell_held(&held, started).await?;
+            told += 1;
+            if let Err(end) = self.rehearse(&held).await {
+                self.withdraw(held, Withdrawal::SessionEnded).await;
+                return Err(end);
+            }
+        }
         loop {
             let due = Duration::from_secs(
                 NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
             );
             let takes_more = self.may_read_ahead();
+            let until = self.rehearsal.as_ref().map(|rehearsed| rehearsed.until());
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
@@ -113,14 +127,21 @@ impl Session {
                         Ok(_) => Waited::Nothing,
                     }
                 }
+                () = reached(until) => Waited::TimeUp,
                 () = tokio::time::sleep(due.saturating_sub(started.elapsed())) => Waited::Notice,
             };
             match event {
                 Waited::Nothing => {}
                 Waited::Notice => {
                     told += 1;
-                    let (message, hint) = hold_notice(&held, started.elapsed());
-                    self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await?;
+                    // Locks do not wait for a client to read.
+                    if self.rehearsal.is_none() {
+                        self.tell_held(&held, started).await?;
+                    }
+                }
+                Waited::TimeUp => {
+                    let why = "nobody had decided when its time was over";
+                    self.undo_rehearsal(why).await?;
                 }
                 Waited::Decided(decision) => return self.decided(held, decision, shape).await,
                 Waited::Expired => {
@@ -128,14 +149,23 @@ impl Session {
                     return Err(End::TokenExpired);
                 }
                 Waited::Over(Withdrawal::Cancelled) => {
+                    self.undo_rehearsal("the caller cancelled").await?;
                     return self.withdrawn(held, shape).await.map(|()| None);
                 }
                 Waited::Over(why) => {
+                    // Where that cannot be told the target, the end of the session does it.
+                    let _ = self.undo_rehearsal("the caller went away").await;
                     self.withdraw(held, why).await;
                     return Err(End::ClientLeft);
                 }
             }
         }
+    }
+
+    /// Tells a held client how its request stands.
+    async fn tell_held(&mut self, held: &Held<Postgres>, started: Instant) -> Result<(), End> {
+        let (message, hint) = hold_notice(held, started.elapsed());
+        self.author(|out| server::notice(out, "01000", &message, Some(&hint))).await
     }
 
     async fn withdraw(&mut self, held: Held<Postgres>, why: Withdrawal) {
@@ -152,6 +182,16 @@ impl Session {
         shape: Shape,
     ) -> Result<Option<Asked>, End> {
         let mut anew = None;
+        let late = self.rehearsal.as_ref().is_some_and(|r| r.until() <= Instant::now());
+        let undo = match &decision {
+            Decision::Approved => late.then_some("its time was over when it was approved"),
+            Decision::Rejected { .. } => Some("a reviewer rejected it"),
+            Decision::Expired => Some("the review expired"),
+            Decision::Withdrawn => Some("the review was withdrawn, or used by another session"),
+        };
+        if let Some(why) = undo {
+            self.undo_rehearsal(why).await?;
+        }
         if decision == Decision::Approved {
             anew = match self.reconsidered(&held).await {
                 Ok(anew) => anew,
@@ -162,11 +202,27 @@ impl Session {
             };
             // Once more, right before the approval is used up.
             if self.cancelled.is_cancelled() {
+                self.undo_rehearsal("the caller cancelled").await?;
                 return self.withdrawn(held, shape).await.map(|()| None);
             }
         }
         let moment = self.moments.next();
-        match self.gate.resume(held, decision, anew, moment).await {
+        let passage = self.gate.resume(held, decision, anew, moment).await;
+        let passage = match (passage, self.rehearsal.take()) {
+            (Passage::Permitted(permit), Some(rehearsed)) if rehearsed.until() > Instant::now() => {
+                return self.keep_rehearsed(permit, *rehearsed).await.map(|()| None);
+            }
+            (passage, rehearsed) => {
+                self.rehearsal = rehearsed;
+                passage
+            }
+        };
+        let why = match &passage {
+            Passage::Permitted(_) => "its time was over when it was approved: it runs anew",
+            _ => "what was approved may not run as it is: see the record",
+        };
+        self.undo_rehearsal(why).await?;
+        match passage {
             Passage::Permitted(permit) => self.send(permit).await.map(|()| None),
             Passage::Refused(refusal) => self.refuse(&refusal, shape, None).await.map(|()| None),
             Passage::ToReview(asked) => Ok(Some(asked)),
@@ -211,6 +267,8 @@ enum Looked {
 
 enum Waited {
     Expired,
+    /// The transaction of the rehearsal has been open for as long as it may.
+    TimeUp,
     Nothing,
     Notice,
     Decided(Decision),
@@ -229,9 +287,13 @@ fn hold_notice(held: &Held<Postgres>, waited: Duration) -> (String, String) {
         }
         None => ("", String::new()),
     };
+    let so_far = match held.rehearse() {
+        Some(_) => "it may be run for people to see, and nothing of it stays until it is approved",
+        None => "nothing has run yet",
+    };
     let message = format!(
         "portcullis: held{again} for review by {}: {} (rule \"{}\", review {}, digest {}){because}; \
-         {}; nothing has run yet, waiting {} s",
+         {}; {so_far}, waiting {} s",
         groups.join(" and "),
         ground.what,
         ground.rule,

@@ -81,7 +81,7 @@ pub(crate) fn decide(
 pub(crate) fn word(decision: &Decision) -> String {
     match decision {
         Decision::Allow { .. } => "allow".to_owned(),
-        Decision::Hold { groups, ground } => {
+        Decision::Hold { groups, ground, .. } => {
             format!(
                 "hold({}):{}",
                 groups.iter().cloned().collect::<Vec<_>>().join("+"),

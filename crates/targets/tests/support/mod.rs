@@ -16,7 +16,10 @@ use portcullis_core::mask::{
 use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::protocol::{Chore, Masker, Protocol, ProtocolKind, Request, Shown};
-use portcullis_core::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use portcullis_core::rehearsal::Rehearsal;
+use portcullis_core::review::{
+    Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
+};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{
     Approvals, Circumstances, ConnectionFacts, Judge, Obligations, Standing, Verdict,
@@ -169,7 +172,13 @@ impl Desk for Open {
     async fn consume_ready(&self, _: &Ticket) -> bool {
         false
     }
-    async fn consume(&self, _: &Ticket, _: Digest, _: Timestamp) -> Result<Approvals, DeskError> {
+    async fn consume(&self, _: &Ticket, _: Digest, _: Timestamp) -> Result<Approval, DeskError> {
+        Err(DeskError::Unavailable(String::new()))
+    }
+    async fn claim(&self, _: &Ticket, _: Timestamp) -> Result<Claim, DeskError> {
+        Err(DeskError::Unavailable(String::new()))
+    }
+    async fn show(&self, _: &Ticket, _: &Rehearsal) -> Result<(), DeskError> {
         Err(DeskError::Unavailable(String::new()))
     }
     fn withdraw(&self, _: &Ticket, _: Withdrawal) {}

@@ -145,6 +145,13 @@ impl AnswerMasker {
         self.bounds.keeps_end = true;
     }
 
+    /// Keeps all of the answer back likewise, but for what is said unasked: nobody is waited for while
+    /// it is not known what becomes of it.
+    pub const fn keep_all(&mut self) {
+        self.bounds.keeps_end = true;
+        self.bounds.passing = Passing::Kept;
+    }
+
     /// True where the answer went beyond its rows, or more of its end would have to be kept than
     /// there is room for: the rest of it was left out, ReadyForQuery too.
     #[must_use]

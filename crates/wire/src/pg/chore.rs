@@ -13,7 +13,8 @@ use super::rows::{read_description, read_value};
 use bytes::BytesMut;
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::masked::Raw;
-use portcullis_core::protocol;
+use portcullis_core::protocol::{self, Ending};
+use std::time::Duration;
 
 /// Most rows a catalog may have, over all queries.
 pub const MAX_CATALOG_ROWS: usize = 1_000_000;
@@ -29,14 +30,105 @@ const MAX_UNASKED: usize = 1024 * 1024;
 /// they take.
 const NO_PORTAL: &[u8] = b"\x7fportcullis: no such portal\0";
 
+/// What ends a transaction.
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+/// What keeps a rehearsal apart from what is tried in its transaction.
+const SAVEPOINT: &str = "SAVEPOINT \"portcullis: rehearsal\"";
+const RELEASE: &str = "RELEASE SAVEPOINT \"portcullis: rehearsal\"";
+
 /// Rows changed by the current transaction, and by those before it that the server has not counted
 /// yet: triggers and cascades too (PostgreSQL manual, "Viewing Statistics").
 const CHANGES: &str = "SELECT pg_catalog.sum(n_tup_ins OPERATOR(pg_catalog.+) n_tup_upd \
     OPERATOR(pg_catalog.+) n_tup_del)::pg_catalog.text FROM pg_catalog.pg_stat_xact_user_tables";
 
+/// Rows changed likewise, by table.
+const CHANGED_TABLES: &str = "SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del \
+    FROM pg_catalog.pg_stat_xact_user_tables \
+    WHERE n_tup_ins <> 0 OR n_tup_upd <> 0 OR n_tup_del <> 0 ORDER BY 1, 2";
+
+/// What a transaction is like that was opened by default.
+const TRANSACTION: &str = "SELECT pg_catalog.current_setting('transaction_isolation'), \
+    pg_catalog.current_setting('transaction_read_only')";
+
+/// Relations that run functions of the server, by themselves, of which something may be left after a
+/// rollback: in defaults, checks, policies and conditions of triggers (functions of users are seen by
+/// the analysis of statements). Number 0 stands for any: a check of a domain. What moves a sequence on
+/// leaves a gap, which is as after any error.
+const LASTING_CODE: &str = "SELECT DISTINCT x.relation, p.proname \
+    FROM (SELECT adrelid, adbin::pg_catalog.text FROM pg_catalog.pg_attrdef \
+          UNION ALL SELECT conrelid, conbin::pg_catalog.text FROM pg_catalog.pg_constraint \
+            WHERE conbin IS NOT NULL \
+          UNION ALL SELECT polrelid, polqual::pg_catalog.text FROM pg_catalog.pg_policy \
+          UNION ALL SELECT polrelid, polwithcheck::pg_catalog.text FROM pg_catalog.pg_policy \
+          UNION ALL SELECT tgrelid, tgqual::pg_catalog.text FROM pg_catalog.pg_trigger \
+            WHERE tgqual IS NOT NULL) x(relation, tree), \
+         LATERAL pg_catalog.regexp_matches(x.tree, 'funcid ([0-9]+)', 'g') m(found) \
+    JOIN pg_catalog.pg_proc p ON p.oid = m.found[1]::pg_catalog.oid \
+    WHERE p.provolatile = 'v' AND p.oid < 16384 \
+      AND p.proname NOT IN ('nextval', 'currval', 'lastval', 'random', 'random_normal', \
+                            'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7') \
+    ORDER BY 1, 2";
+
+/// The columns of primary keys.
+const KEYS: &str = "SELECT i.indrelid, a.attname FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) \
+    WHERE i.indisprimary AND i.indrelid >= 16384 ORDER BY i.indrelid, a.attnum";
+
+/// Opens a transaction in which a request is rehearsed: for how long a statement may run and wait for
+/// a lock, unless the caller has set less; and after how long the target ends the session by itself,
+/// should the gateway not come back. All in milliseconds.
+macro_rules! rehearsal {
+    ($statement:literal, $lock:literal, $idle:literal) => {
+        &[
+            "BEGIN",
+            concat!(
+                "SELECT pg_catalog.set_config(s.name, CASE \
+                    WHEN s.setting::pg_catalog.int8 BETWEEN 1 AND v.most THEN s.setting \
+                    ELSE v.most::pg_catalog.text END, true) \
+                 FROM (VALUES ('statement_timeout', ",
+                $statement,
+                "), ('lock_timeout', ",
+                $lock,
+                ")) v(name, most) JOIN pg_catalog.pg_settings s ON s.name = v.name \
+                 UNION ALL SELECT pg_catalog.set_config(\
+                    'idle_in_transaction_session_timeout', '",
+                $idle,
+                "', true)"
+            ),
+            TRANSACTION,
+            LASTING_CODE,
+            KEYS,
+            CHANGED_TABLES,
+        ]
+    };
+}
+
+/// By the longest time that people have, in seconds.
+const REHEARSALS: [(u64, &[&str]); 5] = [
+    (5, rehearsal!(1000, 300, 15000)),
+    (10, rehearsal!(2000, 500, 20000)),
+    (30, rehearsal!(5000, 1000, 40000)),
+    (60, rehearsal!(10000, 1000, 70000)),
+    (u64::MAX, rehearsal!(30000, 2000, 310_000)),
+];
+
 /// The name of a chore's statement and portal: a simple query would drop the caller's unnamed ones.
 /// A caller who takes this name makes chores fail, and so ends its own session.
 const OWN: &[u8] = b"\x7fportcullis: chore\0";
+
+/// Where answers to [`Chore::open_rehearsal`] stand among its rows.
+#[derive(Debug, Clone, Copy)]
+pub enum RehearsalRows {
+    /// The isolation level, and whether nothing can be written.
+    Transaction = 2,
+    /// Relations by number, and a function each runs of which something may be left; 0 is any.
+    LastingCode = 3,
+    /// Relations by number, and a column each of their primary keys.
+    Keys = 4,
+    /// Schema and name of tables; rows inserted, updated, deleted.
+    Changed = 5,
+}
 
 /// One of the gateway's own requests.
 #[derive(Debug)]
@@ -111,6 +203,8 @@ pub struct Reading {
     current: Option<Current>,
     /// Queries answered to their ReadyForQuery.
     answered: usize,
+    /// Whether the unnamed statement is closed as well.
+    forgets: bool,
     left_rows: usize,
     left_bytes: usize,
     error: Option<ErrorFields>,
@@ -155,13 +249,65 @@ impl Chore {
     /// Ends the transaction that [`Self::begin`] has opened, and keeps what was done in it.
     #[must_use]
     pub fn commit() -> Self {
-        Self::read_catalog(&["COMMIT"])
+        Self::read_catalog(&[COMMIT])
     }
 
     /// Ends it, and undoes what was done in it.
     #[must_use]
     pub fn roll_back() -> Self {
-        Self::read_catalog(&["ROLLBACK"])
+        Self::read_catalog(&[ROLLBACK])
+    }
+
+    /// Opens the transaction of a rehearsal for which people have so long, and gives, in the places
+    /// of [`RehearsalRows`], what has to be known before.
+    #[must_use]
+    pub fn open_rehearsal(time: Duration) -> Self {
+        let fits = REHEARSALS.iter().find(|(most, _)| time.as_secs() <= *most);
+        Self::read_catalog(fits.map_or(&[], |(_, queries)| queries))
+    }
+
+    /// Has the target check what it put off to the end of the transaction, and gives the rows changed
+    /// by table.
+    #[must_use]
+    pub fn settle_rehearsal() -> Self {
+        Self::read_catalog(&["SET CONSTRAINTS ALL IMMEDIATE", CHANGED_TABLES])
+    }
+
+    /// Before something is tried in a rehearsal.
+    #[must_use]
+    pub fn savepoint() -> Self {
+        Self::read_catalog(&[SAVEPOINT])
+    }
+
+    /// It has been done, and stays.
+    #[must_use]
+    pub fn release() -> Self {
+        Self::read_catalog(&[RELEASE])
+    }
+
+    /// Before rows are asked for in a rehearsal: what fails then, or takes long, is not to undo it.
+    #[must_use]
+    pub fn begin_look() -> Self {
+        Self::read_catalog(&[
+            SAVEPOINT,
+            "SELECT pg_catalog.set_config('statement_timeout', '1000', true)",
+        ])
+    }
+
+    /// Afterwards.
+    #[must_use]
+    pub fn end_look() -> Self {
+        Self::read_catalog(&["ROLLBACK TO SAVEPOINT \"portcullis: rehearsal\"", RELEASE])
+    }
+
+    /// Undoes a rehearsal; `forgets` where the unnamed statement is that of the rehearsal, of which
+    /// the caller knows nothing yet.
+    #[must_use]
+    pub fn undo_rehearsal(forgets: bool) -> Self {
+        match Self::roll_back() {
+            Self::ReadCatalog(reading) => Self::ReadCatalog(Reading { forgets, ..reading }),
+            other => other,
+        }
     }
 
     /// Runs each of `queries`, one statement each, and gives their rows.
@@ -172,6 +318,7 @@ impl Chore {
             rows: CatalogRows::default(),
             current: None,
             answered: 0,
+            forgets: false,
             left_rows: MAX_CATALOG_ROWS,
             left_bytes: MAX_CATALOG_BYTES,
             error: None,
@@ -201,6 +348,9 @@ impl protocol::Chore for Chore {
             }
             Self::ReadCatalog(reading) if reading.queries.is_empty() => put(b'S', &[]),
             Self::ReadCatalog(reading) => {
+                if reading.forgets {
+                    put(b'C', &[b"S\0"]);
+                }
                 for query in reading.queries {
                     // What an earlier chore left behind when it failed.
                     put(b'C', &[b"P", OWN]);
@@ -216,6 +366,16 @@ impl protocol::Chore for Chore {
             }
         }
         out.to_vec()
+    }
+
+    /// Chores end transactions by these two texts, and by no others.
+    fn ending(&self) -> Ending {
+        let Self::ReadCatalog(reading) = self else { return Ending::None };
+        match reading.queries {
+            queries if queries.contains(&COMMIT) => Ending::Keeps,
+            queries if queries.contains(&ROLLBACK) => Ending::Undoes,
+            _ => Ending::None,
+        }
     }
 
     fn absorb(&mut self, answer: Frames) -> Result<Option<ChoreOutcome>, MaskFailure> {
@@ -422,6 +582,38 @@ mod tests {
         assert_eq!(tags(Chore::synchronize()), "SCS");
         assert_eq!(tags(Chore::read_catalog(&["select 1", "select 2"])), "CCPBDECCSCCPBDECCS");
         assert_eq!(tags(Chore::read_catalog(&[])), "S");
+    }
+
+    #[test]
+    fn what_ends_a_transaction_is_known() {
+        let check = |chore: Chore, expect| assert_eq!(chore.ending(), expect, "{chore:?}");
+        check(Chore::commit(), Ending::Keeps);
+        check(Chore::read_catalog(&["BEGIN", "SELECT 1", "COMMIT"]), Ending::Keeps);
+        check(Chore::roll_back(), Ending::Undoes);
+        check(Chore::undo_rehearsal(true), Ending::Undoes);
+        for chore in [
+            Chore::open_rehearsal(Duration::from_secs(20)),
+            Chore::settle_rehearsal(),
+            Chore::begin_look(),
+            Chore::end_look(),
+            Chore::count_changes(),
+            Chore::synchronize(),
+        ] {
+            check(chore, Ending::None);
+        }
+    }
+
+    #[test]
+    fn a_rehearsal_is_bounded_by_the_time_people_have() {
+        for (seconds, statement) in [(2, "1000"), (5, "1000"), (20, "5000"), (300, "30000")] {
+            let Chore::ReadCatalog(reading) = Chore::open_rehearsal(Duration::from_secs(seconds))
+            else {
+                panic!()
+            };
+            let wanted = format!("('statement_timeout', {statement})");
+            assert!(reading.queries[1].contains(&wanted), "{}", reading.queries[1]);
+            assert_eq!(reading.queries[RehearsalRows::Changed as usize], CHANGED_TABLES);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod message;
 pub mod names;
 pub mod opening;
 pub mod protocol;
+pub mod rehearsal;
 mod report;
 mod rewrite;
 mod rows;

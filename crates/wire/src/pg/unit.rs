@@ -221,6 +221,11 @@ impl Unit {
         (direct && self.prepared.is_empty()).then_some((&*run.prepared, &run.values))
     }
 
+    /// True where the answer to a statement of it may end before its last row.
+    pub(super) fn fetches_in_part(&self) -> bool {
+        self.runs.iter().any(|run| run.rows != 0)
+    }
+
     /// Of its answer one number is kept ([`super::estimate`]).
     pub(super) const fn asks_for_estimate(&mut self) {
         self.script.estimates = true;

@@ -238,7 +238,10 @@ pub(crate) fn catalog(
     inside: bool,
 ) -> anyhow::Result<Catalog> {
     let around = match inside {
-        true => ("SAVEPOINT oracle; SET LOCAL search_path = pg_catalog", "ROLLBACK TO SAVEPOINT oracle; RELEASE SAVEPOINT oracle"),
+        true => (
+            "SAVEPOINT oracle; SET LOCAL search_path = pg_catalog",
+            "ROLLBACK TO SAVEPOINT oracle; RELEASE SAVEPOINT oracle",
+        ),
         false => ("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog", "COMMIT"),
     };
     if let Some(known) = system.as_ref() {
