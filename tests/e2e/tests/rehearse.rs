@@ -405,6 +405,10 @@ fn partitions_and_upserts_show_their_rows() {
     assert_eq!(*after, serde_json::json!([["80", "new"], ["900", "new"]]));
     reject(&arena, &review);
     rest(&mut agent);
+    // The statement came with PostgreSQL 15.
+    if arena.server.version() < 15 {
+        return;
+    }
     send(
         &mut agent,
         "MERGE INTO parents p USING (VALUES (81, 'm'), (901, 'm')) s(id, note) ON p.id = s.id
@@ -440,6 +444,38 @@ fn what_cannot_be_shown_for_certain_is_not() {
     assert!(why.contains("policy does not let the caller"), "{open:#}");
     approve(&arena, &review);
     assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));
+}
+
+/// What the gateway itself asks meanwhile runs no code of the caller's, whatever its names mean.
+#[test]
+fn operators_of_the_callers_choice_are_not_run() {
+    let (_turn, arena) = (turn(), long());
+    let evil = r#"CREATE SCHEMA evil; CREATE SEQUENCE evil.calls;
+        DO $do$ DECLARE t text; o text; BEGIN
+          FOREACH t IN ARRAY ARRAY['text', 'name', 'oid', 'bigint', 'integer', '"char"'] LOOP
+            EXECUTE format($f$CREATE FUNCTION evil.f(%1$s, %1$s) RETURNS boolean LANGUAGE plpgsql
+              AS 'BEGIN PERFORM pg_catalog.nextval(''evil.calls''); RETURN true; END'$f$, t);
+            FOREACH o IN ARRAY ARRAY['=', '<>', '<', '>', '<=', '>='] LOOP
+              EXECUTE format($f$CREATE OPERATOR evil.%1$s (FUNCTION = evil.f, LEFTARG = %2$s,
+                RIGHTARG = %2$s)$f$, o, t);
+            END LOOP;
+          END LOOP; END $do$"#;
+    arena.server.sql("shop", evil).unwrap();
+    let called = || arena.truth("SELECT is_called FROM evil.calls").unwrap();
+    let mut agent = client(&arena);
+    agent.query("SET search_path = evil, pg_catalog, public").unwrap();
+    send(&mut agent, "INSERT INTO public.parents VALUES (950, 'x')");
+    let review = held(&mut agent);
+    let open = at(&arena, &review, "open");
+    let after = &open["seen"]["after"]["rows"]["rows"];
+    assert_eq!(*after, serde_json::json!([["950", "x"]]), "{open:#}");
+    approve(&arena, &review);
+    assert!(rest(&mut agent).iter().any(|l| l.starts_with("C INSERT 0 1")));
+    assert_eq!(called(), "f");
+    // The trap works.
+    agent.query("SELECT 1 = 1").unwrap();
+    assert_eq!(called(), "t");
+    arena.server.sql("shop", "DROP SCHEMA evil CASCADE").unwrap();
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Session {
     /// What a request means by now: the session's settings, as the target has them, and the
     /// definitions it leads to.
     async fn basis(&mut self, unit: &Unit) -> Result<Basis, End> {
-        let inside = self.conversation.transaction_status() != b'I';
+        let inside = self.rehearsal.is_some() || self.conversation.transaction_status() != b'I';
         let rows = self.catalog_rows(surroundings(inside), CATALOG_TRIES).await?;
         let rows = rows.ok_or_else(|| unreadable_catalog("its settings cannot be read"))?;
         let settings = rows.into_iter().flatten().filter_map(|row| {

@@ -35,6 +35,7 @@ const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 /// What keeps a rehearsal apart from what is tried in its transaction.
 const SAVEPOINT: &str = "SAVEPOINT \"portcullis: rehearsal\"";
+const ROLL_BACK_TO: &str = "ROLLBACK TO SAVEPOINT \"portcullis: rehearsal\"";
 const RELEASE: &str = "RELEASE SAVEPOINT \"portcullis: rehearsal\"";
 
 /// Rows changed by the current transaction, and by those before it that the server has not counted
@@ -45,7 +46,8 @@ const CHANGES: &str = "SELECT pg_catalog.sum(n_tup_ins OPERATOR(pg_catalog.+) n_
 /// Rows changed likewise, by table.
 const CHANGED_TABLES: &str = "SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del \
     FROM pg_catalog.pg_stat_xact_user_tables \
-    WHERE n_tup_ins <> 0 OR n_tup_upd <> 0 OR n_tup_del <> 0 ORDER BY 1, 2";
+    WHERE n_tup_ins OPERATOR(pg_catalog.<>) 0 OR n_tup_upd OPERATOR(pg_catalog.<>) 0 \
+       OR n_tup_del OPERATOR(pg_catalog.<>) 0 ORDER BY 1, 2";
 
 /// What a transaction is like that was opened by default.
 const TRANSACTION: &str = "SELECT pg_catalog.current_setting('transaction_isolation'), \
@@ -70,6 +72,10 @@ const LASTING_CODE: &str = "SELECT DISTINCT x.relation, p.proname \
                             'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7') \
     ORDER BY 1, 2";
 
+/// Before these two, so that their operators are the server's own: what the caller has put before
+/// `pg_catalog` may have some of the same name.
+const OWN_NAMES: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog', true)";
+
 /// The columns of primary keys.
 const KEYS: &str = "SELECT i.indrelid, a.attname FROM pg_catalog.pg_index i \
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) \
@@ -84,21 +90,27 @@ macro_rules! rehearsal {
             "BEGIN",
             concat!(
                 "SELECT pg_catalog.set_config(s.name, CASE \
-                    WHEN s.setting::pg_catalog.int8 BETWEEN 1 AND v.most THEN s.setting \
-                    ELSE v.most::pg_catalog.text END, true) \
+                    WHEN s.setting::pg_catalog.int8 OPERATOR(pg_catalog.>) 0 \
+                     AND s.setting::pg_catalog.int8 OPERATOR(pg_catalog.<) v.most::pg_catalog.int8 \
+                    THEN s.setting ELSE v.most::pg_catalog.text END, true) \
                  FROM (VALUES ('statement_timeout', ",
                 $statement,
                 "), ('lock_timeout', ",
                 $lock,
-                ")) v(name, most) JOIN pg_catalog.pg_settings s ON s.name = v.name \
+                ")) v(name, most) JOIN pg_catalog.pg_settings s \
+                    ON s.name OPERATOR(pg_catalog.=) v.name \
                  UNION ALL SELECT pg_catalog.set_config(\
                     'idle_in_transaction_session_timeout', '",
                 $idle,
                 "', true)"
             ),
             TRANSACTION,
+            SAVEPOINT,
+            OWN_NAMES,
             LASTING_CODE,
             KEYS,
+            ROLL_BACK_TO,
+            RELEASE,
             CHANGED_TABLES,
         ]
     };
@@ -123,11 +135,11 @@ pub enum RehearsalRows {
     /// The isolation level, and whether nothing can be written.
     Transaction = 2,
     /// Relations by number, and a function each runs of which something may be left; 0 is any.
-    LastingCode = 3,
+    LastingCode = 5,
     /// Relations by number, and a column each of their primary keys.
-    Keys = 4,
+    Keys = 6,
     /// Schema and name of tables; rows inserted, updated, deleted.
-    Changed = 5,
+    Changed = 9,
 }
 
 /// One of the gateway's own requests.
@@ -297,7 +309,7 @@ impl Chore {
     /// Afterwards.
     #[must_use]
     pub fn end_look() -> Self {
-        Self::read_catalog(&["ROLLBACK TO SAVEPOINT \"portcullis: rehearsal\"", RELEASE])
+        Self::read_catalog(&[ROLL_BACK_TO, RELEASE])
     }
 
     /// Undoes a rehearsal; `forgets` where the unnamed statement is that of the rehearsal, of which
@@ -612,7 +624,14 @@ mod tests {
             };
             let wanted = format!("('statement_timeout', {statement})");
             assert!(reading.queries[1].contains(&wanted), "{}", reading.queries[1]);
-            assert_eq!(reading.queries[RehearsalRows::Changed as usize], CHANGED_TABLES);
+            for (place, query) in [
+                (RehearsalRows::Transaction, TRANSACTION),
+                (RehearsalRows::LastingCode, LASTING_CODE),
+                (RehearsalRows::Keys, KEYS),
+                (RehearsalRows::Changed, CHANGED_TABLES),
+            ] {
+                assert_eq!(reading.queries[place as usize], query);
+            }
         }
     }
 

@@ -99,7 +99,7 @@ impl Images {
     fn query(&self, mark: &str) -> Vec<u8> {
         let Self { table, order, .. } = self;
         let text = format!(
-            "SELECT * FROM {table} WHERE {mark} = \
+            "SELECT * FROM {table} WHERE {mark} OPERATOR(pg_catalog.=) \
              pg_catalog.pg_current_xact_id()::pg_catalog.xid{order} LIMIT {}\0",
             Self::ROWS
         );
