@@ -167,6 +167,9 @@ impl Session {
         (started, until, until_at): (Instant, Instant, Timestamp),
     ) -> Result<Result<Rehearsed, Not>, End> {
         let unit = held.request();
+        if !self.judge.makings(unit.operation()).is_empty() {
+            return Ok(Err(Not::tried("it makes a table of masked columns")));
+        }
         if let Err(why) = self.leaves_nothing(unit, rows) {
             return Ok(Err(Not::tried(why)));
         }
