@@ -32,7 +32,14 @@ use std::sync::Arc;
 pub struct Bare;
 
 /// One message: its type and body.
-pub type Message = (u8, BytesMut);
+#[derive(Debug, Clone)]
+pub struct Message(pub u8, pub BytesMut);
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
 
 pub struct Nothing;
 
@@ -112,7 +119,7 @@ impl Protocol for Bare {
         }
         let mut message = buffer.split_to(1 + length);
         message.advance(5);
-        Ok(Some((kind, message)))
+        Ok(Some(Message(kind, message)))
     }
 }
 
@@ -266,7 +273,7 @@ pub async fn dial(dialer: &Dialer, database: &str, role: &str) -> Result<Dialed<
 pub fn first_row(messages: &[Message]) -> (Vec<String>, Option<String>) {
     let mut values = Vec::new();
     let mut code = None;
-    for (kind, body) in messages {
+    for Message(kind, body) in messages {
         if *kind == b'D' && values.is_empty() {
             let mut body = &body[2..];
             while !body.is_empty() {
