@@ -463,7 +463,10 @@ fn operators_of_the_callers_choice_are_not_run() {
     arena.server.sql("shop", evil).unwrap();
     let called = || arena.truth("SELECT is_called FROM evil.calls").unwrap();
     let mut agent = client(&arena);
-    agent.query("SET search_path = evil, pg_catalog, public").unwrap();
+    let path = "SET search_path = evil, pg_catalog, public";
+    agent.query(path).unwrap();
+    let shown = agent.query("SHOW search_path").unwrap();
+    assert!(shown.iter().any(|m| m.shown().contains("evil, pg_catalog, public")));
     send(&mut agent, "INSERT INTO public.parents VALUES (950, 'x')");
     let review = held(&mut agent);
     let open = at(&arena, &review, "open");
@@ -473,7 +476,7 @@ fn operators_of_the_callers_choice_are_not_run() {
     assert!(rest(&mut agent).iter().any(|l| l.starts_with("C INSERT 0 1")));
     assert_eq!(called(), "f");
     // The trap works.
-    agent.query("SELECT 1 = 1").unwrap();
+    arena.server.sql("shop", &format!("{path}; SELECT 1 = 1")).unwrap();
     assert_eq!(called(), "t");
     arena.server.sql("shop", "DROP SCHEMA evil CASCADE").unwrap();
 }
