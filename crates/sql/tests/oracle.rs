@@ -63,7 +63,11 @@ fn decided(rows: &common::Rows, catalog: &Catalog) {
 fn the_real_catalog_loads_and_means_the_same() {
     let server = Server::start();
     server.psql("postgres", "CREATE DATABASE shop");
-    server.psql("shop", include_str!("data/shop.sql"));
+    // PostgreSQL 13 has no statistics on expressions.
+    let old = server.psql("shop", "SHOW server_version_num").starts_with("13");
+    let shop = include_str!("data/shop.sql").lines();
+    let known = shop.filter(|line| !(old && line.starts_with("CREATE STATISTICS")));
+    server.psql("shop", &known.collect::<Vec<_>>().join("\n"));
     let rows = server.rows("shop");
     if std::env::var_os("PORTCULLIS_BLESS").is_some() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shop-catalog.tsv");

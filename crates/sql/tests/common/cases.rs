@@ -7,6 +7,7 @@
 /// Where servers of some versions (first and last) know a name that others do not: the facts there.
 pub(crate) const OTHERWISE: &[(u32, u32, &str, &str)] = &[
     (16, 18, "SELECT system_user", "select: control session: one => (-)"),
+    (13, 13, "ANALYZE counted", "analyze: alter public.counted all => () code"),
     (
         13,
         13,
