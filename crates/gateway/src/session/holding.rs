@@ -104,7 +104,7 @@ impl Session {
             // Before it, since it may take some seconds.
             self.tell_held(&held, started).await?;
             told += 1;
-            if let Err(end) = self.rehearse(&held).await {
+            if let Err(end) = Box::pin(self.rehearse(&held)).await {
                 self.withdraw(held, Withdrawal::SessionEnded).await;
                 return Err(end);
             }

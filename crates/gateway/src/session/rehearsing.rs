@@ -136,7 +136,7 @@ impl Session {
         let until_at = crate::moment::now().plus(time);
         let times = (started, started + time, until_at);
         let tried = match self.opened(time).await? {
-            Some(rows) => self.inside_rehearsal(held, &rows, times).await?,
+            Some(rows) => Box::pin(self.inside_rehearsal(held, &rows, times)).await?,
             None => Err(Not::tried("the target did not open a transaction for it")),
         };
         if tried.is_err() {

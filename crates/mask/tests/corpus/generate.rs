@@ -749,8 +749,11 @@ fn verhoeff(digits: &str) -> bool {
     c == 0
 }
 
+/// What a value is called, and how one is made.
+type Making = (&'static str, fn(&mut Dice) -> String);
+
 /// What looks like something and is nothing.
-pub(crate) const LOOKALIKES: &[(&str, fn(&mut Dice) -> String)] = &[
+pub(crate) const LOOKALIKES: &[Making] = &[
     ("uuid", |d| format!("{}-{}-4{}-a{}-{}", d.hex(8), d.hex(4), d.hex(3), d.hex(3), d.hex(12))),
     ("order id", |d| {
         format!(
