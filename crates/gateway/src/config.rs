@@ -121,11 +121,11 @@ impl Default for Policy {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Review {
-    /// How long a review may wait, and an approval may be used (`"15m"`).
+    /// How long a review may wait, and an approval may be used; `"15m"` by default.
     pub(crate) expires: Span,
     /// Hold inside the caller's open transaction, locks and all, instead of refusing there.
     pub(crate) hold_in_transaction: bool,
-    /// How long a review is kept once it has ended (`"720h"`). It holds statements as they were
+    /// How long a review is kept once it has ended; `"720h"` by default. It holds statements as they were
     /// sent; what stays is the journal, with detectors applied.
     pub(crate) keep: Span,
 }
@@ -155,7 +155,7 @@ pub(crate) enum Reads {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Journal {
-    /// How safe the record of a pure read must be. Everything else is always synced first.
+    /// How safe the record of a pure read must be; `"written"` by default. Everything else is always synced first.
     pub(crate) reads: Reads,
 }
 
@@ -190,7 +190,7 @@ pub(crate) struct Limits {
     /// held or run, and of statements prepared; one principal's at most half of it. Requests below
     /// 64 KiB are not counted.
     pub(crate) buffered_mib: u32,
-    /// How long a log-in may take.
+    /// How long a log-in may take; `"10s"` by default.
     pub(crate) login: Span,
 }
 
@@ -213,7 +213,9 @@ impl Default for Limits {
 pub(crate) struct Connection {
     /// The environment policies speak of (`production`, `staging`).
     pub(crate) environment: String,
-    /// The groups whose members may connect. Empty: nobody.
+    /// The groups whose members may connect, by the rule `connect-if-admitted` of `agent-safe` and
+    /// `read-only`. Empty: nobody, under these. `allow-all`, and permits of your own for `connect`,
+    /// do not ask.
     pub(crate) groups: Vec<String>,
     /// Where it is, and how the gateway logs in there.
     pub(crate) target: Target,

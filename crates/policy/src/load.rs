@@ -4,6 +4,7 @@
 //! misspelt, that could raise an error or that can never apply would quietly permit.
 
 use crate::facts::{SCHEMA, Types, Unspeakable};
+use crate::packs::PACKS;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{
     ActionConstraint, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema,
@@ -134,6 +135,8 @@ pub(crate) struct Rule {
     pub(crate) limits: Limits,
     /// One bit per action its scope admits.
     pub(crate) actions: u32,
+    /// It comes with the binary.
+    pub(crate) of_pack: bool,
     file: String,
     line: usize,
 }
@@ -244,6 +247,8 @@ fn contract() -> Result<Contract, String> {
 /// A policy as it stands in its file.
 struct Raw<'a> {
     policy: Policy,
+    /// True in a pack that comes with the binary.
+    of_pack: bool,
     file: &'a str,
     line: usize,
 }
@@ -275,6 +280,7 @@ fn parse<'a>(file: &'a str, text: &str) -> Result<Vec<Raw<'a>>, Problem> {
         let line = template_line(text, &template.to_cedar());
         return Err(problem(line, message.to_owned()));
     }
+    let of_pack = PACKS.iter().any(|(_, pack)| *pack == text);
     let mut found = Vec::with_capacity(set.num_of_policies());
     let mut cursor = 0;
     // Cedar numbers the policies of a text from 0, in order.
@@ -287,7 +293,7 @@ fn parse<'a>(file: &'a str, text: &str) -> Result<Vec<Raw<'a>>, Problem> {
             cursor = start + own.len();
             start
         });
-        found.push(Raw { policy: policy.clone(), file, line: line_at(text, start) });
+        found.push(Raw { policy: policy.clone(), of_pack, file, line: line_at(text, start) });
     }
     Ok(found)
 }
@@ -328,7 +334,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
     };
     let limits = checked_limits(&raw, &id, scope)?;
     let policy = raw.policy.new_id(PolicyId::new(&id));
-    let (file, line) = (raw.file.to_owned(), raw.line);
+    let (of_pack, file, line) = (raw.of_pack, raw.file.to_owned(), raw.line);
     let actions = scope;
     Ok(Rule {
         policy,
@@ -341,6 +347,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
         retry,
         limits,
         actions,
+        of_pack,
         file,
         line,
     })

@@ -422,7 +422,9 @@ impl SessionPolicy {
             && forbids.iter().all(|rule| rule.review.is_some())
         {
             let groups = forbids.iter().filter_map(|rule| rule.review.clone()).collect();
-            let rehearse = forbids.iter().map(|rule| rule.rehearse).reduce(both_rehearse);
+            // Packs say nothing of it: who wrote rules beside them does.
+            let own = forbids.iter().filter(|rule| !rule.of_pack);
+            let rehearse = own.map(|rule| rule.rehearse).reduce(both_rehearse);
             let (rehearse, ground) = (rehearse.flatten(), ground(first, what()));
             return Outcome::Hold { groups, ground, rehearse };
         }

@@ -104,6 +104,20 @@ fn what_is_held_may_be_rehearsed_where_every_rule_says_so() {
     assert_eq!(time(&[&one, &other], &both), Some(10));
     let other = rule("other", "dba", "update", "");
     assert_eq!(time(&[&one, &other], &both), None);
+    // A pack that holds it says nothing of it; changed, it is a file like any other.
+    let pack = portcullis_policy::pack("agent-safe").unwrap();
+    let drops = rule("drops", "dba", "insert", "@rehearse(\"20s\")");
+    let hold = |pack: &str, rules: &[&str]| {
+        let session = session(&[&[pack], rules].concat(), &agent());
+        let insert = operation(&["insert"], [on(Verb::Insert, "orders", Extent::One)]);
+        match decide(&session, &insert, &[]) {
+            Decision::Hold { rehearse, .. } => rehearse,
+            other => panic!("not held: {other:?}"),
+        }
+    };
+    assert_eq!(hold(pack, &[]), None);
+    assert_eq!(hold(pack, &[&drops]).map(|time| time.as_secs()), Some(20));
+    assert_eq!(hold(&format!("{pack}\n"), &[&drops]), None);
 }
 
 #[test]

@@ -254,7 +254,7 @@ pub const QUERIES: &[&str] = &[
        WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
            AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
-     behind(classid, objid, function, on_read) AS ( \
+     behind(classid, objid, function, on_read) AS MATERIALIZED ( \
        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false \
          FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
        UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, w.oid, false \
