@@ -161,6 +161,20 @@ impl Labels {
         self.changed();
     }
 
+    /// These labels of a relation, and those it has: nothing that was kept is lost while it is there.
+    fn united(&self, relation: u32, mut columns: KeptColumns) -> KeptColumns {
+        for (column, old) in self.of(relation).iter().flat_map(|known| known.iter()) {
+            let Some(new) = columns.get_mut(column) else {
+                columns.insert(*column, old.clone());
+                continue;
+            };
+            let all: BTreeSet<_> = new.sources.iter().chain(&old.sources).cloned().collect();
+            new.sources = all.into_iter().collect();
+            new.kind = new.kind.and(old.kind);
+        }
+        columns
+    }
+
     /// The labelled columns of a relation, if it has any.
     pub(crate) fn of(&self, relation: u32) -> Option<Arc<KeptColumns>> {
         self.state().relations.get(&relation).map(|entry| entry.columns.clone())
@@ -201,11 +215,14 @@ impl Labels {
         (before, now): (&Catalog, &Catalog),
     ) -> Result<bool, Unkept> {
         let made: Vec<&Relation> = now.relations().filter(|r| making.made(r, before)).collect();
-        if made.is_empty() && !making.lenient {
+        let new = |r: &Relation| r.name == making.name && before.relation(r.oid).is_none();
+        if made.is_empty() && (!making.lenient || now.relations().any(new)) {
             return Err(Unkept::NotFound);
         }
-        let made: Vec<(&Relation, KeptColumns)> =
-            made.into_iter().map(|relation| (relation, making.kept(relation))).collect();
+        let made: Vec<(&Relation, KeptColumns)> = made
+            .into_iter()
+            .map(|relation| (relation, self.united(relation.oid, making.kept(relation))))
+            .collect();
         if !self.has_room(session, made.iter().map(|(_, columns)| columns.len()).sum()) {
             return Err(Unkept::Full);
         }

@@ -2,7 +2,7 @@
 
 use crate::desk::ReviewDesk;
 use crate::rows::{Status, Unreadable, json, stored};
-use portcullis_core::rehearsal::Rehearsal;
+use portcullis_core::rehearsal::{Rehearsal, Stage};
 use portcullis_core::review::{Claim, Ticket};
 use portcullis_core::time::Timestamp;
 
@@ -60,7 +60,14 @@ impl ReviewDesk {
         ticket: &Ticket,
         rehearsal: &Rehearsal,
     ) -> Result<(), Unreadable> {
-        sqlx::query("UPDATE review SET rehearsal = ?3 WHERE id = ?1 AND digest = ?2")
+        // What was not tried takes nothing of what another session has tried and people have seen.
+        let update = match rehearsal.stage {
+            Stage::Untried => {
+                "UPDATE review SET rehearsal = ?3 WHERE id = ?1 AND digest = ?2 AND rehearsal IS NULL"
+            }
+            _ => "UPDATE review SET rehearsal = ?3 WHERE id = ?1 AND digest = ?2",
+        };
+        sqlx::query(update)
             .bind(ticket.review.to_string())
             .bind(ticket.digest.to_string())
             .bind(json(rehearsal)?)

@@ -503,6 +503,94 @@ fn what_could_not_be_followed_is_not_made() {
     claude.does("ROLLBACK PREPARED 'now'");
 }
 
+/// What runs behind a change of definitions, before one `Sync`, was analysed by those there were.
+#[test]
+fn behind_a_definition_in_a_pipeline_nothing_is_known() {
+    let arena = arena();
+    arena.server.sql("shop", "CREATE TABLE IF NOT EXISTS loot (id int, note text)").unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut together = |texts: &[&str]| {
+        let mut bytes = Vec::new();
+        for text in texts {
+            let one = parse_and_run(text);
+            bytes.extend_from_slice(&one[..one.len() - 5]);
+        }
+        bytes.extend(message(b'S', b""));
+        claude.client.send(&bytes).unwrap();
+        let seen = claude.client.until(b'Z').unwrap();
+        assert_eq!(claude.shown(&seen), None, "{texts:?}");
+        let text: String = seen.iter().map(Message::shown).collect();
+        let reversed = claude.secrets.iter().map(|s| s.chars().rev().collect::<String>());
+        for secret in reversed {
+            assert!(!text.contains(&secret), "{texts:?}");
+        }
+        claude
+            .ask("DROP TABLE IF EXISTS pg_temp.orders, pg_temp.loot, pg_temp.twice, public.twice");
+        claude.ask("DROP VIEW IF EXISTS pg_temp.orders");
+        error_of(&seen)
+    };
+    // Names that mean something else by then.
+    let temporary = "CREATE TEMP TABLE orders AS SELECT email AS note FROM customers";
+    assert!(together(&[temporary, "SELECT reverse(note) FROM orders"]).is_some());
+    let view = "CREATE TEMP VIEW orders AS SELECT reverse(email) AS note FROM customers";
+    together(&[view, "SELECT note FROM orders"]);
+    let empty = "CREATE TEMP TABLE loot (id int, note text)";
+    let fill = "INSERT INTO loot SELECT id, email FROM customers";
+    assert!(together(&[empty, fill, "SELECT reverse(note) FROM loot"]).is_some());
+    // Two of one name.
+    let one = "CREATE TABLE twice AS SELECT email AS a, id AS b FROM customers";
+    let two = "CREATE TEMP TABLE twice AS SELECT id AS a, email AS b FROM customers";
+    assert!(together(&[one, two]).is_some());
+    // Where nothing masked is near, a pipeline goes on as ever.
+    let plain = ["CREATE TEMP TABLE mine (a int)", "INSERT INTO mine VALUES (1)"];
+    assert_eq!(together(&plain), None);
+}
+
+/// Two tables of one name, made at the same time, keep the labels of each.
+#[test]
+fn tables_of_one_name_do_not_take_each_others_labels() {
+    let arena = arena();
+    let (mut one, mut two) = (Caller::new(&arena, "claude"), Caller::new(&arena, "claude"));
+    two.does("BEGIN");
+    two.does("CREATE TEMP TABLE namesake AS SELECT id AS a, email AS b FROM customers");
+    one.does("CREATE TABLE namesake AS SELECT email AS a, id AS b FROM customers");
+    two.does("COMMIT");
+    for caller in [&mut one, &mut two] {
+        caller.hidden("SELECT a FROM public.namesake");
+    }
+    two.hidden("SELECT b FROM pg_temp.namesake");
+    one.does("DROP TABLE public.namesake");
+}
+
+/// A lock that lets definitions change between judging and running does not shift labels.
+#[test]
+fn definitions_changed_behind_a_lock_make_no_table() {
+    let arena = arena();
+    let shift = "CREATE TABLE m1 (a int); CREATE TABLE m2 (b int);
+                 INSERT INTO m1 VALUES (1); INSERT INTO m2 VALUES (1);
+                 GRANT ALL ON m1, m2 TO PUBLIC";
+    arena.server.sql("shop", shift).unwrap();
+    let mut caller = Caller::new(&arena, "claude");
+    caller.does("SELECT * FROM m1, m2");
+    let mut locks = RawClient::log_in_with(
+        std::net::SocketAddr::from(([127, 0, 0, 1], arena.server.port())),
+        &[("user", "raw"), ("database", "shop")],
+        "",
+    )
+    .unwrap();
+    locks.query("BEGIN; ALTER TABLE m1 ADD a2 int; ALTER TABLE m2 DROP b").unwrap();
+    let make = "CREATE TABLE shifted AS SELECT m1.*, c.email, m2.* FROM m1, customers c, m2";
+    caller.client.send(&message(b'Q', &[make.as_bytes(), b"\0"].concat())).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    locks.query("COMMIT").unwrap();
+    let seen = caller.client.until(b'Z').unwrap();
+    assert_eq!(caller.shown(&seen), None);
+    caller.never("SELECT * FROM shifted");
+    caller.never("SELECT email FROM shifted");
+    let there = arena.truth("SELECT count(*) FROM pg_class WHERE relname = 'shifted'").unwrap();
+    assert!(there == "0" || error_of(&seen).is_none(), "{there}: {:?}", error_of(&seen));
+}
+
 #[test]
 fn a_copy_has_the_strategy_of_what_it_came_from_and_an_expression_shows_nothing() {
     let arena = arena();

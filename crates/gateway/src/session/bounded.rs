@@ -28,6 +28,8 @@ pub(super) struct Bounds {
     limits: Arc<Limits>,
     /// The tables it makes that need labels.
     pub(super) makings: Vec<Making>,
+    /// What makes them.
+    pub(super) makes: Option<Operation>,
     /// The definitions it is judged by.
     pub(super) before: Option<Arc<Catalog>>,
     /// Rows that may be passed on, and by which limit.
@@ -50,6 +52,11 @@ impl Bounds {
     pub(super) const fn is_rehearsed(&mut self, before: u64) {
         self.bracket = Bracket::Own(before);
         self.rehearsed = true;
+    }
+
+    /// Whether people have seen how many rows it changes.
+    fn by_rehearsal(&self) -> bool {
+        self.limits.get(LimitKind::Rehearsed).is_some()
     }
 
     /// Whether the gateway's own transaction was committed.
@@ -116,6 +123,7 @@ impl Session {
             deadline: time.map(|time| Instant::now() + time),
             stopping: false,
             before: self.judge.catalog(),
+            makes: (!makings.is_empty()).then(|| permit.request().operation().clone()),
             makings,
             rehearsed: false,
             committed: false,
@@ -140,6 +148,12 @@ impl Session {
         }
         let limited = bounds.rows.is_some() || bounds.changes.is_some();
         match self.bracket(bounds.shape, operation, limited).await? {
+            Ok(Bracket::Pipeline) if bounds.by_rehearsal() => {
+                let limit = bounds.limits.get(LimitKind::Rehearsed);
+                let why =
+                    "in a pipeline without Sync nobody counts what cascades: send Sync after it";
+                Ok(Some(unboundable(limit, why)))
+            }
             Ok(Bracket::Pipeline) if makes => Ok(Some(kept::error(
                 "it stands in a pipeline in which nothing can be looked up: send Sync after it",
             ))),

@@ -5,6 +5,7 @@ use super::bounded::Bounds;
 use super::{End, Session};
 use crate::labels::{Making, Unkept};
 use portcullis_core::effect::{Operation, Verb};
+use portcullis_sql::catalog::Catalog;
 use portcullis_wire::pg::server::WireError;
 
 /// The SQLSTATE of what would let masked values go where they are not masked.
@@ -24,6 +25,9 @@ impl Session {
                 "there are as many labelled columns as the gateway keeps: drop tables made from \
                  masked columns",
             );
+        }
+        if operation.lineages.len() > 1 {
+            return Some("the same request does more than that: send that apart from it");
         }
         let alters = |verb| matches!(verb, Verb::Alter | Verb::Drop);
         let mut effects = operation.effects.iter();
@@ -47,6 +51,13 @@ impl Session {
         let Some(before) = &bounds.before else {
             return Ok(Some(error(&Unkept::NotFound.to_string())));
         };
+        // Locks let others change what was not locked yet when the request was judged.
+        let read = bounds.makes.iter().flat_map(|op| &op.lineages).flat_map(|l| &l.relations);
+        let definition =
+            |catalog: &Catalog, oid| catalog.relation(oid).map(|r| r.definition.clone());
+        if read.clone().any(|oid| definition(before, *oid) != definition(&now, *oid)) {
+            return Ok(Some(error("definitions that it depends on were changed meanwhile")));
+        }
         for making in &bounds.makings {
             match self.labels.keep(self.id, making, (before, &now)).await {
                 Ok(true) => self.inside.go_alone(),

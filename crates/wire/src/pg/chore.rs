@@ -55,7 +55,8 @@ const TRANSACTION: &str = "SELECT pg_catalog.current_setting('transaction_isolat
 
 /// Relations that run functions of the server, by themselves, of which something may be left after a
 /// rollback: in defaults, checks, policies and conditions of triggers (functions of users are seen by
-/// the analysis of statements). Number 0 stands for any: a check of a domain. What moves a sequence on
+/// the analysis of statements). Number 0 stands for any: a check or
+/// default of a domain. What moves a sequence on
 /// leaves a gap, which is as after any error.
 const LASTING_CODE: &str = "SELECT DISTINCT x.relation, p.proname \
     FROM (SELECT adrelid, adbin::pg_catalog.text FROM pg_catalog.pg_attrdef \
@@ -64,7 +65,9 @@ const LASTING_CODE: &str = "SELECT DISTINCT x.relation, p.proname \
           UNION ALL SELECT polrelid, polqual::pg_catalog.text FROM pg_catalog.pg_policy \
           UNION ALL SELECT polrelid, polwithcheck::pg_catalog.text FROM pg_catalog.pg_policy \
           UNION ALL SELECT tgrelid, tgqual::pg_catalog.text FROM pg_catalog.pg_trigger \
-            WHERE tgqual IS NOT NULL) x(relation, tree), \
+            WHERE tgqual IS NOT NULL \
+          UNION ALL SELECT 0::pg_catalog.oid, typdefaultbin::pg_catalog.text \
+            FROM pg_catalog.pg_type WHERE typdefaultbin IS NOT NULL) x(relation, tree), \
          LATERAL pg_catalog.regexp_matches(x.tree, 'funcid ([0-9]+)', 'g') m(found) \
     JOIN pg_catalog.pg_proc p ON p.oid = m.found[1]::pg_catalog.oid \
     WHERE p.provolatile = 'v' AND p.oid < 16384 \

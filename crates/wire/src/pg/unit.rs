@@ -591,6 +591,9 @@ pub(crate) struct Draft {
     messages: usize,
     /// True after the `Execute` of a `COPY … FROM STDIN`.
     copies_in: bool,
+    /// True after the `Execute` of what may change definitions: what comes behind it was analysed by
+    /// those there were before.
+    redefined: bool,
     failed: Option<Why>,
     /// Texts of a unit that failed, for the record.
     texts: Vec<Bytes>,
@@ -812,6 +815,12 @@ impl Draft {
             let values = portal.values.clone();
             names.freshen_behind(&portal.prepared.statement, analyst)?;
             let resolved = self.run(&portal.prepared, values, rows, (names, aborted))?;
+            if self.redefined
+                && let Some(last) = self.facts.lineages.last_mut()
+            {
+                *last = Arc::new(outdated(last));
+            }
+            self.redefined |= resolved.chain.iter().any(|statement| may_redefine(statement));
             if resolved.chain.len() > 1 {
                 let at = Origin { step: self.script.steps.len() - 1, part: Some(part) };
                 names.remember(&name, &resolved.statement, at);
@@ -1060,6 +1069,43 @@ fn own_lineage(statement: &Statement) -> Arc<Lineage> {
         let user_code = !statement.effects.iter().all(harmless);
         Arc::new(Lineage { outputs: Some(Vec::new()), user_code, ..Lineage::default() })
     })
+}
+
+/// True where names may mean something else once it has run. A function called in a query is not
+/// taken to change what they mean.
+fn may_redefine(statement: &Statement) -> bool {
+    let block = matches!(&*statement.kind, "do" | "call");
+    statement.effects.iter().any(|e| match e.verb {
+        Verb::Read
+        | Verb::Insert
+        | Verb::Update
+        | Verb::Delete
+        | Verb::Truncate
+        | Verb::Control
+        | Verb::Connect => false,
+        Verb::Execute => block,
+        _ => true,
+    })
+}
+
+/// The lineage of what runs behind a change of definitions: what its names stand for, and so where
+/// anything in it comes from, is not what was known when it was analysed.
+fn outdated(known: &Lineage) -> Lineage {
+    let writes = !known.sinks.is_empty() || !known.fills.is_empty() || known.makes.is_some();
+    let decides = known.conditions != ColumnOrigin::default();
+    let makes = known.makes.clone().map(|mut table| {
+        table.columns = None;
+        table
+    });
+    Lineage {
+        sinks: if writes { vec![ColumnOrigin::Untraced] } else { Vec::new() },
+        conditions: if decides { ColumnOrigin::Untraced } else { ColumnOrigin::default() },
+        relations: known.relations.clone(),
+        unresolved: true,
+        user_code: true,
+        makes,
+        ..Lineage::default()
+    }
 }
 
 /// The answer may come from anywhere.
