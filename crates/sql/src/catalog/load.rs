@@ -192,15 +192,16 @@ pub const QUERIES: &[&str] = &[
          ) s(type) \
        UNION SELECT m.whole FROM compared_by b JOIN made m ON m.part = b.type) \
      SELECT t.oid, n.nspname, t.typname, \
-            t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
-                      UNION ALL SELECT type FROM compared_by), \
-            t.oid IN (SELECT type FROM read_by), \
-            t.oid IN (SELECT type FROM compared_by) OR t.oid IN (SELECT type FROM read_by) \
+            t.oid = ANY (ARRAY(SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
+                      UNION ALL SELECT type FROM compared_by)), \
+            t.oid = ANY (ARRAY(SELECT type FROM read_by)), \
+            t.oid = ANY (ARRAY(SELECT type FROM compared_by)) \
+              OR t.oid = ANY (ARRAY(SELECT type FROM read_by)) \
               AND (t.typtype <> 'd' OR t.typcategory IN ('A','C','R')) \
      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
      WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' \
-        OR t.oid IN (SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
-                     UNION ALL SELECT type FROM compared_by) \
+        OR t.oid = ANY (ARRAY(SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
+                     UNION ALL SELECT type FROM compared_by)) \
      ORDER BY t.oid",
     // 10: what casts by functions of users convert unless they have to be asked for
     "SELECT k.castsource \
