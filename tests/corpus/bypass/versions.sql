@@ -97,14 +97,14 @@ COPY payments (id, order_id, iban, amount) FROM STDIN WITH (FORMAT csv, DEFAULT 
 --! needs: 16
 --! setup: CREATE ROLE v16_reader
 --! cleanup: DROP ROLE v16_reader
---! effect: SELECT count(*) FROM pg_auth_members
+--! effect: SELECT count(*) FROM pg_auth_members WHERE member = (SELECT oid FROM pg_roles WHERE rolname = 'v16_reader')
 GRANT pg_read_all_data TO v16_reader WITH INHERIT FALSE, SET TRUE
 
 --! intent: let a role make subscriptions
 --! needs: 16
 --! setup: CREATE ROLE v16_subscriber
 --! cleanup: DROP ROLE v16_subscriber
---! effect: SELECT count(*) FROM pg_auth_members
+--! effect: SELECT count(*) FROM pg_auth_members WHERE member = (SELECT oid FROM pg_roles WHERE rolname = 'v16_subscriber')
 GRANT pg_create_subscription TO v16_subscriber
 
 --! intent: gather statistics without a name
