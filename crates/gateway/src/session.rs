@@ -62,6 +62,8 @@ const INBOX_LIMIT: usize = 256 * 1024;
 const CANCELLED: &str = "57014";
 /// What there is too much of where a request finds no room.
 const NO_ROOM: &str = "bytes of all clients together";
+/// After this long without another message, a pipeline is taken to wait for what came of it.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often reading the catalog is tried where something hits it that passes.
 const CATALOG_TRIES: u32 = 10;
 /// And inside a transaction, which may see the past.
@@ -96,6 +98,9 @@ pub(crate) enum End {
     /// The target is gone.
     #[error("{0}")]
     Target(LinkError),
+    /// The target has ended the session, and the client has its reason.
+    #[error("the target ended the session")]
+    Dismissed,
     /// An answer could not be masked.
     #[error("{0}")]
     Withheld(MaskFailure),
@@ -128,6 +133,15 @@ impl From<LinkError> for End {
             LinkError::Answer(failure) => Self::Withheld(failure),
             other => Self::Target(other),
         }
+    }
+}
+
+/// The end of a session whose target is gone: the client is told, unless the target did.
+fn lost(error: LinkError, answers: &InFlight<Postgres>) -> End {
+    match error {
+        LinkError::Answer(failure) => End::Withheld(failure),
+        _ if answers.masker().fatal() => End::Dismissed,
+        other => End::Target(other),
     }
 }
 
@@ -226,12 +240,13 @@ impl Session {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
             let mut current = true;
+            let mut paused = false;
             let turn = loop {
                 // A cancel that came before the last byte of a request is not meant for it.
                 self.cancelled.forget();
                 // What the bytes mean is read from definitions as they are now, not as they were
                 // when the session fell silent.
-                if !self.inbox.is_empty() {
+                if paused || !self.inbox.is_empty() {
                     current = self.refresh_catalog().await?;
                     if self.conversation.doubts_names() {
                         Box::pin(self.ask_for_names()).await?;
@@ -246,13 +261,20 @@ impl Session {
                 if !self.has_room() && self.conversation.give_up(&self.inbox, self.no_room()) {
                     continue;
                 }
+                let waits = self.inbox.is_empty() && self.conversation.may_be_waited_for();
+                let pause = waits.then(|| Instant::now() + PAUSE);
                 tokio::select! {
                     read = self.client.read(&mut self.inbox) => if read? == 0 {
                         self.left = Some(Instant::now());
                     },
                     raw = self.link.receive() => {
-                        let masked = self.unasked.mask(raw?)?;
+                        let raw = raw.map_err(|error| lost(error, &self.unasked))?;
+                        let masked = self.unasked.mask(raw)?;
                         self.deliver(&masked).await?;
+                    }
+                    () = reached(pause) => {
+                        self.conversation.pause();
+                        paused = true;
                     }
                     () = self.expiry.reached() => return Err(End::TokenExpired),
                 }
@@ -605,7 +627,13 @@ impl Session {
                 self.link.receive().await.map(Progress::Answer)
             };
             tokio::select! {
-                progress = progress => if let Progress::Answer(raw) = progress? {
+                progress = progress => if let Progress::Answer(raw) =
+                    progress.map_err(|error| match &bounds {
+                        None => lost(error, flight),
+                        // It may have been kept back.
+                        Some(_) => error.into(),
+                    })?
+                {
                     let masked = flight.mask(raw)?;
                     if !masked.get().as_ref().is_empty() {
                         self.deliver(&masked).await?;
@@ -1038,7 +1066,11 @@ impl Session {
     /// Tells a client that is still there why its session ends.
     pub(crate) async fn say_goodbye(&mut self, end: &End) {
         let (code, message) = match end {
-            End::Terminated | End::ClientLeft | End::Client(_) | End::Unprepared(_) => return,
+            End::Terminated
+            | End::ClientLeft
+            | End::Client(_)
+            | End::Dismissed
+            | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
             End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),

@@ -5,7 +5,7 @@ use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::raw::{Message, RawClient, message, startup};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -598,4 +598,56 @@ fn the_end_of_a_session_is_the_end_of_its_requests() {
     }
     let after: f64 = arena.truth("SELECT total FROM orders WHERE id = 1").unwrap().parse().unwrap();
     assert!((after - before - 30.0).abs() < 0.001, "{before} became {after}");
+}
+
+/// The server tells an error in a pipeline at once, without being asked to flush, and a client may
+/// wait for that before it sends its `Sync`.
+#[test]
+fn a_pipeline_without_an_end_is_answered_where_the_server_would() {
+    let arena = Arena::start(&Setup::allow_all()).unwrap();
+    let token = arena.token("claude").unwrap();
+    let run = |sql: &str| {
+        let parse = message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat());
+        [parse, message(b'B', b"\0\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0")].concat()
+    };
+    let bytes = [run("SELECT 1"), run("SELECT 1 / 0"), run("SELECT 2")].concat();
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, arena.server.port()));
+    let direct = RawClient::log_in(server, "raw", "shop", "").unwrap();
+    let through = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let [direct, through] = [direct, through].map(|mut client| {
+        client.send(&bytes).unwrap();
+        let mut seen = client.until(b'E').unwrap();
+        client.send(&message(b'S', b"")).unwrap();
+        seen.extend(client.until(b'Z').unwrap());
+        assert_eq!(client.query("SELECT 3").unwrap().last().unwrap().body, b"I");
+        seen.iter().map(|m| m.shown()).collect::<Vec<_>>()
+    });
+    assert!(through.iter().any(|m| m.contains("22012")), "{through:?}");
+    assert_eq!(through, direct);
+}
+
+/// What the target says when it ends a session is said once.
+#[test]
+fn the_end_of_a_session_at_the_target_is_told_once() {
+    let arena = Arena::start(&Setup::allow_all()).unwrap();
+    let token = arena.token("claude").unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    for runs in [false, true] {
+        let mut client = log_in();
+        let theirs = "FROM pg_stat_activity WHERE usename = 'owner'";
+        assert_eq!(arena.truth(&format!("SELECT count(*) {theirs}")).unwrap(), "1");
+        if runs {
+            client.send(&message(b'Q', b"SELECT pg_sleep(60)\0")).unwrap();
+            let active =
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%'";
+            until("it runs", Duration::from_secs(5), || arena.truth(active).unwrap() == "1");
+        }
+        arena.truth(&format!("SELECT pg_terminate_backend(pid) {theirs}")).unwrap();
+        let mut told = Vec::new();
+        while let Ok(Some(message)) = client.receive() {
+            told.push(message.shown());
+        }
+        told.retain(|m| m.starts_with('E'));
+        assert!(told.len() == 1 && told[0].contains("57P01"), "{told:?}");
+    }
 }

@@ -151,6 +151,8 @@ pub struct Conversation {
     copy: CopyIn,
     /// A `Sync` of the client that was held back and is due now.
     owed_sync: bool,
+    /// The client has fallen silent in the middle of a pipeline.
+    paused: bool,
     status: u8,
     pipeline_open: bool,
     /// The messages the draft is made of.
@@ -175,6 +177,7 @@ impl Conversation {
             skip: Skip::Nothing,
             copy: CopyIn::Off,
             owed_sync: false,
+            paused: false,
             status: b'I',
             pipeline_open: false,
             sent: Vec::new(),
@@ -242,6 +245,9 @@ impl Conversation {
             if std::mem::take(&mut self.owed_sync) {
                 self.skip = Skip::Nothing;
                 return Ok(Some(self.finish(Shape::Sync, None)));
+            }
+            if std::mem::take(&mut self.paused) && self.may_be_waited_for() {
+                return Ok(Some(self.finish(Shape::Flush, None)));
             }
             if self.drain.is_some() {
                 match self.drained(buffer) {
@@ -366,6 +372,19 @@ impl Conversation {
         let executed = self.sent.last().is_some_and(|last| last.first() == Some(&b'E'));
         let long = self.sent.len() >= LONG || self.drafted >= KEPT * LONG_BYTES;
         long && executed && matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
+    }
+
+    /// True where the client may wait for what the server tells without being asked to flush: an
+    /// error in what came last, which it would send at once.
+    #[must_use]
+    pub fn may_be_waited_for(&self) -> bool {
+        let executed = self.sent.last().is_some_and(|last| last.first() == Some(&b'E'));
+        executed && self.awaits_client() && !self.draft.has_failed()
+    }
+
+    /// The client has fallen silent: what has come is a unit of its own.
+    pub const fn pause(&mut self) {
+        self.paused = true;
     }
 
     fn accept(&mut self, frame: &Frame) -> Result<Option<Turn>, ProtocolError> {
