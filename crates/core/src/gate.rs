@@ -247,6 +247,18 @@ impl<P: Protocol> Held<P> {
     }
 }
 
+/// What a client brings to a log-in beside its identity.
+#[derive(Debug, Default)]
+pub struct LogIn {
+    /// Its address.
+    pub peer: String,
+    /// What it says of itself (`application_name`).
+    pub claimed: String,
+    /// The settings it asks for: what each does, which is judged with the log-in, and as
+    /// `name=value` for the record.
+    pub settings: Vec<(Effect, String)>,
+}
+
 impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     /// Opens the gate of a session: judges and records the log-in itself.
     ///
@@ -257,15 +269,16 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         standing: Arc<Standing>,
         (judge, journal, desk): (J, L, D),
         settings: GateSettings,
-        peer: String,
-        claimed: String,
+        login: LogIn,
         moment: Moment,
     ) -> Result<(Self, Admission<P>), Refusal> {
         let name = standing.connection.name.clone();
         let object = Object::new(ObjectKind::Connection, [name.as_str()]);
+        let connect = Effect::resolved(Verb::Connect, object, Extent::One);
+        let (asked, texts): (Vec<Effect>, Vec<String>) = login.settings.into_iter().unzip();
         let operation = Operation {
             kinds: SmallVec::from_iter([Box::from("connect")]),
-            effects: SmallVec::from_iter([Effect::resolved(Verb::Connect, object, Extent::One)]),
+            effects: std::iter::once(connect).chain(asked).collect(),
             lineages: SmallVec::new(),
         };
         let verdict = judge.judge(&operation, &Circumstances::default(), &Approvals::new());
@@ -273,9 +286,10 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             Verdict::Permit(obligations) => {
                 let event = Event::SessionOpened {
                     standing: (*standing).clone(),
-                    peer,
+                    peer: login.peer,
                     policy: judge.policy_version().to_owned(),
-                    claimed: scrubbed_text(&obligations, &claimed),
+                    claimed: scrubbed_text(&obligations, &login.claimed),
+                    settings: texts.iter().map(|t| scrubbed_text(&obligations, t)).collect(),
                 };
                 let entry = Entry { at: moment.at, session: Some(session), request: None, event };
                 return match journal.append(entry, Durability::Durable).await {
@@ -306,7 +320,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         };
         let event = Event::LoginRefused {
             principal: Some(standing.principal.subject.clone()),
-            peer,
+            peer: login.peer,
             connection: name,
             refusal: refusal.clone(),
         };

@@ -72,6 +72,9 @@ pub enum Event {
         policy: String,
         /// What the client says of itself (`application_name`): claimed, not verified.
         claimed: String,
+        /// Settings the client asked for at log-in, as `name=value`, redacted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        settings: Vec<String>,
     },
     /// A session ended.
     SessionClosed {

@@ -9,7 +9,7 @@ use portcullis_core::basis::{Basis, Estimate};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
 use portcullis_core::gate::{
-    Anew, Gate, GateSettings, Grounds, Held, Moment, Passage, Unrehearsed,
+    Anew, Gate, GateSettings, Grounds, Held, LogIn, Moment, Passage, Unrehearsed,
 };
 use portcullis_core::id::{DecisionId, PatternId, RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
@@ -259,8 +259,7 @@ fn opened<'a>(
         Arc::new(standing),
         (Rules, log, desk.clone()),
         settings,
-        "peer".into(),
-        "psql".into(),
+        LogIn { peer: "peer".into(), claimed: "psql".into(), settings: Vec::new() },
         moment(),
     ))
     .unwrap();
@@ -627,8 +626,7 @@ fn stubborn(answers: usize, broken: bool) -> (Link<Toy, Stubborn>, Permit<Toy>, 
         standing,
         parts,
         GateSettings::default(),
-        "peer".into(),
-        "psql".into(),
+        LogIn { peer: "peer".into(), claimed: "psql".into(), settings: Vec::new() },
         moment(),
     ))
     .unwrap();

@@ -10,8 +10,8 @@ use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Expiry, Session};
 use bytes::BytesMut;
-use portcullis_core::effect::Object;
-use portcullis_core::gate::Gate;
+use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::gate::{Gate, LogIn};
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::limits::Used;
@@ -24,7 +24,7 @@ use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_sql::catalog::Catalog;
 use portcullis_sql::statement::{Analysis, Unreadable};
 use portcullis_sql::{Known, Limits as SqlLimits};
-use portcullis_targets::{DialRequest, Greeting};
+use portcullis_targets::{DialRequest, Greeting, StartupSettings};
 use portcullis_wire::pg::conversation::{Analyst, Conversation};
 use portcullis_wire::pg::message::Limits as WireLimits;
 use portcullis_wire::pg::opening::{self, Startup, read_opening, read_password};
@@ -396,23 +396,32 @@ async fn admit(
     let moment = moments.next();
     let (who, expires) = (standing.principal.to_string(), standing.principal.expires);
     let name = standing.connection.name.clone();
+    let settings = StartupSettings::read(&startup.parameters);
     let (gate, admission) = Gate::admit::<Postgres>(
         id,
         Arc::new(standing),
         (judge.clone(), services.ledger.clone(), services.desk.clone()),
         services.gate,
-        door.peer.to_string(),
-        startup.get("application_name").unwrap_or_default().to_owned(),
+        LogIn {
+            peer: door.peer.to_string(),
+            claimed: startup.get("application_name").unwrap_or_default().to_owned(),
+            settings: settings.as_ref().map(asked).unwrap_or_default(),
+        },
         moment,
     )
     .await
     .map_err(|refusal| server::refusal(&refusal))?;
-    let request = DialRequest {
-        application_name: Some(&format!("portcullis:{id}")),
-        parameters: &startup.parameters,
-    };
     let unasked = admission.standing_flight();
-    let dialed = match services.dialer.dial(admission, &request).await {
+    let dialed = match settings {
+        Ok(settings) => {
+            let application_name = format!("portcullis:{id}");
+            let request =
+                DialRequest { application_name: Some(&application_name), settings: &settings };
+            services.dialer.dial(admission, &request).await
+        }
+        Err(error) => Err(error),
+    };
+    let dialed = match dialed {
         Ok(dialed) => dialed,
         Err(error) => {
             warn!(session = %id, connection = name, %error, decision = %moment.decision, "no target");
@@ -441,6 +450,15 @@ async fn admit(
         rate,
     };
     Ok((half, dialed.greeting, who))
+}
+
+/// What the settings of a start-up message would do as statements, which the policy decides about.
+fn asked(settings: &StartupSettings) -> Vec<(Effect, String)> {
+    let effect = |name: &str| {
+        let object = Object::new(ObjectKind::Setting, [name]);
+        Effect::resolved(Verb::Control, object, Extent::One)
+    };
+    settings.judged().map(|(name, value)| (effect(&name), format!("{name}={value}"))).collect()
 }
 
 /// A session whose client has not been told yet that it is in.

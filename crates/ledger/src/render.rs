@@ -153,8 +153,8 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let text = format!("{who} from {peer} asked for {connection}");
             block("no entry", Tone::Bad, &[&text, &refusal.sentence()], room)
         }
-        Event::SessionOpened { standing, peer, policy, claimed } => {
-            opened(standing, peer, policy, claimed, item, room)
+        Event::SessionOpened { standing, peer, policy, claimed, settings } => {
+            opened(standing, peer, policy, (claimed, settings), item, room)
         }
         Event::SessionClosed { reason, recording } => {
             let digest = recording.map_or_else(String::new, |d| format!("recording {d}"));
@@ -250,7 +250,7 @@ fn opened(
     standing: &Standing,
     peer: &str,
     policy: &str,
-    claimed: &str,
+    (claimed, settings): (&str, &[String]),
     item: &TimelineItem,
     room: usize,
 ) -> Block {
@@ -271,7 +271,12 @@ fn opened(
     );
     let claims = if claimed.is_empty() { String::new() } else { format!("claims: {claimed}") };
     let at = rfc3339(item.at);
-    block("opened", Tone::Plain, &[&at, &who, &to, &claims], room)
+    let with = if settings.is_empty() {
+        String::new()
+    } else {
+        format!("with the settings {}", settings.join(", "))
+    };
+    block("opened", Tone::Plain, &[&at, &who, &to, &claims, &with], room)
 }
 
 fn outcome(

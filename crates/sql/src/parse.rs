@@ -18,6 +18,9 @@ pub const GRAMMAR: u32 = 18;
 pub struct Limits {
     /// Bytes of text.
     pub text: usize,
+    /// Tokens of the text, where a `*` outside of strings counts as sixteen: a tree takes some
+    /// kilobyte for each.
+    pub tokens: usize,
     /// Statements in one text.
     pub statements: usize,
     /// Levels of nesting in one statement.
@@ -28,7 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { text: 256 << 10, statements: 256, depth: 1_000, work: 1_000_000 }
+        Self { text: 1 << 20, tokens: 480_000, statements: 4_096, depth: 1_000, work: 1_000_000 }
     }
 }
 
@@ -38,6 +41,7 @@ impl Default for Limits {
 /// [`Unreadable`]: nothing in the text may run.
 pub fn parse(text: &str, limits: &Limits) -> Result<ParseResult, Unreadable> {
     check_text(text, limits)?;
+    check_tokens(text, limits)?;
     let syntax = |message: String| {
         let at = position(text, &message);
         Unreadable::Syntax { message, at }
@@ -139,6 +143,23 @@ fn check_text(text: &str, limits: &Limits) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// What `SELECT *` makes of one token.
+const STAR: usize = 16;
+
+/// Counts tokens, before each of them becomes a node. Where the lexer fails, the parser does as well.
+fn check_tokens(text: &str, limits: &Limits) -> Result<(), Unreadable> {
+    if text.len() * STAR <= limits.tokens {
+        return Ok(());
+    }
+    let Ok(scanned) = pg_query::scan(text) else { return Ok(()) };
+    let star = pg_query::protobuf::Token::Ascii42 as i32;
+    let stars = scanned.tokens.iter().filter(|token| token.token == star).count();
+    if scanned.tokens.len() + stars * (STAR - 1) > limits.tokens {
+        return Err(Unreadable::TooLarge { what: "number of tokens", limit: limits.tokens });
+    }
+    Ok(())
+}
+
 /// Shorter texts cannot have too much of it.
 const SCANNED: usize = 8 << 10;
 
@@ -201,6 +222,12 @@ mod tests {
                 "{text:.20}"
             );
         }
+        let stars = format!("select *{} from t", ",*".repeat(30_000));
+        assert!(matches!(parse(&stars, &limits), Err(Unreadable::TooLarge { limit: 480_000, .. })));
+        let most: String = (1..=65_535).map(|n| format!("(${n}::text), ")).collect();
+        assert!(parse(&format!("values {most}(1)"), &limits).is_ok());
+        assert!(parse(&format!("select '{}'", "{},*".repeat(250_000)), &limits).is_ok());
+        assert!(parse(&"select 42; ".repeat(4_096), &limits).is_ok());
         let rules = format!("select '{}'", format!("{}\n", "-".repeat(200)).repeat(1_000));
         assert!(parse(&rules, &limits).is_ok());
         let list = format!("select 1 where 1 in ({}2)", "1, ".repeat(30_000));

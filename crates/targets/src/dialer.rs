@@ -7,7 +7,7 @@ use crate::error::{DialError, Step};
 use crate::login::{Terms, Welcome, log_in};
 use crate::scram::KeyCache;
 use crate::settings::{SettingsError, Target, Warning};
-use crate::startup;
+use crate::startup::{self, StartupSettings};
 use crate::tls::TlsPlan;
 use crate::transport::PgTransport;
 use portcullis_core::gate::Admission;
@@ -35,8 +35,8 @@ pub struct DialRequest<'a> {
     /// What the target's own records call the session; cut to 63 printable ASCII characters.
     /// Without one, the client's own.
     pub application_name: Option<&'a str>,
-    /// The start-up parameters of the client, as it sent them.
-    pub parameters: &'a [(String, String)],
+    /// The settings the client asked for; what of them is [judged](StartupSettings::judged) was.
+    pub settings: &'a StartupSettings,
 }
 
 /// A target that has been dialed, trusted and logged in to.
@@ -153,7 +153,7 @@ impl Dialer {
             role: role.clone(),
         })?;
         let name = request.application_name;
-        let startup = startup::message(role, &target.database, name, request.parameters)?;
+        let startup = startup::message(role, &target.database, name, request.settings);
         // The settings were reviewed when the dialer was made.
         let source = source.map_err(|_| DialError::NoCredential)?;
         let deadline = Instant::now() + target.timeout();
@@ -171,7 +171,8 @@ impl Dialer {
         };
         let welcome = timeout_at(deadline, log_in(&mut transport, &startup, &terms))
             .await
-            .map_err(|_| DialError::Timeout(Step::LoggingIn))??;
+            .map_err(|_| DialError::Timeout(Step::LoggingIn))?
+            .map_err(|error| about_settings(error, request.settings))?;
         let Welcome { parameters, process_id, key, transaction_status } = welcome;
         let plan = plan.as_ref().filter(|_| security.encrypted).map(TlsPlan::required);
         let cancel = CancelHandle::new(Inner {
@@ -183,5 +184,19 @@ impl Dialer {
             key,
         });
         Ok((transport, Greeting { parameters, process_id, cancel, transaction_status }))
+    }
+}
+
+/// A refusal of the target that is about what the client asked for: an unknown name, a value that is
+/// none, a setting that takes a right or a restart.
+fn about_settings(error: DialError, settings: &StartupSettings) -> DialError {
+    match error {
+        DialError::Refused { code, message }
+            if settings.asks()
+                && matches!(code.as_str(), "22023" | "42501" | "42602" | "42704" | "55P02") =>
+        {
+            DialError::Setting { code, message }
+        }
+        other => other,
     }
 }

@@ -84,6 +84,14 @@ pub enum DialError {
         /// Its message, shortened and free of control characters.
         message: String,
     },
+    /// The target does not take a setting that the client asked for.
+    #[error("the target does not take a start-up parameter of the client: {code} {message}")]
+    Setting {
+        /// Its SQLSTATE.
+        code: String,
+        /// Its message, shortened and free of control characters.
+        message: String,
+    },
     /// A session setting that decides how text is read is not what the gateway relies on.
     #[error("the target has {parameter} = {value}, and the gateway relies on {expected}")]
     Session {
@@ -149,6 +157,12 @@ impl DialError {
                     "portcullis: start-up parameter \"{name}\" is not accepted: {why} [{id}]"
                 );
             }
+            // It is about the client's own words.
+            Self::Setting { message, .. } => {
+                return format!(
+                    "portcullis: start-up parameters are not accepted: {message} [{id}]"
+                );
+            }
             Self::Credential(_) | Self::NoCredential | Self::UnknownMethod(_) => {
                 "the gateway cannot log in to the target as configured"
             }
@@ -172,7 +186,7 @@ impl DialError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Parameter { .. } => Retry::AfterChange,
+            Self::Parameter { .. } | Self::Setting { .. } => Retry::AfterChange,
             Self::Io { .. } | Self::Timeout(_) | Self::Resolve { .. } => Retry::Later,
             // Class 53 (insufficient resources) and 57 (operator intervention) pass.
             Self::Refused { code, .. } if code.starts_with("53") || code.starts_with("57") => {

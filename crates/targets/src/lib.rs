@@ -24,4 +24,5 @@ pub use credential::{Credential, CredentialError, Password};
 pub use dialer::{DialRequest, Dialed, Dialer, Greeting};
 pub use error::DialError;
 pub use settings::{AuthMethod, Role, SettingsError, SslMode, Target, Warning};
+pub use startup::StartupSettings;
 pub use transport::PgTransport;

@@ -1,15 +1,15 @@
 //! The start-up message to a target: what the gateway says of itself, and the few parameters of a
 //! client that pass.
 //!
-//! Parameters that change how statements are read, who runs them or what names mean do not pass;
-//! in a session they are statements, and statements are judged.
+//! Settings among them are what `SET` would be in a session, and are judged like it with the log-in,
+//! all but a few that every driver sends. What would change how texts are read does not pass.
 
 use crate::error::DialError;
 
 /// Protocol version 3.0 (PostgreSQL manual, "Message Formats").
 const VERSION: u32 = 3 << 16;
 /// The longest value of a parameter that is passed on, in bytes.
-const LONGEST_VALUE: usize = 256;
+const LONGEST_VALUE: usize = 4096;
 /// The most parameters of a client that are looked at.
 const MOST: usize = 32;
 /// `NAMEDATALEN - 1`: a server cuts names there.
@@ -17,8 +17,8 @@ const LONGEST_NAME: usize = 63;
 /// The parameter that holds settings, as arguments of a command.
 const OPTIONS: &str = "options";
 
-/// Parameters a client may set at log-in: they change how values look and how long things may
-/// take, and nothing else.
+/// Parameters a client may set at log-in whatever the policy: they change how values look and how
+/// long things may take, and nothing else.
 const FORWARDED: [&str; 7] = [
     "datestyle",
     "extra_float_digits",
@@ -29,6 +29,50 @@ const FORWARDED: [&str; 7] = [
     "timezone",
 ];
 
+/// The settings a client asks for at log-in: those of its start-up parameters, and of the `options`
+/// among them. They come in the order in which the server takes them.
+#[derive(Debug, Default)]
+pub struct StartupSettings {
+    application_name: Option<String>,
+    passed: Vec<(String, String)>,
+}
+
+impl StartupSettings {
+    /// Reads the parameters of a start-up message, as the client sent them.
+    ///
+    /// # Errors
+    /// [`DialError::Parameter`] names the first that is not taken, whatever the policy.
+    pub fn read(parameters: &[(String, String)]) -> Result<Self, DialError> {
+        if parameters.len() > MOST {
+            let name = "(all of them)".to_owned();
+            return Err(DialError::Parameter { name, why: "there are too many" });
+        }
+        let mut settings = Self::default();
+        let options = options(parameters)?;
+        let others = parameters.iter().filter(|(name, _)| name != OPTIONS);
+        for (name, value) in options.iter().chain(others) {
+            if name == "application_name" {
+                settings.application_name = Some(value.clone());
+            } else if is_passed(name, value)? {
+                settings.passed.push((name.clone(), value.clone()));
+            }
+        }
+        Ok(settings)
+    }
+
+    /// True where the client asks for any.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        !self.passed.is_empty()
+    }
+
+    /// Names, in small letters, and values of what the policy decides about.
+    pub fn judged(&self) -> impl Iterator<Item = (String, &str)> {
+        let named = self.passed.iter().map(|(n, value)| (n.to_ascii_lowercase(), value.as_str()));
+        named.filter(|(name, _)| !FORWARDED.contains(&name.as_str()))
+    }
+}
+
 /// The start-up message for a log-in.
 ///
 /// `client_encoding` and `standard_conforming_strings` are always said: they decide how the server
@@ -37,14 +81,9 @@ pub(crate) fn message(
     user: &str,
     database: &str,
     application_name: Option<&str>,
-    parameters: &[(String, String)],
-) -> Result<Vec<u8>, DialError> {
-    if parameters.len() > MOST {
-        let name = "(all of them)".to_owned();
-        return Err(DialError::Parameter { name, why: "there are too many" });
-    }
-    let claimed = parameters.iter().find(|(name, _)| name == "application_name");
-    let application = application_name.or_else(|| claimed.map(|(_, value)| value.as_str()));
+    settings: &StartupSettings,
+) -> Vec<u8> {
+    let application = application_name.or(settings.application_name.as_deref());
     let application = printable(application.unwrap_or("portcullis"));
     let mut pairs = vec![
         ("user", user),
@@ -53,13 +92,7 @@ pub(crate) fn message(
         ("standard_conforming_strings", "on"),
         ("application_name", &application),
     ];
-    let options = options(parameters)?;
-    let others = parameters.iter().filter(|(name, _)| name != OPTIONS);
-    for (name, value) in options.iter().chain(others) {
-        if let Some(pair) = forwarded(name, value)? {
-            pairs.push(pair);
-        }
-    }
+    pairs.extend(settings.passed.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut bytes = vec![0; 4];
     bytes.extend(VERSION.to_be_bytes());
     for (name, value) in pairs {
@@ -73,7 +106,7 @@ pub(crate) fn message(
     if let Some(prefix) = bytes.first_chunk_mut() {
         *prefix = length;
     }
-    Ok(bytes)
+    bytes
 }
 
 /// The settings that `options` stands for (`-c name=value`, `--name=value`), each to be looked at
@@ -127,8 +160,8 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The parameter as it is passed on; `None` where the gateway says it already.
-fn forwarded<'a>(name: &'a str, value: &'a str) -> Result<Option<(&'a str, &'a str)>, DialError> {
+/// Whether the parameter is passed on; not where the gateway says it already.
+fn is_passed(name: &str, value: &str) -> Result<bool, DialError> {
     let refuse = |why| Err(DialError::Parameter { name: name.to_owned(), why });
     if value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
         return refuse("its value is too long or has control characters");
@@ -136,15 +169,27 @@ fn forwarded<'a>(name: &'a str, value: &'a str) -> Result<Option<(&'a str, &'a s
     // The server compares names of settings without regard to case.
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
-        "user" | "database" | "application_name" => Ok(None),
-        "client_encoding" if is_utf8(value) => Ok(None),
+        "user" | "database" | "application_name" => Ok(false),
+        "client_encoding" if is_utf8(value) => Ok(false),
         "client_encoding" => refuse("only UTF8 is spoken here; set client_encoding to UTF8"),
-        "standard_conforming_strings" if is_on(value) => Ok(None),
+        "standard_conforming_strings" if is_on(value) => Ok(false),
         "standard_conforming_strings" => refuse("it must be on"),
         "replication" => refuse("replication connections are not offered"),
-        known if FORWARDED.contains(&known) => Ok(Some((name, value))),
-        _ => refuse("set it with a SET statement after log-in"),
+        "role" | "session_authorization" => refuse("say it with a statement after log-in"),
+        OPTIONS => refuse("it is written in small letters, and not in itself"),
+        setting if is_name(setting) => Ok(true),
+        _ => refuse("it is no name of a setting"),
     }
+}
+
+/// True for what may be a setting: a name, or two with a dot between them. Parameters of the protocol
+/// (`_pq_.`) are none.
+fn is_name(name: &str) -> bool {
+    let plain = |part: &str| {
+        let starts = part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        starts && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.len() <= LONGEST_NAME && !name.starts_with("_pq_.") && name.split('.').all(plain)
 }
 
 /// Encoding names are compared by letters and digits alone (`pg_char_to_encoding`).
@@ -172,9 +217,10 @@ mod tests {
     }
 
     fn check(list: &[(&str, &str)], expect: Option<&str>) {
-        let made = message("app", "shop", Some("portcullis:a:s"), &pairs(list));
+        let made = StartupSettings::read(&pairs(list));
         match (made, expect) {
-            (Ok(bytes), Some(tail)) => {
+            (Ok(settings), Some(tail)) => {
+                let bytes = message("app", "shop", Some("portcullis:a:s"), &settings);
                 let text = String::from_utf8_lossy(bytes.get(8..).unwrap()).replace('\0', "|");
                 let head = "user|app|database|shop|client_encoding|UTF8|\
                             standard_conforming_strings|on|application_name|portcullis:a:s|";
@@ -199,9 +245,11 @@ mod tests {
         check(&[("client_encoding", "SJIS")], None);
         check(&[("Client_Encoding", "LATIN1")], None);
         check(&[("standard_conforming_strings", "off")], None);
-        check(&[("options", "-c search_path=x")], None);
-        check(&[("options", "-csearch_path=x")], None);
-        check(&[("options", "--search-path=x")], None);
+        check(&[("options", "-c search_path=x")], Some("search_path|x|"));
+        check(&[("options", "-csearch_path=x")], Some("search_path|x|"));
+        check(&[("options", "--search-path=a,b")], Some("search_path|a,b|"));
+        check(&[("search path", "x")], None);
+        check(&[("search_path\0user", "x")], None);
         check(&[("options", "-c client_encoding=latin1")], None);
         check(&[("options", "-c standard\\_conforming_strings=off")], None);
         check(&[("options", "-d 5")], None);
@@ -219,19 +267,42 @@ mod tests {
             Some("statement_timeout|5s|DateStyle|ISO, MDY|lock_timeout|1|TimeZone|UTC|"),
         );
         check(&[("replication", "database")], None);
-        check(&[("search_path", "x")], None);
-        check(&[("role", "admin")], None);
-        check(&[("session_replication_role", "replica")], None);
+        check(&[("Role", "admin")], None);
+        check(&[("options", "--session-authorization=admin")], None);
+        check(&[("App.Tenant", "5")], Some("App.Tenant|5|"));
+        check(&[("app.", "5")], None);
         check(&[("_pq_.x", "1")], None);
         check(&[("TimeZone", "UTC\0user\0postgres")], None);
-        check(&[("TimeZone", &"x".repeat(257))], None);
+        check(&[("TimeZone", &"x".repeat(4097))], None);
         check(&[("TimeZone", "UTC"); 33], None);
+    }
+
+    #[test]
+    fn what_is_not_harmless_is_judged() {
+        let list = [
+            ("TimeZone", "UTC"),
+            ("Search_Path", "a"),
+            (
+                "options",
+                "-c row_security=off --session-replication-role=replica -c statement_timeout=1",
+            ),
+            ("application_name", "me"),
+        ];
+        let settings = StartupSettings::read(&pairs(&list)).unwrap();
+        let judged: Vec<(String, &str)> = settings.judged().collect();
+        let expected = [
+            ("row_security", "off"),
+            ("session_replication_role", "replica"),
+            ("search_path", "a"),
+        ];
+        assert_eq!(judged, expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
     proptest! {
         #[test]
         fn no_parameter_adds_another(name in "\\PC{0,20}", value in any::<String>()) {
-            if let Ok(bytes) = message("u", "d", Some(&value), &[(name, value.clone())]) {
+            if let Ok(settings) = StartupSettings::read(&[(name, value.clone())]) {
+                let bytes = message("u", "d", Some(&value), &settings);
                 let zeros = bytes.iter().skip(8).filter(|b| **b == 0).count();
                 prop_assert!(zeros == 11 || zeros == 13, "{}", zeros);
             }

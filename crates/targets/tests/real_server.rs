@@ -12,7 +12,7 @@
 mod support;
 
 use portcullis_core::id::DecisionId;
-use portcullis_targets::{DialError, DialRequest};
+use portcullis_targets::{DialError, DialRequest, StartupSettings};
 use std::time::Duration;
 use support::server::{Authority, Server};
 use support::{admission, dial, dial_as, dialer, first_row, query};
@@ -166,7 +166,8 @@ async fn rotation_and_roles(bench: &Bench) {
     assert!(dial_as(&dialer, "trusted").await.is_ok());
     let unknown = dial_as(&dialer, "postgres").await;
     assert!(matches!(unknown, Err(DialError::UnknownRole { .. })));
-    let request = DialRequest { application_name: None, parameters: &[] };
+    let settings = StartupSettings::default();
+    let request = DialRequest { application_name: None, settings: &settings };
     let unknown = dialer.dial(admission("other", "shop", "app").await, &request).await;
     assert!(matches!(unknown, Err(DialError::UnknownConnection(_))));
     let elsewhere = dial(&dialer, "another", "app").await;

@@ -83,6 +83,7 @@ pub(crate) fn opened(micros: i64, s: u64) -> Entry {
         peer: "127.0.0.1:5432".into(),
         policy: "p1".into(),
         claimed: "psql".into(),
+        settings: vec!["search_path=app".into()],
     };
     entry(micros, s, None, event)
 }

@@ -7,7 +7,7 @@ pub mod server;
 use bytes::{Buf as _, BytesMut};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::Operation;
-use portcullis_core::gate::{Admission, Gate, GateSettings, Moment};
+use portcullis_core::gate::{Admission, Gate, GateSettings, LogIn, Moment};
 use portcullis_core::id::{DecisionId, PatternId, RequestId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Journal, JournalError, Receipt};
 use portcullis_core::mask::{
@@ -24,7 +24,7 @@ use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{
     Approvals, Circumstances, ConnectionFacts, Judge, Obligations, Standing, Verdict,
 };
-use portcullis_targets::{DialError, DialRequest, Dialed, Dialer, Target};
+use portcullis_targets::{DialError, DialRequest, Dialed, Dialer, StartupSettings, Target};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -240,9 +240,8 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
     let parts = (Open, Open, Open);
     let settings = GateSettings::default();
     let session = SessionId::from_bits(1);
-    let peer = text("test");
-    let admitted =
-        Gate::admit::<Bare>(session, standing, parts, settings, peer, String::new(), moment).await;
+    let login = LogIn { peer: text("test"), ..LogIn::default() };
+    let admitted = Gate::admit::<Bare>(session, standing, parts, settings, login, moment).await;
     match admitted {
         Ok((_, admission)) => admission,
         Err(refusal) => panic!("{refusal}"),
@@ -262,10 +261,9 @@ pub async fn dial_as(dialer: &Dialer, role: &str) -> Result<Dialed<Bare>, DialEr
 
 /// Dials connection `shop`, admitted to `database` as `role`.
 pub async fn dial(dialer: &Dialer, database: &str, role: &str) -> Result<Dialed<Bare>, DialError> {
-    let request = DialRequest {
-        application_name: Some("portcullis:test"),
-        parameters: &[("TimeZone".to_owned(), "Asia/Tokyo".to_owned())],
-    };
+    let parameters = [("TimeZone".to_owned(), "Asia/Tokyo".to_owned())];
+    let settings = StartupSettings::read(&parameters).unwrap();
+    let request = DialRequest { application_name: Some("portcullis:test"), settings: &settings };
     dialer.dial(admission("shop", database, role).await, &request).await
 }
 

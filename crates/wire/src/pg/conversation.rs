@@ -153,6 +153,8 @@ pub struct Conversation {
     owed_sync: bool,
     /// The client has fallen silent in the middle of a pipeline.
     paused: bool,
+    /// A message that comes behind the unit handed out.
+    again: Option<Frame>,
     status: u8,
     pipeline_open: bool,
     /// The messages the draft is made of.
@@ -178,6 +180,7 @@ impl Conversation {
             copy: CopyIn::Off,
             owed_sync: false,
             paused: false,
+            again: None,
             status: b'I',
             pipeline_open: false,
             sent: Vec::new(),
@@ -245,6 +248,12 @@ impl Conversation {
             if std::mem::take(&mut self.owed_sync) {
                 self.skip = Skip::Nothing;
                 return Ok(Some(self.finish(Shape::Sync, None)));
+            }
+            if let Some(frame) = self.again.take() {
+                match self.accept(&frame)? {
+                    Some(turn) => return Ok(Some(turn)),
+                    None => continue,
+                }
             }
             if std::mem::take(&mut self.paused) && self.may_be_waited_for() {
                 return Ok(Some(self.finish(Shape::Flush, None)));
@@ -446,15 +455,29 @@ impl Conversation {
                 Some(self.finish(Shape::Simple, Some(&frame.bytes)))
             }
             message => {
+                let prepares = self.draft.only_prepares();
                 let aborted = self.status == b'E';
                 let (names, analyst) = (&mut self.names, &*self.analyst);
                 let done = self.draft.admit(frame.bytes.len(), &self.limits).and_then(|()| {
                     self.draft.extended(message, &frame.bytes, names, analyst, aborted)
                 });
+                let limited = matches!(done, Err(Why::Limit { .. } | Why::TooLarge { .. }));
+                if done.is_err() && !limited && prepares {
+                    return Ok(Some(self.without(frame)));
+                }
                 self.note(done);
                 None
             }
         })
+    }
+
+    /// Ends the draft before a message that cannot be read, so that what was prepared before it is,
+    /// and the client sees which of its statements the error is about.
+    fn without(&mut self, frame: &Frame) -> Turn {
+        self.sent.pop();
+        self.drafted = self.drafted.saturating_sub(KEPT * frame.bytes.len());
+        self.again = Some(frame.clone());
+        self.finish(Shape::Flush, None)
     }
 
     fn note(&mut self, done: Result<(), Why>) {

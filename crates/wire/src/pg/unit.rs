@@ -604,6 +604,12 @@ impl Draft {
         self.messages == 0
     }
 
+    /// True where something came, all of it read, and it prepares and describes statements alone.
+    pub(crate) fn only_prepares(&self) -> bool {
+        let prepares = |step: &Step| matches!(step, Step::Parse { .. } | Step::DescribeStatement);
+        !self.is_empty() && !self.has_failed() && self.script.steps.iter().all(prepares)
+    }
+
     pub(crate) const fn copies_in(&self) -> bool {
         self.copies_in
     }

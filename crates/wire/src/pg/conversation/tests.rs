@@ -1022,3 +1022,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_prepared_before_a_text_that_cannot_be_read_is_prepared() {
+    let mut session = Session::new();
+    let whole = [parse("a", "select a"), describe('S', "a"), parse("b", "bad sql")];
+    let first = session.unit(&[whole.concat(), sync()]);
+    assert_eq!(first.shape(), Shape::Flush);
+    session.answer(&first, b'I');
+    assert!(session.conversation.names().statement(b"a").is_ok());
+    let Some(Turn::Unformed(unformed)) = session.turn(&[]) else { panic!("not refused") };
+    assert_eq!(unformed.shape, Shape::Sync);
+    assert!(unformed.shown.statements.iter().any(|text| text.contains("bad")), "{unformed:?}");
+    session.conversation.refused(Shape::Sync);
+    assert!(session.conversation.names().statement(b"b").is_err());
+    session.run(&[parse("b", "select b"), sync()], b'I');
+    assert!(session.conversation.names().statement(b"b").is_ok());
+}
