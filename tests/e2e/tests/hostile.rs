@@ -298,6 +298,29 @@ fn start_up_parameters_change_nothing_that_matters() {
         assert!(refused.iter().any(|m| m.tag == b'E'), "{extra:?} opened a replication session");
     }
     assert!(log_in(&[("application_name", "mine"), ("timezone", "Asia/Tokyo")]).is_ok());
+    // They are judged as statements are, and the target's word about them is passed on.
+    let path = ("options", "-c search_path=pg_catalog,public");
+    let mut client = log_in(&[path, ("client_min_messages", "error")]).unwrap();
+    for sql in ["SELECT 1", "RESET ALL"] {
+        client.query(sql).unwrap();
+        let shown = client.query("SHOW search_path").unwrap();
+        assert!(shown.iter().any(|m| m.shown() == "D \"pg_catalog,public\""), "{sql}: {shown:?}");
+    }
+    for (extra, told) in [
+        (
+            ("row_security", "off"),
+            "policy \"no-identity-change\" refused CONTROL on setting row_security",
+        ),
+        (("options", "-c SESSION-replication_Role=replica"), "no-identity-change"),
+        (("no_such_setting", "x"), "refused CONTROL on setting no_such_setting"),
+        (("work_mem", "much"), "invalid value for parameter \"work_mem\""),
+    ] {
+        let error = log_in(&[extra]).err().unwrap();
+        assert!(error.contains("FATAL") && error.contains(told), "{extra:?}: {error}");
+    }
+    let grep = ["-rqF", "search_path=pg_catalog,public"];
+    let recorded = std::process::Command::new("grep").args(grep).arg(arena.data().join("journal"));
+    assert!({ recorded }.status().unwrap().success(), "it is not in the record");
 }
 
 /// Statements with 10 KB each, all before one Sync: 4,000 are more than sockets hold, both ways, and
