@@ -151,6 +151,30 @@ pub struct Lineage {
     /// What flows into columns that are there and known: these are not among the `sinks` either.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fills: Vec<Fill>,
+    /// What the target moves on its own when the part changes rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+    /// Materialised views that the part fills again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refills: Vec<Refill>,
+}
+
+/// Values that come to stand elsewhere without the statement saying so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Move {
+    /// Rows of this partitioned table, from any of its partitions to any other.
+    Partitions(u32),
+    /// Values of a row, by a trigger, to another column of it.
+    Column(Fill),
+}
+
+/// A materialised view that is filled again, with what its query gives now.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Refill {
+    /// The view's number; 0 where it is not known.
+    pub relation: u32,
+    /// What its columns come from, in order; `None` where that cannot be told.
+    pub columns: Option<Vec<NewColumn>>,
 }
 
 /// What flows into a column that is there already.

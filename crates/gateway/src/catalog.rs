@@ -367,6 +367,12 @@ impl Inside {
         }
     }
 
+    /// True where what a request has changed of definitions may be there for others once it is
+    /// answered; `outside`: it is sent outside of transactions.
+    pub(crate) const fn is_told(&self, outside: bool, done: Done) -> bool {
+        (self.redefined || done.redefines) && (outside || done.steers_transactions)
+    }
+
     /// The session ends in the middle of a request: what it has changed may have been committed.
     pub(crate) fn broken(&self, shared: &SharedCatalog) {
         if self.redefined {

@@ -4,7 +4,9 @@ use crate::config::SensitiveColumn;
 use crate::labels::{Columns, Kept, KeptColumns, Labels, Making};
 use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
-use portcullis_core::mask::{ColumnRef, Fill, Label, Lineage, NewColumn, Origin, Reveal, Strategy};
+use portcullis_core::mask::{
+    ColumnRef, Fill, Label, Lineage, Move, NewColumn, Origin, Refill, Reveal, Strategy,
+};
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
@@ -15,7 +17,7 @@ use portcullis_mask::{
 use portcullis_policy::{
     Decision, Hidden, MASKED_CONDITIONS, Reveal as Shown, SessionPolicy, both_rehearse,
 };
-use portcullis_sql::catalog::{Catalog, Column, Relation};
+use portcullis_sql::catalog::{Catalog, Column, Relation, RelationKind, TRACED_CHILDREN};
 use portcullis_sql::{Limits, analyse};
 use portcullis_store::{LabelKind, LabelSource};
 use std::collections::{BTreeSet, HashMap};
@@ -144,9 +146,14 @@ impl SessionJudge {
                 Columns::Untold => reveal.masks_for_somebody(),
             };
             let (name, lenient) = (table.name.clone(), table.lenient);
-            needed.then_some(Making { name, lenient, columns })
+            needed.then_some(Making { there: None, name, lenient, columns })
         };
-        operation.lineages.iter().filter_map(making).collect()
+        let refilled = |lineage: &Arc<Lineage>| {
+            let all = lineage.refills.iter().filter_map(|r| reveal.refilled(r, lineage));
+            all.collect::<Vec<_>>()
+        };
+        let made = operation.lineages.iter().filter_map(making);
+        made.chain(operation.lineages.iter().flat_map(refilled)).collect()
     }
 
     /// True where a value the principal may not see would reach a place other than the answer, and
@@ -160,7 +167,14 @@ impl SessionJudge {
             if made.into_iter().flatten().any(unnamed) && reveal.hides_anything() {
                 return true;
             }
-            if !lineage.fills.iter().all(|fill| reveal.may_fill(fill)) {
+            if !lineage.fills.iter().all(|fill| reveal.may_fill(fill))
+                || !lineage.moves.iter().all(|way| reveal.may_move(way))
+            {
+                return true;
+            }
+            // What cannot be told now might leave a label that stays.
+            let untold = lineage.refills.iter().any(|refill| refill.columns.is_none());
+            if untold && reveal.masks_for_somebody() {
                 return true;
             }
             lineage.sinks.iter().any(|origin| match origin {
@@ -447,7 +461,13 @@ impl SessionReveal {
     fn names(&self, catalog: &Catalog, column: ColumnRef) -> Option<Vec<Named>> {
         let relation = catalog.relation(column.relation)?;
         let own = relation.columns.iter().find(|c| c.number == column.column)?;
-        let kept = self.labels.of_column(column);
+        let children = beyond(catalog, relation);
+        let same = children.iter().filter_map(|part| {
+            let same = part.columns.iter().find(|c| c.name == own.name)?;
+            Some(ColumnRef { relation: part.oid, column: same.number })
+        });
+        let all = std::iter::once(column).chain(same);
+        let kept: Vec<Kept> = all.filter_map(|c| self.labels.of_column(c)).collect();
         let sources = kept.iter().flat_map(|kept| kept.sources.iter());
         let hidden = sources.filter(|s| self.hides_source(catalog, s, 0).is_some());
         let mut named: Vec<Named> = hidden.map(|s| self.name_source(catalog, s)).collect();
@@ -545,6 +565,112 @@ impl SessionReveal {
         })
     }
 
+    /// True where what the target moves on its own stays where it is masked.
+    fn may_move(&self, way: &Move) -> bool {
+        let Some(catalog) = self.known().catalog.clone() else { return false };
+        match way {
+            Move::Column(Fill { to, from }) => match &from.origin {
+                Origin::Columns(from) => {
+                    from.iter().all(|from| to.iter().all(|to| self.guards(&catalog, *from, *to)))
+                }
+                Origin::Untraced => !self.hides_anything(),
+            },
+            Move::Partitions(table) => match catalog.relation(*table) {
+                Some(table) => self.may_mix(&catalog, table),
+                None => !self.hides_anything(),
+            },
+        }
+    }
+
+    /// True where values of one column, of this or another row, may come to stand in another one:
+    /// whoever may not see them there may not see them here.
+    fn guards(&self, catalog: &Catalog, from: ColumnRef, to: ColumnRef) -> bool {
+        if from.column == 0 {
+            let Some(relation) = catalog.relation(from.relation) else { return false };
+            let own = relation.columns.iter().map(|c| ColumnRef { column: c.number, ..from });
+            return own.into_iter().all(|column| self.guards(catalog, column, to));
+        }
+        if !self.hides(from) {
+            return true;
+        }
+        let names = |kept: &Kept, source: &LabelSource| kept.sources.contains(source);
+        self.hides(to)
+            && self.labels.of_column(from).is_none_or(|kept| {
+                let there = self.labels.of_column(to);
+                there.is_some_and(|there| {
+                    there.kind == there.kind.and(kept.kind)
+                        && kept.sources.iter().all(|source| names(&there, source))
+                })
+            })
+    }
+
+    /// True where rows may go from any partition of a table to any other: each of its columns is
+    /// masked in all of them alike, or in none by itself. What masks it in the table itself does so
+    /// in all of them.
+    fn may_mix(&self, catalog: &Catalog, table: &Relation) -> bool {
+        let mut parts = below(catalog, table);
+        parts.retain(|part| part.kind != RelationKind::Partitioned);
+        table.columns.iter().all(|column| {
+            let same = parts.iter().filter_map(|part| {
+                let own = part.columns.iter().find(|c| c.name == column.name)?;
+                Some(ColumnRef { relation: part.oid, column: own.number })
+            });
+            let same: Vec<ColumnRef> = same.collect();
+            // One of each kind stands for all that are masked like it.
+            let mut kinds: Vec<(Option<Kept>, ColumnRef)> = Vec::new();
+            for one in same.iter().filter(|one| self.hides(**one)) {
+                let kept = self.labels.of_column(*one);
+                if kinds.iter().all(|(known, _)| *known != kept) {
+                    kinds.push((kept, *one));
+                }
+            }
+            kinds.iter().all(|(_, from)| same.iter().all(|to| self.guards(catalog, *from, *to)))
+        })
+    }
+
+    /// A materialised view that is filled again, where labels are missing of what it is filled with.
+    fn refilled(&self, refill: &Refill, lineage: &Lineage) -> Option<Making> {
+        let catalog = self.known().catalog.clone()?;
+        let view = catalog.relation(refill.relation)?;
+        let columns = refill.columns.as_ref()?;
+        let mut kept = self.kept_of(columns, lineage);
+        let known = self.labels.of(view.oid).unwrap_or_default();
+        kept.retain(|number, new| {
+            let old = known.get(number);
+            !old.is_some_and(|old| {
+                old.kind == old.kind.and(new.kind)
+                    && new.sources.iter().all(|source| old.sources.contains(source))
+            })
+        });
+        (!kept.is_empty()).then(|| Making {
+            there: Some(view.oid),
+            name: view.name.clone(),
+            lenient: false,
+            columns: Columns::Told(columns.len(), kept),
+        })
+    }
+
+    /// What masks a column in partitions and children of a table, whose rows are its own: by names,
+    /// since numbers differ.
+    fn hidden_below(
+        &self,
+        catalog: &Catalog,
+        below: &[&Relation],
+        column: &str,
+        depth: usize,
+    ) -> Vec<Strategy> {
+        let mut found = Vec::new();
+        for part in below {
+            let Some(own) = part.columns.iter().find(|c| *c.name == *column) else { continue };
+            if self.rules_of(part, column).next().is_some() {
+                found.extend(self.ask(catalog, part, column));
+            }
+            let kept = self.labels.of_column(ColumnRef { relation: part.oid, column: own.number });
+            found.extend(kept.and_then(|kept| self.hides_kept(catalog, &kept, depth)));
+        }
+        found
+    }
+
     /// True where every column of an origin is in the catalog.
     fn can_name(&self, origin: &Origin) -> bool {
         let Origin::Columns(columns) = origin else { return true };
@@ -597,6 +723,24 @@ impl SessionReveal {
         sources: &mut BTreeSet<LabelSource>,
     ) -> LabelKind {
         let Some(relation) = catalog.relation(from.relation) else { return LabelKind::Untraced };
+        let mut kind = self.add_own_sources(relation, from, sources);
+        let name = relation.columns.iter().find(|c| c.number == from.column).map(|c| &c.name);
+        for part in beyond(catalog, relation) {
+            let same = part.columns.iter().filter(|c| name.is_none_or(|name| c.name == *name));
+            for column in same {
+                let at = ColumnRef { relation: part.oid, column: column.number };
+                kind = kind.and(self.add_own_sources(part, at, sources));
+            }
+        }
+        kind
+    }
+
+    fn add_own_sources(
+        &self,
+        relation: &Relation,
+        from: ColumnRef,
+        sources: &mut BTreeSet<LabelSource>,
+    ) -> LabelKind {
         let labelled = self.labels.of(relation.oid);
         let mut kind = if from.column == 0 { LabelKind::Made } else { LabelKind::Plain };
         for column in relation.columns.iter().filter(|c| [0, c.number].contains(&from.column)) {
@@ -666,6 +810,7 @@ impl SessionReveal {
         let mut hidden = HiddenColumns::default();
         let behind = relation.view.as_ref().map(|_| view_origins(catalog, relation));
         let labelled = self.labels.of(relation.oid);
+        let children = beyond(catalog, relation);
         for (i, column) in relation.columns.iter().enumerate() {
             let own = self.ask(catalog, relation, &column.name);
             let inherited = behind
@@ -675,7 +820,8 @@ impl SessionReveal {
             let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
             let kept = labelled.as_ref().and_then(|columns| columns.get(&column.number));
             let kept = kept.and_then(|kept| self.hides_kept(catalog, kept, depth));
-            let strategy = strictest(strategy.into_iter().chain(kept));
+            let children = self.hidden_below(catalog, &children, &column.name, depth);
+            let strategy = strictest(strategy.into_iter().chain(kept).chain(children));
             let strategy = strategy.map(|strategy| fitting(strategy, catalog, relation, column));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);
@@ -770,6 +916,27 @@ impl SessionReveal {
             Shown::Mask { strategy, .. } => Some(strategy),
         }
     }
+}
+
+/// Partitions and inheriting tables, all levels.
+fn below<'c>(catalog: &'c Catalog, relation: &Relation) -> Vec<&'c Relation> {
+    let mut found: Vec<&Relation> = Vec::new();
+    let mut seen: BTreeSet<u32> = BTreeSet::from([relation.oid]);
+    let mut open: Vec<u32> = relation.children.clone();
+    while let Some(oid) = open.pop() {
+        if let (true, Some(child)) = (seen.insert(oid), catalog.relation(oid)) {
+            found.push(child);
+            open.extend(&child.children);
+        }
+    }
+    found
+}
+
+/// The same, where they are more than statements are traced to: what a column has in the rest of them
+/// is told by the column of the table itself.
+fn beyond<'c>(catalog: &'c Catalog, relation: &Relation) -> Vec<&'c Relation> {
+    let all = below(catalog, relation);
+    if all.len() > TRACED_CHILDREN { all } else { Vec::new() }
 }
 
 /// Where a source is, if it is still there.

@@ -36,9 +36,12 @@ pub(crate) struct Kept {
 /// The labelled columns of a table, by number.
 pub(crate) type KeptColumns = BTreeMap<i16, Kept>;
 
-/// A table that is about to be made, as far as labels go.
+/// A table that is about to be made, or a materialised view that is about to be filled again, as far
+/// as labels go.
 #[derive(Debug, Clone)]
 pub(crate) struct Making {
+    /// Its number, where it is there already.
+    pub(crate) there: Option<u32>,
     /// Its name.
     pub(crate) name: Box<str>,
     /// True where it is not made if there is one of that name.
@@ -319,12 +322,14 @@ impl Labels {
 impl Making {
     /// True where a relation is, as far as can be told, the one that was made.
     fn made(&self, relation: &Relation, before: &Catalog) -> bool {
-        relation.name == self.name
-            && match &self.columns {
-                Columns::Told(width, _) => relation.columns.len() == *width,
-                Columns::Untold => true,
-            }
-            && before.relation(relation.oid).is_none()
+        let this = match self.there {
+            Some(oid) => relation.oid == oid,
+            None => relation.name == self.name && before.relation(relation.oid).is_none(),
+        };
+        this && match &self.columns {
+            Columns::Told(width, _) => relation.columns.len() == *width,
+            Columns::Untold => true,
+        }
     }
 
     /// How many labels it needs at most.
@@ -372,6 +377,7 @@ mod tests {
         for (oid, schema, name) in relations {
             let oid = oid.to_string();
             rows[2].push(texts(&[&oid, schema, name, "r", "0", "f"]));
+            rows[2].iter_mut().for_each(|row: &mut Vec<_>| row.resize(7, None));
             rows[3].push(texts(&[&oid, "1", "a", "25", "f"]));
             rows[3].push(texts(&[&oid, "2", "b", "25", "f"]));
         }
@@ -388,7 +394,8 @@ mod tests {
         };
         let kept = Kept { sources: [source].into(), kind: LabelKind::Plain };
         let columns = (1..).take(columns).map(|number| (number, kept.clone())).collect();
-        Making { name: name.into(), lenient: false, columns: Columns::Told(2, columns) }
+        let columns = Columns::Told(2, columns);
+        Making { there: None, name: name.into(), lenient: false, columns }
     }
 
     #[tokio::test]
@@ -413,6 +420,20 @@ mod tests {
         labels.keep(ONE, &untold, (&before, &now)).await.unwrap();
         let kept = labels.of(16_701).unwrap();
         assert!(kept.len() == 2 && kept.values().all(|k| k.kind == LabelKind::Untraced));
+    }
+
+    #[tokio::test]
+    async fn what_is_filled_again_keeps_the_labels_it_had() {
+        let labels = Labels::unstored();
+        let (before, now) = (catalog(&[]), catalog(&[(16_700, "public", "v")]));
+        labels.keep(ONE, &making("v", 1), (&before, &now)).await.unwrap();
+        let renamed = catalog(&[(16_700, "other", "w"), (16_701, "public", "v")]);
+        let again = Making { there: Some(16_700), ..making("v", 2) };
+        labels.keep(ONE, &again, (&now, &renamed)).await.unwrap();
+        assert_eq!(labels.of(16_700).unwrap().len(), 2);
+        assert!(labels.of(16_701).is_none(), "it has taken the name");
+        let gone = labels.keep(ONE, &again, (&now, &before)).await;
+        assert!(matches!(gone, Err(Unkept::NotFound)));
     }
 
     #[tokio::test]

@@ -515,6 +515,7 @@ async fn welcome(
         inside: Inside::default(),
         labels: half.connection.labels.clone(),
         makes_labelled: false,
+        announces: false,
         // Until its place is known, it keeps nothing.
         share: Share::new(services.budget.clone(), Arc::default()),
         cancelled,

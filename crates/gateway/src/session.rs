@@ -217,6 +217,8 @@ pub(crate) struct Session {
     pub(crate) labels: Arc<Labels>,
     /// True where it may have made labelled tables in its transaction.
     pub(crate) makes_labelled: bool,
+    /// The request under way may change definitions for others.
+    pub(crate) announces: bool,
     /// Stops what the target does for the session.
     pub(crate) target_cancel: CancelHandle,
     /// Since when the client sends no more.
@@ -551,6 +553,8 @@ impl Session {
         mut flight: InFlight<Postgres>,
         bounds: Option<&mut Bounds>,
     ) -> Result<(), End> {
+        let outside = self.conversation.transaction_status() == b'I';
+        self.announces = self.inside.is_told(outside, done);
         let answered = self.bounded_answer(&mut flight, bounds).await;
         let limited = matches!(answered, Ok(true));
         let answered = answered.map(drop);
@@ -635,6 +639,10 @@ impl Session {
                     })?
                 {
                     let masked = flight.mask(raw)?;
+                    // Others hear of it before the client knows that it is done.
+                    if self.announces && flight.masker().finished() {
+                        self.catalog.changed();
+                    }
                     if !masked.get().as_ref().is_empty() {
                         self.deliver(&masked).await?;
                     }

@@ -17,6 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// (`FirstNormalObjectId`, PostgreSQL `src/include/access/transam.h`).
 pub const FIRST_USER_OID: u32 = 16_384;
 
+/// To the columns of so many partitions and inheriting tables a column is traced at most; for those
+/// of the rest it stands itself.
+pub const TRACED_CHILDREN: usize = 64;
+
 /// What a relation is (`pg_class.relkind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RelationKind {
@@ -68,7 +72,7 @@ pub struct Column {
     pub made_of: SmallVec<[i16; 2]>,
 }
 
-/// A user's trigger.
+/// A trigger that was not made for a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
     /// Its name.
@@ -77,6 +81,10 @@ pub struct Trigger {
     pub events: u16,
     /// The schema and name of its function.
     pub function: (Box<str>, Box<str>),
+    /// True where that is one of the server's own.
+    pub of_server: bool,
+    /// What the function is given.
+    pub arguments: Vec<Box<str>>,
 }
 
 /// `pg_trigger.tgtype` (PostgreSQL `src/include/catalog/pg_trigger.h`).
@@ -139,9 +147,11 @@ pub struct Relation {
     pub definition: Box<str>,
     /// Its columns, by number; dropped ones are left out.
     pub columns: Vec<Column>,
+    /// The columns that decide to which of its partitions a row belongs (0: an expression).
+    pub partition_key: SmallVec<[i16; 2]>,
     /// True where it has rules other than a view's own.
     pub rules: bool,
-    /// User triggers that are not disabled.
+    /// Triggers that are not disabled and not made for constraints.
     pub triggers: Vec<Trigger>,
     /// Partitions and inheriting tables.
     pub children: Vec<u32>,
@@ -356,6 +366,8 @@ pub enum CatalogError {
 pub(crate) struct ViewFacts {
     /// One origin per column, in column order.
     pub(crate) columns: Vec<Origin>,
+    /// Whether each value of a column is one that stands in its origin, unchanged.
+    pub(crate) plain: Vec<bool>,
     /// Every relation behind it.
     pub(crate) relations: Vec<u32>,
     /// What reading it does beside reading those.

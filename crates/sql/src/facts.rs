@@ -9,6 +9,7 @@ mod conditions;
 mod ddl;
 mod ddl_names;
 mod dml;
+mod earlier;
 mod evaluated;
 mod expr;
 mod from;
@@ -30,12 +31,14 @@ use crate::statement::{
     Analysis, Copy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
+use earlier::Earlier;
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{Fill, Lineage, NewColumn, NewTable, Origin};
+use portcullis_core::mask::{Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
 use scope::{Cte, Frame, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// More effects than this in one statement and it is not read.
@@ -56,31 +59,20 @@ pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysi
     let tree = parse(text, limits)?;
     let mut statements = Vec::with_capacity(tree.stmts.len());
     let mut work = limits.work;
-    let mut stale = false;
+    let mut earlier = Earlier::default();
     for raw in &tree.stmts {
         let mut analyzer = Analyzer::new(catalog, limits, work);
-        analyzer.stale = stale;
+        analyzer.earlier = Rc::new(earlier);
         let statement = match raw.stmt.as_deref() {
             Some(node) => analyzer.statement(node)?,
             None => analyzer.unreadable_statement(),
         };
         work = analyzer.work;
-        stale = stale || may_change_definitions(&statement);
+        earlier = Rc::into_inner(analyzer.earlier).unwrap_or_else(Earlier::unknown);
+        earlier.note(raw.stmt.as_deref(), &statement);
         statements.push(statement);
     }
     Ok(Analysis { statements })
-}
-
-/// True where what comes after may not mean what the catalog says.
-fn may_change_definitions(statement: &Statement) -> bool {
-    let by_name = matches!(statement.names, NameChange::Execute { .. });
-    by_name
-        || statement.effects.iter().any(|e| {
-            matches!(
-                e.verb,
-                Verb::Create | Verb::Alter | Verb::Drop | Verb::Execute | Verb::Unknown
-            )
-        })
 }
 
 type Result<T> = std::result::Result<T, Unreadable>;
@@ -99,6 +91,10 @@ struct Analyzer<'c> {
     makes: Option<Box<NewTable>>,
     /// What flows into known columns.
     fills: Vec<Fill>,
+    /// What the target moves on its own.
+    moves: Vec<Move>,
+    /// Materialised views that are filled again.
+    refills: Vec<Refill>,
     /// True on the way to the `INTO` of the statement itself.
     makes_table: bool,
     /// What decides on rows, groups, order or failure.
@@ -108,8 +104,10 @@ struct Analyzer<'c> {
     missing: bool,
     /// Something was used that may show relations which are not named.
     opaque: bool,
-    /// An earlier statement of the text may have changed definitions.
-    stale: bool,
+    /// What the statements before it in the text have done.
+    earlier: Rc<Earlier>,
+    /// A definition: what decides on it are columns of the table it is about.
+    evaluates: bool,
     /// The queries around the current place, outermost first.
     frames: Vec<Frame>,
     /// The `WITH` names in scope, innermost last.
@@ -151,13 +149,16 @@ impl<'c> Analyzer<'c> {
             sinks: Vec::new(),
             makes: None,
             fills: Vec::new(),
+            moves: Vec::new(),
+            refills: Vec::new(),
             makes_table: false,
             conditions: nothing(),
             user_code: false,
             unresolved: false,
             missing: false,
             opaque: false,
-            stale: false,
+            earlier: Rc::default(),
+            evaluates: false,
             frames: Vec::new(),
             ctes: Vec::new(),
             views: Vec::new(),
@@ -327,7 +328,7 @@ impl<'c> Analyzer<'c> {
         if self.effects.is_empty() {
             self.control_session();
         }
-        if self.stale {
+        if self.earlier.stale {
             self.unresolved = true;
         }
         let lineage = self.lineage(shape);
@@ -362,14 +363,22 @@ impl<'c> Analyzer<'c> {
         let mut conditions = std::mem::take(&mut self.conditions);
         let mut makes = self.makes.take();
         let mut fills = std::mem::take(&mut self.fills);
-        if self.stale && (makes.is_some() || !fills.is_empty()) {
+        let mut moves = std::mem::take(&mut self.moves);
+        let mut refills = std::mem::take(&mut self.refills);
+        let stale = self.earlier.stale;
+        if stale && (makes.is_some() || !fills.is_empty() || !moves.is_empty()) {
             // What the columns come from cannot be told.
             makes.iter_mut().for_each(|table| table.columns = None);
             fills.clear();
+            moves.clear();
             sinks.push(Origin::Untraced);
         }
-        let silent =
-            shape.is_none() && sinks.is_empty() && fills.is_empty() && self.relations.is_empty();
+        if stale {
+            refills.iter_mut().for_each(|refill| refill.columns = None);
+        }
+        let moved = !fills.is_empty() || !moves.is_empty() || !refills.is_empty();
+        let told = moved || !sinks.is_empty() || conditions != nothing();
+        let silent = shape.is_none() && !told && self.relations.is_empty();
         if silent && !self.user_code && !self.unresolved {
             return None;
         }
@@ -377,10 +386,11 @@ impl<'c> Analyzer<'c> {
             Some(shape) => shape.columns.map(|c| c.into_iter().map(|c| c.origin).collect()),
             None => Some(Vec::new()),
         };
-        let copied = self.copied.take().filter(|_| !self.stale);
-        if self.stale {
+        let copied = self.copied.take().filter(|_| !stale);
+        if stale {
             // What came before may have renamed columns or replaced views under our feet.
-            let decides = (conditions != nothing()).then_some(&mut conditions);
+            let traced = conditions == nothing() || self.evaluates && !self.earlier.untame;
+            let decides = (!traced).then_some(&mut conditions);
             let all = outputs.iter_mut().flatten().chain(&mut sinks).chain(decides);
             all.for_each(|origin: &mut Origin| *origin = Origin::Untraced);
         }
@@ -398,6 +408,8 @@ impl<'c> Analyzer<'c> {
             copied,
             makes,
             fills,
+            moves,
+            refills,
         }))
     }
 
@@ -410,7 +422,7 @@ impl<'c> Analyzer<'c> {
     fn inner(&mut self, node: &Node) -> Result<Statement> {
         let mut inner = Analyzer::new(self.catalog, &self.limits, self.work);
         inner.depth = self.depth;
-        inner.stale = self.stale;
+        inner.earlier = Rc::clone(&self.earlier);
         let statement = inner.nested(|a| a.statement(node));
         self.work = inner.work;
         statement

@@ -104,7 +104,7 @@ fn triggers_off_the_catalog_are_off_the_facts() {
 #[test]
 fn triggers_on_definitions_are_among_the_effects_of_definitions() {
     let mut rows = common::fixture();
-    let trigger = ["0", "watch", "0", "app", "on_definition", "1"];
+    let trigger = ["0", "watch", "0", "app", "on_definition", "1", "f", ""];
     rows[13].push(trigger.map(|field| Some(field.to_owned())).to_vec());
     let catalog = Catalog::from_rows("shop", &rows).unwrap();
     let fires = |sql| common::facts(sql, &catalog).contains("execute routine:app.on_definition");

@@ -708,3 +708,260 @@ fn many_callers_at_once_make_and_read() {
         }
     });
 }
+
+/// A text of several messages in one pipeline.
+fn in_a_pipeline(caller: &mut Caller, texts: &[&str]) -> Option<String> {
+    let mut bytes = Vec::new();
+    for text in texts {
+        let one = parse_and_run(text);
+        bytes.extend_from_slice(&one[..one.len() - 5]);
+    }
+    bytes.extend(message(b'S', b""));
+    caller.client.send(&bytes).unwrap();
+    let seen = caller.client.until(b'Z').unwrap();
+    assert_eq!(caller.shown(&seen), None, "{texts:?}");
+    error_of(&seen)
+}
+
+/// An update moves rows to another partition, which is there when the labelled one is not.
+#[test]
+fn rows_do_not_leave_a_labelled_partition() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    let mut claude = Caller::new(&arena, "claude");
+    for table in ["first_part", "later_part"] {
+        claude.does(&format!("CREATE TABLE {table} AS SELECT id, 1 AS part, email FROM customers"));
+    }
+    claude.does("CREATE TABLE parts (LIKE first_part) PARTITION BY LIST (part)");
+    claude.does("CREATE TABLE other_part PARTITION OF parts FOR VALUES IN (2)");
+    let attach = "ALTER TABLE parts ATTACH PARTITION later_part FOR VALUES IN (1)";
+    let moves = "UPDATE parts SET part = 2 WHERE id < 9";
+    // By one request, or by two.
+    claude.refused(&format!("{attach}; UPDATE parts SET part = 2"), STAYS);
+    assert!(in_a_pipeline(&mut claude, &[attach, "UPDATE parts SET part = 2"]).is_some());
+    claude.does(attach);
+    let renames = ["ALTER TABLE plain RENAME TO p2", "ALTER TABLE parts RENAME TO plain"];
+    claude.refused(&format!("{}; {}; UPDATE plain SET id = 2", renames[0], renames[1]), STAYS);
+    let update = "UPDATE plain SET id = 2";
+    assert!(in_a_pipeline(&mut claude, &[renames[0], renames[1], update]).is_some());
+    claude.hidden("SELECT reverse(email) FROM parts");
+    claude.does("CREATE VIEW numbers AS SELECT id, part FROM parts");
+    claude.does("CREATE TABLE keys AS SELECT 1 AS part");
+    claude.does("ALTER TABLE keys ADD PRIMARY KEY (part)");
+    claude.does("ALTER TABLE parts ADD FOREIGN KEY (part) REFERENCES keys ON UPDATE CASCADE");
+    for sql in [
+        moves,
+        "UPDATE parts SET (id, part) = (id, part + 1)",
+        "UPDATE numbers SET part = 2 WHERE id < 9",
+        "UPDATE keys SET part = 2",
+        "WITH moved AS (UPDATE parts SET part = 2 RETURNING id) SELECT count(*) FROM moved",
+        "MERGE INTO parts p USING plain x ON true WHEN MATCHED THEN UPDATE SET part = 2",
+        "EXPLAIN ANALYZE UPDATE parts SET part = 2",
+    ] {
+        claude.refused(sql, STAYS);
+    }
+    claude.does("UPDATE parts SET id = id + 1");
+    claude.does("UPDATE later_part SET id = id - 1");
+    claude.does("DROP TABLE keys CASCADE");
+    claude.does("DROP TABLE later_part");
+    claude.does("INSERT INTO parts VALUES (1, 2, 'words')");
+    assert_eq!(claude.text("SELECT upper(email) FROM other_part"), "WORDS");
+    // Where all partitions are masked alike, rows go where they like.
+    claude.does("DROP TABLE other_part");
+    claude.does("CREATE TABLE twin_part AS SELECT id, 2 AS part, email FROM customers");
+    claude.does("ALTER TABLE parts ATTACH PARTITION first_part FOR VALUES IN (1)");
+    claude.does("ALTER TABLE parts ATTACH PARTITION twin_part FOR VALUES IN (2)");
+    claude.does("UPDATE parts SET part = 2");
+    claude.does("DROP TABLE first_part");
+    claude.hidden("SELECT reverse(email) FROM twin_part");
+    bo.clear("SELECT email FROM parts");
+    bo.runs("DROP TABLE parts CASCADE");
+}
+
+/// More partitions than a statement is traced to.
+#[test]
+fn a_labelled_partition_among_many_is_masked() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    let mut claude = Caller::new(&arena, "claude");
+    bo.runs("CREATE TABLE wide (id int, part int, email text) PARTITION BY LIST (part)");
+    let parts: String = (2..=70)
+        .map(|n| format!("CREATE TABLE wide_{n} PARTITION OF wide FOR VALUES IN ({n});"))
+        .collect();
+    bo.runs(&parts);
+    bo.runs("CREATE TABLE wide_1 AS SELECT id, 1 AS part, email::text FROM customers");
+    bo.runs("ALTER TABLE wide ATTACH PARTITION wide_1 FOR VALUES IN (1)");
+    for sql in ["SELECT email FROM wide", "SELECT * FROM wide", "SELECT reverse(email) FROM wide"] {
+        claude.soon_hidden(sql);
+    }
+    claude.hidden("SELECT wide FROM wide");
+    claude.refused("SELECT id FROM wide WHERE email LIKE 'a%'", "no-inference");
+    claude.refused("UPDATE wide SET part = 2", STAYS);
+    bo.runs("CREATE TABLE narrow AS SELECT id, email AS x FROM wide");
+    bo.runs("DROP TABLE wide_1");
+    claude.soon_hidden("SELECT reverse(x) FROM narrow");
+    bo.runs("DROP TABLE wide, narrow");
+}
+
+/// What a materialised view is filled with again is masked like what it reads by then.
+#[test]
+fn a_view_that_is_filled_again_is_masked_by_what_it_reads_now() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    let mut claude = Caller::new(&arena, "claude");
+    for round in ["one", "two", "three"] {
+        claude.does("CREATE TABLE child AS SELECT id, email FROM customers");
+        claude.does("CREATE TABLE parent (LIKE child)");
+        claude.does("CREATE VIEW between AS SELECT id, email FROM parent");
+        claude
+            .does("CREATE MATERIALIZED VIEW filled2 AS SELECT id, upper(email) AS x FROM between");
+        claude.does("CREATE MATERIALIZED VIEW filled3 AS SELECT email AS x, id FROM between");
+        let inherit = "ALTER TABLE child INHERIT parent";
+        let refresh = "REFRESH MATERIALIZED VIEW filled2";
+        claude.refused(&format!("{inherit}; {refresh}"), STAYS);
+        claude.refused(&format!("ALTER MATERIALIZED VIEW filled2 RENAME TO f; {refresh}"), STAYS);
+        assert!(in_a_pipeline(&mut claude, &[inherit, refresh]).is_some());
+        if round == "two" {
+            claude.does("BEGIN");
+        }
+        claude.does(inherit);
+        claude.refused(&format!("{refresh}; REFRESH MATERIALIZED VIEW filled3"), STAYS);
+        if round == "two" {
+            claude.ask("ROLLBACK");
+            claude.does("BEGIN");
+            claude.does(inherit);
+        }
+        let filler = if round == "three" { &mut bo } else { &mut claude };
+        filler.runs(refresh);
+        filler.runs("REFRESH MATERIALIZED VIEW filled3");
+        if round == "three" {
+            bo.clear("SELECT lower(x) FROM filled2");
+        }
+        claude.soon_hidden("SELECT lower(x) FROM filled2");
+        claude.does("DROP TABLE child");
+        if round == "two" {
+            claude.does("COMMIT");
+        }
+        claude.hidden("SELECT lower(x) FROM filled2");
+        claude.hidden("SELECT reverse(x) FROM filled3");
+        claude.refused("SELECT id FROM filled3 WHERE x LIKE 'a%'", "no-inference");
+        // What is labelled already is filled like any other, by whatever text.
+        claude.does(&format!("{refresh}; REFRESH MATERIALIZED VIEW filled3"));
+        claude.does("DROP TABLE parent CASCADE");
+    }
+}
+
+/// Triggers with functions of the server, which nobody had to make.
+#[test]
+fn triggers_of_the_server_carry_nothing_out_of_its_column() {
+    let arena = arena();
+    let mut bo = Caller::new(&arena, "bo");
+    let mut claude = Caller::new(&arena, "claude");
+    let trigger = |table: &str, column: &str| {
+        format!(
+            "CREATE TRIGGER found BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW
+             EXECUTE FUNCTION tsvector_update_trigger(found, 'pg_catalog.simple', {column})"
+        )
+    };
+    let make = "CREATE TABLE words AS SELECT id, name, email, ''::tsvector AS found FROM customers";
+    claude.does(make);
+    claude.refused(&trigger("words", "email"), STAYS);
+    claude.refused(&trigger("words", "name, email"), STAYS);
+    claude.refused(&format!("{}; UPDATE words SET id = id", trigger("words", "email")), STAYS);
+    let renamed = format!("ALTER TABLE words RENAME TO w; {}", trigger("w", "email"));
+    claude.refused(&renamed, STAYS);
+    bo.runs(&trigger("words", "email"));
+    for sql in [
+        "UPDATE words SET id = id",
+        "INSERT INTO words (id) VALUES (1)",
+        "INSERT INTO words (id) SELECT 1",
+        "MERGE INTO words w USING plain x ON true WHEN MATCHED THEN UPDATE SET id = 2",
+    ] {
+        claude.refused(sql, STAYS);
+    }
+    claude.does("DELETE FROM words WHERE id = 3");
+    bo.runs("DROP TRIGGER found ON words");
+    claude.does(&trigger("words", "name"));
+    claude.does("UPDATE words SET name = 'many words' WHERE id = 1");
+    assert_eq!(claude.text("SELECT found FROM words WHERE id = 1"), "'many':1 'words':2");
+    claude.does("DROP TABLE words");
+    // One that says by how many rows it changed what a value was.
+    claude.does("CREATE TABLE steady AS SELECT id, email FROM customers");
+    claude.does(
+        "CREATE TRIGGER z BEFORE UPDATE ON steady FOR EACH ROW
+         EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    );
+    claude.refused("UPDATE steady SET email = 'ana8@example.com'", "no-inference");
+    claude.does("UPDATE steady SET id = 5 WHERE id = 5");
+    claude.does("DROP TABLE steady");
+}
+
+/// Whether a definition can be made says as much as a condition.
+#[test]
+fn definitions_do_not_tell_what_values_are() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does("CREATE TABLE oracle AS SELECT id, name, email FROM customers");
+    claude.does("CREATE TABLE by_email (LIKE oracle) PARTITION BY RANGE (email)");
+    claude.does("CREATE TABLE by_id (LIKE oracle) PARTITION BY RANGE (id)");
+    claude.does("CREATE DOMAIN early AS varchar CHECK (VALUE < 'm')");
+    for table in ["oracle", "customers"] {
+        for sql in [
+            "CREATE UNIQUE INDEX ON {t} (email)",
+            "CREATE UNIQUE INDEX ON {t} (left(email, 3))",
+            "CREATE UNIQUE INDEX ON {t} ((1)) WHERE email < 'm'",
+            "CREATE INDEX ON {t} ((1 / (length(email) - 20)))",
+            "CREATE INDEX ON {t} (id) WHERE email::int > 3",
+            "ALTER TABLE {t} ADD CHECK (email < 'm')",
+            "ALTER TABLE {t} ADD CHECK (email < 'm') NOT VALID",
+            "ALTER TABLE {t} ADD n int, ADD CHECK (n > 0 OR email < 'm')",
+            "ALTER TABLE {t} ADD n int CHECK (email < 'm')",
+            "ALTER TABLE {t} ADD UNIQUE (email)",
+            "ALTER TABLE {t} ADD EXCLUDE USING hash (email WITH =)",
+            "ALTER TABLE {t} ADD FOREIGN KEY (email) REFERENCES products (name)",
+            "ALTER TABLE {t} ALTER email TYPE varchar(20)",
+            "ALTER TABLE {t} ALTER email TYPE early",
+            "CREATE POLICY early ON {t} USING (email < 'm')",
+            "CREATE STATISTICS early ON (1 / (length(email) - 20)), id FROM {t}",
+            "CREATE TRIGGER early BEFORE UPDATE ON {t} FOR EACH ROW WHEN (old.email < 'm')
+             EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "ALTER TABLE by_email ATTACH PARTITION {t} FOR VALUES FROM ('a') TO ('m')",
+            "CREATE TABLE guesses (guess varchar REFERENCES {t} (email))",
+            "ALTER TABLE plain ADD guess varchar DEFAULT 'a' REFERENCES {t} (email)",
+            "ALTER TABLE plain ADD n int; CREATE UNIQUE INDEX ON {t} (email)",
+        ] {
+            claude.refused(&sql.replace("{t}", table), "no-inference");
+        }
+    }
+    claude.refused(
+        "ALTER TABLE oracle RENAME email TO x; CREATE UNIQUE INDEX ON oracle (x)",
+        "masked",
+    );
+    claude.refused(
+        "CREATE TABLE p (LIKE oracle) PARTITION BY RANGE (email);
+         ALTER TABLE p ATTACH PARTITION oracle FOR VALUES FROM ('a') TO ('m')",
+        "masked",
+    );
+    // What says nothing of them, and what migrations send as one text.
+    for sql in [
+        "CREATE INDEX ON oracle (email)",
+        "CREATE INDEX ON oracle (lower(email))",
+        "CREATE UNIQUE INDEX ON oracle (id) WHERE email IS NOT NULL",
+        "ALTER TABLE oracle ALTER email SET NOT NULL",
+        "ALTER TABLE oracle ALTER email TYPE varchar",
+        "ALTER TABLE oracle ADD n int UNIQUE CHECK (n > 0), ADD UNIQUE (id, n)",
+        "ALTER TABLE oracle ALTER email TYPE text, DROP n",
+        "CREATE TABLE made_now (id int PRIMARY KEY, email text, up int REFERENCES made_now (id));
+         INSERT INTO made_now VALUES (1, 'a', NULL), (2, 'b', 1);
+         CREATE UNIQUE INDEX ON made_now (lower(email));
+         ALTER TABLE made_now ADD n int;
+         ALTER TABLE made_now ADD CHECK (n > 0 OR email <> '');
+         CREATE INDEX ON made_now (email) WHERE n > 3;
+         UPDATE made_now SET n = 2",
+        "ALTER TABLE by_id ATTACH PARTITION oracle FOR VALUES FROM (0) TO (1000000)",
+        "DROP TABLE by_id, by_email, made_now",
+        "DROP DOMAIN early",
+    ] {
+        claude.does(sql);
+    }
+}

@@ -301,7 +301,7 @@ impl Session {
             ChoreOutcome::Catalog { unasked, .. } | ChoreOutcome::Settled { unasked, .. } => {
                 self.pass_on(unasked).await?;
                 // Others hear of new tables before the client knows that they are there.
-                if !bounds.makings.is_empty() {
+                if self.announces || !bounds.makings.is_empty() {
                     self.catalog.changed();
                 }
                 self.deliver_end(flight, shape).await

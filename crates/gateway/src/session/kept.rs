@@ -51,10 +51,13 @@ impl Session {
         let Some(before) = &bounds.before else {
             return Ok(Some(error(&Unkept::NotFound.to_string())));
         };
-        // Locks let others change what was not locked yet when the request was judged.
+        // Locks let others change what was not locked yet when the request was judged. Rows of a
+        // table that became a child are read with those of its parent.
         let read = bounds.makes.iter().flat_map(|op| &op.lineages).flat_map(|l| &l.relations);
-        let definition =
-            |catalog: &Catalog, oid| catalog.relation(oid).map(|r| r.definition.clone());
+        let definition = |catalog: &Catalog, oid| {
+            let relation = catalog.relation(oid);
+            relation.map(|r| (r.definition.clone(), r.children.clone()))
+        };
         if read.clone().any(|oid| definition(before, *oid) != definition(&now, *oid)) {
             return Ok(Some(error("definitions that it depends on were changed meanwhile")));
         }

@@ -106,8 +106,8 @@ impl Reach<'_> {
                 continue;
             };
             // What a rule does, and what a function that nobody names does, is not in this model.
-            self.whole |=
-                relation.rules || !relation.triggers.is_empty() || !relation.code.is_empty();
+            let code = relation.triggers.iter().any(|t| !t.of_server) || !relation.code.is_empty();
+            self.whole |= relation.rules || code;
             let behind = relation.view.iter().flat_map(|v| v.depends.iter().map(|(oid, _)| *oid));
             behind.for_each(|oid| self.add(oid));
             let related = relation.children.iter().chain(&relation.parents).copied();

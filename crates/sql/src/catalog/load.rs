@@ -49,7 +49,9 @@ pub const QUERIES: &[&str] = &[
     // 2: relations
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
             EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
-                    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
+                    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
+            CASE c.relkind WHEN 'p' THEN (SELECT k.partattrs::pg_catalog.text \
+                    FROM pg_catalog.pg_partitioned_table k WHERE k.partrelid = c.oid) END \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
        AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
@@ -216,12 +218,15 @@ pub const QUERIES: &[&str] = &[
     "SELECT DISTINCT confrelid, conrelid, confdeltype, confupdtype, \
             pg_catalog.array_to_string(confkey, ' ') \
      FROM pg_catalog.pg_constraint WHERE contype = 'f' ORDER BY 1, 2, 5",
-    // 13: triggers of users, on relations and (0) on definitions
-    "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname, t.oid \
+    // 13: triggers on relations, but for those of constraints, and (0) on definitions; whether the
+    // function is the server's own, and what it is given
+    "SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname, t.oid, p.oid < 16384, \
+            pg_catalog.encode(t.tgargs, 'escape') \
      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     WHERE t.tgenabled <> 'D' AND p.oid >= 16384 \
-     UNION ALL SELECT 0, e.evtname, 0, n.nspname, p.proname, e.oid \
+     WHERE t.tgenabled <> 'D' AND (p.oid >= 16384 \
+            OR p.proname !~ '^RI_FKey_' AND p.proname <> 'unique_key_recheck') \
+     UNION ALL SELECT 0, e.evtname, 0, n.nspname, p.proname, e.oid, false, '' \
      FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      WHERE e.evtenabled <> 'D' ORDER BY 6",
@@ -642,6 +647,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             rows: row.number(4)?,
             definition: Box::default(),
             columns: Vec::new(),
+            partition_key: numbers(row, 6)?,
             rules: row.flag(5)?,
             triggers: Vec::new(),
             children: Vec::new(),
@@ -674,6 +680,38 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
         }
     }
     Ok(())
+}
+
+/// Numbers of columns, apart by spaces.
+fn numbers(row: Row<'_>, field: usize) -> Result<SmallVec<[i16; 2]>, CatalogError> {
+    let all = row.optional(field)?.unwrap_or_default().split_ascii_whitespace();
+    all.map(|n| n.parse().map_err(|_| row.bad(field))).collect()
+}
+
+/// The arguments of a trigger's function: each ends with a zero byte, and bytes that are no ASCII,
+/// or a backslash, are written with one (`encode(…, 'escape')`).
+fn trigger_arguments(escaped: &str) -> Vec<Box<str>> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    loop {
+        rest = match rest {
+            [] => break,
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', rest @ ..] => {
+                bytes.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
+                rest
+            }
+            [b'\\', b'\\', rest @ ..] | [b'\\', rest @ ..] => {
+                bytes.push(b'\\');
+                rest
+            }
+            [one, rest @ ..] => {
+                bytes.push(*one);
+                rest
+            }
+        };
+    }
+    let all = bytes.split_inclusive(|byte| *byte == 0);
+    all.map(|one| String::from_utf8_lossy(one).trim_end_matches('\0').into()).collect()
 }
 
 fn load_views(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
@@ -817,7 +855,13 @@ fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catal
     for row in rows(all, 13) {
         // `tgtype` is a signed 16-bit number of bits.
         let events = row.number::<i16>(2)?.cast_unsigned();
-        let trigger = Trigger { name: row.text(1)?.into(), events, function: row.routine(3)? };
+        let trigger = Trigger {
+            name: row.text(1)?.into(),
+            events,
+            function: row.routine(3)?,
+            of_server: row.flag(6)?,
+            arguments: trigger_arguments(row.text(7)?),
+        };
         let relation: u32 = row.number(0)?;
         match catalog.relations.get_mut(&relation) {
             Some(relation) => relation.triggers.push(trigger),

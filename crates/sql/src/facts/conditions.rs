@@ -313,7 +313,7 @@ fn output_at(answer: &Shape, place: i32) -> Origin {
 }
 
 /// A type that takes any text, and that any value can be written as.
-fn is_text(name: &TypeName) -> bool {
+pub(super) fn is_text(name: &TypeName) -> bool {
     let text = type_name(name).is_some_and(|(schema, name)| {
         schema.is_none_or(|s| s == "pg_catalog")
             && matches!(name, "text" | "varchar" | "bpchar" | "name")

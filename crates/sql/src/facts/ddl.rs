@@ -61,6 +61,7 @@ impl Analyzer<'_> {
             }
             NodeEnum::CreateTrigStmt(s) => {
                 self.hang("trigger", s.relation.as_ref());
+                self.triggered(s)?;
                 ("create trigger", None)
             }
             NodeEnum::RuleStmt(s) => {
@@ -69,6 +70,8 @@ impl Analyzer<'_> {
             }
             NodeEnum::CreatePolicyStmt(s) => {
                 self.hang("policy", s.table.as_ref());
+                let conditions = [s.qual.as_deref(), s.with_check.as_deref()];
+                self.asked_of_rows(s.table.as_ref(), &conditions)?;
                 ("create policy", None)
             }
             other => return self.definition_of_type(other),
@@ -135,6 +138,7 @@ impl Analyzer<'_> {
                         }
                     }
                 }
+                self.counted(s)?;
                 self.plain(Verb::Create, ObjectKind::Extension, "statistics")
             }
             other => return self.alteration(other),
@@ -183,9 +187,14 @@ impl Analyzer<'_> {
             }
             NodeEnum::AlterPolicyStmt(s) => {
                 self.hang("policy", s.table.as_ref());
+                let conditions = [s.qual.as_deref(), s.with_check.as_deref()];
+                self.asked_of_rows(s.table.as_ref(), &conditions)?;
                 ("alter policy", None)
             }
-            NodeEnum::AlterDomainStmt(s) => self.alter_parts("alter domain", &s.type_name),
+            NodeEnum::AlterDomainStmt(s) => {
+                self.domain_altered(s);
+                self.alter_parts("alter domain", &s.type_name)
+            }
             NodeEnum::AlterTypeStmt(s) => self.alter_parts("alter type", &s.type_name),
             NodeEnum::AlterEnumStmt(s) => self.alter_parts("alter type", &s.type_name),
             NodeEnum::AlterCollationStmt(s) => self.alter_parts("alter collation", &s.collname),

@@ -185,6 +185,7 @@ impl<'c> Analyzer<'c> {
         let scope = self.ctes.len();
         self.with(update.with_clause.as_ref())?;
         let target = self.open_target(update.relation.as_ref())?;
+        self.may_move_rows();
         self.put_from(&update.from_clause, Extent::Some)?;
         let mut assigned = Assigned::default();
         self.assignments(&update.target_list, &mut assigned)?;
@@ -202,6 +203,13 @@ impl<'c> Analyzer<'c> {
         self.frames.pop();
         self.ctes.truncate(scope);
         Ok(shape)
+    }
+
+    /// What the name stands for by now may be a partitioned table whose rows move.
+    fn may_move_rows(&mut self) {
+        if self.earlier.loose {
+            self.sink(Origin::Untraced);
+        }
     }
 
     pub(super) fn delete(&mut self, delete: &DeleteStmt) -> Result<Shape> {
@@ -226,6 +234,7 @@ impl<'c> Analyzer<'c> {
         let scope = self.ctes.len();
         self.with(merge.with_clause.as_ref())?;
         let target = self.open_target(merge.relation.as_ref())?;
+        self.may_move_rows();
         if let Some(source) = merge.source_relation.as_deref() {
             let item = self.range_item(source, Extent::Some)?;
             if let Some(frame) = self.frames.last_mut() {

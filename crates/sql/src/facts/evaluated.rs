@@ -1,55 +1,219 @@
-//! What a definition evaluates at once: expressions of indexes, new columns and checks over the rows
-//! that are there, and bounds of partitions.
+//! What a definition asks of rows: expressions of indexes, new columns and checks over those that
+//! are there, whether values are unique, are values of another type or stand in another table, to
+//! which partition rows belong; and conditions that are asked of every row from then on.
+//!
+//! Whether such a definition can be made, or what follows can be changed, depends on values: what it
+//! looks at decides.
 
-use super::scope::{Frame, Item};
+use super::names::{string, strings};
+use super::scope::{Frame, Item, OutCol, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
+use crate::catalog::{Relation, RelationKind};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, ColumnDef, CreateStmt, IndexStmt, Node, PartitionBoundSpec,
-    RangeVar,
+    AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType,
+    Constraint, CreateStatsStmt, CreateStmt, CreateTrigStmt, IndexStmt, Node, PartitionBoundSpec,
+    PartitionCmd, RangeVar,
 };
+use portcullis_core::mask::{Origin, UserType};
+use std::collections::HashSet;
 
-impl Analyzer<'_> {
+/// How deep types are taken apart.
+const MAX_TYPES: usize = 8;
+
+impl<'c> Analyzer<'c> {
     /// `CREATE INDEX`.
     pub(super) fn indexed(&mut self, s: &IndexStmt) -> Result<()> {
-        let elements = s.index_params.iter().filter_map(|node| match node.node.as_ref() {
-            Some(NodeEnum::IndexElem(element)) => element.expr.as_deref(),
-            _ => None,
-        });
-        let all: Vec<&Node> = elements.chain(s.where_clause.as_deref()).collect();
-        self.over_rows(s.relation.as_ref(), &all, false)
+        let Some(name) = s.relation.as_ref() else { return Ok(()) };
+        self.over_rows(name, Vec::new(), |a| {
+            for node in &s.index_params {
+                let Some(NodeEnum::IndexElem(element)) = node.node.as_ref() else { continue };
+                match element.expr.as_deref() {
+                    // How long it becomes decides too: an entry has a most.
+                    Some(expr) if s.unique || !is_recased(expr) => {
+                        a.condition_on(Some(expr))?;
+                    }
+                    Some(expr) => {
+                        a.expr(expr)?;
+                    }
+                    None if s.unique => a.decide_named(&element.name)?,
+                    None => {}
+                }
+            }
+            a.condition_on(s.where_clause.as_deref()).map(drop)
+        })
     }
 
     /// `ALTER TABLE`: what fills new columns, converts old ones, and is checked.
     pub(super) fn altered(&mut self, s: &AlterTableStmt) -> Result<()> {
-        for node in &s.cmds {
-            if let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() {
-                self.altered_by(s.relation.as_ref(), cmd)?;
+        let Some(name) = s.relation.as_ref() else { return Ok(()) };
+        let commands = || {
+            s.cmds.iter().filter_map(|node| match node.node.as_ref() {
+                Some(NodeEnum::AlterTableCmd(cmd)) => Some(&**cmd),
+                _ => None,
+            })
+        };
+        for cmd in commands() {
+            if let Some(NodeEnum::PartitionCmd(partition)) = definition(cmd) {
+                self.partitioned(name, cmd, partition)?;
+            }
+        }
+        let adds = |cmd: &AlterTableCmd| cmd.subtype == AlterTableType::AtAddColumn as i32;
+        let new = commands().filter(|cmd| adds(cmd)).filter_map(|cmd| match definition(cmd) {
+            Some(NodeEnum::ColumnDef(column)) => Some(&**column),
+            _ => None,
+        });
+        // What a generated one is made of decides where it is defined.
+        let new = new.map(|c| OutCol::made(Some(c.colname.as_str().into()), nothing()));
+        let new: Vec<OutCol> = new.collect();
+        self.over_rows(name, new, |a| commands().try_for_each(|cmd| a.altered_by(cmd)))
+    }
+
+    fn altered_by(&mut self, cmd: &AlterTableCmd) -> Result<()> {
+        match (AlterTableType::try_from(cmd.subtype), definition(cmd)) {
+            (Ok(AlterTableType::AtAlterColumnType), Some(NodeEnum::ColumnDef(column))) => {
+                self.type_use(column.type_name.as_ref());
+                let converted = match column.raw_default.as_deref() {
+                    Some(using) => self.expr(using)?,
+                    None => self.find_column(&cmd.name)?,
+                };
+                if !takes_any(column) {
+                    self.decide(&converted);
+                }
+                Ok(())
+            }
+            (_, Some(NodeEnum::ColumnDef(column))) => {
+                self.type_use(column.type_name.as_ref());
+                for constraint in constraints_of(column) {
+                    self.constrained(constraint, Some(&column.colname))?;
+                }
+                self.optional(column.raw_default.as_deref()).map(drop)
+            }
+            (_, Some(NodeEnum::Constraint(constraint))) => self.constrained(constraint, None),
+            (Ok(AlterTableType::AtSetExpression), Some(_)) => {
+                self.condition_on(cmd.def.as_deref()).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A constraint on the table in scope. One that is not enforced or not validated yet is asked of
+    /// a row when that is changed, or later.
+    fn constrained(&mut self, c: &Constraint, column: Option<&str>) -> Result<()> {
+        self.condition_on(c.raw_expr.as_deref())?;
+        self.condition_on(c.where_clause.as_deref())?;
+        let kind = ConstrType::try_from(c.contype);
+        let keys = match kind {
+            Ok(ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => &c.keys,
+            Ok(ConstrType::ConstrForeign) => &c.fk_attrs,
+            Ok(ConstrType::ConstrExclusion) => return self.excluded(c),
+            _ => return Ok(()),
+        };
+        let keys = keys.iter().filter_map(string);
+        // An index that is there already has its answer.
+        keys.chain(column).try_for_each(|name| self.decide_named(name))?;
+        self.referred_to(c)
+    }
+
+    fn excluded(&mut self, c: &Constraint) -> Result<()> {
+        for node in &c.exclusions {
+            let Some(NodeEnum::List(pair)) = node.node.as_ref() else { continue };
+            match pair.items.first().and_then(|item| item.node.as_ref()) {
+                Some(NodeEnum::IndexElem(element)) => match element.expr.as_deref() {
+                    Some(expr) => self.condition_on(Some(expr)).map(drop)?,
+                    None => self.decide_named(&element.name)?,
+                },
+                _ => self.decide(&Origin::Untraced),
             }
         }
         Ok(())
     }
 
-    fn altered_by(&mut self, name: Option<&RangeVar>, cmd: &AlterTableCmd) -> Result<()> {
-        match cmd.def.as_deref().and_then(|def| def.node.as_ref()) {
-            Some(NodeEnum::ColumnDef(column)) => {
-                self.type_use(column.type_name.as_ref());
-                self.over_rows(name, &checks_of(column), true)?;
-                let value: Vec<&Node> = column.raw_default.as_deref().into_iter().collect();
-                self.over_rows(name, &value, false)
+    /// The columns that a foreign key points to: whether a value stands there decides.
+    fn referred_to(&mut self, c: &Constraint) -> Result<()> {
+        let Some(name) = c.pktable.as_ref() else { return Ok(()) };
+        let candidates = self.candidates(name);
+        if candidates.is_empty() || c.pk_attrs.is_empty() {
+            return Ok(());
+        }
+        let table = self.table(name, &candidates)?;
+        self.frames.push(Frame { item: Item::table(table), ..Frame::default() });
+        let looked = c.pk_attrs.iter().filter_map(string).try_for_each(|n| self.decide_named(n));
+        self.frames.pop();
+        looked
+    }
+
+    fn decide_named(&mut self, column: &str) -> Result<()> {
+        let origin = self.find_column(column)?;
+        self.decide(&origin);
+        Ok(())
+    }
+
+    /// `CREATE TABLE`: it has no rows, but others may.
+    pub(super) fn bounded(&mut self, s: &CreateStmt) -> Result<()> {
+        self.evaluates = true;
+        if s.partbound.is_some() {
+            self.bounds(s.partbound.as_ref())?;
+            // What is in the default partition must not belong here.
+            for node in &s.inh_relations {
+                if let Some(NodeEnum::RangeVar(parent)) = node.node.as_ref() {
+                    self.decide_key(parent, parent)?;
+                }
             }
-            Some(NodeEnum::Constraint(constraint)) => {
-                let all: Vec<&Node> = constraint.raw_expr.as_deref().into_iter().collect();
-                self.over_rows(name, &all, true)
+        }
+        for node in &s.table_elts {
+            match node.node.as_ref() {
+                Some(NodeEnum::ColumnDef(column)) => {
+                    for constraint in constraints_of(column) {
+                        self.referred_to(constraint)?;
+                    }
+                }
+                Some(NodeEnum::Constraint(constraint)) => self.referred_to(constraint)?,
+                _ => {}
             }
-            Some(NodeEnum::PartitionCmd(partition)) => self.bounds(partition.bound.as_ref()),
+        }
+        Ok(())
+    }
+
+    fn partitioned(
+        &mut self,
+        name: &RangeVar,
+        cmd: &AlterTableCmd,
+        partition: &PartitionCmd,
+    ) -> Result<()> {
+        self.evaluates = true;
+        self.bounds(partition.bound.as_ref())?;
+        let attaches = cmd.subtype == AlterTableType::AtAttachPartition as i32;
+        match partition.name.as_ref() {
+            Some(part) if attaches && partition.bound.is_some() => {
+                self.decide_key(name, name)?;
+                self.decide_key(name, part)
+            }
             _ => Ok(()),
         }
     }
 
-    /// `CREATE TABLE … PARTITION OF … FOR VALUES`.
-    pub(super) fn bounded(&mut self, s: &CreateStmt) -> Result<()> {
-        self.bounds(s.partbound.as_ref())
+    /// Rows of a table are looked at by the key that its partitions are told by; `rows`: whose.
+    fn decide_key(&mut self, parent: &RangeVar, rows: &RangeVar) -> Result<()> {
+        if self.is_new(rows) {
+            return Ok(());
+        }
+        let parents = self.candidates(parent);
+        let candidates = self.candidates(rows);
+        let key: Option<Vec<&str>> = match parents.as_slice() {
+            [] => None,
+            all => all.iter().map(|r| key_of(r)).collect::<Option<Vec<_>>>().map(|k| k.concat()),
+        };
+        let table = self.table(rows, &candidates)?;
+        let Some(key) = key else {
+            let row = table.whole();
+            self.decide(&row);
+            return Ok(());
+        };
+        self.frames.push(Frame { item: Item::table(table), ..Frame::default() });
+        let looked = key.into_iter().try_for_each(|column| self.decide_named(column));
+        self.frames.pop();
+        looked
     }
 
     fn bounds(&mut self, bounds: Option<&PartitionBoundSpec>) -> Result<()> {
@@ -65,31 +229,179 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// Evaluates expressions with the columns of a table in sight; `checks`: the statement fails by
-    /// them. A column that is new in the same statement is nothing that is missing.
-    fn over_rows(&mut self, name: Option<&RangeVar>, all: &[&Node], checks: bool) -> Result<()> {
-        let (Some(name), false) = (name, all.is_empty()) else { return Ok(()) };
+    /// Conditions on every row of a table, from now on.
+    pub(super) fn asked_of_rows(
+        &mut self,
+        name: Option<&RangeVar>,
+        conditions: &[Option<&Node>],
+    ) -> Result<()> {
+        let Some(name) = name else { return Ok(()) };
+        self.over_rows(name, Vec::new(), |a| {
+            conditions.iter().try_for_each(|one| a.condition_on(*one).map(drop))
+        })
+    }
+
+    /// `CREATE STATISTICS`: its expressions are worked out when the table is looked through.
+    pub(super) fn counted(&mut self, s: &CreateStatsStmt) -> Result<()> {
+        let all = s.exprs.iter().map(|node| match node.node.as_ref() {
+            Some(NodeEnum::StatsElem(element)) => element.expr.as_deref(),
+            _ => None,
+        });
+        let all: Vec<Option<&Node>> = all.collect();
+        s.relations.iter().try_for_each(|node| match node.node.as_ref() {
+            Some(NodeEnum::RangeVar(name)) => self.asked_of_rows(Some(name), &all),
+            _ => Ok(()),
+        })
+    }
+
+    /// `CREATE TRIGGER`: when it fires, and what a function of the server moves by it.
+    pub(super) fn triggered(&mut self, s: &CreateTrigStmt) -> Result<()> {
+        let Some(name) = s.relation.as_ref() else { return Ok(()) };
+        self.evaluates = true;
+        if self.is_new(name) {
+            return Ok(());
+        }
+        let candidates = self.candidates(name);
+        if let Some(condition) = s.when_clause.as_deref() {
+            let table = self.table(name, &candidates)?;
+            let mut frame = Frame::default();
+            for alias in ["old", "new"] {
+                frame.item.append(Item::table(Table { name: alias.into(), ..table.clone() }));
+            }
+            self.frames.push(frame);
+            let asked = self.condition_on(Some(condition));
+            self.frames.pop();
+            asked?;
+        }
+        let function = strings(&s.funcname).and_then(|names| names.last().copied());
+        if !function.is_some_and(super::hidden::searches_text) {
+            return Ok(());
+        }
+        if candidates.is_empty() {
+            self.sink(Origin::Untraced);
+        }
+        let arguments: Vec<&str> = s.args.iter().filter_map(string).collect();
+        for relation in candidates {
+            self.text_searched(relation, &arguments)?;
+        }
+        Ok(())
+    }
+
+    /// `ALTER DOMAIN`: its new check is made of every value of it that is stored.
+    pub(super) fn domain_altered(&mut self, s: &AlterDomainStmt) {
+        let checks = match s.def.as_deref().and_then(|def| def.node.as_ref()) {
+            Some(NodeEnum::Constraint(c)) => c.contype == ConstrType::ConstrCheck as i32,
+            _ => false,
+        };
+        let names = strings(&s.type_name);
+        let Some((name, true)) = names.and_then(|n| n.last().copied()).map(|n| (n, checks)) else {
+            return;
+        };
+        let domains: HashSet<u32> = self.catalog.types_named(name).iter().map(|t| t.oid).collect();
+        let mut all = nothing();
+        let stores = |r: &&Relation| !r.is_system() && r.kind != RelationKind::Composite;
+        for relation in self.catalog.relations().filter(stores) {
+            for column in &relation.columns {
+                if self.is_made_of(column.type_oid, &domains, MAX_TYPES) {
+                    add(&mut all, &of_column(relation.oid, column.number));
+                }
+            }
+        }
+        self.evaluates = true;
+        self.decide(&all);
+    }
+
+    fn is_made_of(&self, type_oid: u32, domains: &HashSet<u32>, depth: usize) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return true };
+        let one = |of: &u32| self.is_made_of(*of, domains, depth);
+        domains.contains(&type_oid)
+            || match self.catalog.type_map().get(type_oid) {
+                Some(
+                    UserType::Domain { base: of, .. } | UserType::Array(of) | UserType::Range(of),
+                ) => one(of),
+                Some(UserType::Composite(all)) => all.iter().any(one),
+                _ => false,
+            }
+    }
+
+    /// True for a table that this text has made, and which has no rows but what it gave it.
+    fn is_new(&self, name: &RangeVar) -> bool {
+        self.earlier.made(name) && self.candidates(name).is_empty()
+    }
+
+    /// With the columns of a table in sight, and those that are `new` in the same statement.
+    fn over_rows(
+        &mut self,
+        name: &RangeVar,
+        new: Vec<OutCol>,
+        look: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.evaluates = true;
         let candidates = self.candidates(name);
         let table = self.table(name, &candidates)?;
-        let (missing, unresolved) = (self.missing, self.unresolved);
-        self.frames.push(Frame { item: Item::table(table), ..Frame::default() });
-        for node in all {
-            match checks {
-                true => self.condition_on(Some(node))?,
-                false => self.expr(node)?,
-            };
+        let mut item = Item::table(table);
+        // What two tables of one name have may be any of their columns.
+        if candidates.is_empty() || !item.more {
+            let added = self.earlier.added(name).map(|c| OutCol::made(Some(c.into()), nothing()));
+            for column in added.collect::<Vec<_>>().into_iter().chain(new) {
+                if !item.columns.iter().any(|known| known.name == column.name) {
+                    item.columns.push(column);
+                }
+            }
         }
+        let own = self.is_new(name);
+        let before = own.then(|| (self.conditions.clone(), self.missing, self.unresolved));
+        self.frames.push(Frame { item, ..Frame::default() });
+        let looked = look(self);
         self.frames.pop();
-        (self.missing, self.unresolved) = (missing, unresolved);
-        Ok(())
+        if let Some(before) = before {
+            (self.conditions, self.missing, self.unresolved) = before;
+        }
+        looked
     }
 }
 
+/// What a part of `ALTER TABLE` is about.
+fn definition(cmd: &AlterTableCmd) -> Option<&NodeEnum> {
+    cmd.def.as_deref()?.node.as_ref()
+}
+
 /// What is checked of a column, or makes its values.
-fn checks_of(column: &ColumnDef) -> Vec<&Node> {
-    let constraints = column.constraints.iter().filter_map(|node| match node.node.as_ref() {
-        Some(NodeEnum::Constraint(constraint)) => constraint.raw_expr.as_deref(),
+fn constraints_of(column: &ColumnDef) -> impl Iterator<Item = &Constraint> {
+    column.constraints.iter().filter_map(|node| match node.node.as_ref() {
+        Some(NodeEnum::Constraint(constraint)) => Some(&**constraint),
         _ => None,
-    });
-    constraints.collect()
+    })
+}
+
+/// True for a column that is made of others.
+pub(super) fn is_generated(column: &ColumnDef) -> bool {
+    constraints_of(column).any(|c| c.contype == ConstrType::ConstrGenerated as i32)
+}
+
+/// True where the new type of a column takes any text, compared as before.
+fn takes_any(column: &ColumnDef) -> bool {
+    column.coll_clause.is_none()
+        && column
+            .type_name
+            .as_ref()
+            .is_some_and(|name| name.typmods.is_empty() && super::conditions::is_text(name))
+}
+
+/// The names of the columns that tell partitions; `None` where there are expressions, or it has no
+/// partitions as far as is known.
+pub(super) fn key_of(relation: &Relation) -> Option<Vec<&str>> {
+    if relation.partition_key.is_empty() {
+        return None;
+    }
+    let name = |number: &i16| Some(&*relation.columns.iter().find(|c| c.number == *number)?.name);
+    relation.partition_key.iter().map(name).collect()
+}
+
+/// A column in upper or lower case, which is as long as it was.
+fn is_recased(node: &Node) -> bool {
+    let Some(NodeEnum::FuncCall(call)) = node.node.as_ref() else { return false };
+    let name = strings(&call.funcname).and_then(|names| names.last().copied());
+    matches!(name, Some("lower" | "upper"))
+        && matches!(call.args.as_slice(), [Node { node: Some(NodeEnum::ColumnRef(_)) }])
 }

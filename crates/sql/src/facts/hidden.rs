@@ -2,10 +2,12 @@
 //! behind a view.
 
 use super::resolve::{Candidates, MAX_CHILDREN};
-use super::{Analyzer, Result};
-use crate::catalog::{Reference, Relation, RelationKind, trigger_event};
+use super::scope::{add, nothing};
+use super::{Analyzer, MAX_SINKS, Result};
+use crate::catalog::{Reference, Relation, RelationKind, Trigger, trigger_event};
 use pg_query::protobuf::RangeVar;
 use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
+use portcullis_core::mask::{ColumnRef, Fill, Move, NewColumn, Origin};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 
@@ -50,6 +52,7 @@ impl<'c> Analyzer<'c> {
         }
         self.charge(1)?;
         self.code_of(verb, relation);
+        self.fire_own(verb, relation, columns)?;
         self.reach_beyond(relation);
         if relation.view.is_some() || relation.kind == RelationKind::View {
             self.follow_view(verb, relation, trail)?;
@@ -57,6 +60,9 @@ impl<'c> Analyzer<'c> {
         if inherit {
             let mut children: SmallVec<[&Relation; 4]> = SmallVec::new();
             self.descendants(relation, MAX_FOLLOWED, &mut children);
+            if verb == Verb::Update && may_move(relation, &children, columns) {
+                self.moved(Move::Partitions(relation.oid));
+            }
             for (place, child) in children.into_iter().enumerate() {
                 if place < MAX_CHILDREN || child.schema != relation.schema {
                     let object = self.relation_object(child);
@@ -73,17 +79,7 @@ impl<'c> Analyzer<'c> {
 
     /// Triggers, rules, and functions of users in defaults, checks and indexes.
     fn code_of(&mut self, verb: Verb, relation: &'c Relation) {
-        let events = match verb {
-            Verb::Insert => trigger_event::INSERT,
-            Verb::Delete => trigger_event::DELETE,
-            Verb::Truncate => trigger_event::TRUNCATE,
-            // A row that no longer belongs moves: it is deleted here and inserted there.
-            Verb::Update if !relation.parents.is_empty() => {
-                trigger_event::UPDATE | trigger_event::DELETE | trigger_event::INSERT
-            }
-            _ => trigger_event::UPDATE,
-        };
-        let fires = relation.triggers.iter().filter(|t| t.events & events != 0);
+        let fires = fired(verb, relation).filter(|t| !is_known(t));
         let mut code: Vec<&(Box<str>, Box<str>)> = fires.map(|t| &t.function).collect();
         let unnamed = relation.code.iter().filter(|c| c.on_read || verb != Verb::Delete);
         code.extend(unnamed.map(|c| &c.function));
@@ -99,6 +95,71 @@ impl<'c> Analyzer<'c> {
             let object =
                 self.object(ObjectKind::Routine, [&*relation.schema, &*relation.name, "rules"]);
             self.execute(object);
+        }
+    }
+
+    /// Triggers whose functions are the server's own.
+    fn fire_own(
+        &mut self,
+        verb: Verb,
+        relation: &'c Relation,
+        columns: Option<&[&str]>,
+    ) -> Result<()> {
+        for trigger in fired(verb, relation).filter(|t| is_known(t)) {
+            if searches_text(&trigger.function.1) {
+                let arguments: Vec<&str> = trigger.arguments.iter().map(|a| &**a).collect();
+                self.text_searched(relation, &arguments)?;
+                continue;
+            }
+            // Whether a row counts as changed depends on what it was.
+            let shape = self.relation_shape(relation, false)?;
+            let set = |name: &str| columns.is_none_or(|columns| columns.contains(&name));
+            for column in shape.columns.iter().flatten() {
+                if column.name.as_deref().is_some_and(set) {
+                    self.decide(&column.origin);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What `tsvector_update_trigger` does by these arguments: the words of some columns, which
+    /// stand behind the first two, go to the first.
+    pub(super) fn text_searched(
+        &mut self,
+        relation: &'c Relation,
+        arguments: &[&str],
+    ) -> Result<()> {
+        let shape = self.relation_shape(relation, false)?;
+        let mut from = nothing();
+        for (place, name) in arguments.iter().enumerate().skip(1) {
+            let mut columns = shape.columns.iter().flatten();
+            match columns.find(|c| c.name.as_deref() == Some(*name)) {
+                Some(column) => add(&mut from, &column.origin),
+                // The language, as it is or by a column.
+                None if place == 1 => {}
+                None => add(&mut from, &shape.whole()),
+            }
+        }
+        let to = arguments.first().and_then(|name| {
+            let column = relation.columns.iter().find(|c| *c.name == **name)?;
+            Some(ColumnRef { relation: relation.oid, column: column.number })
+        });
+        match to {
+            Some(to) => {
+                let from = NewColumn { origin: from, plain: false };
+                self.moved(Move::Column(Fill { to: SmallVec::from_iter([to]), from }));
+            }
+            None => self.sink(from),
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self, way: Move) {
+        if self.moves.len() >= MAX_SINKS {
+            self.sink(Origin::Untraced);
+        } else if !self.moves.contains(&way) {
+            self.moves.push(way);
         }
     }
 
@@ -195,6 +256,50 @@ impl<'c> Analyzer<'c> {
         }
         Ok(())
     }
+}
+
+/// The triggers of a table that such a change fires.
+fn fired(verb: Verb, relation: &Relation) -> impl Iterator<Item = &Trigger> {
+    let events = match verb {
+        Verb::Insert => trigger_event::INSERT,
+        Verb::Delete => trigger_event::DELETE,
+        Verb::Truncate => trigger_event::TRUNCATE,
+        // A row that no longer belongs moves: it is deleted here and inserted there.
+        Verb::Update if !relation.parents.is_empty() => {
+            trigger_event::UPDATE | trigger_event::DELETE | trigger_event::INSERT
+        }
+        _ => trigger_event::UPDATE,
+    };
+    relation.triggers.iter().filter(move |t| t.events & events != 0)
+}
+
+/// True for a trigger of which it is known what it does.
+fn is_known(trigger: &Trigger) -> bool {
+    let name = &*trigger.function.1;
+    trigger.of_server && (searches_text(name) || name == "suppress_redundant_updates_trigger")
+}
+
+/// True for a function of the server that keeps the words of other columns.
+pub(super) fn searches_text(function: &str) -> bool {
+    matches!(function, "tsvector_update_trigger" | "tsvector_update_trigger_column")
+}
+
+/// True where an `UPDATE` may change to which partition a row belongs: by what it sets, or by a
+/// trigger.
+fn may_move(relation: &Relation, below: &[&Relation], columns: Option<&[&str]>) -> bool {
+    if relation.kind != RelationKind::Partitioned {
+        return false;
+    }
+    let mut all = below.iter().copied().chain([relation]);
+    all.any(|r| {
+        let key = super::evaluated::key_of(r);
+        let sets = |columns: &[&str]| match &key {
+            Some(key) => key.iter().any(|name| columns.contains(name)),
+            None => true,
+        };
+        let divides = r.kind == RelationKind::Partitioned;
+        divides && columns.is_none_or(sets) || r.triggers.iter().any(|t| t.of_server)
+    })
 }
 
 /// True where the `UPDATE` may change the columns that the foreign key points to.

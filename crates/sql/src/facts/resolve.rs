@@ -3,7 +3,7 @@
 
 use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, RelationKind, ViewFacts};
+use crate::catalog::{Relation, RelationKind, TRACED_CHILDREN, ViewFacts};
 use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 /// More partitions than this are not named one by one: the parent stands for them.
-pub(super) const MAX_CHILDREN: usize = 64;
+pub(super) const MAX_CHILDREN: usize = TRACED_CHILDREN;
 
 /// What a name may mean.
 pub(super) type Candidates<'c> = SmallVec<[&'c Relation; 2]>;

@@ -226,6 +226,14 @@ impl Analyzer<'_> {
         if runs {
             lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
             lineage.fills.iter().for_each(|fill| self.sink(fill.from.origin.clone()));
+            self.moves.extend(lineage.moves.iter().cloned());
+            // Nobody looks for the view either.
+            for refill in &lineage.refills {
+                match &refill.columns {
+                    Some(all) => all.iter().for_each(|column| self.sink(column.origin.clone())),
+                    None => self.sink(Origin::Untraced),
+                }
+            }
             // Nobody looks for the table that a statement inside another one makes.
             match lineage.makes.as_deref() {
                 Some(NewTable { columns: Some(columns), .. }) => {

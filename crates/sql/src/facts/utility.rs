@@ -6,7 +6,7 @@ use super::resolve::Candidates;
 use super::scope::{OutCol, Shape};
 use super::written::targets_named;
 use super::{Analyzer, Result};
-use crate::catalog::Relation;
+use crate::catalog::{Relation, ViewFacts};
 use crate::statement::{Copy, CopyIn, NameChange, Statement, Targets};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -14,7 +14,7 @@ use pg_query::protobuf::{
     RangeVar, ReindexObjectType, ReindexStmt, SelectStmt, VacuumStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{ColumnRef, CopyFormat, NewColumn, NewTable, Origin};
+use portcullis_core::mask::{ColumnRef, CopyFormat, NewColumn, NewTable, Origin, Refill};
 use std::sync::Arc;
 
 /// `AccessShareLock`, which every query takes (PostgreSQL `src/include/storage/lockdefs.h`).
@@ -117,7 +117,7 @@ impl Analyzer<'_> {
                 self.push(Effect::resolved(Verb::Control, object, Extent::All));
                 ("checkpoint", None)
             }
-            NodeEnum::RefreshMatViewStmt(s) => self.refresh(s.relation.as_ref())?,
+            NodeEnum::RefreshMatViewStmt(s) => self.refresh(s.relation.as_ref(), !s.skip_data)?,
             NodeEnum::LoadStmt(s) => {
                 let file = Object::new(ObjectKind::File, [s.filename.as_str()]);
                 self.push(Effect::resolved(Verb::TransferIn, file.clone(), Extent::One));
@@ -240,7 +240,8 @@ impl Analyzer<'_> {
         self.maintain("reindex", named)
     }
 
-    fn refresh(&mut self, name: Option<&RangeVar>) -> Result<Facts> {
+    /// `fills`: it is to have rows afterwards.
+    fn refresh(&mut self, name: Option<&RangeVar>, fills: bool) -> Result<Facts> {
         let Some(name) = name else {
             self.unreadable();
             return Ok(("refresh materialized view", None));
@@ -253,9 +254,25 @@ impl Analyzer<'_> {
                 // What it did when it was filled it does again.
                 let facts = self.view_facts(relation)?;
                 facts.effects.iter().for_each(|effect| self.push(effect.clone()));
+                if fills {
+                    self.refill(relation, &facts);
+                }
             }
         }
+        if candidates.is_empty() {
+            self.refills.push(Refill { relation: 0, columns: None });
+        }
         Ok(("refresh materialized view", None))
+    }
+
+    /// What a materialised view is filled with, as it is now.
+    fn refill(&mut self, view: &Relation, facts: &ViewFacts) {
+        let known = view.view.as_ref().is_some_and(|body| !body.text.is_empty());
+        let columns = facts.columns.iter().zip(&facts.plain);
+        let columns =
+            columns.map(|(origin, plain)| NewColumn { origin: origin.clone(), plain: *plain });
+        let columns = known.then(|| columns.collect());
+        self.refills.push(Refill { relation: view.oid, columns });
     }
 
     fn call_statement(&mut self, s: &CallStmt) -> Result<Facts> {

@@ -50,11 +50,11 @@ impl<'c> Analyzer<'c> {
         inner.views.clone_from(&self.views);
         inner.views.push(view.oid);
         let shape = inner.nested(|a| a.query_node(select)).ok()?;
-        let columns: Vec<Origin> = match shape.columns {
+        let (columns, plain) = match shape.columns {
             Some(columns) if columns.len() == view.columns.len() => {
-                columns.into_iter().map(|c| c.origin).collect()
+                columns.into_iter().map(|c| (c.origin, c.plain)).unzip()
             }
-            _ => vec![Origin::Untraced; view.columns.len()],
+            _ => (vec![Origin::Untraced; view.columns.len()], vec![false; view.columns.len()]),
         };
         // What it reads is told by its relations, which tell nothing of views of the system.
         let system = |e: &Effect| e.object.path.get(1).is_some_and(|s| is_system_schema(s));
@@ -62,6 +62,7 @@ impl<'c> Analyzer<'c> {
         inner.effects.retain(|effect| !reads(effect) || system(effect));
         Some(ViewFacts {
             columns,
+            plain,
             relations: inner.relations.into_iter().collect(),
             effects: inner.effects,
             sinks: inner.sinks,
@@ -77,6 +78,7 @@ fn untraced(view: &Relation) -> ViewFacts {
     let depends = view.view.iter().flat_map(|body| &body.depends);
     ViewFacts {
         columns: vec![Origin::Untraced; view.columns.len()],
+        plain: vec![false; view.columns.len()],
         relations: depends.map(|(oid, _)| *oid).collect(),
         effects: vec![Effect::unreadable()],
         sinks: Vec::new(),

@@ -864,7 +864,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
     (
         "REFRESH MATERIALIZED VIEW cards",
-        "refresh materialized view: update public.cards all, read public.customers => ()",
+        "refresh materialized view: update public.cards all, read public.customers => () refills(=customers.id | =customers.card_number)",
     ),
     ("LOAD 'x.so'", "load: transfer-in file:x.so one, execute file:x.so unknown? => () code"),
     ("BEGIN", "begin: control transaction: one"),
@@ -956,7 +956,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("CREATE TEMP TABLE t (id int)", "create table: create pg_temp.t one"),
     (
         "CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
-        "create table: create ?.events_2025 one, alter public.events some",
+        "create table: create ?.events_2025 one, alter public.events some => ()",
     ),
     (
         "CREATE INDEX i ON orders (note)",
@@ -1826,7 +1826,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("SELECT body FROM sealed", "select: read public.sealed => (sealed.body) code"),
     (
         "REFRESH MATERIALIZED VIEW told",
-        "refresh materialized view: update public.told all, control channel:? one? => ()",
+        "refresh materialized view: update public.told all, control channel:? one? => () refills(-)",
     ),
     ("SELECT n FROM told", "select: read public.told => (told.n)"),
     (
@@ -1879,10 +1879,68 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE events ATTACH PARTITION notes FOR VALUES IN (f())",
-        "alter table: alter public.events all, alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
+        "alter table: alter public.events all, alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code unresolved",
     ),
     (
         "ALTER TABLE notes ADD COLUMN n int CHECK (n > f())",
         "alter table: alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code",
+    ),
+    (
+        "UPDATE events SET what = 'x'",
+        "update: update public.events all, update public.events_2024 some? => ()",
+    ),
+    (
+        "UPDATE events SET at = now()",
+        "update: update public.events all, update public.events_2024 some? => () moves rows of events",
+    ),
+    ("UPDATE events_2024 SET at = now()", "update: update public.events_2024 all => ()"),
+    (
+        "MERGE INTO events e USING orders o ON o.id = 1 WHEN MATCHED THEN UPDATE SET at = now()",
+        "merge: read public.orders, update public.events some, update public.events_2024 some? => () moves rows of events",
+    ),
+    (
+        "DROP TABLE nosuch; UPDATE events SET at = now()",
+        "drop table: drop ?.nosuch all? ;; update: update public.events all, update public.events_2024 some? => () sinks(UNTRACED) unresolved",
+    ),
+    (
+        "ALTER TABLE nosuch RENAME TO x; UPDATE x SET at = 1",
+        "alter table: alter ?.nosuch all? => () unresolved ;; update: update ?.x all? => () sinks(UNTRACED) unresolved",
+    ),
+    (
+        "CREATE TABLE x (at int); UPDATE x SET at = 1",
+        "create table: create ?.x one ;; update: update ?.x all? => () unresolved",
+    ),
+    (
+        "UPDATE articles SET id = 1",
+        "update: update public.articles all => () moves articles.title+articles.Größe to articles.words",
+    ),
+    (
+        "INSERT INTO articles VALUES (1, 'x')",
+        "insert: insert public.articles one => () moves articles.title+articles.Größe to articles.words",
+    ),
+    ("DELETE FROM articles", "delete: delete public.articles all => ()"),
+    (
+        "CREATE TRIGGER w BEFORE UPDATE ON articles FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger_column('words', 'title', 'Größe')",
+        "create trigger: alter public.articles all, create routine:?.articles.trigger one => () moves articles.title+articles.Größe to articles.words",
+    ),
+    (
+        "CREATE TRIGGER w BEFORE UPDATE ON nosuch FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger(words, 'pg_catalog.simple', title)",
+        "create trigger: alter ?.nosuch all?, create routine:?.nosuch.trigger one => () sinks(UNTRACED) unresolved",
+    ),
+    (
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY cards",
+        "refresh materialized view: update public.cards all, read public.customers => () refills(=customers.id | =customers.card_number)",
+    ),
+    (
+        "REFRESH MATERIALIZED VIEW cards WITH NO DATA",
+        "refresh materialized view: update public.cards all, read public.customers => ()",
+    ),
+    (
+        "CREATE TABLE x (); REFRESH MATERIALIZED VIEW cards",
+        "create table: create ?.x one ;; refresh materialized view: update public.cards all, read public.customers => () refills(?) unresolved",
+    ),
+    (
+        "REFRESH MATERIALIZED VIEW nosuch",
+        "refresh materialized view: update ?.nosuch all? => () refills(?) unresolved",
     ),
 ];

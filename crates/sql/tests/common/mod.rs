@@ -4,7 +4,7 @@
 pub(crate) mod cases;
 
 use portcullis_core::effect::{Certainty, Effect, Verb};
-use portcullis_core::mask::{Lineage, NewColumn, Origin};
+use portcullis_core::mask::{Lineage, Move, NewColumn, Origin};
 use portcullis_sql::catalog::{Catalog, QUERIES};
 use portcullis_sql::statement::{Copy, NameChange, Statement};
 use portcullis_sql::{Limits, REQUIRED_STACK, analyse};
@@ -190,6 +190,24 @@ fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
         let prepared = if made.columns.is_none() { "?" } else { "" };
         let lenient = if made.lenient { "?" } else { "" };
         write!(text, " makes {}{lenient}({columns}{prepared})", made.name).unwrap();
+    }
+    for way in &lineage.moves {
+        let told = match way {
+            Move::Partitions(oid) => format!("rows of {}", catalog.relation(*oid).unwrap().name),
+            Move::Column(fill) => {
+                let to = Origin::Columns(fill.to.iter().copied().collect());
+                format!("{} to {}", origin(&fill.from.origin, catalog), origin(&to, catalog))
+            }
+        };
+        write!(text, " moves {told}").unwrap();
+    }
+    for refill in &lineage.refills {
+        let column = |c: &NewColumn| {
+            format!("{}{}", if c.plain { "=" } else { "" }, origin(&c.origin, catalog))
+        };
+        let columns = refill.columns.iter().flatten().map(column).collect::<Vec<_>>().join(" | ");
+        let untold = if refill.columns.is_none() { "?" } else { "" };
+        write!(text, " refills({columns}{untold})").unwrap();
     }
     if lineage.user_code {
         text.push_str(" code");

@@ -78,3 +78,8 @@ ALTER TABLE sealed ENABLE ROW LEVEL SECURITY;
 CREATE MATERIALIZED VIEW told AS SELECT pg_notify('c', 'x')::text AS n;
 CREATE TABLE counted (id int, body text);
 CREATE STATISTICS app.counts ON (app.check_it(body)) FROM counted;
+-- Triggers whose functions are the server's own.
+CREATE TABLE articles (id int, title text, words tsvector, "Größe" text);
+CREATE TRIGGER words BEFORE INSERT OR UPDATE ON articles FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger(words, 'pg_catalog.simple', title, "Größe");
+CREATE TABLE steady (id int, body text);
+CREATE TRIGGER steady BEFORE UPDATE ON steady FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();

@@ -11,7 +11,9 @@ use super::{bound, call};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
-use portcullis_core::mask::{CopyFormat, Lineage, NewColumn, NewTable, Origin as ColumnOrigin};
+use portcullis_core::mask::{
+    CopyFormat, Lineage, NewColumn, NewTable, Origin as ColumnOrigin, Refill,
+};
 use portcullis_core::pattern;
 use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
@@ -824,7 +826,9 @@ impl Draft {
             if self.redefined
                 && let Some(last) = self.facts.lineages.last_mut()
             {
-                *last = Arc::new(outdated(last));
+                let effects = &resolved.statement.effects;
+                let updates = effects.iter().any(|e| e.verb == Verb::Update);
+                *last = Arc::new(outdated(last, updates));
             }
             self.redefined |= resolved.chain.iter().any(|statement| may_redefine(statement));
             if resolved.chain.len() > 1 {
@@ -1095,9 +1099,14 @@ fn may_redefine(statement: &Statement) -> bool {
 }
 
 /// The lineage of what runs behind a change of definitions: what its names stand for, and so where
-/// anything in it comes from, is not what was known when it was analysed.
-fn outdated(known: &Lineage) -> Lineage {
-    let writes = !known.sinks.is_empty() || !known.fills.is_empty() || known.makes.is_some();
+/// anything in it comes from, is not what was known when it was analysed. What it updates may have
+/// partitions by now, from one of which rows go to another.
+fn outdated(known: &Lineage, updates: bool) -> Lineage {
+    let writes = updates
+        || !known.sinks.is_empty()
+        || !known.fills.is_empty()
+        || !known.moves.is_empty()
+        || known.makes.is_some();
     let decides = known.conditions != ColumnOrigin::default();
     let makes = known.makes.clone().map(|mut table| {
         table.columns = None;
@@ -1110,6 +1119,7 @@ fn outdated(known: &Lineage) -> Lineage {
         unresolved: true,
         user_code: true,
         makes,
+        refills: known.refills.iter().map(|r| Refill { columns: None, ..r.clone() }).collect(),
         ..Lineage::default()
     }
 }

@@ -1,0 +1,153 @@
+//! What the statements before one in the same text have done to what its names stand for. Kept while
+//! a text is taken apart; the catalog describes the database before the first of them.
+
+use crate::statement::{NameChange, Statement};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AlterTableStmt, AlterTableType, CreateStmt, Node, ObjectType, RangeVar, RenameStmt,
+};
+use portcullis_core::effect::Verb;
+use std::collections::HashSet;
+
+/// The statements of a text so far.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    /// Names may not mean what the catalog says.
+    pub(super) stale: bool,
+    /// Known names may mean something else than they did: not only things were added.
+    pub(super) untame: bool,
+    /// A name may stand for a table whose rows move from one partition to another.
+    pub(super) loose: bool,
+    /// Tables made so far without rows, as they are written, and columns added to tables.
+    tables: HashSet<(String, String)>,
+    columns: HashSet<(String, String, String)>,
+}
+
+/// A name as it is written.
+fn key(name: &RangeVar) -> (String, String) {
+    (name.schemaname.clone(), name.relname.clone())
+}
+
+impl Earlier {
+    /// Anything may have happened.
+    pub(super) fn unknown() -> Self {
+        Self { stale: true, untame: true, loose: true, ..Self::default() }
+    }
+
+    /// True for a table that a statement of this text has made, empty, and nobody could give rows
+    /// but this text.
+    pub(super) fn made(&self, name: &RangeVar) -> bool {
+        !self.untame && self.tables.contains(&key(name))
+    }
+
+    /// The columns that were added to a table in this text, without values of other columns.
+    pub(super) fn added<'a>(&'a self, name: &RangeVar) -> impl Iterator<Item = &'a str> {
+        let (schema, table) = key(name);
+        let own = self.columns.iter().filter(move |c| c.0 == schema && c.1 == table);
+        own.map(|c| c.2.as_str())
+    }
+
+    /// Takes note of a statement.
+    pub(super) fn note(&mut self, node: Option<&Node>, statement: &Statement) {
+        let by_name = matches!(statement.names, NameChange::Execute { .. });
+        let verbs = || statement.effects.iter().map(|e| e.verb);
+        let defines = |v| matches!(v, Verb::Create | Verb::Alter | Verb::Drop);
+        let unknown = by_name || verbs().any(|v| matches!(v, Verb::Execute | Verb::Unknown));
+        self.stale = self.stale || unknown || verbs().any(defines);
+        let (tame, loose) = match node.and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::CreateStmt(s)) => (self.created(s), false),
+            Some(NodeEnum::AlterTableStmt(s)) => self.altered(s),
+            Some(NodeEnum::RenameStmt(s)) => (false, moves_names(s)),
+            Some(
+                NodeEnum::AlterObjectSchemaStmt(_)
+                | NodeEnum::ViewStmt(_)
+                | NodeEnum::RuleStmt(_)
+                | NodeEnum::CreateSchemaStmt(_),
+            ) => (false, true),
+            Some(
+                NodeEnum::IndexStmt(_)
+                | NodeEnum::CommentStmt(_)
+                | NodeEnum::GrantStmt(_)
+                | NodeEnum::CreateSeqStmt(_)
+                | NodeEnum::CreateEnumStmt(_)
+                | NodeEnum::CreateFunctionStmt(_)
+                | NodeEnum::CreateExtensionStmt(_),
+            ) => (true, false),
+            _ => (!verbs().any(defines), false),
+        };
+        self.untame |= !tame || unknown;
+        self.loose |= loose || unknown;
+    }
+
+    fn created(&mut self, s: &CreateStmt) -> bool {
+        let own = s.inh_relations.iter().all(|parent| match parent.node.as_ref() {
+            Some(NodeEnum::RangeVar(name)) => self.made(name),
+            _ => false,
+        });
+        if let (Some(name), true) = (s.relation.as_ref(), own) {
+            self.tables.insert(key(name));
+        }
+        true
+    }
+
+    /// Whether nothing was done but to add to it, and whether rows may move by it.
+    fn altered(&mut self, s: &AlterTableStmt) -> (bool, bool) {
+        let (mut tame, mut loose) = (true, false);
+        for node in &s.cmds {
+            let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else {
+                return (false, true);
+            };
+            let adds = cmd.def.as_deref().and_then(|def| def.node.as_ref());
+            match (AlterTableType::try_from(cmd.subtype), adds, s.relation.as_ref()) {
+                (
+                    Ok(AlterTableType::AtAddColumn),
+                    Some(NodeEnum::ColumnDef(column)),
+                    Some(name),
+                ) => {
+                    let (schema, table) = key(name);
+                    self.columns.insert((schema, table, column.colname.clone()));
+                    tame &= !super::evaluated::is_generated(column);
+                }
+                (
+                    Ok(
+                        AlterTableType::AtAddConstraint
+                        | AlterTableType::AtColumnDefault
+                        | AlterTableType::AtSetNotNull
+                        | AlterTableType::AtDropNotNull
+                        | AlterTableType::AtValidateConstraint
+                        | AlterTableType::AtDropConstraint
+                        | AlterTableType::AtChangeOwner
+                        | AlterTableType::AtAddIdentity
+                        | AlterTableType::AtSetIdentity
+                        | AlterTableType::AtSetStatistics
+                        | AlterTableType::AtSetRelOptions,
+                    ),
+                    ..,
+                ) => {}
+                (Ok(AlterTableType::AtAttachPartition | AlterTableType::AtAddInherit), ..) => {
+                    (tame, loose) = (false, true);
+                }
+                _ => tame = false,
+            }
+        }
+        (tame, loose)
+    }
+}
+
+/// True for a new name of a relation, or of what relations are found in.
+fn moves_names(s: &RenameStmt) -> bool {
+    let part = matches!(
+        ObjectType::try_from(s.rename_type),
+        Ok(ObjectType::ObjectColumn
+            | ObjectType::ObjectAttribute
+            | ObjectType::ObjectTabconstraint
+            | ObjectType::ObjectDomconstraint
+            | ObjectType::ObjectIndex
+            | ObjectType::ObjectSequence
+            | ObjectType::ObjectTrigger
+            | ObjectType::ObjectRule
+            | ObjectType::ObjectPolicy)
+    );
+    // A table goes by the kind of statement, whatever it is.
+    !part || s.relation.is_some() && s.rename_type == ObjectType::ObjectIndex as i32
+}
