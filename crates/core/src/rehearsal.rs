@@ -233,7 +233,7 @@ mod tests {
         let running = Rehearsal::running(at(10));
         assert_eq!(running.clone().by(at(9)), running);
         assert_eq!(running.clone().by(at(10)).stage, Stage::Failed);
-        let open = Rehearsal { stage: Stage::Open, ..running };
+        let open = Rehearsal { stage: Stage::Open, ..running.clone() };
         assert_eq!(open.clone().by(at(9)).stage, Stage::Open);
         assert_eq!(open.clone().by(at(11)).stage, Stage::Undone);
         let kept = Rehearsal::over(Stage::Kept, "", None);

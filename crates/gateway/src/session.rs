@@ -1244,7 +1244,9 @@ fn kept(
 fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
     let (class, rule) = match &unformed.why {
         Why::Syntax { .. } => (RefusalClass::Unreadable, SYNTAX_RULE),
-        Why::TooLarge { .. } | Why::Limit { .. } => (RefusalClass::Limit, "request-size"),
+        Why::TooLarge { .. } | Why::TooManyColumns | Why::Limit { .. } => {
+            (RefusalClass::Limit, "request-size")
+        }
         Why::UnknownStatement { .. } | Why::UnknownPortal { .. } => {
             (RefusalClass::Unresolved, "known-names")
         }
@@ -1282,6 +1284,7 @@ fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
         Why::Syntax { .. } => "42601",
         Why::UnknownStatement { .. } => "26000",
         Why::UnknownPortal { .. } => "34000",
+        Why::TooManyColumns => "54011",
         // `program_limit_exceeded` and `out_of_memory`, as the server has them.
         Why::TooLarge { .. } => return WireError { code: "54000", ..server::refusal(refusal) },
         Why::Limit { what: NO_ROOM, .. } => {

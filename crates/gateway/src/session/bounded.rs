@@ -157,7 +157,7 @@ impl Session {
         let makes = !bounds.makings.is_empty();
         let bounded = bounds.rows.is_some() || bounds.changes.is_some() || makes;
         if makes && let Some(why) = self.unkeepable(bounds, operation) {
-            return Ok(Some(kept::error(why)));
+            return Ok(Some(kept::error(&why)));
         }
         if !bounded || operation.changes_nothing() || request.request().prepares_only() {
             return Ok(None);
