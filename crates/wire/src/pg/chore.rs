@@ -240,7 +240,7 @@ pub struct Reading {
     forgets: bool,
     left_rows: usize,
     left_bytes: usize,
-    error: Option<(ErrorFields, BytesMut)>,
+    error: Option<Box<(ErrorFields, BytesMut)>>,
     unasked: BytesMut,
 }
 
@@ -533,7 +533,7 @@ impl Reading {
                 if self.error.is_none() {
                     let mut said = BytesMut::new();
                     put_message(&mut said, frame.tag, frame.body)?;
-                    self.error = Some((error_fields(frame.body), said));
+                    self.error = Some(Box::new((error_fields(frame.body), said)));
                 }
                 self.current = None;
             }
@@ -576,7 +576,8 @@ impl Reading {
             return Ok(None);
         }
         Ok(Some(match self.error.take() {
-            Some((error, said)) => {
+            Some(failure) => {
+                let (error, said) = *failure;
                 let said = Raw::new(Frames::from(said));
                 ChoreOutcome::Failed { status, error, said, unasked: None }
             }
