@@ -430,17 +430,7 @@ impl Conversation {
             Frontend::Flush if self.draft.is_empty() => return Ok(None),
             _ => {}
         }
-        if self.sent.is_empty() {
-            self.began = self.analyst.epoch();
-            self.renames = false;
-        }
-        self.renames |= match &message {
-            Frontend::Query(_) => true,
-            Frontend::Parse { name, .. } => name.is_empty(),
-            _ => false,
-        };
-        self.sent.push(frame.bytes.clone());
-        self.drafted += KEPT * frame.bytes.len();
+        self.take_on(&message, &frame.bytes);
         Ok(match message {
             Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
             Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
@@ -488,6 +478,21 @@ impl Conversation {
         self.drafted = self.drafted.saturating_sub(KEPT * frame.bytes.len());
         self.again = Some(frame.clone());
         self.finish(Shape::Flush, None)
+    }
+
+    /// Keeps a message of the draft.
+    fn take_on(&mut self, message: &Frontend, bytes: &Bytes) {
+        if self.sent.is_empty() {
+            self.began = self.analyst.epoch();
+            self.renames = false;
+        }
+        self.renames |= match message {
+            Frontend::Query(_) => true,
+            Frontend::Parse { name, .. } => name.is_empty(),
+            _ => false,
+        };
+        self.sent.push(bytes.clone());
+        self.drafted += KEPT * bytes.len();
     }
 
     fn note(&mut self, done: Result<(), Why>) {
