@@ -226,8 +226,10 @@ pub enum Status {
     Failed,
     /// It went beyond a limit, and was stopped; what it changed was rolled back.
     Limited,
-    /// It was rehearsed, and what it changed was rolled back.
+    /// What it changed was rolled back: it was rehearsed, or the target did not commit it.
     Undone,
+    /// Its COMMIT was sent, and the target did not say what became of it.
+    Unknown,
     /// The answer could not be masked or passed on.
     Withheld,
     /// The caller or the target went away in the middle.

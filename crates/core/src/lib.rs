@@ -12,6 +12,7 @@
 pub mod basis;
 pub mod digest;
 pub mod effect;
+pub mod fate;
 pub mod gate;
 pub mod id;
 pub mod journal;

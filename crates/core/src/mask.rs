@@ -122,6 +122,30 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// How many columns it names.
+    #[must_use]
+    pub fn named(&self) -> usize {
+        match self {
+            Self::Columns(columns) => columns.len(),
+            Self::Untraced => 0,
+        }
+    }
+}
+
+impl Lineage {
+    /// About how many bytes it takes to keep it.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        let made = self.makes.iter().flat_map(|table| &table.columns).flatten().map(|c| &c.origin);
+        let filled = self.fills.iter().map(|fill| &fill.from.origin);
+        let origins = self.outputs.iter().flatten().chain(&self.sinks).chain(made).chain(filled);
+        let columns = |origin: &Origin| origin.named() * size_of::<ColumnRef>();
+        let all: usize = origins.map(|o| size_of::<Origin>() + columns(o)).sum();
+        all + columns(&self.conditions) + self.relations.len() * size_of::<u32>()
+    }
+}
+
 /// Where the answer of one part of a request comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Lineage {

@@ -23,6 +23,8 @@ pub enum Stage {
     Kept,
     /// It has run, and was rolled back.
     Undone,
+    /// It was approved and its COMMIT sent, and nobody knows whether it is committed.
+    Unknown,
     /// It was tried and did not come to its end; nothing of it is left.
     Failed,
     /// It was not tried.
@@ -69,6 +71,20 @@ impl Rehearsal {
         let why = "its session ended before anybody decided, so the target has rolled it back";
         let stage = if self.stage == Stage::Open { Stage::Undone } else { Stage::Failed };
         Self::over(stage, why, self.seen)
+    }
+
+    /// As it stands by `now`, where the approval of its review is used up: that comes before COMMIT,
+    /// so of a transaction of which nothing was heard since nobody knows.
+    #[must_use]
+    pub fn once_approved(self, now: Timestamp) -> Self {
+        let stage = self.stage;
+        let gone = self.by(now);
+        if stage != Stage::Open || gone.stage == Stage::Open {
+            return gone;
+        }
+        let why =
+            "it was approved, and its session ended before it had told whether it is committed";
+        Self::over(Stage::Unknown, why, gone.seen)
     }
 }
 
@@ -217,11 +233,16 @@ mod tests {
         let running = Rehearsal::running(at(10));
         assert_eq!(running.clone().by(at(9)), running);
         assert_eq!(running.clone().by(at(10)).stage, Stage::Failed);
-        let open = Rehearsal { stage: Stage::Open, ..running };
+        let open = Rehearsal { stage: Stage::Open, ..running.clone() };
         assert_eq!(open.clone().by(at(9)).stage, Stage::Open);
-        assert_eq!(open.by(at(11)).stage, Stage::Undone);
+        assert_eq!(open.clone().by(at(11)).stage, Stage::Undone);
         let kept = Rehearsal::over(Stage::Kept, "", None);
         assert_eq!(kept.clone().by(at(11)), kept);
+        // Once COMMIT may have been sent, nobody can tell.
+        assert_eq!(open.clone().once_approved(at(9)), open);
+        assert_eq!(open.once_approved(at(11)).stage, Stage::Unknown);
+        assert_eq!(kept.clone().once_approved(at(11)), kept);
+        assert_eq!(running.once_approved(at(11)).stage, Stage::Failed);
     }
 
     #[test]

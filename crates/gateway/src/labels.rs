@@ -9,17 +9,22 @@
 use portcullis_core::id::SessionId;
 use portcullis_core::mask::ColumnRef;
 use portcullis_sql::catalog::{Catalog, Relation};
-use portcullis_store::{LabelError, LabelKind, LabelPlace, LabelRow, LabelSource, LabelStore};
+use portcullis_store::{
+    LabelError, LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// Most labelled columns of one database.
+/// Most labels of one database: a column counts as often as it has columns that it came from, and once
+/// where it has none.
 const MOST: usize = 100_000;
-/// Most of them in temporary tables of one session.
-const MOST_OF_SESSION: usize = 10_000;
+/// Most of them of one principal.
+const MOST_OF_ONE: usize = 10_000;
+/// So many a principal may have whatever others have.
+const SURE: usize = 2_000;
 /// A table that is not there for so long is gone: whoever began a transaction or a reading before
 /// has ended it.
 const GONE: Duration = Duration::from_secs(60 * 60);
@@ -65,14 +70,36 @@ const UNTOLD: usize = 1_600;
 /// Labels could not be kept, so the table must not stay.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unkept {
-    #[error(
-        "there are as many labelled columns as the gateway keeps; drop tables made from masked ones"
-    )]
-    Full,
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error("the store of labels cannot be written")]
     Store(#[from] LabelError),
     #[error("it cannot be found at the target")]
     NotFound,
+}
+
+/// There is no room for more labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    #[error(
+        "you have as many labelled columns here as one caller may have ({MOST_OF_ONE}, counted by \
+         what they came from): drop tables that you made of masked columns; an hour later they no \
+         longer count"
+    )]
+    Share,
+    #[error(
+        "all callers together have as many labelled columns here as the gateway keeps ({MOST}), and \
+         you have those that are yours in any case ({SURE}): drop tables made of masked columns; an \
+         hour later they no longer count"
+    )]
+    Everybody,
+}
+
+/// Who makes a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Maker {
+    pub(crate) session: SessionId,
+    pub(crate) principal: Arc<LabelMaker>,
 }
 
 /// The labels of one database, shared by all connections that lead to it.
@@ -87,13 +114,20 @@ pub(crate) struct Labels {
 #[derive(Debug, Default)]
 struct State {
     relations: HashMap<u32, Entry>,
-    columns: usize,
+    /// How many labels there are.
+    count: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     columns: Arc<KeptColumns>,
     owner: Owner,
+    principal: Arc<LabelMaker>,
+}
+
+/// How many labels these are.
+fn count(columns: &KeptColumns) -> usize {
+    columns.values().map(|kept| kept.sources.len().max(1)).sum()
 }
 
 /// Whose table it is.
@@ -123,13 +157,17 @@ impl Labels {
     pub(crate) async fn load(store: LabelStore, place: LabelPlace) -> Result<Self, LabelError> {
         let rows = store.load(&place).await?;
         let labels = Self { store: Some((store, place)), ..Self::unstored() };
-        let mut relations: HashMap<u32, KeptColumns> = HashMap::new();
-        for LabelRow { relation, column, kind, sources } in rows {
+        let mut relations: HashMap<u32, (KeptColumns, LabelMaker)> = HashMap::new();
+        for LabelRow { relation, column, kind, sources, maker } in rows {
             let kept = Kept { sources: sources.into(), kind };
-            relations.entry(relation).or_default().insert(column, kept);
+            let (columns, by) = relations.entry(relation).or_default();
+            columns.insert(column, kept);
+            *by = maker;
         }
         let owner = Owner::Everybody { maker: None, seen: Instant::now() };
-        relations.into_iter().for_each(|(relation, columns)| labels.put(relation, columns, owner));
+        for (relation, (columns, by)) in relations {
+            labels.put(relation, columns, owner, &Arc::new(by));
+        }
         Ok(labels)
     }
 
@@ -152,13 +190,13 @@ impl Labels {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn put(&self, relation: u32, columns: KeptColumns, owner: Owner) {
+    fn put(&self, relation: u32, columns: KeptColumns, owner: Owner, by: &Arc<LabelMaker>) {
         {
             let mut state = self.state();
-            state.columns += columns.len();
-            let entry = Entry { columns: Arc::new(columns), owner };
+            state.count += count(&columns);
+            let entry = Entry { columns: Arc::new(columns), owner, principal: Arc::clone(by) };
             if let Some(old) = state.relations.insert(relation, entry) {
-                state.columns = state.columns.saturating_sub(old.columns.len());
+                state.count = state.count.saturating_sub(count(&old.columns));
             }
         }
         self.changed();
@@ -198,12 +236,21 @@ impl Labels {
         self.state().relations.is_empty()
     }
 
-    /// True where there is room for more labelled columns of a session.
-    pub(crate) fn has_room(&self, session: SessionId, more: usize) -> bool {
+    /// That there is room for more labels of a principal: what others have does not take all of it.
+    ///
+    /// # Errors
+    /// [`Full`]: there is none.
+    pub(crate) fn room(&self, principal: &LabelMaker, more: usize) -> Result<(), Full> {
         let state = self.state();
-        let own = state.relations.values().filter(|e| e.owner == Owner::Session(session));
-        let own: usize = own.map(|e| e.columns.len()).sum();
-        state.columns.saturating_add(more) <= MOST && own.saturating_add(more) <= MOST_OF_SESSION
+        let own = state.relations.values().filter(|entry| *entry.principal == *principal);
+        let own = own.map(|entry| count(&entry.columns)).sum::<usize>().saturating_add(more);
+        if own > MOST_OF_ONE {
+            return Err(Full::Share);
+        }
+        if own > SURE && state.count.saturating_add(more) > MOST {
+            return Err(Full::Everybody);
+        }
+        Ok(())
     }
 
     /// Keeps the labels of a table that a session has made in a transaction, which may be committed
@@ -213,7 +260,7 @@ impl Labels {
     /// [`Unkept`]: the transaction must not be committed.
     pub(crate) async fn keep(
         &self,
-        session: SessionId,
+        by: &Maker,
         making: &Making,
         (before, now): (&Catalog, &Catalog),
     ) -> Result<bool, Unkept> {
@@ -226,20 +273,19 @@ impl Labels {
             .into_iter()
             .map(|relation| (relation, self.united(relation.oid, making.kept(relation))))
             .collect();
-        if !self.has_room(session, made.iter().map(|(_, columns)| columns.len()).sum()) {
-            return Err(Unkept::Full);
-        }
+        self.room(&by.principal, made.iter().map(|(_, columns)| count(columns)).sum())?;
         let (temporary, permanent): (Vec<_>, Vec<_>) =
             made.into_iter().partition(|(r, _)| is_temporary(&r.schema));
-        let rows: Vec<LabelRow> = permanent.iter().flat_map(|(r, c)| rows(r.oid, c)).collect();
+        let rows: Vec<LabelRow> = permanent.iter().flat_map(|(r, c)| rows(r.oid, c, by)).collect();
         if let (Some((store, place)), false) = (&self.store, rows.is_empty()) {
             store.keep(place, &rows, crate::moment::now()).await?;
         }
         let alone = !temporary.is_empty();
-        let owner = Owner::Everybody { maker: Some(session), seen: Instant::now() };
-        permanent.into_iter().for_each(|(r, columns)| self.put(r.oid, columns, owner));
-        let owner = Owner::Session(session);
-        temporary.into_iter().for_each(|(r, columns)| self.put(r.oid, columns, owner));
+        let owner = Owner::Everybody { maker: Some(by.session), seen: Instant::now() };
+        let put =
+            |(r, columns): (&Relation, _), owner| self.put(r.oid, columns, owner, &by.principal);
+        permanent.into_iter().for_each(|one| put(one, owner));
+        temporary.into_iter().for_each(|one| put(one, Owner::Session(by.session)));
         Ok(alone)
     }
 
@@ -310,7 +356,7 @@ impl Labels {
             let mut state = self.state();
             let before = state.relations.len();
             state.relations.retain(|relation, entry| !goes(*relation, entry.owner));
-            state.columns = state.relations.values().map(|e| e.columns.len()).sum();
+            state.count = state.relations.values().map(|e| count(&e.columns)).sum();
             state.relations.len() != before
         };
         if removed {
@@ -335,7 +381,7 @@ impl Making {
     /// How many labels it needs at most.
     pub(crate) fn most(&self) -> usize {
         match &self.columns {
-            Columns::Told(_, columns) => columns.len(),
+            Columns::Told(_, columns) => count(columns),
             Columns::Untold => UNTOLD,
         }
     }
@@ -352,12 +398,17 @@ impl Making {
     }
 }
 
-fn rows(relation: u32, columns: &KeptColumns) -> impl Iterator<Item = LabelRow> {
+fn rows<'a>(
+    relation: u32,
+    columns: &'a KeptColumns,
+    by: &'a Maker,
+) -> impl Iterator<Item = LabelRow> + 'a {
     columns.iter().map(move |(column, kept)| LabelRow {
         relation,
         column: *column,
         kind: kept.kind,
         sources: kept.sources.to_vec(),
+        maker: (*by.principal).clone(),
     })
 }
 
@@ -368,6 +419,15 @@ mod tests {
 
     const ONE: SessionId = SessionId::from_bits(1);
     const OTHER: SessionId = SessionId::from_bits(2);
+
+    fn by(session: SessionId, subject: &str) -> Maker {
+        let principal = LabelMaker { issuer: "i".into(), subject: subject.into() };
+        Maker { session, principal: Arc::new(principal) }
+    }
+
+    fn one() -> Maker {
+        by(ONE, "claude")
+    }
 
     /// Relations by number, schema and name, with two columns each.
     fn catalog(relations: &[(u32, &str, &str)]) -> Catalog {
@@ -408,16 +468,16 @@ mod tests {
             (16_700, "public", "t"),
             (16_701, "public", "v"),
         ]);
-        assert!(!labels.keep(ONE, &making("t", 1), (&before, &now)).await.unwrap());
+        assert!(!labels.keep(&one(), &making("t", 1), (&before, &now)).await.unwrap());
         assert!(labels.of(16_700).unwrap().contains_key(&1));
         assert!([16_600, 16_601, 16_701].iter().all(|other| labels.of(*other).is_none()));
-        let lost = labels.keep(ONE, &making("w", 1), (&before, &now)).await;
+        let lost = labels.keep(&one(), &making("w", 1), (&before, &now)).await;
         assert!(matches!(lost, Err(Unkept::NotFound)));
         let lenient = Making { lenient: true, ..making("u", 1) };
-        assert!(!labels.keep(ONE, &lenient, (&before, &now)).await.unwrap());
+        assert!(!labels.keep(&one(), &lenient, (&before, &now)).await.unwrap());
         assert!(labels.of(16_601).is_none(), "it was there");
         let untold = Making { columns: Columns::Untold, ..making("v", 0) };
-        labels.keep(ONE, &untold, (&before, &now)).await.unwrap();
+        labels.keep(&one(), &untold, (&before, &now)).await.unwrap();
         let kept = labels.of(16_701).unwrap();
         assert!(kept.len() == 2 && kept.values().all(|k| k.kind == LabelKind::Untraced));
     }
@@ -440,7 +500,7 @@ mod tests {
     async fn temporary_tables_end_with_their_session() {
         let labels = Labels::unstored();
         let (before, now) = (catalog(&[]), catalog(&[(16_700, "pg_temp_3", "t")]));
-        assert!(labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap());
+        assert!(labels.keep(&one(), &making("t", 2), (&before, &now)).await.unwrap());
         labels.observe(&before, Instant::now()).await;
         labels.leave(OTHER);
         assert!(!labels.observe_own(OTHER, &before));
@@ -448,7 +508,7 @@ mod tests {
         assert!(labels.observe_own(ONE, &now));
         assert!(!labels.observe_own(ONE, &before), "it was dropped");
         assert!(labels.of(16_700).is_none());
-        assert!(labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap());
+        assert!(labels.keep(&one(), &making("t", 2), (&before, &now)).await.unwrap());
         labels.leave(ONE);
         assert!(labels.of(16_700).is_none());
     }
@@ -457,7 +517,7 @@ mod tests {
     async fn a_label_goes_when_its_table_has_been_gone_for_long() {
         let labels = Labels::unstored();
         let (before, now) = (catalog(&[]), catalog(&[(16_700, "public", "t")]));
-        labels.keep(ONE, &making("t", 1), (&before, &now)).await.unwrap();
+        labels.keep(&one(), &making("t", 1), (&before, &now)).await.unwrap();
         let start = Instant::now();
         let later = |times: u32| start + GONE * times + Duration::from_secs(1);
         assert!(labels.is_making(ONE) && !labels.is_making(OTHER));
@@ -473,17 +533,48 @@ mod tests {
         assert_ne!(labels.generation(), generation, "what was derived from it is old");
     }
 
+    /// Whoever takes all that one may have, and all that is there, leaves others their own.
     #[tokio::test]
-    async fn there_is_a_limit() {
+    async fn nobody_takes_the_room_of_others() {
         let labels = Labels::unstored();
-        assert!(labels.has_room(ONE, MOST_OF_SESSION));
-        assert!(!labels.has_room(ONE, MOST_OF_SESSION + 1));
-        let (before, now) = (catalog(&[]), catalog(&[(16_700, "pg_temp_3", "t")]));
-        labels.keep(ONE, &making("t", 2), (&before, &now)).await.unwrap();
-        assert!(!labels.has_room(ONE, MOST_OF_SESSION - 1));
-        assert!(labels.has_room(OTHER, MOST_OF_SESSION - 1));
-        let many = making("t", MOST_OF_SESSION);
-        let full = labels.keep(ONE, &many, (&before, &now)).await;
-        assert!(matches!(full, Err(Unkept::Full)));
+        let who = |n: u32| by(ONE, &format!("agent {n}"));
+        let most = |n: u32| (16_700 + n, "public", "t");
+        let (before, now) = (catalog(&[]), catalog(&[most(0)]));
+        let kept = labels.keep(&who(0), &making("t", MOST_OF_ONE), (&before, &now)).await;
+        assert!(kept.is_ok());
+        // Temporary or not, in whatever session, it is the same principal's.
+        let temporary = catalog(&[(16_800, "pg_temp_3", "u")]);
+        for session in [ONE, OTHER] {
+            let again = Maker { session, ..who(0) };
+            let full = labels.keep(&again, &making("u", 1), (&before, &temporary)).await;
+            assert!(matches!(full, Err(Unkept::Full(Full::Share))));
+        }
+        assert_eq!(labels.room(&who(1).principal, MOST_OF_ONE), Ok(()));
+        for n in 1..10 {
+            let now = catalog(&[most(n)]);
+            let kept = labels.keep(&who(n), &making("t", MOST_OF_ONE), (&before, &now)).await;
+            assert!(kept.is_ok(), "{n}");
+        }
+        // All of it is taken by ten; an eleventh has what is sure.
+        let late = who(10);
+        assert_eq!(labels.room(&late.principal, SURE + 1), Err(Full::Everybody));
+        let now = catalog(&[most(10)]);
+        assert!(labels.keep(&late, &making("t", SURE), (&before, &now)).await.is_ok());
+        assert_eq!(labels.room(&late.principal, 1), Err(Full::Everybody));
+        // What was dropped is forgotten, and counts no more.
+        labels.settle(ONE);
+        let later = Instant::now() + GONE + Duration::from_secs(1);
+        assert_eq!(labels.look(&before, later, later).len(), 11);
+        assert_eq!(labels.room(&late.principal, MOST_OF_ONE), Ok(()));
+    }
+
+    /// A column that came from many takes as much as many.
+    #[test]
+    fn labels_count_by_what_columns_came_from() {
+        let Columns::Told(_, mut columns) = making("t", 2).columns else { panic!() };
+        let source = columns[&1].sources[0].clone();
+        columns.get_mut(&1).unwrap().sources = vec![source; 40].into();
+        columns.get_mut(&2).unwrap().sources = Box::default();
+        assert_eq!(count(&columns), 41);
     }
 }

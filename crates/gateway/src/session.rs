@@ -22,6 +22,7 @@ use crate::written::{self, CopyWatch};
 use bounded::Bounds;
 use bytes::BytesMut;
 use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Gate, Moment, Passage};
 use portcullis_core::id::{DecisionId, RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
@@ -75,6 +76,9 @@ const PREPARED: &[&str] =
     &["SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql"];
 /// How long a target may take for one of the gateway's own chores.
 const CHORE_PATIENCE: Duration = Duration::from_secs(60);
+/// What a client is told where nobody knows whether its changes are committed.
+const UNRESOLVED: &str = "the target was lost between COMMIT and its answer, so nobody knows whether \
+    what this request changed is committed or undone; look at its rows before you send it again";
 /// How long what is under way may take once the client sends no more: it may have sent it and gone.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Refused requests remembered per session, to slow identical repeats down.
@@ -101,6 +105,9 @@ pub(crate) enum End {
     /// The target has ended the session, and the client has its reason.
     #[error("the target ended the session")]
     Dismissed,
+    /// The target was lost between the COMMIT of a transaction of the gateway's own and its answer.
+    #[error("nobody knows whether the target has committed: {0}")]
+    Unresolved(Box<End>),
     /// An answer could not be masked.
     #[error("{0}")]
     Withheld(MaskFailure),
@@ -151,7 +158,8 @@ impl From<MaskFailure> for End {
     }
 }
 
-/// The end of a caller's token. Whatever a session waits for, it does not wait past it.
+/// The end of a caller's token. Whatever a session waits for, it does not wait past it; but for the
+/// answer to a COMMIT of its own.
 pub(crate) struct Expiry {
     at: Timestamp,
     sleep: Pin<Box<tokio::time::Sleep>>,
@@ -304,7 +312,7 @@ impl Session {
                 Vec::new()
             }
             // They stay in doubt.
-            ChoreOutcome::Failed { status, error, unasked } => {
+            ChoreOutcome::Failed { status, error, unasked, .. } => {
                 self.pass_on(unasked).await?;
                 if status != self.conversation.transaction_status() {
                     return Err(unreadable_catalog(&error.code));
@@ -555,17 +563,23 @@ impl Session {
     ) -> Result<(), End> {
         let outside = self.conversation.transaction_status() == b'I';
         self.announces = self.inside.is_told(outside, done);
-        let answered = self.bounded_answer(&mut flight, bounds).await;
+        let mut bounds = bounds;
+        let answered = self.bounded_answer(&mut flight, bounds.as_deref_mut()).await;
         let limited = matches!(answered, Ok(true));
         let answered = answered.map(drop);
+        let ended = bounds.and_then(|bounds| bounds.ended());
         self.pipeline_ran = self.conversation.pipeline_open() && (self.pipeline_ran || runs);
-        let status = match &answered {
-            Ok(()) if limited => Status::Limited,
-            Ok(()) if flight.masker().error_code().is_some() => Status::Failed,
-            Ok(()) => Status::Done,
-            Err(End::Withheld(_)) => Status::Withheld,
-            Err(_) => Status::Broken,
+        let status = match (&answered, ended.map(|ended| ended.fate)) {
+            (_, Some(Fate::Committed)) => Status::Done,
+            (_, Some(Fate::Undone)) => Status::Undone,
+            (_, Some(Fate::Unknown)) => Status::Unknown,
+            (Ok(()), None) if limited => Status::Limited,
+            (Ok(()), None) if flight.masker().error_code().is_some() => Status::Failed,
+            (Ok(()), None) => Status::Done,
+            (Err(End::Withheld(_)), None) => Status::Withheld,
+            (Err(_), None) => Status::Broken,
         };
+        let at_commit = ended.and_then(|ended| ended.error.clone());
         let left = flight.masker().transaction_status();
         // The transaction may have been the gateway's own.
         let left = left.map(|_| self.conversation.transaction_status());
@@ -576,7 +590,7 @@ impl Session {
         if answered.is_err() {
             self.inside.broken(&self.catalog);
         }
-        self.outcome(request, Some(&mut flight), status, started)?;
+        self.outcome_of(request, Some(&mut flight), (status, at_commit), started)?;
         answered
     }
 
@@ -713,6 +727,17 @@ impl Session {
         status: Status,
         started: Instant,
     ) -> Result<(), End> {
+        self.outcome_of(request, flight, (status, None), started)
+    }
+
+    /// Records what became of a request; with the error of its COMMIT, where it failed there.
+    fn outcome_of(
+        &mut self,
+        request: RequestId,
+        flight: Option<&mut InFlight<Postgres>>,
+        (status, at_commit): (Status, Option<String>),
+        started: Instant,
+    ) -> Result<(), End> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let masker = flight.as_ref().map(|flight| flight.masker());
         let event = Event::Outcome {
@@ -721,7 +746,8 @@ impl Session {
             tags: masker.map_or_else(Vec::new, |m| m.tags().map(str::to_owned).collect()),
             error: masker
                 .and_then(AnswerMasker::error_code)
-                .map(|c| String::from_utf8_lossy(&c).into_owned()),
+                .map(|c| String::from_utf8_lossy(&c).into_owned())
+                .or(at_commit),
             masked: masker.map_or(0, AnswerMasker::masked_values),
             micros,
         };
@@ -882,10 +908,7 @@ impl Session {
                     }
                 }
                 () = self.expiry.reached() => return Err(End::TokenExpired),
-                () = &mut patience => {
-                    let silent = io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
-                    return Err(End::Target(silent.into()));
-                }
+                () = &mut patience => return Err(silent()),
             }
         }
     }
@@ -1044,7 +1067,7 @@ impl Session {
                     return Ok(Some(rows.queries));
                 }
                 ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
-                ChoreOutcome::Failed { status, error, unasked } => {
+                ChoreOutcome::Failed { status, error, unasked, .. } => {
                     self.pass_on(unasked).await?;
                     // That of a rehearsal is the gateway's own.
                     let same = match self.rehearsal {
@@ -1081,6 +1104,9 @@ impl Session {
             | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
+            // The one error of class 08: there is nothing to go on with, and nobody must try again
+            // without having looked.
+            End::Unresolved(_) => ("08007", format!("portcullis: {UNRESOLVED}")),
             End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),
             End::Unrecorded(_) | End::Unrecordable(_) => {
                 ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
@@ -1104,6 +1130,11 @@ impl Session {
         // The client may be gone already; the session ends either way.
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
     }
+}
+
+/// The end of a session whose target does not answer the gateway's own.
+fn silent() -> End {
+    End::Target(io::Error::new(io::ErrorKind::TimedOut, "it does not answer").into())
 }
 
 /// A refusal by a rule of the gateway's own.
@@ -1221,7 +1252,9 @@ fn kept(
 fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
     let (class, rule) = match &unformed.why {
         Why::Syntax { .. } => (RefusalClass::Unreadable, SYNTAX_RULE),
-        Why::TooLarge { .. } | Why::Limit { .. } => (RefusalClass::Limit, "request-size"),
+        Why::TooLarge { .. } | Why::TooManyColumns | Why::Limit { .. } => {
+            (RefusalClass::Limit, "request-size")
+        }
         Why::UnknownStatement { .. } | Why::UnknownPortal { .. } => {
             (RefusalClass::Unresolved, "known-names")
         }
@@ -1259,6 +1292,7 @@ fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
         Why::Syntax { .. } => "42601",
         Why::UnknownStatement { .. } => "26000",
         Why::UnknownPortal { .. } => "34000",
+        Why::TooManyColumns => "54011",
         // `program_limit_exceeded` and `out_of_memory`, as the server has them.
         Why::TooLarge { .. } => return WireError { code: "54000", ..server::refusal(refusal) },
         Why::Limit { what: NO_ROOM, .. } => {

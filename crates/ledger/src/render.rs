@@ -291,6 +291,7 @@ fn outcome(
         Status::Failed => ("failed", Tone::Bad),
         Status::Limited => ("limited", Tone::Bad),
         Status::Undone => ("undone", Tone::Plain),
+        Status::Unknown => ("unknown", Tone::Bad),
         Status::Withheld => ("withheld", Tone::Bad),
         Status::Broken => ("broken", Tone::Bad),
         Status::Abandoned => ("abandoned", Tone::Bad),
@@ -305,7 +306,11 @@ fn outcome(
         text = format!("{text}, {tag}");
     }
     let error = error.map_or_else(String::new, |e| format!("error {e}"));
-    block(label, tone, &[&text, &error], room)
+    let fate = match status {
+        Status::Unknown => "nobody knows whether it is committed: its COMMIT was not answered",
+        _ => "",
+    };
+    block(label, tone, &[&text, &error, fate], room)
 }
 
 fn of_recorded(event: &RecordedEvent, room: usize) -> Block {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 const REMEMBERED: usize = 256;
 /// Longer texts, in bytes, are not remembered.
 const LONGEST: usize = 16 * 1024;
+/// Nor those of which more bytes than this are known.
+const LARGEST: usize = 64 * 1024;
 
 /// A bounded memory of analyses. It is for one catalog: with another one begin anew.
 #[derive(Debug, Default)]
@@ -40,7 +42,8 @@ impl Known {
             return Ok(known.clone());
         }
         let analysis = Arc::new(analyse(text, catalog, limits)?);
-        if text.len() <= LONGEST {
+        let kept: usize = analysis.statements.iter().map(|s| s.kept_bytes()).sum();
+        if text.len() <= LONGEST && kept <= LARGEST {
             if self.texts.len() + self.shapes.len() >= REMEMBERED {
                 self.texts.clear();
                 self.shapes.clear();

@@ -2,7 +2,7 @@
 //! refused. Stands before everything else that looks at a text.
 
 use crate::statement::Unreadable;
-use pg_query::protobuf::ParseResult;
+use pg_query::protobuf::{KeywordKind, ParseResult, ScanToken, Token};
 
 /// Stack in bytes that a thread needs to call into this crate.
 ///
@@ -18,8 +18,8 @@ pub const GRAMMAR: u32 = 18;
 pub struct Limits {
     /// Bytes of text.
     pub text: usize,
-    /// Tokens of the text, where a `*` outside of strings counts as sixteen: a tree takes some
-    /// kilobyte for each.
+    /// What the tokens of the text weigh, in units of about a kilobyte of tree: a name 4, a constant
+    /// 2, a parameter 1.
     pub tokens: usize,
     /// Statements in one text.
     pub statements: usize,
@@ -31,7 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { text: 1 << 20, tokens: 480_000, statements: 4_096, depth: 1_000, work: 1_000_000 }
+        Self { text: 1 << 20, tokens: 340_000, statements: 4_096, depth: 1_000, work: 1_000_000 }
     }
 }
 
@@ -143,21 +143,63 @@ fn check_text(text: &str, limits: &Limits) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// What `SELECT *` makes of one token.
-const STAR: usize = 16;
+/// The most that one byte of a text can weigh: a `*`.
+const HEAVIEST: usize = 4;
 
-/// Counts tokens, before each of them becomes a node. Where the lexer fails, the parser does as well.
+/// Weighs tokens, before they become nodes. Where the lexer fails, the parser does as well.
 fn check_tokens(text: &str, limits: &Limits) -> Result<(), Unreadable> {
-    if text.len() * STAR <= limits.tokens {
+    if text.len() * HEAVIEST <= limits.tokens {
         return Ok(());
     }
-    let Ok(scanned) = pg_query::scan(text) else { return Ok(()) };
-    let star = pg_query::protobuf::Token::Ascii42 as i32;
-    let stars = scanned.tokens.iter().filter(|token| token.token == star).count();
-    if scanned.tokens.len() + stars * (STAR - 1) > limits.tokens {
-        return Err(Unreadable::TooLarge { what: "number of tokens", limit: limits.tokens });
+    let Ok(tokens) = pg_query::scan_tokens(text) else { return Ok(()) };
+    let mut cast = false;
+    let weights = tokens.iter().map(|token| {
+        let after_cast = std::mem::replace(&mut cast, token.token == Token::Typecast as i32);
+        if after_cast { weight(token).min(TYPE) } else { weight(token) }
+    });
+    if weights.sum::<usize>() > limits.tokens {
+        return Err(Unreadable::TooLarge {
+            what: "number of names and values in one text (put values into parameters, or send it \
+                   in pieces)",
+            limit: limits.tokens,
+        });
     }
     Ok(())
+}
+
+/// What the name of a type weighs that something is cast to.
+const TYPE: usize = 2;
+
+/// About how many kilobytes of tree a token makes, where the text has as many of its kind as fit in:
+/// a column with what it stands in takes 4, a constant 1.4, a parameter less than 1.
+fn weight(token: &ScanToken) -> usize {
+    const OPEN: i32 = b'(' as i32;
+    const INDEX: i32 = b'[' as i32;
+    const STAR: i32 = b'*' as i32;
+    match token.token {
+        STAR => return HEAVIEST,
+        OPEN | INDEX => return 2,
+        _ => {}
+    }
+    if token.keyword_kind == KeywordKind::ReservedKeyword as i32 {
+        return 2;
+    }
+    if token.keyword_kind != KeywordKind::NoKeyword as i32 {
+        return 4;
+    }
+    match Token::try_from(token.token) {
+        Ok(Token::Ident | Token::Uident) => 4,
+        Ok(
+            Token::Iconst
+            | Token::Fconst
+            | Token::Sconst
+            | Token::Usconst
+            | Token::Bconst
+            | Token::Xconst,
+        ) => 2,
+        Ok(Token::Param) => 1,
+        _ => 0,
+    }
 }
 
 /// Shorter texts cannot have too much of it.
@@ -180,6 +222,7 @@ fn operator_work(text: &str) -> usize {
 /// [`Unreadable`] where the text does not parse.
 pub fn fingerprint(text: &str, limits: &Limits) -> Result<u64, Unreadable> {
     check_text(text, limits)?;
+    check_tokens(text, limits)?;
     // By default aliases stand in for relations, schemas are left out, and digits in names do not
     // count: too loose for a shape that a person approves.
     let exact = pg_query::FingerprintOptions::RANGEVAR_IGNORE_ALIASES
@@ -222,8 +265,8 @@ mod tests {
                 "{text:.20}"
             );
         }
-        let stars = format!("select *{} from t", ",*".repeat(30_000));
-        assert!(matches!(parse(&stars, &limits), Err(Unreadable::TooLarge { limit: 480_000, .. })));
+        let stars = format!("select *{} from t", ",*".repeat(90_000));
+        assert!(matches!(parse(&stars, &limits), Err(Unreadable::TooLarge { limit: 340_000, .. })));
         let most: String = (1..=65_535).map(|n| format!("(${n}::text), ")).collect();
         assert!(parse(&format!("values {most}(1)"), &limits).is_ok());
         assert!(parse(&format!("select '{}'", "{},*".repeat(250_000)), &limits).is_ok());

@@ -185,7 +185,27 @@ pub enum Unreadable {
         /// The limit.
         limit: usize,
     },
+    /// A list of results has more columns than the server gives: it refuses that in these words.
+    #[error("target lists can have at most {MOST_COLUMNS} entries")]
+    TooManyColumns,
     /// Not UTF-8, or with a zero byte in it.
     #[error("the statement text is not valid UTF-8")]
     Encoding,
+}
+
+/// Most columns that a list of results can have (`MaxTupleAttributeNumber`).
+pub const MOST_COLUMNS: usize = 1_664;
+
+impl Statement {
+    /// About how many bytes it takes to keep what is known of where its answer comes from.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        let inner = match &self.names {
+            NameChange::Prepare { inner, .. } | NameChange::Declare { inner, .. } => {
+                inner.kept_bytes()
+            }
+            _ => 0,
+        };
+        inner + self.lineage.as_ref().map_or(0, |lineage| lineage.kept_bytes())
+    }
 }

@@ -86,3 +86,112 @@ fn limits_hold() {
     assert_eq!(error("SELECT '\0'"), Unreadable::Encoding);
     assert!(matches!(error("SELEC 1"), Unreadable::Syntax { .. }));
 }
+
+/// A text of the longest kind, of as many `part` as fit in.
+fn filled(head: &str, part: &str, tail: &str) -> String {
+    let room = Limits::default().text - head.len() - tail.len();
+    format!("{head}{}{tail}", part.repeat(room / part.len()))
+}
+
+/// The trees of each of these would take between 180 and 500 MiB.
+#[test]
+fn a_text_whose_tree_would_be_huge_is_not_parsed() {
+    let catalog = common::shop();
+    for text in [
+        filled("select *", ",*", " from customers"),
+        filled("select id", ",id", " from customers"),
+        filled("select c.*", ",c.*", " from customers c"),
+        filled("select 1", ",1", ""),
+        filled("values (1)", ",(1)", ""),
+        filled("select f(", "f(),", "1)"),
+        filled("insert into customers values (1)", ",(1)", ""),
+        filled("select 1 from customers where name", " and name", ""),
+    ] {
+        let error = common::with_stack(|| analyse(&text, &catalog, &Limits::default()));
+        let told = matches!(&error, Err(Unreadable::TooLarge { what, .. })
+            if what.starts_with("number of names and values"));
+        assert!(told, "{:.40}: {:?}", text, error.map(drop));
+    }
+    // What is long for good reasons is read.
+    let rows = filled("insert into products (id, name) values (1, 'x')", ",(4711,'some text')", "");
+    let list = filled("select 1 from customers where id in (1", ",47110815", ")");
+    let parameters =
+        filled("insert into products (id, name) values ($1, $2)", ",($1234,$1235)", "");
+    let document = filled("select '", "{\"a\":1,\"b\":[2,3]},", "'");
+    for text in [rows, list, parameters, document] {
+        let read = common::with_stack(|| analyse(&text, &catalog, &Limits::default()));
+        assert!(read.is_ok(), "{text:.60}: {:?}", read.map(drop));
+    }
+}
+
+#[test]
+fn a_list_of_results_has_as_many_columns_as_the_server_gives() {
+    let catalog = common::shop();
+    let analysed =
+        |sql: &str| common::with_stack(|| analyse(sql, &catalog, &Limits::default()).map(drop));
+    let ones = |n: usize| format!("{}1", "1,".repeat(n - 1));
+    for sql in [
+        format!("select {}", ones(1664)),
+        format!("select {}, * from (select {}) a", ones(64), ones(1600)),
+        format!("select 1 from (values ({})) a", ones(1664)),
+    ] {
+        assert_eq!(analysed(&sql), Ok(()));
+    }
+    for sql in [
+        format!("select {}", ones(1665)),
+        format!("select {}, * from (select {}) a", ones(65), ones(1600)),
+        format!("select 1 from (values ({})) a", ones(1665)),
+        format!("with a as (select {}) select 1", ones(1665)),
+        format!("delete from customers returning {}", ones(1665)),
+    ] {
+        assert_eq!(analysed(&sql), Err(Unreadable::TooManyColumns), "{sql:.40}");
+    }
+}
+
+/// What columns come from counts as work, wherever it is carried to: each of these would take
+/// gigabytes.
+#[test]
+fn columns_that_come_from_many_are_not_carried_far() {
+    let mut rows = common::fixture();
+    let text = |t: &str| Some(t.to_owned());
+    let (oid, table) = ("99999", |columns: &str| text(columns));
+    let mut relation = rows[2].last().unwrap().clone();
+    relation[..5].clone_from_slice(&[
+        text(oid),
+        text("public"),
+        text("wide"),
+        text("r"),
+        text("0"),
+    ]);
+    rows[2].push(relation);
+    let column = rows[3].last().unwrap().clone();
+    for n in 1..=1000 {
+        let mut one = column.clone();
+        one[..3].clone_from_slice(&[text(oid), table(&n.to_string()), text(&format!("c{n}"))]);
+        rows[3].push(one);
+    }
+    let catalog = portcullis_sql::catalog::Catalog::from_rows("shop", &rows).unwrap();
+    let all: Vec<String> = (1..=1000).map(|n| format!("c{n}")).collect();
+    let all = format!("with a as (select coalesce({}) as x from wide)", all.join(","));
+    let many = format!("(select x{} from a)", ",x".repeat(1500));
+    let views = format!(", b as {many}").repeat(20);
+    for (sql, most) in [
+        (format!("{all}, b as {many} select 1 from b{}", ",b".repeat(99)), false),
+        (format!("{all}{views} select 1"), false),
+        (format!("{all}, b as {many} select 1 from b"), true),
+    ] {
+        let read = common::with_stack(|| analyse(&sql, &catalog, &Limits::default()));
+        match read {
+            Ok(read) => assert!(most && read.statements[0].kept_bytes() < 100_000),
+            Err(error) => {
+                let limit = Limits::default().work;
+                assert_eq!(error, Unreadable::TooLarge { what: "analysis work", limit });
+                assert!(!most, "{sql:.40}");
+            }
+        }
+    }
+    // What is kept of it is told.
+    let sql = format!("{all} select x{} from a", ",x".repeat(1500));
+    let read = common::with_stack(|| analyse(&sql, &catalog, &Limits::default())).unwrap();
+    assert!(read.statements[0].kept_bytes() > 1501 * 1000 * 8);
+}

@@ -20,6 +20,15 @@ pub struct LabelPlace {
     pub connections: Vec<String>,
 }
 
+/// Who has made a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct LabelMaker {
+    /// The issuer that vouches for the principal; empty where it was not kept.
+    pub issuer: Box<str>,
+    /// Its subject.
+    pub subject: Box<str>,
+}
+
 /// The label of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelRow {
@@ -31,6 +40,8 @@ pub struct LabelRow {
     pub kind: LabelKind,
     /// The columns it came from.
     pub sources: Vec<LabelSource>,
+    /// Who has made the table.
+    pub maker: LabelMaker,
 }
 
 /// How the values of a column came from those of others.
@@ -116,7 +127,7 @@ impl LabelStore {
 
     async fn read(&self, place: &LabelPlace) -> Result<Vec<LabelRow>, Unreadable> {
         let found = sqlx::query(
-            "SELECT relation, attribute, kind, sources FROM label
+            "SELECT relation, attribute, kind, sources, issuer, subject FROM label
              WHERE database = ?1
                AND (target = ?2 OR connection IN (SELECT value FROM json_each(?3)))
              ORDER BY target = ?2, made, relation, attribute",
@@ -153,8 +164,9 @@ impl LabelStore {
         for label in labels {
             sqlx::query(
                 "INSERT OR REPLACE INTO label
-                     (target, database, relation, attribute, connection, kind, sources, made)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                     (target, database, relation, attribute, connection, kind, sources, made,
+                      issuer, subject)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )
             .bind(&place.target)
             .bind(&place.database)
@@ -164,6 +176,8 @@ impl LabelStore {
             .bind(label.kind.word())
             .bind(json(&label.sources)?)
             .bind(at.as_micros())
+            .bind(&*label.maker.issuer)
+            .bind(&*label.maker.subject)
             .execute(&mut *tx)
             .await?;
         }
@@ -202,5 +216,9 @@ fn row(row: &SqliteRow) -> Result<LabelRow, Unreadable> {
         column: i16::try_from(column).map_err(|e| bad("label.attribute", e))?,
         kind: kind.ok_or_else(|| bad("label.kind", &word))?,
         sources: serde_json::from_str(&sources).map_err(|e| bad("label.sources", e))?,
+        maker: LabelMaker {
+            issuer: row.try_get::<String, _>("issuer")?.into(),
+            subject: row.try_get::<String, _>("subject")?.into(),
+        },
     })
 }

@@ -15,7 +15,9 @@ mod rows;
 
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
-pub use labels::{LabelError, LabelKind, LabelPlace, LabelRow, LabelSource, LabelStore};
+pub use labels::{
+    LabelError, LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore,
+};
 pub use open::{Store, StoreError};
 pub use patterns::PatternRow;
 pub use rows::{Filter, ReviewRow, Reviewed, Status};

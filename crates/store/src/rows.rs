@@ -288,7 +288,10 @@ impl ReviewDesk {
             ended: stored.ended.map(Timestamp::from_micros),
             withdrawal,
             repeats: stored.repeats,
-            rehearsal: stored.rehearsal.map(|rehearsal| rehearsal.by(self.now())),
+            rehearsal: stored.rehearsal.map(|rehearsal| match stored.status {
+                Status::Used => rehearsal.once_approved(self.now()),
+                _ => rehearsal.by(self.now()),
+            }),
             decisions,
             waiting_for,
         })

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use portcullis_core::time::Timestamp;
-use portcullis_store::{LabelKind, LabelPlace, LabelRow, LabelSource, LabelStore, Store};
+use portcullis_store::{
+    LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore, Store,
+};
 
 fn place(target: &str, database: &str, connections: &[&str]) -> LabelPlace {
     LabelPlace {
@@ -11,6 +13,10 @@ fn place(target: &str, database: &str, connections: &[&str]) -> LabelPlace {
         database: database.to_owned(),
         connections: connections.iter().map(|&c| c.to_owned()).collect(),
     }
+}
+
+fn maker(subject: &str) -> LabelMaker {
+    LabelMaker { issuer: "https://issuer".into(), subject: subject.into() }
 }
 
 fn label(relation: u32, column: i16, kind: LabelKind) -> LabelRow {
@@ -21,7 +27,7 @@ fn label(relation: u32, column: i16, kind: LabelKind) -> LabelRow {
         table: "customers".into(),
         name: "e-mail ✉".into(),
     };
-    LabelRow { relation, column, kind, sources: vec![source] }
+    LabelRow { relation, column, kind, sources: vec![source], maker: maker("claude") }
 }
 
 #[tokio::test]

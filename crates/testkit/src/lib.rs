@@ -8,6 +8,7 @@
 )]
 
 pub mod arena;
+pub mod between;
 pub mod corpus;
 pub mod leaks;
 pub mod place;

@@ -210,12 +210,30 @@ fn a_deferred_constraint_speaks_at_the_commit() {
     let _held = arena();
     let mut client = client("claude");
     let told = error(&client.query("INSERT INTO late VALUES (1, 4711)").unwrap()).unwrap();
-    assert!(told.contains("C=23000") && told.contains("23503"), "{told}");
+    assert!(told.contains("C=23503") && told.contains("foreign key"), "{told}");
     let fine = client.query("INSERT INTO late VALUES (1, 60)").unwrap();
     assert_eq!((tags(&fine).as_str(), status(&fine)), ("CZ", b'I'));
     let wrong = client.query("INSERT INTO parents VALUES (60, 'twice')").unwrap();
     assert_eq!((tags(&wrong).as_str(), status(&wrong)), ("EZ", b'I'));
     assert!(error(&wrong).unwrap().contains("C=23505"));
+}
+
+/// The server's own words and code, before the gateway has taken much memory for it.
+#[test]
+fn a_list_of_results_is_as_long_as_the_server_makes_one() {
+    let _held = arena();
+    let mut client = client("claude");
+    let list = |n: usize| format!("SELECT {}1", "1,".repeat(n - 1));
+    assert_eq!(error(&client.query(&list(1664)).unwrap()), None);
+    let said = arena().server.sql("shop", &list(1665)).unwrap_err().to_string();
+    let told = error(&client.query(&list(1665)).unwrap()).unwrap();
+    let words = "target lists can have at most 1664 entries";
+    assert!(said.contains(words), "{said}");
+    assert!(told.contains("C=54011") && told.contains(words), "{told}");
+    let huge = format!("SELECT *{}", ",*".repeat(131_000));
+    let told = error(&client.query(&huge).unwrap()).unwrap();
+    assert!(told.contains("C=54000") && told.contains("in pieces"), "{told}");
+    assert_eq!(rows(&client.query("SELECT 1").unwrap()), 1);
 }
 
 #[test]

@@ -274,6 +274,52 @@ fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
     assert_eq!(rest(&mut agent), ["1", "2", "C UPDATE 1\\x00", "Z I"]);
 }
 
+/// Whether a request was rehearsed, and what came of it, makes no difference to what the caller's
+/// unnamed statement is afterwards: that which the server would have left.
+#[test]
+fn the_unnamed_statement_is_what_the_server_would_leave() {
+    let (_turn, arena) = (turn(), long());
+    let mut agent = client(&arena);
+    let script =
+        |agent: &mut RawClient, text: &str| portcullis_testkit::script::run(agent, text).unwrap();
+    let run = "Bind \"\" \"\"\nExecute \"\" 0\nSync\n";
+    // It was parsed before: it is there, however often it is rehearsed and rejected.
+    let text = "UPDATE parents SET note = 'held' WHERE id = 50";
+    script(&mut agent, &format!("Parse \"\" \"{text}\"\nSync\nuntil Z\n"));
+    for _ in 0..2 {
+        script(&mut agent, run);
+        let review = held(&mut agent);
+        at(&arena, &review, "open");
+        reject(&arena, &review);
+        assert!(rest(&mut agent)[0].contains("42501"));
+    }
+    script(&mut agent, run);
+    let review = held(&mut agent);
+    at(&arena, &review, "open");
+    approve(&arena, &review);
+    assert!(rest(&mut agent).iter().any(|m| m.starts_with("C UPDATE 1")));
+    // Another, or a Query, is held in its place: rehearsed or not, nothing is there afterwards. It is
+    // not the one before that runs.
+    let parsed = |text: &str| format!("Parse \"\" \"{text}\"\n{run}");
+    let untried = "INSERT INTO watched VALUES (1)";
+    for (request, stage) in [(Ok(text), "open"), (Ok(untried), "untried"), (Err(text), "open")] {
+        script(&mut agent, "Parse \"\" \"SELECT 4711\"\nSync\nuntil Z\n");
+        match request {
+            Ok(text) => drop(script(&mut agent, &parsed(text))),
+            Err(text) => send(&mut agent, text),
+        }
+        let review = held(&mut agent);
+        at(&arena, &review, stage);
+        reject(&arena, &review);
+        assert!(rest(&mut agent)[0].contains("42501"));
+        let answer = script(&mut agent, &format!("{run}until Z\n"));
+        assert!(answer.contains("26000") && !answer.contains("4711"), "{answer}");
+        // And a new one is there at once.
+        let answer = script(&mut agent, &format!("{}until Z\n", parsed("SELECT 4712")));
+        assert!(answer.contains("4712"), "{answer}");
+    }
+}
+
 #[test]
 fn what_a_rollback_does_not_undo_is_not_rehearsed() {
     let (_turn, arena) = (turn(), long());

@@ -388,6 +388,7 @@ fn rehearsed(page: &mut Page, review: &Value) {
         }
         Stage::Kept => format!("committed: {why}"),
         Stage::Undone => format!("rolled back: {why}"),
+        Stage::Unknown => format!("committed or rolled back, nobody knows which: {why}"),
         Stage::Failed => format!("tried, and nothing of it is left: {why}"),
         Stage::Untried => format!("not run: {why}"),
     };

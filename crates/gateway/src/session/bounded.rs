@@ -3,17 +3,21 @@
 //!
 //! A limit on changes means that nothing beyond it stays: the request runs in a transaction, the
 //! gateway's own where the caller has none, and the end of its answer is kept back until it is known
-//! whether the transaction is committed.
+//! whether the transaction is committed. Where that cannot be known, the caller and the record are
+//! told so ([`Fate::Unknown`]), and the session ends.
 
-use super::{End, Session, kept};
+use super::{CHORE_PATIENCE, End, Session, kept, silent};
 use crate::labels::Making;
 use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use portcullis_core::fate::Fate;
 use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::MaskFailure;
+use portcullis_core::masked::Raw;
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
 use portcullis_sql::catalog::Catalog;
 use portcullis_wire::pg::chore::{CatalogRows, Chore, ChoreOutcome};
+use portcullis_wire::pg::frames::Frames;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server::{self, WireError};
 use portcullis_wire::pg::unit::Shape;
@@ -22,6 +26,17 @@ use std::time::{Duration, Instant};
 
 /// The SQLSTATE of a limit that was reached (`configuration_limit_exceeded`).
 const LIMIT: &str = "53400";
+
+/// The SQLSTATE of a COMMIT that was answered with ROLLBACK (`transaction_rollback`).
+const ROLLED_BACK: &str = "40000";
+
+/// How a transaction of the gateway's own has ended, once its COMMIT was sent.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) fate: Fate,
+    /// The SQLSTATE by which the target did not commit it.
+    pub(super) error: Option<String>,
+}
 
 /// The limits on one request, and what keeps them.
 pub(super) struct Bounds {
@@ -43,8 +58,8 @@ pub(super) struct Bounds {
     pub(super) stopping: bool,
     /// The request was rehearsed: all of its answer is there.
     rehearsed: bool,
-    /// The gateway's own transaction was committed.
-    committed: bool,
+    /// How the gateway's own transaction ended, where its COMMIT was sent.
+    ended: Option<Ended>,
 }
 
 impl Bounds {
@@ -59,9 +74,10 @@ impl Bounds {
         self.limits.get(LimitKind::Rehearsed).is_some()
     }
 
-    /// Whether the gateway's own transaction was committed.
-    pub(super) const fn committed(&self) -> bool {
-        self.committed
+    /// How the gateway's own transaction ended; `None` where there is none, or it never got as far
+    /// as its COMMIT.
+    pub(super) const fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
     }
 }
 
@@ -126,7 +142,7 @@ impl Session {
             makes: (!makings.is_empty()).then(|| permit.request().operation().clone()),
             makings,
             rehearsed: false,
-            committed: false,
+            ended: None,
             limits,
         }
     }
@@ -141,7 +157,7 @@ impl Session {
         let makes = !bounds.makings.is_empty();
         let bounded = bounds.rows.is_some() || bounds.changes.is_some() || makes;
         if makes && let Some(why) = self.unkeepable(bounds, operation) {
-            return Ok(Some(kept::error(why)));
+            return Ok(Some(kept::error(&why)));
         }
         if !bounded || operation.changes_nothing() || request.request().prepares_only() {
             return Ok(None);
@@ -292,32 +308,75 @@ impl Session {
         bounds: &mut Bounds,
     ) -> Result<(), End> {
         let shape = bounds.shape;
-        let chore = if failed { Chore::roll_back() } else { Chore::commit() };
-        let outcome = self.chore(chore).await?;
-        let committed = !failed && !matches!(outcome, ChoreOutcome::Failed { .. });
-        bounds.committed = committed;
-        self.conversation.left_transaction(!committed);
-        match outcome {
+        if failed {
+            self.own_rows(Chore::roll_back()).await?;
+            self.conversation.left_transaction(true);
+            return self.deliver_end(flight, shape).await;
+        }
+        // From here on nobody knows, until the target has said it.
+        let ended = bounds.ended.insert(Ended { fate: Fate::Unknown, error: None });
+        let outcome = self.commit().await.map_err(|end| End::Unresolved(Box::new(end)))?;
+        ended.fate = outcome.fate();
+        let said = match outcome {
             ChoreOutcome::Catalog { unasked, .. } | ChoreOutcome::Settled { unasked, .. } => {
                 self.pass_on(unasked).await?;
+                None
+            }
+            ChoreOutcome::Failed { error, said, unasked, .. } => {
+                ended.error = Some(error.code);
+                self.pass_on(unasked).await?;
+                Some(said)
+            }
+        };
+        match (ended.fate, said) {
+            (Fate::Committed, _) => {
+                self.conversation.left_transaction(false);
                 // Others hear of new tables before the client knows that they are there.
                 if self.announces || !bounds.makings.is_empty() {
                     self.catalog.changed();
                 }
                 self.deliver_end(flight, shape).await
             }
-            // A deferred constraint, for instance.
-            ChoreOutcome::Failed { status: b'I', error, unasked } => {
-                self.pass_on(unasked).await?;
+            (Fate::Undone, said) => {
+                self.conversation.left_transaction(true);
                 drop(flight.take_kept());
-                let message = format!(
-                    "the change could not be committed (SQLSTATE {}): a deferred constraint or \
-                     trigger refused it",
-                    error.code
-                );
-                self.answer_error(&WireError::new("23000", message), shape, b'I').await
+                self.answer_undone(said, shape).await
             }
-            ChoreOutcome::Failed { .. } => Err(unruly("it did not end a transaction")),
+            (Fate::Unknown, _) => {
+                let why = unruly("it does not say whether it has committed");
+                Err(End::Unresolved(Box::new(why)))
+            }
+        }
+    }
+
+    /// Sends COMMIT and waits for what the target says to it, whatever becomes of the client
+    /// meanwhile: the record is to tell what has become of the changes.
+    async fn commit(&mut self) -> Result<ChoreOutcome, End> {
+        let answer = self.link.run(Chore::commit());
+        match tokio::time::timeout(CHORE_PATIENCE, answer).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(silent()),
+        }
+    }
+
+    /// Tells the client that the target has not committed, with the target's own error where there is
+    /// one: a deferred constraint, for instance. What it may not show of hidden values is taken out.
+    async fn answer_undone(&mut self, said: Option<Raw<Frames>>, shape: Shape) -> Result<(), End> {
+        let Some(said) = said else {
+            let message = "portcullis: the target answered COMMIT with ROLLBACK and no error; nothing \
+                           of the request stays; send it again";
+            return self.answer_error(&WireError::new(ROLLED_BACK, message), shape, b'I').await;
+        };
+        let error = self.unasked.mask(said)?;
+        self.deliver(&error).await?;
+        self.conversation.refused(shape);
+        self.deliver_ready(shape, b'I').await
+    }
+
+    async fn deliver_ready(&mut self, shape: Shape, status: u8) -> Result<(), End> {
+        match shape {
+            Shape::Flush => Ok(()),
+            _ => self.author(|out| server::ready(out, status)).await,
         }
     }
 
@@ -330,11 +389,8 @@ impl Session {
         if let Some(end) = flight.take_kept() {
             self.deliver(&end).await?;
         }
-        if shape != Shape::Flush {
-            let status = self.conversation.transaction_status();
-            self.author(|out| server::ready(out, status)).await?;
-        }
-        Ok(())
+        let status = self.conversation.transaction_status();
+        self.deliver_ready(shape, status).await
     }
 
     /// How many rows the request changed, where that is more than it may.

@@ -3,10 +3,12 @@
 
 use super::bounded::Bounds;
 use super::{End, Session};
-use crate::labels::{Making, Unkept};
+use crate::labels::{Maker, Making, Unkept};
 use portcullis_core::effect::{Operation, Verb};
 use portcullis_sql::catalog::Catalog;
+use portcullis_store::LabelMaker;
 use portcullis_wire::pg::server::WireError;
+use std::sync::Arc;
 
 /// The SQLSTATE of what would let masked values go where they are not masked.
 const REFUSED: &str = "42501";
@@ -14,26 +16,28 @@ const RULE: &str = "masked-stays-masked";
 
 impl Session {
     /// Why the tables that a request makes could not be found again, if so.
-    pub(super) fn unkeepable(
-        &self,
-        bounds: &Bounds,
-        operation: &Operation,
-    ) -> Option<&'static str> {
+    pub(super) fn unkeepable(&self, bounds: &Bounds, operation: &Operation) -> Option<String> {
         let columns = bounds.makings.iter().map(Making::most).sum();
-        if !self.labels.has_room(self.id, columns) {
-            return Some(
-                "there are as many labelled columns as the gateway keeps: drop tables made from \
-                 masked columns",
-            );
+        if let Err(full) = self.labels.room(&self.maker().principal, columns) {
+            return Some(full.to_string());
         }
         if operation.lineages.len() > 1 {
-            return Some("the same request does more than that: send that apart from it");
+            let why = "the same request does more than that: send that apart from it";
+            return Some(why.to_owned());
         }
         let alters = |verb| matches!(verb, Verb::Alter | Verb::Drop);
         let mut effects = operation.effects.iter();
-        effects
-            .any(|e| alters(e.verb))
-            .then_some("the same request changes or drops definitions: send that apart from it")
+        effects.any(|e| alters(e.verb)).then(|| {
+            "the same request changes or drops definitions: send that apart from it".to_owned()
+        })
+    }
+
+    /// Whose the tables are that it makes.
+    fn maker(&self) -> Maker {
+        let principal = &self.gate.standing().principal;
+        let (issuer, subject) =
+            (principal.issuer.as_str().into(), principal.subject.as_str().into());
+        Maker { session: self.id, principal: Arc::new(LabelMaker { issuer, subject }) }
     }
 
     /// Keeps the labels of the tables that a request has made. An error where they could not be: then
@@ -61,8 +65,9 @@ impl Session {
         if read.clone().any(|oid| definition(before, *oid) != definition(&now, *oid)) {
             return Ok(Some(error("definitions that it depends on were changed meanwhile")));
         }
+        let by = self.maker();
         for making in &bounds.makings {
-            match self.labels.keep(self.id, making, (before, &now)).await {
+            match self.labels.keep(&by, making, (before, &now)).await {
                 Ok(true) => self.inside.go_alone(),
                 Ok(false) => self.makes_labelled = true,
                 Err(why) => return Ok(Some(error(&why.to_string()))),

@@ -3,8 +3,10 @@
 //!
 //! Whatever goes another way than that ends in a rollback: the hold goes on, and the review says why.
 
+use super::bounded::Ended;
 use super::{End, Session, done, reached};
 use portcullis_core::effect::{Certainty, ObjectKind, Verb};
+use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Held, Unrehearsed};
 use portcullis_core::id::RequestId;
 use portcullis_core::journal::{Entry, Event, Journal as _, Status};
@@ -551,19 +553,16 @@ impl Session {
         let flight = match self.link.keep(rehearsing, permit) {
             Ok(flight) => flight,
             Err(error) => {
+                // Its session ends, and the transaction with it, before COMMIT.
+                let (fate, why) = approved_and(None);
+                self.told(&run.ticket, Rehearsal::over(fate.stage(), why, Some(seen))).await;
                 self.outcome(request, None, Status::Broken, started)?;
                 return Err(error.into());
             }
         };
         let answered = self.see_through(sent, true, flight, Some(&mut bounds)).await;
-        let told = match bounds.committed() {
-            true => Rehearsal::over(Stage::Kept, "it was approved in time", Some(seen)),
-            false => {
-                let why = "it was approved, and could not be committed as it was";
-                Rehearsal::over(Stage::Undone, why, Some(seen))
-            }
-        };
-        self.told(&run.ticket, told).await;
+        let (fate, why) = approved_and(bounds.ended());
+        self.told(&run.ticket, Rehearsal::over(fate.stage(), why, Some(seen))).await;
         answered
     }
 
@@ -602,6 +601,24 @@ impl Session {
         }
         Ok(true)
     }
+}
+
+/// What became of an approved rehearsal that ended so, and why.
+fn approved_and(ended: Option<&Ended>) -> (Fate, String) {
+    let why = match ended {
+        None => "it was approved, and could not be committed as it was".to_owned(),
+        Some(Ended { fate: Fate::Committed, .. }) => "it was approved in time".to_owned(),
+        Some(Ended { fate: Fate::Undone, error }) => {
+            let error = error.as_deref().map(|code| format!(": {}", in_words(code)));
+            format!("it was approved, and the target did not commit it{}", error.unwrap_or_default())
+        }
+        Some(Ended { fate: Fate::Unknown, .. }) => {
+            "it was approved in time, and the target was lost between COMMIT and its answer: look at \
+             the rows"
+                .to_owned()
+        }
+    };
+    (ended.map_or(Fate::Undone, |ended| ended.fate), why)
 }
 
 fn answer(rows: &CatalogRows, place: RehearsalRows) -> &[Vec<Option<String>>] {

@@ -2,7 +2,7 @@
 
 use super::names::{string, strings};
 use super::resolve::rename;
-use super::scope::{Base, Frame, Item, OutCol, Shape, Table, add, join, nothing};
+use super::scope::{Base, Frame, Item, OutCol, Shape, Table, add, burden, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar};
@@ -15,7 +15,7 @@ impl Analyzer<'_> {
     pub(super) fn put_from(&mut self, items: &[Node], extent: Extent) -> Result<()> {
         for node in items {
             let item = self.range_item(node, extent)?;
-            self.charge(item.columns.len() / 4)?;
+            self.charge(burden(&item.columns))?;
             match self.frames.last_mut() {
                 Some(frame) => frame.item.append(item),
                 None => {
@@ -89,7 +89,7 @@ impl Analyzer<'_> {
         let right = self.beside(left.clone(), |a| a.range_item(right, extent))?;
         let mut both = left.clone();
         both.append(right.clone());
-        self.charge(both.columns.len() / 4)?;
+        self.charge(burden(&both.columns))?;
         self.beside(both, |a| a.condition_on(join.quals.as_deref()))?;
         let names = self.merged_names(join, &left, &right);
         if !names.is_empty() {
@@ -128,8 +128,9 @@ impl Analyzer<'_> {
 
     /// Looks at something with more in scope than the `FROM` clause has put there yet.
     fn beside<T>(&mut self, item: Item, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let carried = self.frames.last().map_or(0, |frame| burden(&frame.item.columns));
+        self.charge(carried)?;
         let kept = self.frames.last().map(|f| f.item.clone()).unwrap_or_default();
-        self.charge(kept.columns.len() / 4)?;
         if let Some(frame) = self.frames.last_mut() {
             frame.item.append(item);
         }

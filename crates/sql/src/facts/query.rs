@@ -4,8 +4,9 @@
 use super::conditions::Named;
 use super::names::{literal, string, strings};
 use super::resolve::rename_columns;
-use super::scope::{Cte, Frame, MAX_COLUMNS, OutCol, Pin, Shape, Table, add, join, nothing};
+use super::scope::{Cte, Frame, OutCol, Pin, Shape, Table, add, burden, join, nothing};
 use super::{Analyzer, Result};
+use crate::statement::{MOST_COLUMNS, Unreadable};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AExprKind, BoolExprType, CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt,
@@ -212,16 +213,23 @@ impl Analyzer<'_> {
         let Some(star) = star else {
             let origin = self.expr(value)?;
             let plain = self.is_plain(value);
+            self.charge(origin.named() / 8)?;
             if let Some(columns) = &mut shape.columns {
+                if columns.len() >= MOST_COLUMNS {
+                    return Err(Unreadable::TooManyColumns);
+                }
                 columns.push(OutCol { name, origin, plain });
             } else {
                 add(shape.rest.get_or_insert_with(nothing), &origin);
             }
             return Ok(());
         };
-        self.charge(star.columns.as_ref().map_or(1, Vec::len))?;
+        self.charge(star.columns.as_ref().map_or(1, |all| all.len() + burden(all)))?;
         let grown = match (&mut shape.columns, star.columns) {
-            (Some(columns), Some(more)) if columns.len() + more.len() <= MAX_COLUMNS => {
+            (Some(columns), Some(more)) => {
+                if columns.len() + more.len() > MOST_COLUMNS {
+                    return Err(Unreadable::TooManyColumns);
+                }
                 columns.extend(more);
                 return Ok(());
             }

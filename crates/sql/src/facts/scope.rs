@@ -10,8 +10,10 @@ use portcullis_core::mask::{ColumnRef, Origin};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
-/// Most columns that an answer of the server can have (`MaxTupleAttributeNumber`).
-pub(super) const MAX_COLUMNS: usize = 1_664;
+/// The work of carrying columns along, with what they come from.
+pub(super) fn burden(columns: &[OutCol]) -> usize {
+    columns.len() / 4 + columns.iter().map(|c| c.origin.named()).sum::<usize>() / 8
+}
 
 /// An origin that depends on nothing.
 pub(super) fn nothing() -> Origin {
@@ -290,7 +292,8 @@ impl<'c> Analyzer<'c> {
         if result.is_none() {
             result = self.find_row(name);
         }
-        self.charge(scanned / 16)?;
+        let named = [&result, &maybe].into_iter().flatten().map(Origin::named).sum::<usize>();
+        self.charge(scanned / 16 + named / 8)?;
         Ok(match (result, maybe) {
             (Some(origin), Some(maybe)) => Some(join(origin, &maybe)),
             (Some(origin), None) | (None, Some(origin)) => Some(origin),
@@ -418,6 +421,7 @@ impl<'c> Analyzer<'c> {
                     continue;
                 }
             };
+            self.charge(origin.named() / 8)?;
             match &mut all {
                 Some(all) => add(all, &origin),
                 None => all = Some(origin),

@@ -11,6 +11,7 @@ use super::frames::{Frame, Frames};
 use super::rewrite::put_message;
 use super::rows::{read_description, read_value};
 use bytes::BytesMut;
+use portcullis_core::fate::Fate;
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::masked::Raw;
 use portcullis_core::protocol::{self, Ending};
@@ -179,6 +180,8 @@ pub enum ChoreOutcome {
         status: u8,
         /// Its error; the text is the target's, and not for a client.
         error: ErrorFields,
+        /// The same as it came, for the standing masker.
+        said: Raw<Frames>,
         /// As above.
         unasked: Option<Raw<Frames>>,
     },
@@ -189,6 +192,21 @@ pub enum ChoreOutcome {
 pub struct CatalogRows {
     /// By query, in order.
     pub queries: Vec<Vec<Vec<Option<String>>>>,
+    /// The command tag of the last of them.
+    pub tag: String,
+}
+
+impl ChoreOutcome {
+    /// What became of a transaction whose COMMIT was answered by this.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Catalog { rows, .. } => Fate::of_tag(&rows.tag),
+            Self::Failed { status: b'I', error, .. } => Fate::of_error(&error.code),
+            // A target that works leaves no transaction open then.
+            Self::Failed { .. } | Self::Settled { .. } => Fate::Unknown,
+        }
+    }
 }
 
 /// The state of a chore that brings a target to rest.
@@ -222,7 +240,7 @@ pub struct Reading {
     forgets: bool,
     left_rows: usize,
     left_bytes: usize,
-    error: Option<ErrorFields>,
+    error: Option<Box<(ErrorFields, BytesMut)>>,
     unasked: BytesMut,
 }
 
@@ -502,14 +520,21 @@ impl Reading {
                     current.rows.push(row);
                 }
             }
-            (b'C', Some(current)) if !current.complete => current.complete = true,
+            (b'C', Some(current)) if !current.complete => {
+                current.complete = true;
+                Body::new("CommandComplete", frame.body).text()?.clone_into(&mut self.rows.tag);
+            }
             // A statement without rows.
             (b'n', None) if frame.body.is_empty() => {
                 self.current = Some(Current { columns: 0, rows: Vec::new(), complete: false });
             }
             (b'1' | b'2' | b'3', _) if frame.body.is_empty() => {}
             (b'E', _) => {
-                self.error.get_or_insert_with(|| error_fields(frame.body));
+                if self.error.is_none() {
+                    let mut said = BytesMut::new();
+                    put_message(&mut said, frame.tag, frame.body)?;
+                    self.error = Some(Box::new((error_fields(frame.body), said)));
+                }
                 self.current = None;
             }
             (b'Z', _) => return self.ready(read_ready(frame.body)?),
@@ -551,7 +576,11 @@ impl Reading {
             return Ok(None);
         }
         Ok(Some(match self.error.take() {
-            Some(error) => ChoreOutcome::Failed { status, error, unasked: None },
+            Some(failure) => {
+                let (error, said) = *failure;
+                let said = Raw::new(Frames::from(said));
+                ChoreOutcome::Failed { status, error, said, unasked: None }
+            }
             None => {
                 let rows = std::mem::take(&mut self.rows);
                 ChoreOutcome::Catalog { rows, unasked: None }
@@ -628,6 +657,25 @@ mod tests {
             Chore::synchronize(),
         ] {
             check(chore, Ending::None);
+        }
+    }
+
+    #[test]
+    fn a_commit_is_what_the_target_says_of_it() {
+        let nothing = || message(b'n', b"");
+        let tag = |tag: &[u8]| vec![nothing(), message(b'C', &[tag, b"\0"].concat())];
+        let code = |code: &str| vec![message(b'E', format!("SERROR\0C{code}\0Mx\0\0").as_bytes())];
+        for (said, status, fate) in [
+            (tag(b"COMMIT"), b'I', Fate::Committed),
+            (tag(b"ROLLBACK"), b'I', Fate::Undone),
+            (tag(b"SELECT 1"), b'I', Fate::Unknown),
+            (code("23503"), b'I', Fate::Undone),
+            (code("08007"), b'I', Fate::Unknown),
+            (code("23503"), b'E', Fate::Unknown),
+        ] {
+            let came = [said.clone(), vec![message(b'Z', &[status])]].concat();
+            let outcome = absorb(Chore::commit, &came).unwrap().unwrap();
+            assert_eq!(outcome.fate(), fate, "{said:?} {status}");
         }
     }
 
@@ -727,6 +775,7 @@ mod tests {
         .concat();
         let Ok(Some(ChoreOutcome::Catalog { rows, .. })) = absorb(two, &came) else { panic!() };
         assert_eq!(rows.queries, [vec![vec![Some("x".to_owned())], vec![None]], vec![]]);
+        assert_eq!(rows.tag, "SELECT 1");
 
         let failed = [vec![error(), z.clone()], came[5..].to_vec()].concat();
         let Ok(Some(ChoreOutcome::Failed { status: b'I', error, .. })) = absorb(two, &failed)

@@ -164,6 +164,9 @@ pub struct Conversation {
     drain: Option<Drain>,
     /// The analyst's epoch when the first of them was read.
     began: u64,
+    /// True where they, or those of the unit handed out of which the target has heard nothing, give
+    /// the unnamed statement another meaning.
+    renames: bool,
 }
 
 impl Conversation {
@@ -187,6 +190,7 @@ impl Conversation {
             drafted: 0,
             drain: None,
             began: 0,
+            renames: false,
         }
     }
 
@@ -426,11 +430,7 @@ impl Conversation {
             Frontend::Flush if self.draft.is_empty() => return Ok(None),
             _ => {}
         }
-        if self.sent.is_empty() {
-            self.began = self.analyst.epoch();
-        }
-        self.sent.push(frame.bytes.clone());
-        self.drafted += KEPT * frame.bytes.len();
+        self.take_on(&message, &frame.bytes);
         Ok(match message {
             Frontend::Sync => Some(self.finish(Shape::Sync, Some(&frame.bytes))),
             Frontend::Flush => Some(self.finish(Shape::Flush, Some(&frame.bytes))),
@@ -478,6 +478,21 @@ impl Conversation {
         self.drafted = self.drafted.saturating_sub(KEPT * frame.bytes.len());
         self.again = Some(frame.clone());
         self.finish(Shape::Flush, None)
+    }
+
+    /// Keeps a message of the draft.
+    fn take_on(&mut self, message: &Frontend, bytes: &Bytes) {
+        if self.sent.is_empty() {
+            self.began = self.analyst.epoch();
+            self.renames = false;
+        }
+        self.renames |= match message {
+            Frontend::Query(_) => true,
+            Frontend::Parse { name, .. } => name.is_empty(),
+            _ => false,
+        };
+        self.sent.push(bytes.clone());
+        self.drafted += KEPT * bytes.len();
     }
 
     fn note(&mut self, done: Result<(), Why>) {
@@ -550,9 +565,15 @@ impl Conversation {
     /// The driver has refused the unit just handed out, or has answered one that was unformed:
     /// nothing of it was forwarded. Where [`Conversation::pipeline_open`] said so, it has also made
     /// the target fail and synchronise.
+    ///
+    /// The server drops the unnamed statement before it looks at a `Query`, or at a `Parse` of
+    /// another: who did not wait for the answer to that must not run the one before in its place.
     pub fn refused(&mut self, shape: Shape) {
         self.flight = None;
         self.names.revert();
+        if std::mem::take(&mut self.renames) {
+            self.names.forget_unnamed();
+        }
         self.copy = CopyIn::Off;
         self.pipeline_open = false;
         if shape == Shape::Flush {
@@ -563,6 +584,8 @@ impl Conversation {
     /// What the target has confirmed, in order, in as many calls as it comes in. After a chore that
     /// synchronised the target, its ReadyForQuery.
     pub fn settle(&mut self, confirmations: &[Confirmation]) {
+        // Ready alone is the answer to a chore.
+        self.renames &= confirmations.iter().all(|c| matches!(c, Confirmation::Ready(_)));
         for confirmation in confirmations {
             match confirmation {
                 Confirmation::Step(step) => self.step_done(*step, None),

@@ -9,7 +9,7 @@ pub struct Limits {
     /// The longest single message, in bytes with its header. Default 64 MiB.
     pub max_message: usize,
     /// The longest statement text, in bytes. A `Query` or `Parse` that is longer is refused when its
-    /// header is there, and skipped without being kept. Default 256 KiB, which is as much as is
+    /// header is there, and skipped without being kept. Default 1 MiB, which is as much as is
     /// analysed.
     pub max_text: usize,
     /// The longest unit (all messages judged together), in bytes. Default 64 MiB.

@@ -92,13 +92,14 @@ trait Weight {
 
 impl Weight for Arc<Prepared> {
     fn weight(&self) -> usize {
-        self.text.len() + self.types.len() * 4
+        self.text.len() + self.types.len() * 4 + self.statement.kept_bytes()
     }
 }
 
 impl Weight for Arc<Portal> {
     fn weight(&self) -> usize {
-        self.values.len()
+        // That of the statement too: it may be kept by nothing else.
+        self.values.len() + self.prepared.weight()
     }
 }
 
@@ -367,8 +368,8 @@ impl Names {
     /// # Errors
     /// [`Full`].
     pub fn prepare(&mut self, name: &Bytes, new: Prepared, at: Origin) -> Result<(), Full> {
-        let (count, weight) =
-            (self.statements.named.len(), self.statements.weight + new.text.len());
+        let new = Arc::new(new);
+        let (count, weight) = (self.statements.named.len(), self.statements.weight + new.weight());
         self.room(name, count, weight, "prepared statements")?;
         // A name in use makes `Parse` and `PREPARE` fail without touching it; the unnamed statement
         // is dropped first (exec_parse_message). Of a name that was free it cannot be told whether
@@ -376,7 +377,7 @@ impl Names {
         let taken = matches!(self.statements.get(name), Some(Slot::Known(_)));
         let on_failure =
             if taken && !name.is_empty() { OnFailure::Revert } else { OnFailure::Blur };
-        self.put_statement(name, Some(Slot::Known(Arc::new(new))), at, on_failure);
+        self.put_statement(name, Some(Slot::Known(new)), at, on_failure);
         Ok(())
     }
 
@@ -392,7 +393,8 @@ impl Names {
         values: &Bytes,
         at: Origin,
     ) -> Result<(), Full> {
-        let (count, weight) = (self.portals.named.len(), self.portals.weight + values.len());
+        let weight = self.portals.weight + values.len() + prepared.weight();
+        let count = self.portals.named.len();
         self.room(name, count, weight, "portals")?;
         let values = if name.is_empty() { values.clone() } else { Bytes::copy_from_slice(values) };
         let portal = self.new_portal(prepared, values, false);
@@ -538,12 +540,12 @@ impl Names {
             }
             NameChange::Declare { name, inner } => {
                 let (name, cut) = sql_name(name);
+                let prepared = Arc::new(sql_prepared(from, inner));
                 let (count, weight) =
-                    (self.portals.named.len(), self.portals.weight + from.text.len());
+                    (self.portals.named.len(), self.portals.weight + prepared.weight());
                 self.room(&name, count, weight, "cursors")?;
                 // Without the word nowhere in the text it cannot be a cursor WITH HOLD.
                 let holdable = from.text.windows(4).any(|word| word.eq_ignore_ascii_case(b"hold"));
-                let prepared = Arc::new(sql_prepared(from, inner));
                 let portal = Arc::new(self.new_portal(prepared, Bytes::new(), holdable));
                 let slot = if cut { Slot::Ambiguous } else { Slot::Known(portal) };
                 self.put_portal(&name, Some(slot), at, OnFailure::Blur);
@@ -582,6 +584,11 @@ impl Names {
         while let Some(logged) = self.log.pop() {
             self.undo(logged.undo, false);
         }
+    }
+
+    /// The unnamed statement is taken not to be there. To be called with nothing unconfirmed.
+    pub fn forget_unnamed(&mut self) {
+        self.statements.unnamed = None;
     }
 
     /// The message at `failed` was answered with an error: what follows it never ran. `parts` is

@@ -19,7 +19,7 @@ use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
 use portcullis_sql::pattern::template;
 use portcullis_sql::statement::{
-    Analysis, Copy, CopyIn, NameChange, Statement, Targets, Unreadable, WrittenValue,
+    Analysis, Copy, CopyIn, MOST_COLUMNS, NameChange, Statement, Targets, Unreadable, WrittenValue,
     naming_parameter, unnamed_setting,
 };
 use smallvec::SmallVec;
@@ -84,6 +84,9 @@ pub enum Why {
         /// The limit.
         limit: usize,
     },
+    /// A list of results is longer than the server makes one. It says SQLSTATE 54011.
+    #[error("target lists can have at most {MOST_COLUMNS} entries")]
+    TooManyColumns,
     /// A text is not valid UTF-8.
     #[error("the statement text is not valid UTF-8")]
     Encoding,
@@ -157,6 +160,7 @@ impl From<Unreadable> for Why {
         match unreadable {
             Unreadable::Syntax { message, at } => Self::Syntax { message, at },
             Unreadable::TooLarge { what, limit } => Self::TooLarge { what, limit },
+            Unreadable::TooManyColumns => Self::TooManyColumns,
             Unreadable::Encoding => Self::Encoding,
         }
     }

@@ -716,9 +716,27 @@ fn the_unnamed_statement_is_dropped_by_a_query_and_by_a_failed_parse() {
     s.run(&[parse("", "select t"), sync()], b'I');
     s.fail(&[parse("", "delete t"), sync()], 0, 0, b'I');
     assert!(matches!(s.why(&[bind("", ""), sync()]), Why::Ambiguous { .. }));
-    // A query that we refuse never reaches the server.
+    // What we refuse never reaches the server, and is not taken for what was there before.
+    for refused in [vec![query("gibberish")], vec![parse("", "gibberish"), sync()]] {
+        s.run(&[parse("", "delete t"), sync()], b'I');
+        s.why(&refused);
+        assert_eq!(s.why(&[bind("", ""), execute("", 0), sync()]), missing);
+    }
+    for refused in [vec![query("select u")], vec![parse("", "select u"), sync()]] {
+        s.run(&[parse("", "delete t"), sync()], b'I');
+        let unit = s.unit(&refused);
+        s.conversation.refused(unit.shape());
+        assert_eq!(s.why(&[bind("", ""), execute("", 0), sync()]), missing);
+    }
+    // It stays where what was refused does not name another.
     s.run(&[parse("", "delete t"), sync()], b'I');
-    s.why(&[query("gibberish")]);
+    let unit = s.unit(&[bind("", ""), execute("", 0), sync()]);
+    s.conversation.refused(unit.shape());
+    s.why(&[parse("x", "gibberish"), sync()]);
+    assert_eq!(verbs(&s.run(&[bind("", ""), execute("", 0), sync()], b'I')), [Verb::Delete]);
+    // And where it ran, and was undone.
+    s.run(&[parse("", "delete t"), bind("", ""), execute("", 0), sync()], b'I');
+    s.conversation.refused(Shape::Sync);
     assert_eq!(verbs(&s.run(&[bind("", ""), execute("", 0), sync()], b'I')), [Verb::Delete]);
 }
 
