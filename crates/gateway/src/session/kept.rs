@@ -5,7 +5,6 @@ use super::bounded::Bounds;
 use super::{End, Session};
 use crate::labels::{Making, Unkept};
 use portcullis_core::effect::{Operation, Verb};
-use portcullis_sql::catalog::Catalog;
 use portcullis_wire::pg::server::WireError;
 
 /// The SQLSTATE of what would let masked values go where they are not masked.
@@ -42,7 +41,7 @@ impl Session {
         if bounds.makings.is_empty() {
             return Ok(None);
         }
-        let Some(definitions) = self.definitions(true).await? else {
+        let Some(definitions) = self.definitions(true, false).await? else {
             return Ok(Some(error("the definitions cannot be read in this transaction")));
         };
         let database = &self.gate.standing().connection.database;
@@ -53,9 +52,11 @@ impl Session {
         };
         // Locks let others change what was not locked yet when the request was judged.
         let read = bounds.makes.iter().flat_map(|op| &op.lineages).flat_map(|l| &l.relations);
-        let definition =
-            |catalog: &Catalog, oid| catalog.relation(oid).map(|r| r.definition.clone());
-        if read.clone().any(|oid| definition(before, *oid) != definition(&now, *oid)) {
+        let same = |oid: &u32| match (before.relation(*oid), now.relation(*oid)) {
+            (Some(before), Some(now)) => now.is_defined_like(before),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        if !read.into_iter().all(|oid| same(oid)) {
             return Ok(Some(error("definitions that it depends on were changed meanwhile")));
         }
         for making in &bounds.makings {
