@@ -371,7 +371,7 @@ mod tests {
         rows[0].push(texts(&["150000", "public"]));
         for (oid, schema, name) in relations {
             let oid = oid.to_string();
-            rows[2].push(texts(&[&oid, schema, name, "r", "0", "f", ""]));
+            rows[2].push(texts(&[&oid, schema, name, "r", "0", "f"]));
             rows[3].push(texts(&[&oid, "1", "a", "25", "f"]));
             rows[3].push(texts(&[&oid, "2", "b", "25", "f"]));
         }

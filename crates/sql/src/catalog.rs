@@ -137,9 +137,9 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Estimated rows (`reltuples`); negative where never estimated.
     pub rows: i64,
-    /// Which transactions wrote the rules it has, a view's own among them; `None` where it has none,
-    /// and for what `initdb` made.
-    pub rewritten: Option<Box<str>>,
+    /// The numbers of the rules it has, a view's own among them, and of the transactions that wrote
+    /// them; none for what `initdb` made.
+    pub rewritten: Vec<(u32, u32)>,
     /// Its columns, by number; dropped ones are left out.
     pub columns: Vec<Column>,
     /// True where it has rules other than a view's own.

@@ -90,15 +90,10 @@ pub const QUERIES: &[&str] = &[
     "SELECT pg_catalog.current_setting('server_version_num')",
     // 1: schemas
     "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_toast' ORDER BY oid",
-    // 2: relations; whether they have rules other than a view's own, and which transactions wrote
-    // the rules they have
+    // 2: relations
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
-            c.relhasrules AND EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
-                    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
-            CASE WHEN c.relhasrules AND c.oid >= 16384 THEN ( \
-              SELECT pg_catalog.string_agg(pg_catalog.concat(r.oid, ' ', r.xmin), ' ' \
-                                           ORDER BY r.oid) \
-              FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid) END \
+            EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
+                    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
        AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
@@ -260,66 +255,65 @@ pub const QUERIES: &[&str] = &[
            AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
      wild_operator(oid, function) AS MATERIALIZED ( \
        SELECT o.oid, w.oid FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode), \
-     behind(classid, objid, function, on_read, type) AS ( \
-       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false, \
-              NULL::pg_catalog.oid \
+     behind(classid, objid, function, on_read) AS ( \
+       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false \
          FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
-       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.function, false, \
-              NULL FROM wild_operator o \
-       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true, NULL \
+       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.function, false \
+         FROM wild_operator o \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true \
          FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amproc a ON a.amprocfamily = c.opcfamily \
          JOIN wild w ON w.oid = a.amproc \
-       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, o.function, true, \
-              NULL \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, o.function, true \
          FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily \
-         JOIN wild_operator o ON o.oid = a.amopopr \
-       UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, NULL, false, t.oid \
-         FROM pg_catalog.pg_type t WHERE t.oid >= 16384) \
-     SELECT DISTINCT x.* FROM pg_catalog.pg_depend d \
-     JOIN behind b ON b.classid = d.refclassid AND b.objid = d.refobjid \
-     CROSS JOIN LATERAL (SELECT \
-       CASE d.classid \
-         WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN ( \
-           SELECT k.adrelid FROM pg_catalog.pg_attrdef k WHERE k.oid = d.objid) \
-         WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN ( \
-           SELECT k.conrelid FROM pg_catalog.pg_constraint k \
-           WHERE k.oid = d.objid AND k.conrelid <> 0) \
-         WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN ( \
-           SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = d.objid) \
-         WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN ( \
-           SELECT t.tgrelid FROM pg_catalog.pg_trigger t \
-           WHERE t.oid = d.objid AND t.tgenabled <> 'D' AND t.tgqual IS NOT NULL) \
-         WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN ( \
-           SELECT p.polrelid FROM pg_catalog.pg_policy p \
-           JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
-           WHERE p.oid = d.objid AND c.relrowsecurity) \
-         WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN \
-           CASE WHEN d.objsubid <> 0 THEN ( \
-             SELECT a.attrelid FROM pg_catalog.pg_attribute a \
-             WHERE a.attrelid = d.objid AND a.attnum = d.objsubid AND a.attgenerated <> '') \
-           ELSE COALESCE( \
-             (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = d.objid), \
-             (SELECT p.partrelid FROM pg_catalog.pg_partitioned_table p \
-              WHERE p.partrelid = d.objid)) END \
-       END AS relation, \
-       b.on_read OR CASE d.classid \
-         WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN ( \
-           SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attrdef k \
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
-           WHERE k.oid = d.objid) \
-         WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN d.objsubid <> 0 AND ( \
-           SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
-           WHERE a.attrelid = d.objid AND a.attnum = d.objsubid) \
-         ELSE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass END AS on_read, \
-       b.function, b.type) x \
-     WHERE d.classid IN ('pg_catalog.pg_attrdef'::pg_catalog.regclass, \
-                         'pg_catalog.pg_class'::pg_catalog.regclass, \
-                         'pg_catalog.pg_constraint'::pg_catalog.regclass, \
-                         'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, \
-                         'pg_catalog.pg_trigger'::pg_catalog.regclass, \
-                         'pg_catalog.pg_policy'::pg_catalog.regclass) \
-       AND (d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
-       AND x.relation IS NOT NULL ORDER BY 1, 2, 3, 4",
+         JOIN wild_operator o ON o.oid = a.amopopr), \
+     needed(classid, objid, objsubid, function, on_read, type) AS MATERIALIZED ( \
+       SELECT d.classid, d.objid, d.objsubid, b.function, b.on_read, NULL::pg_catalog.oid \
+         FROM pg_catalog.pg_depend d \
+         JOIN behind b ON b.classid = d.refclassid AND b.objid = d.refobjid \
+       UNION ALL SELECT d.classid, d.objid, d.objsubid, NULL, false, d.refobjid \
+         FROM pg_catalog.pg_depend d \
+         WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384 \
+           AND (d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND (d.objid, d.objsubid) IN ( \
+                  SELECT k.adrelid, k.adnum FROM pg_catalog.pg_attrdef k))), \
+     x(relation, on_read, function, type) AS MATERIALIZED ( \
+       SELECT CASE d.classid \
+           WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN k.adrelid \
+           WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN ( \
+             SELECT c.conrelid FROM pg_catalog.pg_constraint c \
+             WHERE c.oid = d.objid AND c.conrelid <> 0) \
+           WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN ( \
+             SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = d.objid) \
+           WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN ( \
+             SELECT t.tgrelid FROM pg_catalog.pg_trigger t \
+             WHERE t.oid = d.objid AND t.tgenabled <> 'D' AND t.tgqual IS NOT NULL) \
+           WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN ( \
+             SELECT p.polrelid FROM pg_catalog.pg_policy p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+             WHERE p.oid = d.objid AND c.relrowsecurity) \
+           WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN \
+             CASE WHEN d.objsubid <> 0 THEN ( \
+               SELECT a.attrelid FROM pg_catalog.pg_attribute a \
+               WHERE a.attrelid = d.objid AND a.attnum = d.objsubid AND a.attgenerated <> '') \
+             ELSE COALESCE( \
+               (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = d.objid), \
+               (SELECT p.partrelid FROM pg_catalog.pg_partitioned_table p \
+                WHERE p.partrelid = d.objid)) END \
+         END, \
+         d.on_read OR d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass OR CASE \
+           WHEN k.oid IS NOT NULL THEN ( \
+             SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = k.adrelid AND a.attnum = k.adnum) \
+           WHEN d.objsubid <> 0 THEN ( \
+             SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = d.objid AND a.attnum = d.objsubid) \
+           ELSE false END, \
+         d.function, d.type \
+       FROM needed d LEFT JOIN pg_catalog.pg_attrdef k \
+         ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND k.oid = d.objid \
+       WHERE d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
+     SELECT DISTINCT relation, on_read, function, type FROM x WHERE relation IS NOT NULL \
+     ORDER BY 1, 2, 3, 4",
     // 15: types whose values implicit casts by functions of users may convert, as may be what is made
     // of them. Those from a type of the server count where the function is volatile. The server makes
     // one for every range type, of its own code (language 12).
@@ -332,26 +326,26 @@ pub const QUERIES: &[&str] = &[
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
           AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY 1, 2",
     // 16: what generated columns are made of
-    "WITH made AS MATERIALIZED ( \
-       SELECT a.attrelid, a.attnum, k.oid \
-       FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
-         ON a.attrelid = k.adrelid AND a.attnum = k.adnum WHERE a.attgenerated <> '') \
-     SELECT m.attrelid, m.attnum, d.refobjsubid FROM made m JOIN pg_catalog.pg_depend d \
+    "SELECT DISTINCT a.attrelid, a.attnum, d.refobjsubid \
+     FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
+       ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
+     JOIN pg_catalog.pg_depend d \
        ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-      AND d.objid = m.attrelid AND d.objsubid = m.attnum \
-     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-       AND d.refobjid = m.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> m.attnum \
-     UNION SELECT m.attrelid, m.attnum, d.refobjsubid FROM made m JOIN pg_catalog.pg_depend d \
-       ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = m.oid \
-     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-       AND d.refobjid = m.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> m.attnum \
-     ORDER BY 1, 2, 3",
+          AND d.objid = a.attrelid AND d.objsubid = a.attnum \
+       OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = k.oid \
+     WHERE a.attgenerated <> '' \
+       AND (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+            AND d.refobjid = a.attrelid AND d.refobjsubid > 0 \
+            AND d.refobjsubid <> a.attnum) IS TRUE ORDER BY 1, 2, 3",
     // 17: types
     types!(""),
     // 18: ranges; PostgreSQL 13 has no multiranges
     "SELECT r.rngtypid, r.rngsubtype, \
             COALESCE(pg_catalog.to_jsonb(r)->>'rngmultitypid', '0') \
      FROM pg_catalog.pg_range r ORDER BY 1",
+    // 19: which transactions wrote the rules of users' relations, those of views among them
+    "SELECT r.ev_class, r.oid, r.xmin FROM pg_catalog.pg_rewrite r \
+     WHERE r.ev_class >= 16384 ORDER BY 1, 2",
 ];
 
 /// What is asked of a session before its request is put to people: how it reads and runs
@@ -662,7 +656,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             name: row.text(2)?.into(),
             kind: RelationKind::from_relkind(row.text(3)?),
             rows: row.number(4)?,
-            rewritten: row.optional(6)?.map(Box::from),
+            rewritten: Vec::new(),
             columns: Vec::new(),
             rules: row.flag(5)?,
             triggers: Vec::new(),
@@ -685,6 +679,11 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
         };
         if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
             relation.columns.push(column);
+        }
+    }
+    for row in rows(all, 19) {
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.rewritten.push((row.number(1)?, row.number(2)?));
         }
     }
     for row in rows(all, 16) {
