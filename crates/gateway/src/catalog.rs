@@ -590,6 +590,27 @@ mod tests {
     }
 
     #[test]
+    fn digests_are_there_where_they_were_asked_for() {
+        for (inside, detailed) in [(false, true), (true, true), (false, false), (true, false)] {
+            let question = Question { inside, full: true, detailed };
+            let mut rows = vec![Vec::new(); question.queries().len()];
+            let first = rows.len() - if inside { CLOSE_INSIDE.len() } else { CLOSE.len() } - 3;
+            for (place, query) in question.queries().iter().enumerate() {
+                if *query == QUERIES[0] {
+                    rows[place] = vec![vec![Some("170000".to_owned())]];
+                }
+            }
+            assert_eq!(detailed, question.queries()[first..][..2] == DIGESTS);
+            if detailed {
+                rows[first] = vec![vec![Some("16400".to_owned()), Some("a digest".to_owned())]];
+            }
+            let definitions = question.answer(rows, None).unwrap().unwrap();
+            let catalog = Arc::new(definitions.catalog("shop").unwrap());
+            assert_eq!(detailed, definitions.detailed(&catalog).unwrap().is_some());
+        }
+    }
+
+    #[test]
     fn what_is_read_in_a_transaction_is_nobody_elses() {
         let shared = shared();
         let newest = shared.store(catalog("shop"), shared.reading());

@@ -86,6 +86,12 @@ impl Detailed {
         Ok(Self { catalog, functions, relations })
     }
 
+    /// The catalog of the reading.
+    #[must_use]
+    pub const fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
     /// The definitions that decide what an operation does, by name. `None` where one of them was
     /// gone before its digest was read.
     ///

@@ -56,7 +56,7 @@ impl<'a> Types<'a> {
     }
 
     /// By each type those that are made of it.
-    fn wholes(&self, results: Results<'_>, old: bool) -> Result<Wholes, CatalogError> {
+    fn wholes(&self, catalog: &Catalog, results: Results<'_>) -> Result<Wholes, CatalogError> {
         let mut wholes = Wholes::default();
         let mut rows_of: HashMap<u32, u32> = HashMap::new();
         for t in &self.all {
@@ -78,9 +78,10 @@ impl<'a> Types<'a> {
                 wholes.add(*whole, row.number(3)?);
             }
         }
-        // Before PostgreSQL 14 the rows of TOAST tables, whose columns are not read, had types.
-        if old {
-            let others = rows_of.iter().filter(|(relation, _)| !known.contains(relation));
+        // Before PostgreSQL 14 the rows of TOAST tables, which are not read, had types.
+        if catalog.server_version < 140_000 {
+            let read = |relation| known.contains(relation) || catalog.relation(*relation).is_some();
+            let others = rows_of.iter().filter(|(relation, _)| !read(relation));
             others.for_each(|(_, whole)| TOAST.iter().for_each(|part| wholes.add(*whole, *part)));
         }
         Ok(wholes)
@@ -147,7 +148,7 @@ pub(super) fn load(
     // Mostly there are none.
     let wholes = match seeds.is_empty() && casts.is_empty() {
         true => Wholes::default(),
-        false => types.wholes(results, catalog.server_version < 140_000)?,
+        false => types.wholes(catalog, results)?,
     };
     let mut of = |letter| wholes.reached(seeds.remove(&letter).unwrap_or_default());
     let (read, made, compared) = (of('r'), of('m'), of('c'));
