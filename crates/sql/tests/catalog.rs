@@ -209,9 +209,9 @@ fn code_of_types_reaches_what_is_made_of_them() {
     let row_type = |name: &str, oid: &str, relation: &str| {
         texts([oid, "public", name, "c", "C", "0", "0", relation, "f", "", ""])
     };
-    // An array of `made`, a domain over that, a table with a column of it, ranges of `made`.
-    rows[17].push(texts(["90000", "public", "made", "b", "U", "0", "0", "0", "f", "", ""]));
-    rows[17].push(texts(["90001", "public", "_made", "b", "A", "90000", "0", "0", "f", "", ""]));
+    // An array of `seed`, a domain over that, a table with a column of it, ranges of `seed`.
+    rows[17].push(texts(["90000", "public", "seed", "b", "U", "0", "0", "0", "f", "", ""]));
+    rows[17].push(texts(["90001", "public", "_seed", "b", "A", "90000", "0", "0", "f", "", ""]));
     rows[17].push(texts(["90002", "public", "some", "d", "A", "0", "90001", "0", "f", "", ""]));
     rows[17].push(texts(["90003", "public", "plain", "d", "U", "0", "90000", "0", "f", "", ""]));
     rows[17].push(row_type("holder", "90004", "90100"));
@@ -243,7 +243,7 @@ fn code_of_types_reaches_what_is_made_of_them() {
         assert_eq!(which(&|oid| catalog.adopts_literals(oid)), adopting, "{letter}");
         // Arrays and row types have a name only then.
         assert_eq!(catalog.types_named("holder").len(), 1);
-        assert!(none.types_named("holder").is_empty() && none.types_named("_made").is_empty());
+        assert!(none.types_named("holder").is_empty() && none.types_named("_seed").is_empty());
     }
     let cast = catalog(None, true);
     let sources: Vec<u32> = cast.implicit_casts().iter().map(|c| c.source).collect();
