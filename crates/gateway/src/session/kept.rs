@@ -56,7 +56,7 @@ impl Session {
             (Some(before), Some(now)) => now.is_defined_like(before),
             (before, now) => before.is_none() && now.is_none(),
         };
-        if !read.into_iter().all(|oid| same(oid)) {
+        if !read.into_iter().all(same) {
             return Ok(Some(error("definitions that it depends on were changed meanwhile")));
         }
         for making in &bounds.makings {

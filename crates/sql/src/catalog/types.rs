@@ -212,6 +212,8 @@ fn keep_casts(
             return Err(CatalogError::TooLarge { result: 15, limit: MAX_ROWS });
         }
     }
+    // No number of a type: those end here.
+    digester.add(b"casts");
     for (source, _, function) in all {
         let Some((schema, name)) = types.name(source) else { continue };
         digester.add(&source.to_be_bytes());
