@@ -6,9 +6,10 @@
 //! alone, since it shows what that transaction sees and not what is true.
 
 use portcullis_sql::catalog::{
-    Catalog, CatalogError, QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries,
+    Catalog, CatalogError, DIGESTS, Detailed, QUERIES, SURROUNDINGS, System, VIEWS, full_queries,
+    user_queries,
 };
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Names that are not found cause one reading in this time at most.
@@ -50,19 +51,17 @@ const CLOSE_INSIDE: [&str; 2] = [
 ];
 
 /// Definitions of views are asked last, because what is read for them is locked to the end.
-fn between(open: &[&'static str], queries: &[&'static str], close: &[&'static str]) -> Queries {
+fn between(question: Question) -> Queries {
+    let (open, close): (&[_], &[_]) =
+        if question.inside { (&OPEN_INSIDE, &CLOSE_INSIDE) } else { (&OPEN, &CLOSE) };
+    let queries = if question.full { full_queries() } else { user_queries() };
     let (views, others): (Vec<_>, Vec<_>) =
         queries.iter().partition(|q| QUERIES.get(VIEWS) == Some(q));
-    [open, &others, &views, close].concat()
+    let digests: &[_] = if question.detailed { &DIGESTS } else { &[] };
+    [open, &others, digests, &views, close].concat()
 }
 
 type Queries = Vec<&'static str>;
-static FULL: LazyLock<Queries> = LazyLock::new(|| between(&OPEN, full_queries(), &CLOSE));
-static USERS: LazyLock<Queries> = LazyLock::new(|| between(&OPEN, user_queries(), &CLOSE));
-static FULL_INSIDE: LazyLock<Queries> =
-    LazyLock::new(|| between(&OPEN_INSIDE, full_queries(), &CLOSE_INSIDE));
-static USERS_INSIDE: LazyLock<Queries> =
-    LazyLock::new(|| between(&OPEN_INSIDE, user_queries(), &CLOSE_INSIDE));
 
 /// What is asked of a session's settings, inside of a transaction and outside: the settings first, as
 /// they are, and then which of them definitions read.
@@ -89,16 +88,19 @@ pub(crate) struct Question {
     pub(crate) inside: bool,
     /// Whether the server's own part is asked as well.
     pub(crate) full: bool,
+    /// Whether digests of definitions are asked as well.
+    pub(crate) detailed: bool,
 }
 
 impl Question {
     /// Its queries.
     pub(crate) fn queries(self) -> &'static [&'static str] {
-        match (self.inside, self.full) {
-            (false, true) => &FULL,
-            (false, false) => &USERS,
-            (true, true) => &FULL_INSIDE,
-            (true, false) => &USERS_INSIDE,
+        static ALL: [OnceLock<Queries>; 8] = [const { OnceLock::new() }; 8];
+        let bits = [self.inside, self.full, self.detailed].map(usize::from);
+        let place = bits.into_iter().fold(0, |place, bit| 2 * place + bit);
+        match ALL.get(place) {
+            Some(queries) => queries.get_or_init(|| between(self)),
+            None => &[],
         }
     }
 
@@ -118,7 +120,10 @@ impl Question {
         };
         rows.truncate(rows.len().saturating_sub(close));
         let before: Rows = rows.drain(..open.min(rows.len())).collect();
-        if let Some(views) = rows.pop() {
+        let views = rows.pop();
+        let asked = if self.detailed { DIGESTS.len() } else { 0 };
+        let digests = rows.split_off(rows.len().saturating_sub(asked));
+        if let Some(views) = views {
             let first = usize::from(self.full);
             rows.insert((VIEWS + first).min(rows.len()), views);
         }
@@ -129,7 +134,8 @@ impl Question {
             Some(known) if known.is_current(&mut rows) => known,
             _ => return Ok(None),
         };
-        Ok(Some(Definitions { isolation, rows, system }))
+        let digests = self.detailed.then_some(digests);
+        Ok(Some(Definitions { isolation, rows, digests, system }))
     }
 }
 
@@ -139,6 +145,8 @@ pub(crate) struct Definitions {
     /// The isolation level of the transaction they were read in.
     isolation: Option<String>,
     rows: Rows,
+    /// Digests of definitions, where they were asked for.
+    digests: Option<Rows>,
     /// The server's own part.
     pub(crate) system: Arc<System>,
 }
@@ -150,6 +158,18 @@ impl Definitions {
     /// [`CatalogError`] where the rows are not what was asked.
     pub(crate) fn catalog(&self, database: &str) -> Result<Catalog, CatalogError> {
         Catalog::from_user_rows(database, &self.rows, &self.system)
+    }
+
+    /// The catalog they make with digests of definitions; `None` where these were not asked for.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what was asked.
+    pub(crate) fn detailed(
+        &self,
+        catalog: &Arc<Catalog>,
+    ) -> Result<Option<Detailed>, CatalogError> {
+        let digests = self.digests.as_ref();
+        digests.map(|digests| Detailed::new(catalog.clone(), digests)).transpose()
     }
 }
 
@@ -454,7 +474,7 @@ impl Inside {
             .is_none_or(|own| !own.frozen && own.reading.as_of.elapsed() >= MISS_INTERVAL)
     }
 
-    /// Keeps, for this session alone, what was read in its transaction.
+    /// Keeps, for this session alone, what was read in its transaction, and gives it.
     ///
     /// # Errors
     /// [`CatalogError`] where the rows are not what was asked.
@@ -463,16 +483,16 @@ impl Inside {
         database: &str,
         definitions: &Definitions,
         reading: Reading,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<Arc<Catalog>, CatalogError> {
         let isolation = definitions.isolation.as_deref();
         let frozen = !matches!(isolation, Some("read committed" | "read uncommitted"));
-        let catalog = definitions.catalog(database)?;
+        let now = Arc::new(definitions.catalog(database)?);
         let as_of = if frozen { self.since.unwrap_or(reading.as_of) } else { reading.as_of };
         let same = self.read.take().map(|own| own.catalog);
-        let same = same.filter(|own| own.version() == catalog.version());
-        let catalog = same.unwrap_or_else(|| Arc::new(catalog));
+        let same = same.filter(|own| own.version() == now.version());
+        let catalog = same.unwrap_or_else(|| now.clone());
         self.read = Some(Own { catalog, reading: Reading { as_of, ..reading }, frozen });
-        Ok(())
+        Ok(now)
     }
 }
 
@@ -568,11 +588,32 @@ mod tests {
     }
 
     fn rows(isolation: &str) -> Definitions {
-        let question = Question { inside: true, full: true };
+        let question = Question { inside: true, full: true, detailed: false };
         let mut rows = vec![Vec::new(); question.queries().len()];
         rows[2] = vec![vec![Some(isolation.to_owned())]];
         rows[4] = vec![vec![Some("170000".to_owned()), Some("public".to_owned())]];
         question.answer(rows, None).unwrap().unwrap()
+    }
+
+    #[test]
+    fn digests_are_there_where_they_were_asked_for() {
+        for (inside, detailed) in [(false, true), (true, true), (false, false), (true, false)] {
+            let question = Question { inside, full: true, detailed };
+            let mut rows = vec![Vec::new(); question.queries().len()];
+            let first = rows.len() - if inside { CLOSE_INSIDE.len() } else { CLOSE.len() } - 3;
+            for (place, query) in question.queries().iter().enumerate() {
+                if *query == QUERIES[0] {
+                    rows[place] = vec![vec![Some("170000".to_owned())]];
+                }
+            }
+            assert_eq!(detailed, question.queries()[first..][..2] == DIGESTS);
+            if detailed {
+                rows[first] = vec![vec![Some("16400".to_owned()), Some("a digest".to_owned())]];
+            }
+            let definitions = question.answer(rows, None).unwrap().unwrap();
+            let catalog = Arc::new(definitions.catalog("shop").unwrap());
+            assert_eq!(detailed, definitions.detailed(&catalog).unwrap().is_some());
+        }
     }
 
     #[test]

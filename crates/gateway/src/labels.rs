@@ -486,13 +486,13 @@ mod tests {
     async fn what_is_filled_again_keeps_the_labels_it_had() {
         let labels = Labels::unstored();
         let (before, now) = (catalog(&[]), catalog(&[(16_700, "public", "v")]));
-        labels.keep(ONE, &making("v", 1), (&before, &now)).await.unwrap();
+        labels.keep(&one(), &making("v", 1), (&before, &now)).await.unwrap();
         let renamed = catalog(&[(16_700, "other", "w"), (16_701, "public", "v")]);
         let again = Making { there: Some(16_700), ..making("v", 2) };
-        labels.keep(ONE, &again, (&now, &renamed)).await.unwrap();
+        labels.keep(&one(), &again, (&now, &renamed)).await.unwrap();
         assert_eq!(labels.of(16_700).unwrap().len(), 2);
         assert!(labels.of(16_701).is_none(), "it has taken the name");
-        let gone = labels.keep(ONE, &again, (&now, &before)).await;
+        let gone = labels.keep(&one(), &again, (&now, &before)).await;
         assert!(matches!(gone, Err(Unkept::NotFound)));
     }
 

@@ -37,7 +37,7 @@ use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
 use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
-use portcullis_sql::catalog::Catalog;
+use portcullis_sql::catalog::{Catalog, Detailed};
 use portcullis_store::ReviewDesk;
 use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
@@ -973,30 +973,37 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the catalog, however young the last one is. False where it cannot be read here.
-    async fn read_definitions(&mut self) -> Result<bool, End> {
+    /// Reads the catalog with digests of definitions, however young the last one is. `None` where it
+    /// cannot be read here.
+    async fn read_detailed(&mut self) -> Result<Option<Detailed>, End> {
         if !self.may_read_catalog() {
-            return Ok(false);
+            return Ok(None);
         }
         if self.conversation.transaction_status() == b'I' {
-            self.read_catalog().await?;
-            return Ok(true);
+            return self.read_shared(true).await;
         }
-        self.read_inside().await?;
-        Ok(self.inside.seen().is_some())
+        let (_, detailed) = self.look_inside(true).await?;
+        Ok(detailed.filter(|_| self.inside.seen().is_some()))
     }
 
     /// Reads the target's catalog through this session's link, for all sessions.
     async fn read_catalog(&mut self) -> Result<(), End> {
+        self.read_shared(false).await.map(drop)
+    }
+
+    /// The same, and for this session digests of definitions, where it wants them.
+    async fn read_shared(&mut self, detailed: bool) -> Result<Option<Detailed>, End> {
         let reading = self.catalog.reading();
-        let definitions = self.definitions(false).await?;
+        let definitions = self.definitions(false, detailed).await?;
         let definitions =
             definitions.ok_or_else(|| unreadable_catalog("it changes all the time"))?;
         let database = &self.gate.standing().connection.database;
         let catalog =
             definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
-        self.catalog.keep_system(definitions.system);
         let own = Arc::new(catalog);
+        let detailed = definitions.detailed(&own);
+        let detailed = detailed.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        self.catalog.keep_system(definitions.system);
         // What is in temporary tables of this session is none of others' business.
         let shared = match self.inside.is_alone() {
             true => own.clone(),
@@ -1008,37 +1015,48 @@ impl Session {
         let catalog = if differs { own } else { shared };
         self.inside.read_outside(&catalog, reading, alone);
         self.use_catalog(catalog);
-        Ok(())
+        Ok(detailed)
     }
 
     /// Reads the target's catalog as the session's own transaction sees it, for itself alone, and
     /// uses it, or what is newer. False where both are too old.
     async fn read_inside(&mut self) -> Result<bool, End> {
+        self.look_inside(false).await.map(|(young, _)| young)
+    }
+
+    /// The same, with digests of definitions where the session wants them and could read.
+    async fn look_inside(&mut self, detailed: bool) -> Result<(bool, Option<Detailed>), End> {
         let reading = self.catalog.reading();
+        let mut found = None;
         // Where the transaction sees what is gone by now, it cannot be read: what was known before
         // is what there is.
-        if let Some(definitions) = self.definitions(true).await? {
+        if let Some(definitions) = self.definitions(true, detailed).await? {
             let database = &self.gate.standing().connection.database;
             let kept = self.inside.keep(database, &definitions, reading);
-            kept.map_err(|e| unreadable_catalog(&e.to_string()))?;
+            let detailed = kept.and_then(|catalog| definitions.detailed(&catalog));
+            found = detailed.map_err(|e| unreadable_catalog(&e.to_string()))?;
         }
         let catalog = match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
             (Some(seen), _) | (None, Basis::Catalog(seen)) => seen,
-            (None, Basis::ReadInside | Basis::TooOld) => return Ok(false),
+            (None, Basis::ReadInside | Basis::TooOld) => return Ok((false, None)),
         };
         self.use_catalog(catalog);
-        Ok(true)
+        Ok((true, found))
     }
 
     /// Reads definitions, inside the caller's transaction or outside: without the server's own
     /// part where that is known and has not changed. `None` where what others change keeps it from
     /// being read.
-    async fn definitions(&mut self, inside: bool) -> Result<Option<Definitions>, End> {
+    async fn definitions(
+        &mut self,
+        inside: bool,
+        detailed: bool,
+    ) -> Result<Option<Definitions>, End> {
         let unreadable =
             |e: portcullis_sql::catalog::CatalogError| unreadable_catalog(&e.to_string());
         let tries = if inside { CATALOG_TRIES_INSIDE } else { CATALOG_TRIES };
         if let Some(known) = self.catalog.system() {
-            let question = Question { inside, full: false };
+            let question = Question { inside, full: false, detailed };
             let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
                 return Ok(None);
             };
@@ -1046,7 +1064,7 @@ impl Session {
                 return Ok(Some(found));
             }
         }
-        let question = Question { inside, full: true };
+        let question = Question { inside, full: true, detailed };
         let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
             return Ok(None);
         };

@@ -3,7 +3,9 @@
 
 mod definitions;
 mod load;
+mod types;
 
+pub use definitions::{DIGESTS, Detailed};
 pub use load::{QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries};
 
 use portcullis_core::digest::Digest;
@@ -143,8 +145,9 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Estimated rows (`reltuples`); negative where never estimated.
     pub rows: i64,
-    /// A hash of all that defines it, as the target made it; empty for what `initdb` made.
-    pub definition: Box<str>,
+    /// The numbers of the rules it has, a view's own among them, and of the transactions that wrote
+    /// them; none for what `initdb` made.
+    pub rewritten: Vec<(u32, u32)>,
     /// Its columns, by number; dropped ones are left out.
     pub columns: Vec<Column>,
     /// The columns that decide to which of its partitions a row belongs (0: an expression).
@@ -170,6 +173,21 @@ impl Relation {
     #[must_use]
     pub fn is_system(&self) -> bool {
         self.oid < FIRST_USER_OID && is_system_schema(&self.schema)
+    }
+
+    /// True where `other`, the same relation read at another time, has the same columns, made of the
+    /// same, and the same code behind it: what is read from it comes from the same columns. The text
+    /// of a view is not compared, because it cannot always be read, but who wrote it.
+    #[must_use]
+    pub fn is_defined_like(&self, other: &Self) -> bool {
+        let depends = |relation: &Self| relation.view.as_ref().map(|view| view.depends.clone());
+        self.oid == other.oid
+            && self.kind == other.kind
+            && self.columns == other.columns
+            && (self.rules, &self.rewritten) == (other.rules, &other.rewritten)
+            && self.triggers == other.triggers
+            && self.code == other.code
+            && depends(self) == depends(other)
     }
 
     /// Columns of the server's own relations that show values of other relations, other sessions'
@@ -246,8 +264,6 @@ pub struct Function {
     pub returns_set: bool,
     /// True where it is part of an extension.
     pub extension: bool,
-    /// A hash of all that defines it, its text included, as the target made it.
-    pub definition: Box<str>,
 }
 
 impl Function {
@@ -382,6 +398,13 @@ pub(crate) struct ViewFacts {
     pub(crate) unresolved: bool,
 }
 
+/// The functions that `initdb` made.
+#[derive(Debug)]
+struct Builtins {
+    named: HashMap<Box<str>, Builtin>,
+    digest: Digest,
+}
+
 type Names = HashMap<Box<str>, SmallVec<[u32; 1]>>;
 
 /// A snapshot of one database's catalog.
@@ -397,7 +420,7 @@ pub struct Catalog {
     relation_names: Names,
     functions: HashMap<u32, Function>,
     function_names: Names,
-    builtins: HashMap<Box<str>, Builtin>,
+    builtins: Arc<Builtins>,
     operators: HashMap<Box<str>, Vec<Operator>>,
     types: BTreeMap<Box<str>, Vec<Type>>,
     /// Types whose values are converted by code of users without being asked to.
@@ -515,7 +538,7 @@ impl Catalog {
     /// The functions of this name that `initdb` made, in `pg_catalog` or `information_schema`.
     #[must_use]
     pub fn builtin(&self, name: &str) -> Option<&Builtin> {
-        self.builtins.get(name)
+        self.builtins.named.get(name)
     }
 
     /// The operators of users with this name.

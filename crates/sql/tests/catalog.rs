@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod common;
 
-use portcullis_sql::catalog::{Catalog, CatalogError, QUERIES};
+use portcullis_core::effect::{Operation, Verb};
+use portcullis_sql::catalog::{Catalog, CatalogError, DIGESTS, Detailed, QUERIES};
 
 #[test]
 fn names_resolve_to_all_they_may_mean() {
@@ -121,4 +122,131 @@ fn triggers_on_definitions_are_among_the_effects_of_definitions() {
     for sql in ["SELECT 1", "UPDATE notes SET body = 'x'", "SELECT lo_create(0)", "BEGIN"] {
         assert!(!fires(sql), "{sql}");
     }
+}
+
+fn texts<const N: usize>(fields: [&str; N]) -> Vec<Option<String>> {
+    fields.map(|field| Some(field.to_owned())).to_vec()
+}
+
+/// The number of a relation of the fixture.
+fn oid(name: &str) -> u32 {
+    let catalog = common::shop();
+    catalog.relations_named(Some("public"), name)[0].oid
+}
+
+/// What is hashed is compared, and where no hash was read nothing is.
+#[test]
+fn definitions_are_compared_by_digests_that_were_read() {
+    let catalog = std::sync::Arc::new(common::shop());
+    let users = |oid: &u32| *oid >= 16_384;
+    let relations: Vec<u32> = catalog.relations().map(|r| r.oid).filter(users).collect();
+    let functions = common::fixture()[6].iter().map(|row| row[0].clone().unwrap()).collect();
+    let functions: Vec<String> = functions;
+    let digests = |changed: u32| -> common::Rows {
+        let relation =
+            |oid: &u32| texts([&oid.to_string(), &(u32::from(*oid == changed)).to_string()]);
+        let function = |oid: &String| texts([oid, "f"]);
+        vec![functions.iter().map(function).collect(), relations.iter().map(relation).collect()]
+    };
+    assert_eq!(digests(0).len(), DIGESTS.len());
+    let mut all = Operation::unreadable();
+    all.effects[0].verb = Verb::Execute;
+    let read =
+        |rows: &common::Rows| Detailed::new(catalog.clone(), rows).unwrap().definitions(&all);
+    let before = read(&digests(0)).unwrap();
+    assert_eq!(before, read(&digests(0)).unwrap());
+    let after = read(&digests(oid("customers"))).unwrap();
+    let differ: Vec<_> = before.iter().filter(|(name, d)| after[*name] != **d).collect();
+    assert_eq!(
+        differ.iter().map(|(name, _)| &***name).collect::<Vec<_>>(),
+        ["table public.customers"]
+    );
+    let mut lacking = digests(0);
+    lacking[1].pop();
+    assert!(read(&lacking).is_none(), "a relation without a digest");
+    lacking[0].clear();
+    assert!(read(&lacking).is_none());
+    let none = Detailed::new(catalog.clone(), &[]);
+    assert_eq!(none.unwrap_err(), CatalogError::Results { got: 0 });
+}
+
+/// A view is another one where its rule was written anew, whether or not its text could be read.
+#[test]
+fn a_relation_is_told_from_what_it_was() {
+    let rows = common::fixture();
+    let customers = oid("customers");
+    let contacts = oid("customer_contacts");
+    let like = |change: &dyn Fn(&mut common::Rows), of: u32| {
+        let mut changed = rows.clone();
+        change(&mut changed);
+        let now = Catalog::from_rows("shop", &changed).unwrap();
+        now.relation(of).unwrap().is_defined_like(common::shop().relation(of).unwrap())
+    };
+    let of = |row: &[Option<String>], oid: u32| row[0].as_deref() == Some(&*oid.to_string());
+    assert!(like(&|_| (), contacts) && like(&|_| (), customers));
+    assert!(like(&|rows| rows[4].clear(), contacts), "its text was not read");
+    let rewritten = |rows: &mut common::Rows| {
+        let rule = rows[19].iter_mut().find(|row| of(row, contacts)).unwrap();
+        rule[2] = Some("4294967295".to_owned());
+    };
+    assert!(!like(&rewritten, contacts) && like(&rewritten, customers));
+    let retyped = |rows: &mut common::Rows| {
+        let column = rows[3].iter_mut().find(|row| of(row, customers)).unwrap();
+        column[3] = Some("17".to_owned());
+    };
+    assert!(!like(&retyped, customers) && like(&retyped, contacts));
+    let estimated = |rows: &mut common::Rows| {
+        let row = rows[2].iter_mut().find(|row| of(row, customers)).unwrap();
+        row[4] = Some("123456".to_owned());
+    };
+    assert!(like(&estimated, customers));
+}
+
+/// What is made of a type whose values code of users makes, reads or compares is such a type.
+#[test]
+fn code_of_types_reaches_what_is_made_of_them() {
+    let mut rows = common::fixture();
+    let row_type = |name: &str, oid: &str, relation: &str| {
+        texts([oid, "public", name, "c", "C", "0", "0", relation, "f", "", ""])
+    };
+    // An array of `seed`, a domain over that, a table with a column of it, ranges of `seed`.
+    rows[17].push(texts(["90000", "public", "seed", "b", "U", "0", "0", "0", "f", "", ""]));
+    rows[17].push(texts(["90001", "public", "_seed", "b", "A", "90000", "0", "0", "f", "", ""]));
+    rows[17].push(texts(["90002", "public", "some", "d", "A", "0", "90001", "0", "f", "", ""]));
+    rows[17].push(texts(["90003", "public", "plain", "d", "U", "0", "90000", "0", "f", "", ""]));
+    rows[17].push(row_type("holder", "90004", "90100"));
+    rows[17].push(texts(["90005", "public", "spans", "r", "R", "0", "0", "0", "f", "", ""]));
+    rows[17].push(texts(["90006", "public", "spanses", "m", "R", "0", "0", "0", "f", "", ""]));
+    rows[17].push(texts(["90007", "public", "other", "b", "U", "0", "0", "0", "f", "", ""]));
+    rows[18].push(texts(["90005", "90000", "90006"]));
+    rows[2].push(texts(["90100", "public", "holder", "r", "0", "f"]));
+    rows[3].push(texts(["90100", "1", "all", "90002", "f"]));
+    let catalog = |seed: Option<&str>, cast: bool| {
+        let mut rows = rows.clone();
+        rows[9].extend(seed.map(|letter| texts([letter, "90000"])));
+        rows[15].extend(cast.then(|| texts(["90000", "90200", "app", "convert"])));
+        Catalog::from_rows("shop", &rows).unwrap()
+    };
+    let all = 90_000..90_008;
+    let which = |is: &dyn Fn(u32) -> bool| all.clone().filter(|oid| is(*oid)).collect::<Vec<_>>();
+    let reached: Vec<u32> = (90_000..90_007).collect();
+    let none = catalog(None, false);
+    assert!(which(&|oid| none.runs_code(oid) || none.adopts_literals(oid)).is_empty());
+    for (letter, literals, adopting) in [
+        ("r", &reached[..], vec![90_000, 90_001, 90_002, 90_004, 90_005, 90_006]),
+        ("m", &[], Vec::new()),
+        ("c", &[], reached.clone()),
+    ] {
+        let catalog = catalog(Some(letter), false);
+        assert_eq!(which(&|oid| catalog.runs_code(oid)), reached, "{letter}");
+        assert_eq!(which(&|oid| catalog.code_of_literals(oid).is_some()), literals, "{letter}");
+        assert_eq!(which(&|oid| catalog.adopts_literals(oid)), adopting, "{letter}");
+        // Arrays and row types have a name only then.
+        assert_eq!(catalog.types_named("holder").len(), 1);
+        assert!(none.types_named("holder").is_empty() && none.types_named("_seed").is_empty());
+    }
+    let cast = catalog(None, true);
+    let sources: Vec<u32> = cast.implicit_casts().iter().map(|c| c.source).collect();
+    assert!(sources.ends_with(&reached), "{sources:?}");
+    assert!(which(&|oid| cast.runs_code(oid)).is_empty());
 }

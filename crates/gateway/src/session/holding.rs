@@ -12,6 +12,7 @@ use portcullis_wire::pg::conversation::Turn;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server;
 use portcullis_wire::pg::unit::{Shape, Unit};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// When a held client hears that it is held, in seconds from the start; then every 30.
@@ -46,7 +47,8 @@ impl Session {
 
     /// Looks up what an approval of the request would rest on, by definitions read this moment.
     async fn grounds(&mut self, asked: Asked) -> Result<Looked, End> {
-        let Some(unit) = self.formed_anew(asked.request().clone()).await? else {
+        let formed = self.formed_anew(asked.request().clone()).await?;
+        let Some(Anew { request: unit, basis }) = formed else {
             let why = "a person has to decide on it, and what it would do cannot be looked up from \
                        inside this transaction or pipeline";
             let next = "end the transaction (or send Sync) and run it again";
@@ -54,30 +56,30 @@ impl Session {
             self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await?;
             return Ok(Looked::Refused);
         };
-        let basis = self.basis(&unit).await?;
         let estimate = self.estimate(&unit).await?;
         let grounds = Grounds { basis, estimate };
         Ok(Looked::Up(Box::new(asked.about(unit)), grounds))
     }
 
-    /// A request formed once more, by the definitions there are now; `None` where it cannot be.
-    async fn formed_anew(&mut self, unit: Unit) -> Result<Option<Unit>, End> {
-        let read = match self.rehearsal {
+    /// A request formed once more, by the definitions there are now, with what it rests on; `None`
+    /// where it cannot be.
+    async fn formed_anew(&mut self, unit: Unit) -> Result<Option<Anew<Postgres>>, End> {
+        let detailed = match self.rehearsal {
             Some(_) => self.read_rehearsing().await?,
-            None => self.read_definitions().await?,
+            None => self.read_detailed().await?,
         };
-        if !read {
-            return Ok(None);
-        }
-        match self.conversation.reconsider(unit)? {
-            Turn::Unit(unit) => Ok(Some(*unit)),
-            _ => Ok(None),
-        }
+        let Some(detailed) = detailed else { return Ok(None) };
+        let Turn::Unit(request) = self.conversation.reconsider(unit)? else { return Ok(None) };
+        let settings = self.settings().await?;
+        let definitions = detailed.definitions(request.operation());
+        Ok(definitions.map(|definitions| {
+            let basis = Basis { settings, definitions };
+            Anew { request: *request, basis }
+        }))
     }
 
-    /// What a request means by now: the session's settings, as the target has them, and the
-    /// definitions it leads to.
-    async fn basis(&mut self, unit: &Unit) -> Result<Basis, End> {
+    /// The session's settings, as the target has them.
+    async fn settings(&mut self) -> Result<BTreeMap<String, String>, End> {
         let inside = self.rehearsal.is_some() || self.conversation.transaction_status() != b'I';
         let rows = self.catalog_rows(surroundings(inside), CATALOG_TRIES).await?;
         let rows = rows.ok_or_else(|| unreadable_catalog("its settings cannot be read"))?;
@@ -85,10 +87,7 @@ impl Session {
             let mut row = row.into_iter();
             Some((row.next()??, row.next()?.unwrap_or_default()))
         });
-        let settings = settings.collect();
-        let catalog = self.analyst.catalog();
-        let definitions = catalog.map(|c| c.definitions(unit.operation())).unwrap_or_default();
-        Ok(Basis { settings, definitions })
+        Ok(settings.collect())
     }
 
     /// Keeps a held client informed until people decide, or it goes away, or takes it back. What
@@ -193,7 +192,7 @@ impl Session {
             self.undo_rehearsal(why).await?;
         }
         if decision == Decision::Approved {
-            anew = match self.reconsidered(&held).await {
+            anew = match self.formed_anew(held.request().clone()).await {
                 Ok(anew) => anew,
                 Err(end) => {
                     self.withdraw(held, Withdrawal::SessionEnded).await;
@@ -229,15 +228,6 @@ impl Session {
             // The gate does not hold a request it has just taken on.
             Passage::Held(held) => self.withdrawn(held, shape).await.map(|()| None),
         }
-    }
-
-    /// A held request formed once more, with what it rests on now; `None` where it cannot be.
-    async fn reconsidered(&mut self, held: &Held<Postgres>) -> Result<Option<Anew<Postgres>>, End> {
-        let Some(request) = self.formed_anew(held.request().clone()).await? else {
-            return Ok(None);
-        };
-        let basis = self.basis(&request).await?;
-        Ok(Some(Anew { request, basis }))
     }
 
     /// Answers a request that was cancelled while it was held.

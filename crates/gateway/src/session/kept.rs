@@ -5,7 +5,6 @@ use super::bounded::Bounds;
 use super::{End, Session};
 use crate::labels::{Maker, Making, Unkept};
 use portcullis_core::effect::{Operation, Verb};
-use portcullis_sql::catalog::Catalog;
 use portcullis_store::LabelMaker;
 use portcullis_wire::pg::server::WireError;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ impl Session {
         if bounds.makings.is_empty() {
             return Ok(None);
         }
-        let Some(definitions) = self.definitions(true).await? else {
+        let Some(definitions) = self.definitions(true, false).await? else {
             return Ok(Some(error("the definitions cannot be read in this transaction")));
         };
         let database = &self.gate.standing().connection.database;
@@ -58,11 +57,13 @@ impl Session {
         // Locks let others change what was not locked yet when the request was judged. Rows of a
         // table that became a child are read with those of its parent.
         let read = bounds.makes.iter().flat_map(|op| &op.lineages).flat_map(|l| &l.relations);
-        let definition = |catalog: &Catalog, oid| {
-            let relation = catalog.relation(oid);
-            relation.map(|r| (r.definition.clone(), r.children.clone()))
+        let same = |oid: &u32| match (before.relation(*oid), now.relation(*oid)) {
+            (Some(before), Some(now)) => {
+                now.is_defined_like(before) && now.children == before.children
+            }
+            (before, now) => before.is_none() && now.is_none(),
         };
-        if read.clone().any(|oid| definition(before, *oid) != definition(&now, *oid)) {
+        if !read.into_iter().all(same) {
             return Ok(Some(error("definitions that it depends on were changed meanwhile")));
         }
         let by = self.maker();

@@ -19,7 +19,7 @@ use portcullis_core::rehearsal::{Changed, Image, Rehearsal, Sample, Seen, Stage}
 use portcullis_core::review::Ticket;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{Approvals, Circumstances, Judge as _, Verdict};
-use portcullis_sql::catalog::{Catalog, Relation, RelationKind};
+use portcullis_sql::catalog::{Catalog, CatalogError, Detailed, Relation, RelationKind};
 use portcullis_wire::pg::chore::{CatalogRows, Chore, ChoreOutcome, RehearsalRows};
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::rehearsal::Images;
@@ -589,17 +589,18 @@ impl Session {
     }
 
     /// Reads definitions in the transaction of a rehearsal, where everybody else's are as they are.
-    pub(super) async fn read_rehearsing(&mut self) -> Result<bool, End> {
-        let Some(definitions) = self.definitions(true).await? else { return Ok(false) };
-        let catalog = definitions.catalog(&self.gate.standing().connection.database);
-        let catalog = catalog.map_err(|e| {
+    pub(super) async fn read_rehearsing(&mut self) -> Result<Option<Detailed>, End> {
+        let Some(definitions) = self.definitions(true, true).await? else { return Ok(None) };
+        let unreadable = |e: CatalogError| {
             End::Withheld(MaskFailure::Malformed(format!("its catalog cannot be read: {e}")))
-        })?;
+        };
+        let catalog = definitions.catalog(&self.gate.standing().connection.database);
+        let catalog = Arc::new(catalog.map_err(unreadable)?);
         let known = self.analyst.catalog();
         if known.is_none_or(|known| known.version() != catalog.version()) {
-            self.use_catalog(Arc::new(catalog));
+            self.use_catalog(catalog.clone());
         }
-        Ok(true)
+        definitions.detailed(&catalog).map_err(unreadable)
     }
 }
 

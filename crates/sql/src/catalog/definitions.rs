@@ -1,10 +1,62 @@
 //! What an operation's names stand for, each definition by a digest of its own: an approval rests on
 //! these, so that what is changed while a request is held can be told, and named.
 
-use super::{Catalog, FIRST_USER_OID, Relation};
+use super::load::digests;
+use super::{Catalog, CatalogError, FIRST_USER_OID, Relation};
 use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::effect::{Object, ObjectKind, Operation, Verb};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// What is asked of the target beside [`super::QUERIES`] where an approval is to rest on the answers.
+/// It takes longer than all of those.
+pub const DIGESTS: [&str; 2] = [
+    // 0: what functions of users are, text and settings included, as a hash; costs left out
+    "SELECT p.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
+            pg_catalog.jsonb_delete(pg_catalog.jsonb_delete(pg_catalog.jsonb_delete( \
+              pg_catalog.to_jsonb(p), 'proacl'), 'procost'), 'prorows')::pg_catalog.text, \
+            'UTF8')), 'hex') \
+     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
+     ORDER BY p.oid",
+    // 1: what relations of users are, as a hash: columns, defaults, constraints, triggers, rules,
+    // policies, indexes
+    "SELECT c.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
+       pg_catalog.jsonb_build_array( \
+         c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, \
+         c.relam, c.relpartbound, \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, \
+             a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, \
+             a.attcollation) ORDER BY a.attnum) \
+          FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(d.adnum, d.adbin) \
+             ORDER BY d.adnum) FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(k) ORDER BY k.oid) \
+          FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) ORDER BY t.oid) \
+          FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r) ORDER BY r.oid) \
+          FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) ORDER BY p.oid) \
+          FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), \
+         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(i.indexrelid, i.indisunique, \
+             i.indimmediate, i.indisvalid, i.indkey, i.indexprs, i.indpred) ORDER BY i.indexrelid) \
+          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
+       )::pg_catalog.text, 'UTF8')), 'hex') \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
+       AND c.oid >= 16384 AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
+];
+
+/// A catalog with a digest of each definition of users, of the same reading: only so can definitions
+/// be compared with those of another reading.
+#[derive(Debug)]
+pub struct Detailed {
+    catalog: Arc<Catalog>,
+    functions: HashMap<u32, Box<str>>,
+    relations: HashMap<u32, Box<str>>,
+}
 
 /// Stands for what has no entry of its own: types, operators, casts, schemas.
 const OTHERS: &str = "types, operators and casts";
@@ -18,16 +70,38 @@ struct Reach<'c> {
     whole: bool,
 }
 
-impl Catalog {
-    /// The definitions that decide what an operation does, by name.
+impl Detailed {
+    /// The catalog of a reading, with the answers to [`DIGESTS`] in the same.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the rows are not what was asked.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        rows: &[Vec<Vec<Option<String>>>],
+    ) -> Result<Self, CatalogError> {
+        let [functions, relations] = rows else {
+            return Err(CatalogError::Results { got: rows.len() });
+        };
+        let (functions, relations) = (digests(functions)?, digests(relations)?);
+        Ok(Self { catalog, functions, relations })
+    }
+
+    /// The catalog of the reading.
+    #[must_use]
+    pub const fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The definitions that decide what an operation does, by name. `None` where one of them was
+    /// gone before its digest was read.
     ///
     /// From the relations it touches these are all that views, partitions, inheritance and foreign
     /// keys lead to. What code of users reaches is not known, and neither is what a name stands for
     /// that was not found: there it is every definition of the database.
     #[must_use]
-    pub fn definitions(&self, operation: &Operation) -> BTreeMap<String, Digest> {
-        let mut reach =
-            Reach { catalog: self, seen: HashSet::new(), open: Vec::new(), whole: false };
+    pub fn definitions(&self, operation: &Operation) -> Option<BTreeMap<String, Digest>> {
+        let catalog = &*self.catalog;
+        let mut reach = Reach { catalog, seen: HashSet::new(), open: Vec::new(), whole: false };
         for effect in &operation.effects {
             reach.whole |= effect.verb == Verb::Execute;
             reach.object(&effect.object);
@@ -42,25 +116,27 @@ impl Catalog {
             // Temporary tables are those of whoever read the catalog; the session's own are asked
             // for with its settings.
             let own = |r: &&Relation| !r.schema.starts_with("pg_temp_");
-            let relations = self.relations.values().filter(|r| r.oid >= FIRST_USER_OID);
-            let relations = relations.filter(own);
-            relations.for_each(|r| put(&mut found, r));
-            self.put_functions(&mut found);
-            found.insert(OTHERS.to_owned(), self.others);
-            return found;
+            let relations = catalog.relations.values().filter(|r| r.oid >= FIRST_USER_OID);
+            for relation in relations.filter(own) {
+                self.put(&mut found, relation)?;
+            }
+            self.put_functions(&mut found)?;
+            found.insert(OTHERS.to_owned(), catalog.others);
+            return Some(found);
         }
-        let relations = reach.seen.iter().filter_map(|oid| self.relations.get(oid));
-        relations.for_each(|r| put(&mut found, r));
-        found
+        for relation in reach.seen.iter().filter_map(|oid| catalog.relations.get(oid)) {
+            self.put(&mut found, relation)?;
+        }
+        Some(found)
     }
 
     /// Functions of one name share an entry: which of them is called depends on types.
-    fn put_functions(&self, found: &mut BTreeMap<String, Digest>) {
-        for (name, oids) in &self.function_names {
+    fn put_functions(&self, found: &mut BTreeMap<String, Digest>) -> Option<()> {
+        for (name, oids) in &self.catalog.function_names {
             let mut schemas: BTreeMap<&str, Vec<(u32, &str)>> = BTreeMap::new();
-            for function in oids.iter().filter_map(|oid| self.functions.get(oid)) {
+            for function in oids.iter().filter_map(|oid| self.catalog.functions.get(oid)) {
                 let same = schemas.entry(&function.schema).or_default();
-                same.push((function.oid, &function.definition));
+                same.push((function.oid, self.functions.get(&function.oid)?));
             }
             for (schema, mut all) in schemas {
                 all.sort_unstable();
@@ -72,6 +148,32 @@ impl Catalog {
                 found.insert(format!("function {schema}.{name}"), digester.finish());
             }
         }
+        Some(())
+    }
+
+    fn put(&self, found: &mut BTreeMap<String, Digest>, relation: &Relation) -> Option<()> {
+        let definition = self.relations.get(&relation.oid)?;
+        let view = relation.view.as_ref();
+        let model = format!(
+            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            relation.oid,
+            relation.kind,
+            relation.columns,
+            relation.rules,
+            relation.triggers,
+            relation.children,
+            relation.parents,
+            relation.references,
+            relation.code,
+        );
+        let digest = Digester::new("portcullis.relation")
+            .part(definition.as_bytes())
+            .part(model.as_bytes())
+            .part(view.map_or("", |v| &v.text).as_bytes())
+            .finish();
+        let kind = if view.is_some() { "view" } else { "table" };
+        found.insert(format!("{kind} {}.{}", relation.schema, relation.name), digest);
+        Some(())
     }
 }
 
@@ -115,27 +217,4 @@ impl Reach<'_> {
             relation.references.iter().for_each(|r| self.add(r.child));
         }
     }
-}
-
-fn put(found: &mut BTreeMap<String, Digest>, relation: &Relation) {
-    let view = relation.view.as_ref();
-    let model = format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-        relation.oid,
-        relation.kind,
-        relation.columns,
-        relation.rules,
-        relation.triggers,
-        relation.children,
-        relation.parents,
-        relation.references,
-        relation.code,
-    );
-    let digest = Digester::new("portcullis.relation")
-        .part(relation.definition.as_bytes())
-        .part(model.as_bytes())
-        .part(view.map_or("", |v| &v.text).as_bytes())
-        .finish();
-    let kind = if view.is_some() { "view" } else { "table" };
-    found.insert(format!("{kind} {}.{}", relation.schema, relation.name), digest);
 }

@@ -1,14 +1,14 @@
 //! Reading the catalog: the queries the gateway runs over the link, and their answers as a
 //! [`Catalog`].
 
+use super::types::{self, Types};
 use super::{
-    Builtin, Catalog, CatalogError, Column, Function, HiddenCode, ImplicitCast, Operator,
-    Reference, Relation, RelationKind, Trigger, Type, ViewBody,
+    Builtin, Builtins, Catalog, CatalogError, Column, FIRST_USER_OID, Function, HiddenCode,
+    Operator, Reference, Relation, RelationKind, Trigger, ViewBody,
 };
-use portcullis_core::digest::Digester;
-use portcullis_core::mask::{TypeMap, UserType};
+use portcullis_core::digest::{Digest, Digester};
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex};
 
 /// The columns of relations, those of the server first.
@@ -25,18 +25,62 @@ macro_rules! columns {
     };
 }
 
+/// Types with what they are made of, labels of enumerations, and by which extension they are; those
+/// of the server first.
+macro_rules! types {
+    ($which:literal) => {
+        concat!(
+            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, \
+                    t.typbasetype, t.typrelid, \
+                    t.typtype = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+                        WHERE k.contypid = t.oid AND k.contype = 'c'), \
+                    CASE WHEN t.typname IN ('citext', 'hstore') THEN ( \
+                      SELECT e.extname::pg_catalog.text \
+                      FROM pg_catalog.pg_depend d \
+                      JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+                      WHERE d.objid = t.oid AND d.deptype = 'e' \
+                        AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass \
+                        AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass) END, \
+                    CASE WHEN t.typtype = 'e' THEN ( \
+                      SELECT pg_catalog.string_agg(l.enumlabel, E'\\n' ORDER BY l.enumsortorder) \
+                      FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid) END \
+             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace",
+            $which,
+            " ORDER BY t.oid"
+        )
+    };
+}
+
+/// Says how many rows of the server itself a catalog has, and which transactions made them; `initdb`
+/// makes most in its first.
+macro_rules! stamp {
+    ($catalog:literal, $number:literal) => {
+        concat!(
+            "(SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
+                pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8) \
+                  FILTER (WHERE xmin <> '1'::pg_catalog.xid)) \
+              FROM pg_catalog.",
+            $catalog,
+            " WHERE ",
+            $number,
+            " < 16384)"
+        )
+    };
+}
+
 /// Says by its answer whether what belongs to the server itself has changed: any change of a row
 /// gives it the number of a later transaction.
-const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(' ', \
-    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
-        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
-     FROM pg_catalog.pg_proc WHERE oid < 16384), \
-    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
-        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
-     FROM pg_catalog.pg_type WHERE oid < 16384), \
-    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), \
-        pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) \
-     FROM pg_catalog.pg_attribute WHERE attrelid < 16384))";
+const FINGERPRINT: &str = concat!(
+    "SELECT pg_catalog.concat_ws(' ', ",
+    stamp!("pg_proc", "oid"),
+    ", ",
+    stamp!("pg_type", "oid"),
+    ", ",
+    stamp!("pg_namespace", "oid"),
+    ", ",
+    stamp!("pg_attribute", "attrelid"),
+    ")"
+);
 
 /// What is asked of the target, PostgreSQL 13 to 18, in order. No parameters; text results.
 /// They are asked with `pg_catalog` alone in the `search_path`: operators are found there, and
@@ -120,91 +164,64 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
      JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
      WHERE o.oid >= 16384 ORDER BY o.oid",
-    // 9: types without arrays and row types; whether code of users makes or compares values of them
-    // (checks of domains, input functions, casts, operator classes, what ranges are made with),
-    // whether it reads literals of them, and whether it compares values, or reads a literal beside a
-    // value so (it is read as what a domain is made of). What is made of such types is one too, and
-    // listed whatever it is. PostgreSQL 13 has no multiranges.
-    "WITH RECURSIVE made(whole, part) AS ( \
-       SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
-       UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
-       UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
-       UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
-         FROM pg_catalog.pg_range r \
-         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
-       UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
-         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
-     extended(classid, objid) AS ( \
-       SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'), \
-     tame(classid, objid) AS ( \
-       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid \
-         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
-         WHERE p.provolatile = 'i' AND l.lanname = 'c' AND NOT p.prosecdef \
-       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid \
-         FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
-         WHERE p.provolatile <> 'v'), \
-     wild(oid) AS ( \
+    // 9: types of which code of users reads literals (r: checks of domains, input functions, what
+    // ranges are made with), makes values otherwise (m: casts, defaults of domains) or compares
+    // values (c: operator classes, ranges). What is made of such types is one too (`types.rs`).
+    "WITH extended(classid, objid) AS MATERIALIZED ( \
+       SELECT classid, objid FROM pg_catalog.pg_depend \
+       WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'), \
+     wild(oid) AS MATERIALIZED ( \
        SELECT p.oid FROM pg_catalog.pg_proc p \
        WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM extended e WHERE e.objid = p.oid \
            AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
-     wild_family(oid) AS ( \
-       SELECT a.amprocfamily FROM pg_catalog.pg_amproc a JOIN wild w ON w.oid = a.amproc \
-       UNION SELECT a.amopfamily FROM pg_catalog.pg_amop a \
-         JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr JOIN wild w ON w.oid = o.oprcode), \
-     read_by(type) AS ( \
-       SELECT t.oid FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND ( \
-         EXISTS (SELECT FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid \
-             AND (r.rngcanonical IN (SELECT oid FROM wild) OR EXISTS ( \
-               SELECT FROM pg_catalog.pg_opclass c JOIN wild_family f ON f.oid = c.opcfamily \
-               WHERE c.oid = r.rngsubopc))) OR \
-         t.typtype = 'b' AND t.typinput >= 16384 AND NOT EXISTS ( \
-           SELECT FROM extended e WHERE e.objid = t.oid \
-             AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
-         OR EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d \
-             ON d.objid = k.oid AND d.refobjid >= 16384 \
-            AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
-            AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                                 'pg_catalog.pg_operator'::pg_catalog.regclass) \
-           WHERE k.contypid = t.oid AND NOT EXISTS (SELECT FROM tame f JOIN extended e \
-             ON e.classid = f.classid AND e.objid = f.objid \
-             WHERE f.classid = d.refclassid AND f.objid = d.refobjid))) \
-       UNION SELECT m.whole FROM read_by r JOIN made m ON m.part = r.type), \
-     made_by(type) AS ( \
-       SELECT k.casttarget FROM pg_catalog.pg_cast k \
-         JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
-         WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
-           SELECT FROM extended e WHERE e.objid = k.oid \
-             AND e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
-       UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d \
-         LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid \
-           AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass \
-         JOIN pg_catalog.pg_type t ON t.oid = d.objid AND t.typtype = 'd' \
-         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass \
-           AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-                AND d.refobjid IN (SELECT oid FROM wild) \
-                OR o.oprcode IN (SELECT oid FROM wild)) \
-       UNION SELECT m.whole FROM made_by b JOIN made m ON m.part = b.type), \
-     compared_by(type) AS ( \
-       SELECT s.type FROM ( \
-         SELECT c.opcintype FROM pg_catalog.pg_opclass c \
-           JOIN wild_family f ON f.oid = c.opcfamily WHERE c.opcdefault \
-         UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r JOIN wild w ON w.oid = r.rngsubdiff \
-         ) s(type) \
-       UNION SELECT m.whole FROM compared_by b JOIN made m ON m.part = b.type) \
-     SELECT t.oid, n.nspname, t.typname, \
-            t.oid = ANY (ARRAY(SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
-                      UNION ALL SELECT type FROM compared_by)), \
-            t.oid = ANY (ARRAY(SELECT type FROM read_by)), \
-            t.oid = ANY (ARRAY(SELECT type FROM compared_by)) \
-              OR t.oid = ANY (ARRAY(SELECT type FROM read_by)) \
-              AND (t.typtype <> 'd' OR t.typcategory IN ('A','C','R')) \
-     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-     WHERE t.typtype IN ('b','d','e','r','m') AND t.typcategory <> 'A' \
-        OR t.oid = ANY (ARRAY(SELECT type FROM read_by UNION ALL SELECT type FROM made_by \
-                     UNION ALL SELECT type FROM compared_by)) \
-     ORDER BY t.oid",
+     wild_operator(oid) AS MATERIALIZED ( \
+       SELECT o.oid FROM pg_catalog.pg_operator o WHERE o.oprcode IN (SELECT oid FROM wild)), \
+     wild_family(oid) AS MATERIALIZED ( \
+       SELECT a.amprocfamily FROM pg_catalog.pg_amproc a WHERE a.amproc IN (SELECT oid FROM wild) \
+       UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop a \
+         WHERE a.amopopr IN (SELECT oid FROM wild_operator)) \
+     SELECT 'r', r.rngtypid FROM pg_catalog.pg_range r \
+       WHERE r.rngtypid >= 16384 AND (r.rngcanonical IN (SELECT oid FROM wild) \
+         OR r.rngsubopc IN (SELECT c.oid FROM pg_catalog.pg_opclass c \
+                            WHERE c.opcfamily IN (SELECT oid FROM wild_family))) \
+     UNION SELECT 'r', t.oid FROM pg_catalog.pg_type t \
+       WHERE t.typtype = 'b' AND t.typinput >= 16384 AND t.oid >= 16384 AND NOT EXISTS ( \
+         SELECT FROM extended e WHERE e.objid = t.oid \
+           AND e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
+     UNION SELECT 'r', k.contypid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d \
+         ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = k.oid \
+        AND d.refobjid >= 16384 \
+        AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, \
+                             'pg_catalog.pg_operator'::pg_catalog.regclass) \
+       WHERE k.contypid >= 16384 AND NOT ( \
+         EXISTS (SELECT FROM extended e \
+                 WHERE e.classid = d.refclassid AND e.objid = d.refobjid) \
+         AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+              AND EXISTS (SELECT FROM pg_catalog.pg_proc p \
+                JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid = d.refobjid \
+                  AND p.provolatile = 'i' AND l.lanname = 'c' AND NOT p.prosecdef) \
+           OR d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass \
+              AND EXISTS (SELECT FROM pg_catalog.pg_operator o \
+                JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
+                WHERE o.oid = d.refobjid AND p.provolatile <> 'v'))) \
+     UNION SELECT 'm', k.casttarget FROM pg_catalog.pg_cast k \
+       JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+       WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
+         SELECT FROM extended e WHERE e.objid = k.oid \
+           AND e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
+     UNION SELECT 'm', t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d \
+         ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid \
+       WHERE t.typtype = 'd' \
+         AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+              AND d.refobjid IN (SELECT oid FROM wild) \
+           OR d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass \
+              AND d.refobjid IN (SELECT oid FROM wild_operator)) \
+     UNION SELECT 'c', c.opcintype FROM pg_catalog.pg_opclass c \
+       WHERE c.opcdefault AND c.opcfamily IN (SELECT oid FROM wild_family) \
+     UNION SELECT 'c', r.rngtypid FROM pg_catalog.pg_range r \
+       WHERE r.rngsubdiff IN (SELECT oid FROM wild) \
+     ORDER BY 1, 2",
     // 10: what casts by functions of users convert unless they have to be asked for
     "SELECT k.castsource \
      FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
@@ -233,145 +250,107 @@ pub const QUERIES: &[&str] = &[
     // 14: functions of users in defaults, generated columns, checks, indexes, statistics, keys of
     // partitions, conditions of triggers, and policies; by their names, by operators and by operator
     // classes, which decide where a row is looked for. Of extensions' operators only those that may
-    // do more. And types there (oid), which may run code. What generated columns need belongs to
-    // the column, before PostgreSQL 15; the virtual ones are made by reading.
-    "WITH x AS ( \
-       SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, k.oid, 0 AS part, \
-              k.adrelid AS relation, a.attgenerated = 'v' AS on_read \
-         FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
-           ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
-       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, attnum, \
-         attrelid, attgenerated = 'v' FROM pg_catalog.pg_attribute WHERE attgenerated <> '' \
-       UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0, conrelid, \
-         false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 \
-       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, 0, indrelid, \
-         false FROM pg_catalog.pg_index \
-       UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, partrelid, 0, partrelid, \
-         false FROM pg_catalog.pg_partitioned_table \
-       UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, oid, 0, stxrelid, \
-         false FROM pg_catalog.pg_statistic_ext \
-       UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, oid, 0, tgrelid, false \
-         FROM pg_catalog.pg_trigger WHERE tgenabled <> 'D' AND tgqual IS NOT NULL \
-       UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, 0, p.polrelid, true \
-         FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
-         WHERE c.relrowsecurity), \
-     wild(oid) AS ( \
+    // do more. And types there, which may run code. What generated columns need belongs to the
+    // column, before PostgreSQL 15; the virtual ones are made by reading.
+    "WITH wild(oid) AS MATERIALIZED ( \
        SELECT p.oid FROM pg_catalog.pg_proc p \
        WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
+           AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
            AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
-     behind(classid, objid, function, on_read) AS MATERIALIZED ( \
+     wild_operator(oid, function) AS MATERIALIZED ( \
+       SELECT o.oid, w.oid FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode), \
+     behind(classid, objid, function, on_read) AS ( \
        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false \
          FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
-       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, w.oid, false \
-         FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode \
+       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.function, false \
+         FROM wild_operator o \
        UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true \
          FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amproc a ON a.amprocfamily = c.opcfamily \
          JOIN wild w ON w.oid = a.amproc \
-       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, w.oid, true \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, c.oid, o.function, true \
          FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily \
-         JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr JOIN wild w ON w.oid = o.oprcode) \
-     SELECT DISTINCT x.relation, x.on_read OR b.on_read, n.nspname, p.proname, NULL::pg_catalog.oid \
-     FROM x JOIN pg_catalog.pg_depend d \
-       ON d.classid = x.classid AND d.objid = x.oid AND d.objsubid = x.part \
-     JOIN behind b ON b.classid = d.refclassid AND b.objid = d.refobjid \
-     JOIN pg_catalog.pg_proc p ON p.oid = b.function \
-     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     UNION ALL SELECT DISTINCT x.relation, x.on_read, n.nspname, t.typname, t.oid \
-     FROM x JOIN pg_catalog.pg_depend d \
-       ON d.classid = x.classid AND d.objid = x.oid AND d.objsubid = x.part \
-      AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384 \
-     JOIN pg_catalog.pg_type t ON t.oid = d.refobjid \
-     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace ORDER BY 1, 2, 3, 4, 5",
-    // 15: types whose values implicit casts by functions of users may convert, and types made of
-    // them. Those from a type of the server count where the function is volatile. The server makes
+         JOIN wild_operator o ON o.oid = a.amopopr), \
+     needed(classid, objid, objsubid, function, on_read, type) AS MATERIALIZED ( \
+       SELECT d.classid, d.objid, d.objsubid, b.function, b.on_read, NULL::pg_catalog.oid \
+         FROM pg_catalog.pg_depend d \
+         JOIN behind b ON b.classid = d.refclassid AND b.objid = d.refobjid \
+       UNION ALL SELECT d.classid, d.objid, d.objsubid, NULL, false, d.refobjid \
+         FROM pg_catalog.pg_depend d \
+         WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384 \
+           AND (d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND (d.objid, d.objsubid) IN ( \
+                  SELECT k.adrelid, k.adnum FROM pg_catalog.pg_attrdef k))), \
+     x(relation, on_read, function, type) AS MATERIALIZED ( \
+       SELECT CASE d.classid \
+           WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN k.adrelid \
+           WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN ( \
+             SELECT c.conrelid FROM pg_catalog.pg_constraint c \
+             WHERE c.oid = d.objid AND c.conrelid <> 0) \
+           WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN ( \
+             SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = d.objid) \
+           WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN ( \
+             SELECT t.tgrelid FROM pg_catalog.pg_trigger t \
+             WHERE t.oid = d.objid AND t.tgenabled <> 'D' AND t.tgqual IS NOT NULL) \
+           WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN ( \
+             SELECT p.polrelid FROM pg_catalog.pg_policy p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+             WHERE p.oid = d.objid AND c.relrowsecurity) \
+           WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN \
+             CASE WHEN d.objsubid <> 0 THEN ( \
+               SELECT a.attrelid FROM pg_catalog.pg_attribute a \
+               WHERE a.attrelid = d.objid AND a.attnum = d.objsubid AND a.attgenerated <> '') \
+             ELSE COALESCE( \
+               (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = d.objid), \
+               (SELECT p.partrelid FROM pg_catalog.pg_partitioned_table p \
+                WHERE p.partrelid = d.objid)) END \
+         END, \
+         d.on_read OR d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass OR CASE \
+           WHEN k.oid IS NOT NULL THEN ( \
+             SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = k.adrelid AND a.attnum = k.adnum) \
+           WHEN d.objsubid <> 0 THEN ( \
+             SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = d.objid AND a.attnum = d.objsubid) \
+           ELSE false END, \
+         d.function, d.type \
+       FROM needed d LEFT JOIN pg_catalog.pg_attrdef k \
+         ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND k.oid = d.objid \
+       WHERE d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
+     SELECT DISTINCT relation, on_read, function, type FROM x WHERE relation IS NOT NULL \
+     ORDER BY 1, 2, 3, 4",
+    // 15: types whose values implicit casts by functions of users may convert, as may be what is made
+    // of them. Those from a type of the server count where the function is volatile. The server makes
     // one for every range type, of its own code (language 12).
-    "WITH RECURSIVE made(whole, part) AS MATERIALIZED ( \
-       SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem <> 0 \
-       UNION ALL SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype <> 0 \
-       UNION ALL SELECT rngtypid, rngsubtype FROM pg_catalog.pg_range \
-       UNION ALL SELECT (pg_catalog.to_jsonb(r)->>'rngmultitypid')::pg_catalog.oid, rngtypid \
-         FROM pg_catalog.pg_range r \
-         WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' <> '0' \
-       UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a \
-         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0), \
-     reach(type, cast_by) AS ( \
-       SELECT k.castsource, k.castfunc FROM pg_catalog.pg_cast k \
-         JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
-         WHERE k.castfunc >= 16384 AND k.castcontext = 'i' \
-           AND NOT (p.prolang = 12 AND p.prosrc = 'multirange_constructor1') \
-           AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
-             SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
-              AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
-       UNION SELECT m.whole, r.cast_by FROM reach r JOIN made m ON m.part = r.type) \
-     SELECT t.oid, tn.nspname, t.typname, n.nspname, p.proname \
-     FROM reach r JOIN pg_catalog.pg_type t ON t.oid = r.type \
-     JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
-     JOIN pg_catalog.pg_proc p ON p.oid = r.cast_by \
-     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace ORDER BY t.oid, p.oid",
+    "SELECT k.castsource, p.oid, n.nspname, p.proname \
+     FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     WHERE k.castfunc >= 16384 AND k.castcontext = 'i' \
+       AND NOT (p.prolang = 12 AND p.prosrc = 'multirange_constructor1') \
+       AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
+         SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
+          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY 1, 2",
     // 16: what generated columns are made of
     "SELECT DISTINCT a.attrelid, a.attnum, d.refobjsubid \
-     FROM pg_catalog.pg_attribute a \
-     LEFT JOIN pg_catalog.pg_attrdef k ON k.adrelid = a.attrelid AND k.adnum = a.attnum \
-     JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-      AND d.refobjid = a.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum \
-      AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-           AND d.objid = a.attrelid AND d.objsubid = a.attnum \
-           OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = k.oid) \
-     WHERE a.attgenerated <> '' ORDER BY 1, 2, 3",
-    // 17: types of users: what they are made of, labels of enumerations, and by which extension
-    "SELECT t.oid, CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN 'a' ELSE t.typtype END, \
-            CASE t.typtype WHEN 'd' THEN t.typbasetype WHEN 'r' THEN r.rngsubtype \
-                 ELSE t.typelem END, \
-            t.typtype = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_constraint k \
-                WHERE k.contypid = t.oid AND k.contype = 'c'), \
-            t.typrelid, \
-            CASE WHEN t.typname IN ('citext', 'hstore') THEN (SELECT e.extname::pg_catalog.text \
-                FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
-                WHERE d.objid = t.oid AND d.deptype = 'e' \
-                  AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass \
-                  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass) END, \
-            (SELECT pg_catalog.string_agg(l.enumlabel, E'\\n' ORDER BY l.enumsortorder) \
-             FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid) \
-     FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid \
-     WHERE t.oid >= 16384 ORDER BY t.oid",
-    // 18: what functions of users are, text and settings included, as a hash; costs left out
-    "SELECT p.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
-            pg_catalog.jsonb_delete(pg_catalog.jsonb_delete(pg_catalog.jsonb_delete( \
-              pg_catalog.to_jsonb(p), 'proacl'), 'procost'), 'prorows')::pg_catalog.text, \
-            'UTF8')), 'hex') \
-     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
-     ORDER BY p.oid",
-    // 19: what relations of users are, as a hash: columns, defaults, constraints, triggers, rules,
-    // policies, indexes
-    "SELECT c.oid, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to( \
-       pg_catalog.jsonb_build_array( \
-         c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, \
-         c.relam, c.relpartbound, \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, \
-             a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, \
-             a.attcollation) ORDER BY a.attnum) \
-          FROM pg_catalog.pg_attribute a \
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(d.adnum, d.adbin) \
-             ORDER BY d.adnum) FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(k) ORDER BY k.oid) \
-          FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) ORDER BY t.oid) \
-          FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r) ORDER BY r.oid) \
-          FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) ORDER BY p.oid) \
-          FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), \
-         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(i.indexrelid, i.indisunique, \
-             i.indimmediate, i.indisvalid, i.indkey, i.indexprs, i.indpred) ORDER BY i.indexrelid) \
-          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
-       )::pg_catalog.text, 'UTF8')), 'hex') \
-     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
-       AND c.oid >= 16384 AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
+     FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
+       ON a.attrelid = k.adrelid AND a.attnum = k.adnum \
+     JOIN pg_catalog.pg_depend d \
+       ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+          AND d.objid = a.attrelid AND d.objsubid = a.attnum \
+       OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = k.oid \
+     WHERE a.attgenerated <> '' \
+       AND (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+            AND d.refobjid = a.attrelid AND d.refobjsubid > 0 \
+            AND d.refobjsubid <> a.attnum) IS TRUE ORDER BY 1, 2, 3",
+    // 17: types
+    types!(""),
+    // 18: ranges; PostgreSQL 13 has no multiranges
+    "SELECT r.rngtypid, r.rngsubtype, \
+            COALESCE(pg_catalog.to_jsonb(r)->>'rngmultitypid', '0') \
+     FROM pg_catalog.pg_range r ORDER BY 1",
+    // 19: which transactions wrote the rules of users' relations, those of views among them
+    "SELECT r.ev_class, r.oid, r.xmin FROM pg_catalog.pg_rewrite r \
+     WHERE r.ev_class >= 16384 ORDER BY 1, 2",
 ];
 
 /// What is asked of a session before its request is put to people: how it reads and runs
@@ -428,9 +407,7 @@ pub const VIEWS: usize = 4;
 /// of the server alone.
 const SERVERS_FUNCTIONS: usize = 7;
 /// The answers with rows of the server itself, which are long and stay as they are.
-const SERVERS: [usize; 2] = [3, SERVERS_FUNCTIONS];
-/// Objects of users have numbers from here on.
-const FIRST_USER_OID: u32 = 16384;
+const SERVERS: [usize; 3] = [3, SERVERS_FUNCTIONS, 17];
 
 static FULL: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let fingerprint = std::iter::once(FINGERPRINT);
@@ -439,7 +416,8 @@ static FULL: LazyLock<Vec<&str>> = LazyLock::new(|| {
 
 static USERS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let mut queries = QUERIES.to_vec();
-    let users = [columns!(" AND a.attrelid >= 16384"), FINGERPRINT];
+    let users =
+        [columns!(" AND a.attrelid >= 16384"), FINGERPRINT, types!(" WHERE t.oid >= 16384")];
     for (place, query) in SERVERS.into_iter().zip(users) {
         if let Some(at) = queries.get_mut(place) {
             *at = query;
@@ -466,6 +444,10 @@ pub fn user_queries() -> &'static [&'static str] {
 pub struct System {
     fingerprint: Vec<Vec<Option<String>>>,
     results: Vec<Vec<Vec<Option<String>>>>,
+    /// Of all `results`.
+    digest: Digest,
+    /// The last of them as they are used.
+    functions: Arc<Builtins>,
 }
 
 impl System {
@@ -494,7 +476,10 @@ impl System {
         }
         // Changed in between: good for now, and never again.
         let fingerprint = if after.as_ref() == Some(&before) { before } else { Vec::new() };
-        Ok(Self { fingerprint, results })
+        let all = Results { system: None, users: &results };
+        let digest = digest(Digester::new("portcullis.system"), all, SERVERS);
+        let functions = Arc::new(builtins(all)?);
+        Ok(Self { fingerprint, digest, functions, results })
     }
 
     /// Whether it is still what the server has, by the answers to [`user_queries`], which are those
@@ -506,10 +491,10 @@ impl System {
 }
 
 /// More rows than this in one answer and the catalog is refused.
-const MAX_ROWS: usize = 2_000_000;
+pub(super) const MAX_ROWS: usize = 2_000_000;
 
 #[derive(Clone, Copy)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     result: usize,
     fields: &'a [Option<String>],
 }
@@ -519,19 +504,19 @@ impl<'a> Row<'a> {
         CatalogError::Row { result: self.result, field }
     }
 
-    fn optional(self, field: usize) -> Result<Option<&'a str>, CatalogError> {
+    pub(super) fn optional(self, field: usize) -> Result<Option<&'a str>, CatalogError> {
         self.fields.get(field).map(Option::as_deref).ok_or_else(|| self.bad(field))
     }
 
-    fn text(self, field: usize) -> Result<&'a str, CatalogError> {
+    pub(super) fn text(self, field: usize) -> Result<&'a str, CatalogError> {
         self.optional(field)?.ok_or_else(|| self.bad(field))
     }
 
-    fn number<T: std::str::FromStr>(self, field: usize) -> Result<T, CatalogError> {
+    pub(super) fn number<T: std::str::FromStr>(self, field: usize) -> Result<T, CatalogError> {
         self.text(field)?.parse().map_err(|_| self.bad(field))
     }
 
-    fn flag(self, field: usize) -> Result<bool, CatalogError> {
+    pub(super) fn flag(self, field: usize) -> Result<bool, CatalogError> {
         match self.text(field)? {
             "t" => Ok(true),
             "f" => Ok(false),
@@ -539,8 +524,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn letter(self, field: usize) -> Result<char, CatalogError> {
+    pub(super) fn letter(self, field: usize) -> Result<char, CatalogError> {
         self.text(field)?.chars().next().ok_or_else(|| self.bad(field))
+    }
+
+    /// A number that may be missing.
+    fn oid(self, field: usize) -> Result<Option<u32>, CatalogError> {
+        self.optional(field)?.map(str::parse).transpose().map_err(|_| self.bad(field))
     }
 
     fn routine(self, field: usize) -> Result<(Box<str>, Box<str>), CatalogError> {
@@ -548,21 +538,25 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Answers by query: the server's own part, and the rest.
+/// Answers by query: the server's own part where it was read before, and the rest.
 #[derive(Clone, Copy)]
 pub(super) struct Results<'a> {
-    pub(super) system: &'a [Vec<Vec<Option<String>>>],
-    pub(super) users: &'a [Vec<Vec<Option<String>>>],
+    system: Option<&'a System>,
+    users: &'a [Vec<Vec<Option<String>>>],
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(system: Option<&'a System>, users: &'a [Vec<Vec<Option<String>>>]) -> Self {
-        Self { system: system.map_or(&[], |s| &s.results), users }
+    pub(super) const fn new(
+        system: Option<&'a System>,
+        users: &'a [Vec<Vec<Option<String>>>],
+    ) -> Self {
+        Self { system, users }
     }
 }
 
-fn rows<'a>(all: Results<'a>, result: usize) -> impl Iterator<Item = Row<'a>> {
-    let both = [all.system, all.users].into_iter();
+pub(super) fn rows<'a>(all: Results<'a>, result: usize) -> impl Iterator<Item = Row<'a>> {
+    let system = all.system.map_or(&[][..], |system| &system.results);
+    let both = [system, all.users].into_iter();
     both.filter_map(move |part| part.get(result))
         .flatten()
         .map(move |fields| Row { result, fields })
@@ -579,7 +573,10 @@ pub(super) fn empty(database: &str) -> Catalog {
         relation_names: HashMap::new(),
         functions: HashMap::new(),
         function_names: HashMap::new(),
-        builtins: HashMap::new(),
+        builtins: Arc::new(Builtins {
+            named: HashMap::new(),
+            digest: Digester::new("portcullis.catalog").finish(),
+        }),
         operators: HashMap::new(),
         types: BTreeMap::new(),
         implicit_cast_types: HashSet::new(),
@@ -601,8 +598,12 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
         return Err(CatalogError::TooLarge { result, limit: MAX_ROWS });
     }
     let mut catalog = empty(database);
-    catalog.version = digest(database, all, 0..QUERIES.len());
-    catalog.others = digest(database, all, [7, 8, 9, 10, 15].into_iter());
+    let mut digester = Digester::new("portcullis.catalog").part(database.as_bytes());
+    if let Some(system) = all.system {
+        digester.add(system.digest.as_bytes());
+    }
+    let users = Results { system: None, ..all };
+    catalog.version = digest(digester, users, 0..QUERIES.len());
     let server = rows(all, 0).next().ok_or(CatalogError::Row { result: 0, field: 0 })?;
     catalog.server_version = server.number(0)?;
     for row in rows(all, 1) {
@@ -611,19 +612,26 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
     load_relations(&mut catalog, all)?;
     load_views(&mut catalog, all)?;
     load_functions(&mut catalog, all)?;
-    load_types(&mut catalog, all)?;
-    load_attachments(&mut catalog, all)?;
-    catalog.type_map = Arc::new(load_type_map(&catalog, all)?);
+    catalog.builtins = match all.system {
+        Some(system) => system.functions.clone(),
+        None => Arc::new(builtins(all)?),
+    };
+    let types = Types::read(all)?;
+    load_operators(&mut catalog, all)?;
+    let others = Digester::new("portcullis.catalog").part(database.as_bytes());
+    let mut others = others.part(catalog.builtins.digest.as_bytes());
+    types::load(&mut catalog, &types, all, &mut others)?;
+    catalog.others = digest(others, all, [8, 10]);
+    load_attachments(&mut catalog, &types, all)?;
     Ok(catalog)
 }
 
 /// Over every field but the row estimates, which change all the time and mean nothing.
 fn digest(
-    database: &str,
+    mut digester: Digester,
     all: Results<'_>,
-    results: impl Iterator<Item = usize>,
-) -> portcullis_core::digest::Digest {
-    let mut digester = Digester::new("portcullis.catalog").part(database.as_bytes());
+    results: impl IntoIterator<Item = usize>,
+) -> Digest {
     for result in results {
         digester.add(&(rows(all, result).count() as u64).to_be_bytes());
         for (field, value) in rows(all, result).flat_map(|row| row.fields.iter().enumerate()) {
@@ -637,6 +645,14 @@ fn digest(
     digester.finish()
 }
 
+/// Digests by the numbers of what they are of.
+pub(super) fn digests(
+    rows: &[Vec<Option<String>>],
+) -> Result<HashMap<u32, Box<str>>, CatalogError> {
+    let rows = rows.iter().map(|fields| Row { result: QUERIES.len(), fields });
+    rows.map(|row| Ok((row.number(0)?, row.text(1)?.into()))).collect()
+}
+
 fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
     for row in rows(all, 2) {
         let relation = Relation {
@@ -645,7 +661,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             name: row.text(2)?.into(),
             kind: RelationKind::from_relkind(row.text(3)?),
             rows: row.number(4)?,
-            definition: Box::default(),
+            rewritten: Vec::new(),
             columns: Vec::new(),
             partition_key: numbers(row, 6)?,
             rules: row.flag(5)?,
@@ -669,6 +685,11 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
         };
         if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
             relation.columns.push(column);
+        }
+    }
+    for row in rows(all, 19) {
+        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
+            relation.rewritten.push((row.number(1)?, row.number(2)?));
         }
     }
     for row in rows(all, 16) {
@@ -738,17 +759,16 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             kind: row.letter(7)?,
             returns_set: row.flag(8)?,
             extension: row.flag(9)?,
-            definition: Box::default(),
         };
         catalog.function_names.entry(function.name.clone()).or_default().push(function.oid);
         catalog.functions.insert(function.oid, function);
     }
-    for row in rows(all, 18) {
-        if let Some(function) = catalog.functions.get_mut(&row.number(0)?) {
-            function.definition = row.text(1)?.into();
-        }
-    }
-    for row in rows(all, 7) {
+    Ok(())
+}
+
+fn builtins(all: Results<'_>) -> Result<Builtins, CatalogError> {
+    let mut named = HashMap::new();
+    for row in rows(all, SERVERS_FUNCTIONS) {
         let outputs = row.optional(4)?.map(|names| names.split(',').map(Box::from).collect());
         let builtin = Builtin {
             volatile: row.flag(1)?,
@@ -757,12 +777,13 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             returns_set: row.flag(5)?,
             outputs,
         };
-        catalog.builtins.insert(row.text(0)?.into(), builtin);
+        named.insert(row.text(0)?.into(), builtin);
     }
-    Ok(())
+    let digest = digest(Digester::new("portcullis.builtins"), all, [SERVERS_FUNCTIONS]);
+    Ok(Builtins { named, digest })
 }
 
-fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+fn load_operators(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
     for row in rows(all, 8) {
         let operator =
             Operator { schema: row.text(2)?.into(), function: row.routine(3)?, tame: row.flag(5)? };
@@ -771,66 +792,15 @@ fn load_types(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
     for row in rows(all, 10) {
         catalog.implicit_cast_types.insert(row.number(0)?);
     }
-    for row in rows(all, 15) {
-        catalog.casts.push(ImplicitCast {
-            source: row.number(0)?,
-            schema: row.text(1)?.into(),
-            name: row.text(2)?.into(),
-            function: row.routine(3)?,
-        });
-    }
-    for row in rows(all, 9) {
-        let (oid, user_code) = (row.number(0)?, row.flag(3)?);
-        let found = Type { oid, schema: row.text(1)?.into(), user_code };
-        for (field, set) in [
-            (3, &mut catalog.coded_types),
-            (4, &mut catalog.coded_literals),
-            (5, &mut catalog.adopting_types),
-        ] {
-            if row.flag(field)? {
-                set.insert(oid);
-            }
-        }
-        catalog.types.entry(row.text(2)?.into()).or_default().push(found);
-    }
     Ok(())
 }
 
-/// What types of users are made of.
-fn load_type_map(catalog: &Catalog, all: Results<'_>) -> Result<TypeMap, CatalogError> {
-    let known = rows(all, 17).map(|row| {
-        let (of, relation): (Option<u32>, u32) =
-            (row.optional(2)?.map(str::parse).transpose().map_err(|_| row.bad(2))?, row.number(4)?);
-        let of = of.unwrap_or_default();
-        let made = match (row.letter(1)?, row.optional(5)?) {
-            (_, Some("citext")) => Some(UserType::Text),
-            (_, Some("hstore")) => Some(UserType::Hstore),
-            ('a', _) => Some(UserType::Array(of)),
-            ('d', _) => Some(UserType::Domain { base: of, checked: row.flag(3)? }),
-            ('r', _) => Some(UserType::Range(of)),
-            ('m', _) => Some(UserType::Multirange),
-            ('e', _) => {
-                let labels = row.optional(6)?.unwrap_or_default();
-                Some(UserType::Enum(labels.split('\n').map(Box::from).collect()))
-            }
-            ('c', _) => catalog.relations.get(&relation).map(|relation| {
-                UserType::Composite(relation.columns.iter().map(|c| c.type_oid).collect())
-            }),
-            _ => None,
-        };
-        Ok(made.map(|made| (row.number(0), made)))
-    });
-    let mut types = Vec::new();
-    for entry in known {
-        if let Some((oid, made)) = entry? {
-            types.push((oid?, made));
-        }
-    }
-    Ok(types.into_iter().collect())
-}
-
 /// What hangs on relations: children, foreign keys, triggers, unnamed code, view dependencies.
-fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
+fn load_attachments(
+    catalog: &mut Catalog,
+    types: &Types<'_>,
+    all: Results<'_>,
+) -> Result<(), CatalogError> {
     for row in rows(all, 11) {
         let (parent, child) = (row.number(0)?, row.number(1)?);
         if let Some(relation) = catalog.relations.get_mut(&parent) {
@@ -869,23 +839,39 @@ fn load_attachments(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catal
             None => {}
         }
     }
+    load_hidden_code(catalog, types, all)?;
+    load_view_dependencies(catalog, all)
+}
+
+/// Code of users behind relations, by name; that of types only where they run some.
+fn load_hidden_code(
+    catalog: &mut Catalog,
+    types: &Types<'_>,
+    all: Results<'_>,
+) -> Result<(), CatalogError> {
+    let mut found: BTreeSet<(u32, bool, &str, &str, Option<u32>)> = BTreeSet::new();
     for row in rows(all, 14) {
-        let of_type: Option<u32> =
-            row.optional(4)?.map(str::parse).transpose().map_err(|_| row.bad(4))?;
+        let (function, of_type) = (row.oid(2)?, row.oid(3)?);
         if of_type.is_some_and(|oid| !catalog.coded_types.contains(&oid)) {
             continue;
         }
-        let code = HiddenCode { on_read: row.flag(1)?, function: row.routine(2)? };
-        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
-            relation.code.push(code);
+        let named = match of_type {
+            Some(oid) => types.name(oid),
+            None => {
+                function.and_then(|oid| catalog.functions.get(&oid)).map(|f| (&*f.schema, &*f.name))
+            }
+        };
+        // What could not be named is still code of users.
+        let (schema, name) = named.unwrap_or(("?", "?"));
+        found.insert((row.number(0)?, row.flag(1)?, schema, name, of_type));
+    }
+    for (relation, on_read, schema, name, _) in found {
+        if let Some(relation) = catalog.relations.get_mut(&relation) {
+            let function = (schema.into(), name.into());
+            relation.code.push(HiddenCode { on_read, function });
         }
     }
-    for row in rows(all, 19) {
-        if let Some(relation) = catalog.relations.get_mut(&row.number(0)?) {
-            relation.definition = row.text(1)?.into();
-        }
-    }
-    load_view_dependencies(catalog, all)
+    Ok(())
 }
 
 fn load_view_dependencies(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {

@@ -10,11 +10,12 @@
 mod claims;
 mod watch;
 
+use anyhow::Context as _;
 use claims::{Check, Claims, Names};
 use portcullis_core::effect::{Effect, Extent, Operation, Verb};
 use portcullis_core::mask::{ColumnRef, Origin};
 use portcullis_sandbox::postgres::Postgres;
-use portcullis_sql::catalog::{Catalog, System};
+use portcullis_sql::catalog::{Catalog, Detailed, System};
 use portcullis_sql::statement::{Analysis, NameChange, TransactionChange};
 use portcullis_sql::{Limits, REQUIRED_STACK, analyse};
 use portcullis_testkit::arena;
@@ -128,8 +129,8 @@ struct Work<'a> {
     own: Arc<BTreeMap<u32, watch::Named>>,
     system: Option<System>,
     /// Definitions of the database as it is made.
-    pristine: Option<Arc<Catalog>>,
-    catalog: Option<Arc<Catalog>>,
+    pristine: Option<Arc<Detailed>>,
+    catalog: Option<Arc<Detailed>>,
     count: Count,
     /// Case, and what is not covered.
     found: Vec<(String, String)>,
@@ -235,8 +236,9 @@ impl<'a> Work<'a> {
     ) -> anyhow::Result<()> {
         let failed = session.status == b'E';
         let before = if failed { None } else { Some(Measure::take(&mut session.client)?) };
-        let catalog = self.definitions(session)?;
-        let (mut claims, parts, controls) = claim(request, &catalog, &mut session.names);
+        let definitions = self.definitions(session)?;
+        let catalog = definitions.catalog();
+        let (mut claims, parts, controls) = claim(request, catalog, &mut session.names);
         let Some(before) = before else {
             self.catalog = None;
             return self.send(session, request, case).map(|_| ());
@@ -249,7 +251,7 @@ impl<'a> Work<'a> {
         self.count.code += usize::from(!claims.everything && claims.runs_code());
         let mut missing = Vec::new();
         let own = Arc::clone(&self.own);
-        let check = Check { claims: &claims, catalog: &catalog, names: &before.names, own: &own };
+        let check = Check { claims: &claims, catalog, names: &before.names, own: &own };
         let trees = self.count.trees;
         if single {
             missing.extend(self.text(session, request, &check, &before)?);
@@ -275,7 +277,7 @@ impl<'a> Work<'a> {
         let difference = after.since(&before);
         let names: BTreeMap<_, _> =
             before.names.iter().chain(&after.names).map(|(k, v)| (*k, v.clone())).collect();
-        let check = Check { claims: &claims, catalog: &catalog, names: &names, own: &own };
+        let check = Check { claims: &claims, catalog, names: &names, own: &own };
         if self.verbose {
             let effects: Vec<_> = claims.effects.iter().map(ToString::to_string).collect();
             eprintln!(
@@ -288,7 +290,7 @@ impl<'a> Work<'a> {
         self.tally(&difference, &locks);
         missing.extend(check.of_run(&difference, &locks, &after.defaults, planned));
         if changed {
-            missing.extend(self.redefined(session, &check)?);
+            missing.extend(self.redefined(session, &definitions, &check)?);
         }
         self.report(case, missing);
         Ok(())
@@ -308,7 +310,7 @@ impl<'a> Work<'a> {
     }
 
     /// Definitions as the session has them.
-    fn definitions(&mut self, session: &mut Session) -> anyhow::Result<Arc<Catalog>> {
+    fn definitions(&mut self, session: &mut Session) -> anyhow::Result<Arc<Detailed>> {
         if let Some(known) = &self.catalog {
             return Ok(Arc::clone(known));
         }
@@ -324,6 +326,7 @@ impl<'a> Work<'a> {
     fn redefined(
         &mut self,
         session: &mut Session,
+        before: &Detailed,
         check: &Check<'_>,
     ) -> anyhow::Result<Vec<String>> {
         self.catalog = None;
@@ -331,19 +334,19 @@ impl<'a> Work<'a> {
             return Ok(Vec::new());
         }
         let now = self.definitions(session)?;
-        let all = |catalog: &Catalog| {
+        let all = |definitions: &Detailed| {
             // Where code runs, all of them count.
             let mut operation = Operation::unreadable();
             operation.effects[0].verb = Verb::Execute;
-            catalog.definitions(&operation)
+            definitions.definitions(&operation).context("without all digests")
         };
-        let (before, after) = (all(check.catalog), all(&now));
+        let (before, after) = (all(before)?, all(&now)?);
         let other = before.keys().chain(after.keys()).collect::<BTreeSet<_>>().into_iter();
         let other = other.filter(|name| before.get(*name) != after.get(*name));
         // The text of a view that stays depends on where names are looked for.
         let stays = |name: &str| before.contains_key(name) && after.contains_key(name);
         let other = other.filter(|name| !(name.starts_with("view ") && stays(name)));
-        Ok(check.of_definitions(other.map(String::as_str), &now))
+        Ok(check.of_definitions(other.map(String::as_str), now.catalog()))
     }
 
     /// What the server makes of a text, in a transaction that is given up.
@@ -590,7 +593,7 @@ fn hostile(work: &mut Work<'_>, cases: &[&Case]) -> anyhow::Result<()> {
         work.place.tell(case, "setup")?;
         work.place.learn(case)?;
         // Where something was defined, not all of it may have been put back.
-        let same = |known: &Arc<Catalog>| {
+        let same = |known: &Arc<Detailed>| {
             work.pristine.as_ref().is_some_and(|pristine| Arc::ptr_eq(known, pristine))
         };
         fresh |= work.catalog.as_ref().is_some_and(same);

@@ -1,7 +1,7 @@
 //! What a server shows of what a session did: counters and settings, locks, and the tree of a query
 //! after views, rules and policies were put into it.
 
-use portcullis_sql::catalog::{Catalog, System, full_queries, user_queries};
+use portcullis_sql::catalog::{Catalog, DIGESTS, Detailed, System, full_queries, user_queries};
 use portcullis_testkit::raw::{Message, RawClient, message, values};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -236,7 +236,7 @@ pub(crate) fn catalog(
     database: &str,
     system: &mut Option<System>,
     inside: bool,
-) -> anyhow::Result<Catalog> {
+) -> anyhow::Result<Detailed> {
     let around = match inside {
         true => (
             "SAVEPOINT oracle; SET LOCAL search_path = pg_catalog",
@@ -244,15 +244,18 @@ pub(crate) fn catalog(
         ),
         false => ("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog", "COMMIT"),
     };
+    let digests = answers(client, around, &DIGESTS)?;
     if let Some(known) = system.as_ref() {
         let mut rows = answers(client, around, user_queries())?;
         if known.is_current(&mut rows) {
-            return Ok(Catalog::from_user_rows(database, &rows, known)?);
+            let catalog = Catalog::from_user_rows(database, &rows, known)?;
+            return Ok(Detailed::new(catalog.into(), &digests)?);
         }
     }
     let mut rows = answers(client, around, full_queries())?;
     let fresh = system.insert(System::split(&mut rows)?);
-    Ok(Catalog::from_user_rows(database, &rows, fresh)?)
+    let catalog = Catalog::from_user_rows(database, &rows, fresh)?;
+    Ok(Detailed::new(catalog.into(), &digests)?)
 }
 
 type Rows = Vec<Vec<Vec<Option<String>>>>;
