@@ -309,18 +309,18 @@ fn start_up_parameters_change_nothing_that_matters() {
     for (extra, told) in [
         (
             ("row_security", "off"),
-            "policy \"no-identity-change\" refused CONTROL on setting row_security",
+            "policy \"no-identity-change\" refused SET of setting row_security",
         ),
         (("options", "-c SESSION-replication_Role=replica"), "no-identity-change"),
-        (("no_such_setting", "x"), "refused CONTROL on setting no_such_setting"),
+        (("no_such_setting", "x"), "refused SET of setting no_such_setting"),
         (("work_mem", "much"), "invalid value for parameter \"work_mem\""),
     ] {
         let error = log_in(&[extra]).err().unwrap();
         assert!(error.contains("FATAL") && error.contains(told), "{extra:?}: {error}");
     }
-    let grep = ["-rqF", "search_path=pg_catalog,public"];
-    let recorded = std::process::Command::new("grep").args(grep).arg(arena.data().join("journal"));
-    assert!({ recorded }.status().unwrap().success(), "it is not in the record");
+    let mut grep = std::process::Command::new("grep");
+    grep.args(["-rqF", "search_path=pg_catalog,public"]).arg(arena.data().join("journal"));
+    assert!(grep.status().unwrap().success(), "it is not in the record");
 }
 
 /// Statements with 10 KB each, all before one Sync: 4,000 are more than sockets hold, both ways, and

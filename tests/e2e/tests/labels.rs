@@ -283,35 +283,35 @@ fn names_of_temporary_tables_mean_what_they_mean_now() {
     let arena = arena();
     let mut claude = Caller::new(&arena, "claude");
     let mut ana = Caller::new(&arena, "ana");
-    ana.does("CREATE TABLE loot (x text); INSERT INTO loot VALUES ('words')");
-    claude.does("CREATE TEMP TABLE loot AS SELECT email AS x FROM customers");
+    ana.does("CREATE TABLE plunder (x text); INSERT INTO plunder VALUES ('words')");
+    claude.does("CREATE TEMP TABLE plunder AS SELECT email AS x FROM customers");
     // Others read the catalog, where the temporary table is none.
     for round in 0..3 {
         ana.does(&format!("CREATE TABLE noise{round} (i int); DROP TABLE noise{round}"));
-        ana.comes_to("SELECT upper(x) FROM loot", "WORDS");
-        claude.hidden("SELECT reverse(x) FROM loot");
-        claude.hidden("BEGIN; SELECT reverse(x) FROM loot; COMMIT");
+        ana.comes_to("SELECT upper(x) FROM plunder", "WORDS");
+        claude.hidden("SELECT reverse(x) FROM plunder");
+        claude.hidden("BEGIN; SELECT reverse(x) FROM plunder; COMMIT");
     }
     claude.does("BEGIN");
-    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.hidden("SELECT reverse(x) FROM plunder");
     ana.does("CREATE TABLE noise (i int); DROP TABLE noise");
-    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.hidden("SELECT reverse(x) FROM plunder");
     claude.does("SAVEPOINT a");
-    claude.does("DROP TABLE loot");
-    claude.comes_to("SELECT upper(x) FROM loot", "WORDS");
+    claude.does("DROP TABLE plunder");
+    claude.comes_to("SELECT upper(x) FROM plunder", "WORDS");
     claude.does("ROLLBACK TO a");
-    claude.hidden("SELECT reverse(x) FROM loot");
+    claude.hidden("SELECT reverse(x) FROM plunder");
     claude.does("COMMIT");
-    claude.hidden("SELECT reverse(x) FROM loot");
-    claude.does("ALTER TABLE pg_temp.loot RENAME TO \"Loot\"");
+    claude.hidden("SELECT reverse(x) FROM plunder");
+    claude.does("ALTER TABLE pg_temp.plunder RENAME TO \"Loot\"");
     claude.hidden("SELECT reverse(x) FROM \"Loot\"");
     claude.does("ALTER TABLE \"Loot\" RENAME COLUMN x TO y");
     claude.hidden("SELECT reverse(y) FROM \"Loot\"");
-    claude.comes_to("SELECT upper(x) FROM loot", "WORDS");
+    claude.comes_to("SELECT upper(x) FROM plunder", "WORDS");
     claude.does("DISCARD TEMP");
     claude.does("CREATE TEMP TABLE \"Loot\" AS SELECT name AS y FROM customers ORDER BY id");
     claude.comes_to("SELECT y FROM \"Loot\" LIMIT 1", "Bo Chen 1");
-    ana.does("DROP TABLE loot");
+    ana.does("DROP TABLE plunder");
 }
 
 #[test]
