@@ -277,7 +277,11 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let connect = Effect::resolved(Verb::Connect, object, Extent::One);
         let (asked, texts): (Vec<Effect>, Vec<String>) = login.settings.into_iter().unzip();
         let operation = Operation {
-            kinds: SmallVec::from_iter([Box::from("connect")]),
+            kinds: ["connect", "set"]
+                .into_iter()
+                .take(1 + usize::from(!asked.is_empty()))
+                .map(Box::from)
+                .collect(),
             effects: std::iter::once(connect).chain(asked).collect(),
             lineages: SmallVec::new(),
         };

@@ -103,6 +103,15 @@ impl Default for Origin {
 const MAX_ORIGIN: usize = 6_656;
 
 impl Origin {
+    /// How many columns it names.
+    #[must_use]
+    pub fn named(&self) -> usize {
+        match self {
+            Self::Columns(columns) => columns.len(),
+            Self::Untraced => 0,
+        }
+    }
+
     /// Adds what `more` depends on.
     pub fn add(&mut self, more: &Self) {
         match (&mut *self, more) {
@@ -122,24 +131,19 @@ impl Origin {
     }
 }
 
-impl Origin {
-    /// How many columns it names.
-    #[must_use]
-    pub fn named(&self) -> usize {
-        match self {
-            Self::Columns(columns) => columns.len(),
-            Self::Untraced => 0,
-        }
-    }
-}
-
 impl Lineage {
     /// About how many bytes it takes to keep it.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         let made = self.makes.iter().flat_map(|table| &table.columns).flatten().map(|c| &c.origin);
         let filled = self.fills.iter().map(|fill| &fill.from.origin);
+        let moved = self.moves.iter().filter_map(|way| match way {
+            Move::Column(fill) => Some(&fill.from.origin),
+            Move::Partitions(_) => None,
+        });
+        let refilled = self.refills.iter().flat_map(|r| &r.columns).flatten().map(|c| &c.origin);
         let origins = self.outputs.iter().flatten().chain(&self.sinks).chain(made).chain(filled);
+        let origins = origins.chain(moved).chain(refilled);
         let columns = |origin: &Origin| origin.named() * size_of::<ColumnRef>();
         let all: usize = origins.map(|o| size_of::<Origin>() + columns(o)).sum();
         all + columns(&self.conditions) + self.relations.len() * size_of::<u32>()

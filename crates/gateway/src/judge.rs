@@ -593,14 +593,9 @@ impl SessionReveal {
         if !self.hides(from) {
             return true;
         }
-        let names = |kept: &Kept, source: &LabelSource| kept.sources.contains(source);
         self.hides(to)
             && self.labels.of_column(from).is_none_or(|kept| {
-                let there = self.labels.of_column(to);
-                there.is_some_and(|there| {
-                    there.kind == there.kind.and(kept.kind)
-                        && kept.sources.iter().all(|source| names(&there, source))
-                })
+                self.labels.of_column(to).is_some_and(|there| there.covers(&kept))
             })
     }
 
@@ -635,13 +630,7 @@ impl SessionReveal {
         let columns = refill.columns.as_ref()?;
         let mut kept = self.kept_of(columns, lineage);
         let known = self.labels.of(view.oid).unwrap_or_default();
-        kept.retain(|number, new| {
-            let old = known.get(number);
-            !old.is_some_and(|old| {
-                old.kind == old.kind.and(new.kind)
-                    && new.sources.iter().all(|source| old.sources.contains(source))
-            })
-        });
+        kept.retain(|number, new| !known.get(number).is_some_and(|old| old.covers(new)));
         (!kept.is_empty()).then(|| Making {
             there: Some(view.oid),
             name: view.name.clone(),

@@ -38,6 +38,14 @@ pub(crate) struct Kept {
     pub(crate) kind: LabelKind,
 }
 
+impl Kept {
+    /// True where whoever may not see `other` may not see this.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.kind == self.kind.and(other.kind)
+            && other.sources.iter().all(|source| self.sources.contains(source))
+    }
+}
+
 /// The labelled columns of a table, by number.
 pub(crate) type KeptColumns = BTreeMap<i16, Kept>;
 

@@ -1122,8 +1122,8 @@ impl Session {
             | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
-            // The one error of class 08: there is nothing to go on with, and nobody must try again
-            // without having looked.
+            // Of class 08, which pools take for "try again", though nobody must without having
+            // looked: there is nothing to go on with.
             End::Unresolved(_) => ("08007", format!("portcullis: {UNRESOLVED}")),
             End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),
             End::Unrecorded(_) | End::Unrecordable(_) => {

@@ -35,7 +35,8 @@ pub struct DialRequest<'a> {
     /// What the target's own records call the session; cut to 63 printable ASCII characters.
     /// Without one, the client's own.
     pub application_name: Option<&'a str>,
-    /// The settings the client asked for; what of them is [judged](StartupSettings::judged) was.
+    /// The settings the client asked for. Those that are [to be judged](StartupSettings::judged) have
+    /// been permitted by now.
     pub settings: &'a StartupSettings,
 }
 
@@ -193,7 +194,9 @@ fn about_settings(error: DialError, settings: &StartupSettings) -> DialError {
     match error {
         DialError::Refused { code, message }
             if settings.asks()
-                && matches!(code.as_str(), "22023" | "42501" | "42602" | "42704" | "55P02") =>
+                && (matches!(code.as_str(), "22023" | "42602" | "42704" | "55P02")
+                    // What else the role has no right to is none of the client's business.
+                    || code == "42501" && message.contains(" parameter \"")) =>
         {
             DialError::Setting { code, message }
         }

@@ -144,8 +144,8 @@ const fn word(method: AuthMethod) -> &'static str {
 }
 
 impl DialError {
-    /// What a caller is told. It holds nothing of the target: no host, role, version or message;
-    /// those are in the record under `id`.
+    /// What a caller is told. But for what the target says of the client's own settings it holds
+    /// nothing of the target: no host, role, version or message; those are in the log under `id`.
     #[must_use]
     pub fn public(&self, id: DecisionId) -> String {
         let what = match self {

@@ -1,7 +1,7 @@
-//! The start-up message to a target: what the gateway says of itself, and the few parameters of a
-//! client that pass.
+//! The start-up message to a target: what the gateway says of itself, and the settings that a client
+//! asks for.
 //!
-//! Settings among them are what `SET` would be in a session, and are judged like it with the log-in,
+//! Settings are what `SET` would be in a session, and are judged like it with the log-in,
 //! all but a few that every driver sends. What would change how texts are read does not pass.
 
 use crate::error::DialError;

@@ -255,7 +255,7 @@ impl Analyzer<'_> {
                 let facts = self.view_facts(relation)?;
                 facts.effects.iter().for_each(|effect| self.push(effect.clone()));
                 if fills {
-                    self.refill(relation, &facts);
+                    self.refill(relation, &facts)?;
                 }
             }
         }
@@ -266,13 +266,15 @@ impl Analyzer<'_> {
     }
 
     /// What a materialised view is filled with, as it is now.
-    fn refill(&mut self, view: &Relation, facts: &ViewFacts) {
+    fn refill(&mut self, view: &Relation, facts: &ViewFacts) -> Result<()> {
+        self.charge(facts.columns.iter().map(|origin| 1 + origin.named()).sum())?;
         let known = view.view.as_ref().is_some_and(|body| !body.text.is_empty());
         let columns = facts.columns.iter().zip(&facts.plain);
         let columns =
             columns.map(|(origin, plain)| NewColumn { origin: origin.clone(), plain: *plain });
         let columns = known.then(|| columns.collect());
         self.refills.push(Refill { relation: view.oid, columns });
+        Ok(())
     }
 
     fn call_statement(&mut self, s: &CallStmt) -> Result<Facts> {

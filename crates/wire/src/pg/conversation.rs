@@ -345,7 +345,8 @@ impl Conversation {
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         let flight = self.flight.as_ref().map_or(0, |flight| flight.bytes);
-        self.drafted + flight + self.names.kept_bytes()
+        let again = self.again.as_ref().map_or(0, |frame| KEPT * frame.bytes.len());
+        self.drafted + flight + again + self.names.kept_bytes()
     }
 
     /// Lets go of the request that is coming in, because there is no room for more of it: it is

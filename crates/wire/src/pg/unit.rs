@@ -1,4 +1,4 @@
-//! The request: everything a client wants done up to the next `Sync`, `Flush` or end of a simple
+//! The request: everything a client wants done up to the next `Sync`, `Flush`, pause or end of a simple
 //! query, whole, with the facts of each statement in it. It stands before the gate, and its bytes
 //! are what the link sends once it is permitted.
 
