@@ -117,6 +117,8 @@ pub(crate) struct Labels {
     generation: AtomicU64,
     state: Mutex<State>,
     store: Option<(LabelStore, LabelPlace)>,
+    /// Held from looking for room until it is taken.
+    keeping: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -181,7 +183,12 @@ impl Labels {
 
     /// None, and none that would outlive the process.
     fn unstored() -> Self {
-        Self { generation: AtomicU64::new(0), state: Mutex::default(), store: None }
+        Self {
+            generation: AtomicU64::new(0),
+            state: Mutex::default(),
+            store: None,
+            keeping: tokio::sync::Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -244,6 +251,11 @@ impl Labels {
         self.state().relations.is_empty()
     }
 
+    /// How many labels a relation has.
+    fn counted(&self, relation: u32) -> usize {
+        self.of(relation).map_or(0, |columns| count(&columns))
+    }
+
     /// That there is room for more labels of a principal: what others have does not take all of it.
     ///
     /// # Errors
@@ -277,11 +289,14 @@ impl Labels {
         if made.is_empty() && (!making.lenient || now.relations().any(new)) {
             return Err(Unkept::NotFound);
         }
+        let _keeping = self.keeping.lock().await;
         let made: Vec<(&Relation, KeptColumns)> = made
             .into_iter()
             .map(|relation| (relation, self.united(relation.oid, making.kept(relation))))
             .collect();
-        self.room(&by.principal, made.iter().map(|(_, columns)| count(columns)).sum())?;
+        let more =
+            made.iter().map(|(r, columns)| count(columns).saturating_sub(self.counted(r.oid)));
+        self.room(&by.principal, more.sum())?;
         let (temporary, permanent): (Vec<_>, Vec<_>) =
             made.into_iter().partition(|(r, _)| is_temporary(&r.schema));
         let rows: Vec<LabelRow> = permanent.iter().flat_map(|(r, c)| rows(r.oid, c, by)).collect();

@@ -208,7 +208,8 @@ impl Session {
             return Ok(Ok(Bracket::Pipeline));
         }
         if open && self.pipeline_ran {
-            let why = "it ends a pipeline in which other statements have run: send Sync before it";
+            let why = "it ends a pipeline in which other statements have run (after a pause of half a second \
+                       what has come is run): send Sync before it";
             return Ok(Err(Unboundable(why)));
         }
         if open {

@@ -533,7 +533,12 @@ impl Reading {
                 if self.error.is_none() {
                     let mut said = BytesMut::new();
                     put_message(&mut said, frame.tag, frame.body)?;
-                    self.error = Some(Box::new((error_fields(frame.body), said)));
+                    let mut error = error_fields(frame.body);
+                    if self.rows.tag == "COMMIT" {
+                        // It is not about that any more: "statement completion unknown".
+                        "40003".clone_into(&mut error.code);
+                    }
+                    self.error = Some(Box::new((error, said)));
                 }
                 self.current = None;
             }
@@ -778,11 +783,16 @@ mod tests {
         assert_eq!(rows.tag, "SELECT 1");
 
         let failed = [vec![error(), z.clone()], came[5..].to_vec()].concat();
-        let Ok(Some(ChoreOutcome::Failed { status: b'I', error, .. })) = absorb(two, &failed)
+        let Ok(Some(ChoreOutcome::Failed { status: b'I', error: told, .. })) = absorb(two, &failed)
         else {
             panic!()
         };
-        assert_eq!((&*error.code, &*error.message), ("34000", "no portal"));
+        assert_eq!((&*told.code, &*told.message), ("34000", "no portal"));
+        let committed = message(b'C', b"COMMIT\0");
+        let late = [message(b'n', b""), committed, error(), z.clone()];
+        let late = [&late[..], &[described(), done.clone(), z.clone()]].concat();
+        let outcome = absorb(two, &late).unwrap().unwrap();
+        assert_eq!(outcome.fate(), Fate::Unknown, "{outcome:?}");
         for came in [
             vec![z.clone()],
             vec![row(b"x")],

@@ -155,6 +155,8 @@ pub struct Conversation {
     paused: bool,
     /// A message that comes behind the unit handed out.
     again: Option<Frame>,
+    /// A unit is being assembled once more.
+    anew: bool,
     status: u8,
     pipeline_open: bool,
     /// The messages the draft is made of.
@@ -184,6 +186,7 @@ impl Conversation {
             owed_sync: false,
             paused: false,
             again: None,
+            anew: false,
             status: b'I',
             pipeline_open: false,
             sent: Vec::new(),
@@ -456,7 +459,8 @@ impl Conversation {
                 Some(self.finish(Shape::Simple, Some(&frame.bytes)))
             }
             message => {
-                let prepares = self.draft.only_prepares();
+                let parses = matches!(message, Frontend::Parse { .. });
+                let prepares = parses && !self.anew && self.draft.only_prepares();
                 let aborted = self.status == b'E';
                 let (names, analyst) = (&mut self.names, &*self.analyst);
                 let done = self.draft.admit(frame.bytes.len(), &self.limits).and_then(|()| {
@@ -554,12 +558,18 @@ impl Conversation {
         self.flight = None;
         self.names.revert();
         let shape = unit.shape();
+        self.anew = true;
         for bytes in unit.sent {
             let kind = bytes.first().copied().unwrap_or_default();
-            if let Some(turn) = self.accept(&Frame { kind, bytes })? {
+            let turn = self.accept(&Frame { kind, bytes });
+            if !matches!(turn, Ok(None)) {
+                self.anew = false;
+            }
+            if let Some(turn) = turn? {
                 return Ok(turn);
             }
         }
+        self.anew = false;
         Ok(self.finish(shape, None))
     }
 

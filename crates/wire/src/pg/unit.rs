@@ -809,6 +809,10 @@ impl Draft {
                 .portal(&name)
                 .map_err(|unusable| why(unusable, &name, |name| Why::UnknownPortal { name }))?,
         );
+        if !portal.suspended {
+            // Before anything of it is written: it may not be one that can be run.
+            names.freshen_behind(&portal.prepared.statement, analyst)?;
+        }
         let part = self.script.parts.len();
         let described = self.described.remove(&name);
         match described.and_then(|step| self.script.steps.get_mut(step)) {
@@ -825,7 +829,6 @@ impl Draft {
             self.proceed(&portal.prepared, portal.resolved.as_ref(), portal.values.clone(), rows);
         } else {
             let values = portal.values.clone();
-            names.freshen_behind(&portal.prepared.statement, analyst)?;
             let resolved = self.run(&portal.prepared, values, rows, (names, aborted))?;
             if self.redefined
                 && let Some(last) = self.facts.lineages.last_mut()

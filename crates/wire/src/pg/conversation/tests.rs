@@ -1054,6 +1054,10 @@ fn what_is_prepared_before_a_text_that_cannot_be_read_is_prepared() {
     assert!(unformed.shown.statements.iter().any(|text| text.contains("bad")), "{unformed:?}");
     session.conversation.refused(Shape::Sync);
     assert!(session.conversation.names().statement(b"b").is_err());
+    // Only a text that cannot be read ends what came before it.
+    let why = session.why(&[parse("c", "select c"), execute("nowhere", 0), sync()]);
+    assert!(matches!(why, Why::UnknownPortal { .. }), "{why:?}");
+    assert!(session.conversation.names().statement(b"c").is_err());
     session.run(&[parse("b", "select b"), sync()], b'I');
     assert!(session.conversation.names().statement(b"b").is_ok());
 }
