@@ -135,6 +135,11 @@ const DECIDES: &[&str] = &[
     "CREATE TRIGGER t BEFORE UPDATE ON customers FOR EACH ROW WHEN (old.email < 'm') EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     "CREATE TABLE empty (n int); CREATE UNIQUE INDEX ON customers (email)",
     "ALTER TABLE orders ADD n int; ALTER TABLE customers ADD CHECK (email < 'm')",
+    // Of a table that is new, what is asked of others.
+    "CREATE TABLE fresh (a text); ALTER TABLE fresh ADD FOREIGN KEY (a) REFERENCES customers (email)",
+    "CREATE TABLE fresh (a int); CREATE POLICY own ON fresh USING ((SELECT email FROM customers WHERE id = 1) < 'm')",
+    "CREATE TABLE fresh (a int); ALTER TABLE fresh ADD b text DEFAULT 'a' REFERENCES customers (email)",
+    "CREATE TABLE fresh (a int); CREATE POLICY own ON fresh USING (EXISTS (SELECT FROM customers c WHERE c.email = fresh.a::text))",
 ];
 
 /// It is read, or only asked whether it is there, or nothing of it.

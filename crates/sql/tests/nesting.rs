@@ -75,6 +75,27 @@ fn a_small_text_cannot_ask_for_much() {
 }
 
 #[test]
+fn columns_that_a_text_adds_count_each_time_they_are_in_sight() {
+    let catalog = common::shop();
+    let analysed = |text: &str| {
+        common::with_stack(|| analyse(text, &catalog, &Limits::default())).map(|read| {
+            assert!(read.statements.iter().all(|s| s.kind.as_ref() == "alter table"));
+        })
+    };
+    let added = |count: usize| {
+        let columns: Vec<String> = (0..count).map(|n| format!("ADD a{n} int")).collect();
+        format!("ALTER TABLE notes {}", columns.join(","))
+    };
+    let limit = Limits::default().work;
+    let again = format!("{}{}", added(20_000), ";ALTER TABLE notes ADD x int".repeat(4_000));
+    let refused = Err(Unreadable::TooLarge { what: "analysis work", limit });
+    assert_eq!(analysed(&again), refused);
+    // A migration is far from it.
+    let usual = format!("{}{}", added(100), ";ALTER TABLE notes ADD x int".repeat(1_000));
+    assert_eq!(analysed(&usual), Ok(()));
+}
+
+#[test]
 fn limits_hold() {
     let catalog = common::shop();
     let limits = Limits { text: 100, statements: 2, depth: 20, ..Limits::default() };

@@ -929,6 +929,10 @@ fn definitions_do_not_tell_what_values_are() {
             "CREATE TABLE guesses (guess varchar REFERENCES {t} (email))",
             "ALTER TABLE plain ADD guess varchar DEFAULT 'a' REFERENCES {t} (email)",
             "ALTER TABLE plain ADD n int; CREATE UNIQUE INDEX ON {t} (email)",
+            "CREATE TABLE guesses (guess varchar);
+             ALTER TABLE guesses ADD FOREIGN KEY (guess) REFERENCES {t} (email)",
+            "CREATE TABLE guesses (guess int);
+             CREATE POLICY early ON guesses USING ((SELECT email FROM {t} WHERE id = 1) < 'm')",
         ] {
             claude.refused(&sql.replace("{t}", table), "no-inference");
         }

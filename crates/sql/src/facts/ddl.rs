@@ -192,7 +192,7 @@ impl Analyzer<'_> {
                 ("alter policy", None)
             }
             NodeEnum::AlterDomainStmt(s) => {
-                self.domain_altered(s);
+                self.domain_altered(s)?;
                 self.alter_parts("alter domain", &s.type_name)
             }
             NodeEnum::AlterTypeStmt(s) => self.alter_parts("alter type", &s.type_name),

@@ -7,7 +7,8 @@ use pg_query::protobuf::{
     AlterTableStmt, AlterTableType, CreateStmt, Node, ObjectType, RangeVar, RenameStmt,
 };
 use portcullis_core::effect::Verb;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// The statements of a text so far.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub(super) struct Earlier {
     pub(super) loose: bool,
     /// Tables made so far without rows, as they are written, and columns added to tables.
     tables: HashSet<(String, String)>,
-    columns: HashSet<(String, String, String)>,
+    columns: HashMap<(String, String), HashSet<Rc<str>>>,
 }
 
 /// A name as it is written.
@@ -41,10 +42,9 @@ impl Earlier {
     }
 
     /// The columns that were added to a table in this text, without values of other columns.
-    pub(super) fn added<'a>(&'a self, name: &RangeVar) -> impl Iterator<Item = &'a str> {
-        let (schema, table) = key(name);
-        let own = self.columns.iter().filter(move |c| c.0 == schema && c.1 == table);
-        own.map(|c| c.2.as_str())
+    pub(super) fn added(&self, name: &RangeVar) -> impl ExactSizeIterator<Item = &Rc<str>> {
+        let own = self.columns.get(&key(name));
+        own.map_or_else(Default::default, HashSet::iter)
     }
 
     /// Takes note of a statement.
@@ -93,19 +93,15 @@ impl Earlier {
     /// Whether nothing was done but to add to it, and whether rows may move by it.
     fn altered(&mut self, s: &AlterTableStmt) -> (bool, bool) {
         let (mut tame, mut loose) = (true, false);
+        let mut new: Vec<Rc<str>> = Vec::new();
         for node in &s.cmds {
             let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else {
                 return (false, true);
             };
             let adds = cmd.def.as_deref().and_then(|def| def.node.as_ref());
-            match (AlterTableType::try_from(cmd.subtype), adds, s.relation.as_ref()) {
-                (
-                    Ok(AlterTableType::AtAddColumn),
-                    Some(NodeEnum::ColumnDef(column)),
-                    Some(name),
-                ) => {
-                    let (schema, table) = key(name);
-                    self.columns.insert((schema, table, column.colname.clone()));
+            match (AlterTableType::try_from(cmd.subtype), adds) {
+                (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => {
+                    new.push(column.colname.as_str().into());
                     tame &= !super::evaluated::is_generated(column);
                 }
                 (
@@ -129,6 +125,9 @@ impl Earlier {
                 }
                 _ => tame = false,
             }
+        }
+        if let (Some(name), false) = (s.relation.as_ref(), new.is_empty()) {
+            self.columns.entry(key(name)).or_default().extend(new);
         }
         (tame, loose)
     }

@@ -6,7 +6,7 @@
 //! looks at decides.
 
 use super::names::{string, strings};
-use super::scope::{Frame, Item, OutCol, Table, add, nothing, of_column};
+use super::scope::{Frame, Item, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
 use crate::catalog::{Relation, RelationKind};
 use pg_query::NodeEnum;
@@ -16,10 +16,8 @@ use pg_query::protobuf::{
     PartitionCmd, RangeVar,
 };
 use portcullis_core::mask::{Origin, UserType};
-use std::collections::HashSet;
-
-/// How deep types are taken apart.
-const MAX_TYPES: usize = 8;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 impl<'c> Analyzer<'c> {
     /// `CREATE INDEX`.
@@ -288,40 +286,60 @@ impl<'c> Analyzer<'c> {
     }
 
     /// `ALTER DOMAIN`: its new check is made of every value of it that is stored.
-    pub(super) fn domain_altered(&mut self, s: &AlterDomainStmt) {
+    pub(super) fn domain_altered(&mut self, s: &AlterDomainStmt) -> Result<()> {
         let checks = match s.def.as_deref().and_then(|def| def.node.as_ref()) {
             Some(NodeEnum::Constraint(c)) => c.contype == ConstrType::ConstrCheck as i32,
             _ => false,
         };
         let names = strings(&s.type_name);
         let Some((name, true)) = names.and_then(|n| n.last().copied()).map(|n| (n, checks)) else {
-            return;
+            return Ok(());
         };
-        let domains: HashSet<u32> = self.catalog.types_named(name).iter().map(|t| t.oid).collect();
+        self.evaluates = true;
+        let domains = self.catalog.types_named(name);
+        if domains.is_empty() {
+            // One of another name, if what came before may have given it this one.
+            if self.earlier.untame {
+                self.decide(&Origin::Untraced);
+            }
+            return Ok(());
+        }
+        let mut known: HashMap<u32, bool> = domains.iter().map(|t| (t.oid, true)).collect();
         let mut all = nothing();
         let stores = |r: &&Relation| !r.is_system() && r.kind != RelationKind::Composite;
         for relation in self.catalog.relations().filter(stores) {
+            self.charge(relation.columns.len())?;
             for column in &relation.columns {
-                if self.is_made_of(column.type_oid, &domains, MAX_TYPES) {
+                if self.is_made_of(column.type_oid, &mut known)? {
                     add(&mut all, &of_column(relation.oid, column.number));
                 }
             }
         }
-        self.evaluates = true;
         self.decide(&all);
+        Ok(())
     }
 
-    fn is_made_of(&self, type_oid: u32, domains: &HashSet<u32>, depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return true };
-        let one = |of: &u32| self.is_made_of(*of, domains, depth);
-        domains.contains(&type_oid)
-            || match self.catalog.type_map().get(type_oid) {
-                Some(
-                    UserType::Domain { base: of, .. } | UserType::Array(of) | UserType::Range(of),
-                ) => one(of),
-                Some(UserType::Composite(all)) => all.iter().any(one),
-                _ => false,
+    /// True for a type that is made of some of which that is `known`: each is taken apart once.
+    fn is_made_of(&mut self, type_oid: u32, known: &mut HashMap<u32, bool>) -> Result<bool> {
+        if let Some(known) = known.get(&type_oid) {
+            return Ok(*known);
+        }
+        let catalog = self.catalog;
+        let of: &[u32] = match catalog.type_map().get(type_oid) {
+            Some(UserType::Domain { base: of, .. } | UserType::Array(of) | UserType::Range(of)) => {
+                std::slice::from_ref(of)
             }
+            Some(UserType::Composite(all)) => all,
+            _ => &[],
+        };
+        // None is made of itself.
+        known.insert(type_oid, true);
+        let mut made = false;
+        for one in of {
+            made = made || self.nested(|a| a.is_made_of(*one, known))?;
+        }
+        known.insert(type_oid, made);
+        Ok(made)
     }
 
     /// True for a table that this text has made, and which has no rows but what it gave it.
@@ -338,27 +356,37 @@ impl<'c> Analyzer<'c> {
     ) -> Result<()> {
         self.evaluates = true;
         let candidates = self.candidates(name);
-        let table = self.table(name, &candidates)?;
-        let mut item = Item::table(table);
+        let mut item = if self.is_new(name) {
+            Item::table(empty(name))
+        } else {
+            Item::table(self.table(name, &candidates)?)
+        };
         // What two tables of one name have may be any of their columns.
         if candidates.is_empty() || !item.more {
-            let added = self.earlier.added(name).map(|c| OutCol::made(Some(c.into()), nothing()));
-            for column in added.collect::<Vec<_>>().into_iter().chain(new) {
-                if !item.columns.iter().any(|known| known.name == column.name) {
+            let added: Vec<Rc<str>> = self.earlier.added(name).cloned().collect();
+            self.charge(item.columns.len() / 4 + added.len() + new.len())?;
+            let mut known: HashSet<Rc<str>> =
+                item.columns.iter().filter_map(|c| c.name.clone()).collect();
+            let added = added.into_iter().map(|c| OutCol::made(Some(c), nothing()));
+            for column in added.chain(new) {
+                if column.name.clone().is_some_and(|name| known.insert(name)) {
                     item.columns.push(column);
                 }
             }
         }
-        let own = self.is_new(name);
-        let before = own.then(|| (self.conditions.clone(), self.missing, self.unresolved));
         self.frames.push(Frame { item, ..Frame::default() });
         let looked = look(self);
         self.frames.pop();
-        if let Some(before) = before {
-            (self.conditions, self.missing, self.unresolved) = before;
-        }
         looked
     }
+}
+
+/// A table without rows: nothing comes from its columns, whichever they are. What comes from others
+/// beside it does.
+fn empty(name: &RangeVar) -> Table {
+    let shape = Shape { columns: None, rest: Some(nothing()), filter: nothing() };
+    let (name, shape) = (name.relname.as_str().into(), Rc::new(shape));
+    Table { name, shape, row: Some(nothing()), base: None }
 }
 
 /// What a part of `ALTER TABLE` is about.
