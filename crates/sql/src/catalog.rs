@@ -152,6 +152,8 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// The columns that decide to which of its partitions a row belongs (0: an expression).
     pub partition_key: SmallVec<[i16; 2]>,
+    /// The columns of its primary key, in order.
+    pub primary_key: SmallVec<[i16; 2]>,
     /// True where it has rules other than a view's own.
     pub rules: bool,
     /// Triggers that are not disabled and not made for constraints.

@@ -108,6 +108,8 @@ struct Analyzer<'c> {
     earlier: Rc<Earlier>,
     /// A definition: what decides on it are columns of the table it is about.
     evaluates: bool,
+    /// It gives a table another primary key.
+    rekeys: bool,
     /// The queries around the current place, outermost first.
     frames: Vec<Frame>,
     /// The `WITH` names in scope, innermost last.
@@ -159,6 +161,7 @@ impl<'c> Analyzer<'c> {
             opaque: false,
             earlier: Rc::default(),
             evaluates: false,
+            rekeys: false,
             frames: Vec::new(),
             ctes: Vec::new(),
             views: Vec::new(),

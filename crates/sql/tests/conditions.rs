@@ -135,6 +135,11 @@ const DECIDES: &[&str] = &[
     "CREATE TRIGGER t BEFORE UPDATE ON customers FOR EACH ROW WHEN (old.email < 'm') EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     "CREATE TABLE empty (n int); CREATE UNIQUE INDEX ON customers (email)",
     "ALTER TABLE orders ADD n int; ALTER TABLE customers ADD CHECK (email < 'm')",
+    // Which key it is cannot be told.
+    "ALTER TABLE customers DROP CONSTRAINT customers_pkey, ADD PRIMARY KEY USING INDEX other; \
+     CREATE TABLE guesses (guess text REFERENCES customers)",
+    "ALTER TABLE customers ADD PRIMARY KEY USING INDEX other, \
+     ADD FOREIGN KEY (name) REFERENCES customers",
     // Of a table that is new, what is asked of others.
     "CREATE TABLE fresh (a text); ALTER TABLE fresh ADD FOREIGN KEY (a) REFERENCES customers (email)",
     "CREATE TABLE fresh (a int); CREATE POLICY own ON fresh USING ((SELECT email FROM customers WHERE id = 1) < 'm')",
@@ -200,6 +205,7 @@ const UNTOLD: &[&str] = &[
     "CREATE TABLE fresh (id int); ALTER TABLE customers INHERIT fresh; CREATE UNIQUE INDEX ON fresh (id)",
     "CREATE TABLE fresh (id int); DO ''; CREATE UNIQUE INDEX ON fresh (id)",
     "ALTER TABLE orders DROP note, ADD note text; CREATE UNIQUE INDEX ON orders (note)",
+    "ALTER DOMAIN checked RENAME TO x; ALTER DOMAIN x ADD CHECK (VALUE < 'm')",
 ];
 
 fn decided(sql: &str) -> Vec<String> {
@@ -244,6 +250,22 @@ fn behind_other_definitions_nothing_is_known() {
     let told = UNTOLD.iter().filter(|sql| !decided(sql).contains(&"UNTRACED".to_owned()));
     let told: Vec<_> = told.collect();
     assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_foreign_key_without_columns_points_to_the_primary_key() {
+    for sql in [
+        "CREATE TABLE guesses (guess text REFERENCES registered)",
+        "CREATE TABLE guesses (guess text, FOREIGN KEY (guess) REFERENCES registered)",
+        "CREATE TABLE guesses (guess text); \
+         ALTER TABLE guesses ADD FOREIGN KEY (guess) REFERENCES registered",
+        "ALTER TABLE orders ADD guess text REFERENCES registered",
+    ] {
+        assert_eq!(decided(sql), ["registered.email"], "{sql}");
+    }
+    let outer = "ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers";
+    assert_eq!(decided(outer), ["customers.id", "orders.customer_id"]);
+    assert_eq!(decided("CREATE TABLE t (s text REFERENCES hr.people)"), ["people.*"]);
 }
 
 #[test]

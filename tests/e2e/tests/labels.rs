@@ -946,8 +946,17 @@ fn definitions_do_not_tell_what_values_are() {
          ALTER TABLE p ATTACH PARTITION oracle FOR VALUES FROM ('a') TO ('m')",
         "masked",
     );
+    // Its key is masked, and no column is named.
+    claude.does("CREATE TABLE keyed AS SELECT email FROM customers WHERE id < 10");
+    arena.server.sql("shop", "ALTER TABLE keyed ADD PRIMARY KEY (email)").unwrap();
+    claude.refused("CREATE TABLE guesses (guess varchar REFERENCES keyed)", "no-inference");
+    claude.refused("ALTER TABLE plain ADD guess varchar REFERENCES keyed", "no-inference");
     // What says nothing of them, and what migrations send as one text.
     for sql in [
+        "CREATE TABLE follows (customer int REFERENCES customers);
+         ALTER TABLE follows ADD FOREIGN KEY (customer) REFERENCES customers",
+        "ALTER TABLE follows ADD FOREIGN KEY (customer) REFERENCES customers",
+        "DROP TABLE follows, keyed",
         "CREATE INDEX ON oracle (email)",
         "CREATE INDEX ON oracle (lower(email))",
         "CREATE UNIQUE INDEX ON oracle (id) WHERE email IS NOT NULL",

@@ -95,7 +95,10 @@ pub const QUERIES: &[&str] = &[
             EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
                     WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
             CASE c.relkind WHEN 'p' THEN (SELECT k.partattrs::pg_catalog.text \
-                    FROM pg_catalog.pg_partitioned_table k WHERE k.partrelid = c.oid) END \
+                    FROM pg_catalog.pg_partitioned_table k WHERE k.partrelid = c.oid) END, \
+            (SELECT pg_catalog.string_agg(pg_catalog.array_to_string(k.conkey, ' '), ' ') \
+             FROM pg_catalog.pg_constraint k \
+             WHERE k.conrelid = c.oid AND k.contype = 'p' AND c.oid >= 16384) \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
        AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
@@ -664,6 +667,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             rewritten: Vec::new(),
             columns: Vec::new(),
             partition_key: numbers(row, 6)?,
+            primary_key: numbers(row, 7)?,
             rules: row.flag(5)?,
             triggers: Vec::new(),
             children: Vec::new(),

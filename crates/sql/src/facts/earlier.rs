@@ -19,6 +19,8 @@ pub(super) struct Earlier {
     pub(super) untame: bool,
     /// A name may stand for a table whose rows move from one partition to another.
     pub(super) loose: bool,
+    /// A table may have another primary key than it had.
+    pub(super) rekeyed: bool,
     /// Tables made so far without rows, as they are written, and columns added to tables.
     tables: HashSet<(String, String)>,
     columns: HashMap<(String, String), HashSet<Rc<str>>>,
@@ -56,7 +58,10 @@ impl Earlier {
         self.stale = self.stale || unknown || verbs().any(defines);
         let (tame, loose) = match node.and_then(|n| n.node.as_ref()) {
             Some(NodeEnum::CreateStmt(s)) => (self.created(s), false),
-            Some(NodeEnum::AlterTableStmt(s)) => self.altered(s),
+            Some(NodeEnum::AlterTableStmt(s)) => {
+                self.rekeyed |= super::evaluated::takes_key(s);
+                self.altered(s)
+            }
             Some(NodeEnum::RenameStmt(s)) => (false, moves_names(s)),
             Some(
                 NodeEnum::AlterObjectSchemaStmt(_)

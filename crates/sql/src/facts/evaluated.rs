@@ -64,6 +64,7 @@ impl<'c> Analyzer<'c> {
         // What a generated one is made of decides where it is defined.
         let new = new.map(|c| OutCol::made(Some(c.colname.as_str().into()), nothing()));
         let new: Vec<OutCol> = new.collect();
+        self.rekeys = takes_key(s);
         self.over_rows(name, new, |a| commands().try_for_each(|cmd| a.altered_by(cmd)))
     }
 
@@ -127,16 +128,34 @@ impl<'c> Analyzer<'c> {
         Ok(())
     }
 
-    /// The columns that a foreign key points to: whether a value stands there decides.
+    /// The columns that a foreign key points to, the primary key's where it names none: whether a
+    /// value stands there decides.
     fn referred_to(&mut self, c: &Constraint) -> Result<()> {
         let Some(name) = c.pktable.as_ref() else { return Ok(()) };
         let candidates = self.candidates(name);
-        if candidates.is_empty() || c.pk_attrs.is_empty() {
+        if candidates.is_empty() {
             return Ok(());
         }
         let table = self.table(name, &candidates)?;
+        let columns = if !c.pk_attrs.is_empty() {
+            Some(c.pk_attrs.iter().filter_map(string).collect())
+        } else if self.rekeys || self.earlier.rekeyed {
+            None
+        } else {
+            of_all(&candidates, |r| names_of(r, &r.primary_key))
+        };
+        self.decide_columns(table, columns)
+    }
+
+    /// Some columns of a table decide, or all where it is not known which.
+    fn decide_columns(&mut self, table: Table, columns: Option<Vec<&str>>) -> Result<()> {
+        let Some(columns) = columns else {
+            let row = table.whole();
+            self.decide(&row);
+            return Ok(());
+        };
         self.frames.push(Frame { item: Item::table(table), ..Frame::default() });
-        let looked = c.pk_attrs.iter().filter_map(string).try_for_each(|n| self.decide_named(n));
+        let looked = columns.into_iter().try_for_each(|column| self.decide_named(column));
         self.frames.pop();
         looked
     }
@@ -198,20 +217,8 @@ impl<'c> Analyzer<'c> {
         }
         let parents = self.candidates(parent);
         let candidates = self.candidates(rows);
-        let key: Option<Vec<&str>> = match parents.as_slice() {
-            [] => None,
-            all => all.iter().map(|r| key_of(r)).collect::<Option<Vec<_>>>().map(|k| k.concat()),
-        };
         let table = self.table(rows, &candidates)?;
-        let Some(key) = key else {
-            let row = table.whole();
-            self.decide(&row);
-            return Ok(());
-        };
-        self.frames.push(Frame { item: Item::table(table), ..Frame::default() });
-        let looked = key.into_iter().try_for_each(|column| self.decide_named(column));
-        self.frames.pop();
-        looked
+        self.decide_columns(table, of_all(&parents, key_of))
     }
 
     fn bounds(&mut self, bounds: Option<&PartitionBoundSpec>) -> Result<()> {
@@ -402,6 +409,19 @@ fn constraints_of(column: &ColumnDef) -> impl Iterator<Item = &Constraint> {
     })
 }
 
+/// True where an index that is there already becomes the primary key: which, is not looked up.
+pub(super) fn takes_key(s: &AlterTableStmt) -> bool {
+    s.cmds.iter().any(|node| match node.node.as_ref() {
+        Some(NodeEnum::AlterTableCmd(cmd)) => match definition(cmd) {
+            Some(NodeEnum::Constraint(c)) => {
+                c.contype == ConstrType::ConstrPrimary as i32 && !c.indexname.is_empty()
+            }
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
 /// True for a column that is made of others.
 pub(super) fn is_generated(column: &ColumnDef) -> bool {
     constraints_of(column).any(|c| c.contype == ConstrType::ConstrGenerated as i32)
@@ -419,11 +439,23 @@ fn takes_any(column: &ColumnDef) -> bool {
 /// The names of the columns that tell partitions; `None` where there are expressions, or it has no
 /// partitions as far as is known.
 pub(super) fn key_of(relation: &Relation) -> Option<Vec<&str>> {
-    if relation.partition_key.is_empty() {
-        return None;
-    }
+    names_of(relation, &relation.partition_key)
+}
+
+/// The names of columns; `None` where there are none, or not all are known.
+fn names_of<'r>(relation: &'r Relation, numbers: &[i16]) -> Option<Vec<&'r str>> {
     let name = |number: &i16| Some(&*relation.columns.iter().find(|c| c.number == *number)?.name);
-    relation.partition_key.iter().map(name).collect()
+    let all: Vec<&str> = numbers.iter().map(name).collect::<Option<_>>()?;
+    (!all.is_empty()).then_some(all)
+}
+
+/// What each of the relations has; `None` where one has not, or there is none.
+fn of_all<'r>(
+    relations: &[&'r Relation],
+    of: impl Fn(&'r Relation) -> Option<Vec<&'r str>>,
+) -> Option<Vec<&'r str>> {
+    let all: Vec<Vec<&str>> = relations.iter().map(|r| of(r)).collect::<Option<_>>()?;
+    (!all.is_empty()).then(|| all.concat())
 }
 
 /// A column in upper or lower case, which is as long as it was.

@@ -83,3 +83,4 @@ CREATE TABLE articles (id int, title text, words tsvector, "Größe" text);
 CREATE TRIGGER words BEFORE INSERT OR UPDATE ON articles FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger(words, 'pg_catalog.simple', title, "Größe");
 CREATE TABLE steady (id int, body text);
 CREATE TRIGGER steady BEFORE UPDATE ON steady FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TABLE registered (email text PRIMARY KEY, id int);
