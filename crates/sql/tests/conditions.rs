@@ -195,6 +195,10 @@ const PASSES: &[&str] = &[
     "CREATE TABLE fresh (id int, email text); CREATE UNIQUE INDEX ON fresh (lower(email)); \
      ALTER TABLE fresh ADD n int; ALTER TABLE fresh ADD CHECK (email <> '' OR n > 0), ADD PRIMARY KEY (id)",
     "ALTER TABLE orders ADD n int; CREATE UNIQUE INDEX ON orders (n)",
+    "ALTER TABLE orders ADD IF NOT EXISTS n int; CREATE UNIQUE INDEX IF NOT EXISTS x ON orders (n)",
+    "DROP TABLE notes; ALTER TABLE orders ADD n int UNIQUE",
+    "CREATE SCHEMA fresh; CREATE TABLE fresh.a (id int PRIMARY KEY, up int REFERENCES fresh.a); \
+     CREATE TABLE fresh.b (a int REFERENCES fresh.a)",
 ];
 
 /// Names mean something else behind these, as far as anybody can tell.
@@ -205,6 +209,13 @@ const UNTOLD: &[&str] = &[
     "CREATE TABLE fresh (id int); ALTER TABLE customers INHERIT fresh; CREATE UNIQUE INDEX ON fresh (id)",
     "CREATE TABLE fresh (id int); DO ''; CREATE UNIQUE INDEX ON fresh (id)",
     "ALTER TABLE orders DROP note, ADD note text; CREATE UNIQUE INDEX ON orders (note)",
+    "ALTER TABLE customers ADD n int; ALTER TABLE customers RENAME n TO z; \
+     ALTER TABLE customers RENAME email TO n; CREATE UNIQUE INDEX ON customers (n)",
+    "ALTER TABLE customers RENAME email TO n; \
+     ALTER TABLE customers ADD IF NOT EXISTS n text, ADD UNIQUE (n)",
+    "ALTER TABLE customers RENAME TO x; CREATE TABLE guesses (guess text REFERENCES x (email))",
+    "CREATE TABLE x (n int); DROP TABLE x; ALTER TABLE customers RENAME TO x; \
+     CREATE TABLE guesses (guess text REFERENCES x (email))",
     "ALTER DOMAIN checked RENAME TO x; ALTER DOMAIN x ADD CHECK (VALUE < 'm')",
 ];
 

@@ -19,6 +19,8 @@ pub(super) struct Earlier {
     pub(super) untame: bool,
     /// A name may stand for a table whose rows move from one partition to another.
     pub(super) loose: bool,
+    /// Names of tables may stand for others than they did, or for these as well.
+    moved: bool,
     /// A table may have another primary key than it had.
     pub(super) rekeyed: bool,
     /// Tables made so far without rows, as they are written, and columns added to tables.
@@ -34,13 +36,18 @@ fn key(name: &RangeVar) -> (String, String) {
 impl Earlier {
     /// Anything may have happened.
     pub(super) fn unknown() -> Self {
-        Self { stale: true, untame: true, loose: true, ..Self::default() }
+        Self { stale: true, untame: true, loose: true, moved: true, ..Self::default() }
     }
 
     /// True for a table that a statement of this text has made, empty, and nobody could give rows
     /// but this text.
     pub(super) fn made(&self, name: &RangeVar) -> bool {
         !self.untame && self.tables.contains(&key(name))
+    }
+
+    /// True for a name that a table without rows was given in this text, and no other.
+    pub(super) fn names_new(&self, name: &RangeVar) -> bool {
+        !self.moved && self.tables.contains(&key(name))
     }
 
     /// The columns that were added to a table in this text, without values of other columns.
@@ -82,6 +89,11 @@ impl Earlier {
         };
         self.untame |= !tame || unknown;
         self.loose |= loose || unknown;
+        let hangs = matches!(
+            node.and_then(|n| n.node.as_ref()),
+            Some(NodeEnum::ViewStmt(_) | NodeEnum::RuleStmt(_) | NodeEnum::CreateSchemaStmt(_))
+        );
+        self.moved |= loose && !hangs || unknown;
     }
 
     fn created(&mut self, s: &CreateStmt) -> bool {

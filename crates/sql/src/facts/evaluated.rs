@@ -57,12 +57,16 @@ impl<'c> Analyzer<'c> {
             }
         }
         let adds = |cmd: &AlterTableCmd| cmd.subtype == AlterTableType::AtAddColumn as i32;
+        let told = self.is_told(name);
         let new = commands().filter(|cmd| adds(cmd)).filter_map(|cmd| match definition(cmd) {
-            Some(NodeEnum::ColumnDef(column)) => Some(&**column),
+            Some(NodeEnum::ColumnDef(column)) => {
+                // What a generated one is made of decides where it is defined.
+                let new = told || !cmd.missing_ok;
+                let origin = if new { nothing() } else { Origin::Untraced };
+                Some(OutCol::made(Some(column.colname.as_str().into()), origin))
+            }
             _ => None,
         });
-        // What a generated one is made of decides where it is defined.
-        let new = new.map(|c| OutCol::made(Some(c.colname.as_str().into()), nothing()));
         let new: Vec<OutCol> = new.collect();
         self.rekeys = takes_key(s);
         self.over_rows(name, new, |a| commands().try_for_each(|cmd| a.altered_by(cmd)))
@@ -111,7 +115,7 @@ impl<'c> Analyzer<'c> {
         let keys = keys.iter().filter_map(string);
         // An index that is there already has its answer.
         keys.chain(column).try_for_each(|name| self.decide_named(name))?;
-        self.referred_to(c)
+        self.referred_to(c, None)
     }
 
     fn excluded(&mut self, c: &Constraint) -> Result<()> {
@@ -129,11 +133,19 @@ impl<'c> Analyzer<'c> {
     }
 
     /// The columns that a foreign key points to, the primary key's where it names none: whether a
-    /// value stands there decides.
-    fn referred_to(&mut self, c: &Constraint) -> Result<()> {
+    /// value stands there decides. `made`: the table that the statement makes.
+    fn referred_to(&mut self, c: &Constraint, made: Option<&RangeVar>) -> Result<()> {
         let Some(name) = c.pktable.as_ref() else { return Ok(()) };
         let candidates = self.candidates(name);
         if candidates.is_empty() {
+            // What this text makes has no rows yet.
+            let own = made.is_some_and(|made| {
+                (&made.schemaname, &made.relname) == (&name.schemaname, &name.relname)
+            });
+            if !own && !self.earlier.names_new(name) {
+                self.not_found();
+                self.decide(&Origin::Untraced);
+            }
             return Ok(());
         }
         let table = self.table(name, &candidates)?;
@@ -182,10 +194,12 @@ impl<'c> Analyzer<'c> {
             match node.node.as_ref() {
                 Some(NodeEnum::ColumnDef(column)) => {
                     for constraint in constraints_of(column) {
-                        self.referred_to(constraint)?;
+                        self.referred_to(constraint, s.relation.as_ref())?;
                     }
                 }
-                Some(NodeEnum::Constraint(constraint)) => self.referred_to(constraint)?,
+                Some(NodeEnum::Constraint(constraint)) => {
+                    self.referred_to(constraint, s.relation.as_ref())?;
+                }
                 _ => {}
             }
         }
@@ -354,6 +368,12 @@ impl<'c> Analyzer<'c> {
         self.earlier.made(name) && self.candidates(name).is_empty()
     }
 
+    /// True for a table that has the columns which the catalog knows and this text has added, by
+    /// these names, and no others.
+    fn is_told(&self, name: &RangeVar) -> bool {
+        !self.earlier.untame && (self.earlier.made(name) || !self.candidates(name).is_empty())
+    }
+
     /// With the columns of a table in sight, and those that are `new` in the same statement.
     fn over_rows(
         &mut self,
@@ -374,7 +394,9 @@ impl<'c> Analyzer<'c> {
             self.charge(item.columns.len() / 4 + added.len() + new.len())?;
             let mut known: HashSet<Rc<str>> =
                 item.columns.iter().filter_map(|c| c.name.clone()).collect();
-            let added = added.into_iter().map(|c| OutCol::made(Some(c), nothing()));
+            // Where names have moved, another column may have got that name.
+            let origin = if self.is_told(name) { nothing() } else { Origin::Untraced };
+            let added = added.into_iter().map(|c| OutCol::made(Some(c), origin.clone()));
             for column in added.chain(new) {
                 if column.name.clone().is_some_and(|name| known.insert(name)) {
                     item.columns.push(column);
