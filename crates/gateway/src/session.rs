@@ -1121,6 +1121,8 @@ impl Session {
             | End::Dismissed
             | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
+            // It may have said so before the request that found it gone.
+            End::Target(_) if self.unasked.masker().fatal() => return,
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
             // Of class 08, which pools take for "try again", though nobody must without having
             // looked: there is nothing to go on with.
