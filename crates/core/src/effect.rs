@@ -214,6 +214,24 @@ impl fmt::Display for Effect {
     }
 }
 
+/// True where names may mean something else once statements of these kinds, with these effects, have
+/// run: the catalog has to be read again. A function called in a query is not taken to change what
+/// they mean; that is noticed as what others change is.
+pub fn may_redefine<'a>(mut kinds: impl Iterator<Item = &'a str>, effects: &[Effect]) -> bool {
+    let block = kinds.any(|kind| matches!(kind, "do" | "call"));
+    effects.iter().any(|e| match e.verb {
+        Verb::Read
+        | Verb::Insert
+        | Verb::Update
+        | Verb::Delete
+        | Verb::Truncate
+        | Verb::Control
+        | Verb::Connect => false,
+        Verb::Execute => block,
+        _ => true,
+    })
+}
+
 /// The protocol-neutral facts of a request: everything a judge decides on.
 ///
 /// Equality is the key under which a verdict may be remembered, so nothing that a verdict may
@@ -237,6 +255,12 @@ impl Operation {
             effects: SmallVec::from_iter([Effect::unreadable()]),
             lineages: SmallVec::new(),
         }
+    }
+
+    /// True where it may change what names mean: [`may_redefine`].
+    #[must_use]
+    pub fn may_redefine(&self) -> bool {
+        may_redefine(self.kinds.iter().map(|kind| &**kind), &self.effects)
     }
 
     /// True where every effect is a read or steers this session alone, and is resolved: the

@@ -277,9 +277,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let connect = Effect::resolved(Verb::Connect, object, Extent::One);
         let (asked, texts): (Vec<Effect>, Vec<String>) = login.settings.into_iter().unzip();
         let operation = Operation {
-            kinds: ["connect", "set"]
-                .into_iter()
-                .take(1 + usize::from(!asked.is_empty()))
+            kinds: std::iter::once("connect")
+                .chain((!asked.is_empty()).then_some("set"))
                 .map(Box::from)
                 .collect(),
             effects: std::iter::once(connect).chain(asked).collect(),

@@ -603,8 +603,8 @@ impl SessionReveal {
     /// masked in all of them alike, or in none by itself. What masks it in the table itself does so
     /// in all of them.
     fn may_mix(&self, catalog: &Catalog, table: &Relation) -> bool {
-        let mut parts = below(catalog, table);
-        parts.retain(|part| part.kind != RelationKind::Partitioned);
+        let parts = catalog.descendants(table);
+        let parts: Vec<_> = parts.filter(|part| part.kind != RelationKind::Partitioned).collect();
         table.columns.iter().all(|column| {
             let same = parts.iter().filter_map(|part| {
                 let own = part.columns.iter().find(|c| c.name == column.name)?;
@@ -907,24 +907,10 @@ impl SessionReveal {
     }
 }
 
-/// Partitions and inheriting tables, all levels.
-fn below<'c>(catalog: &'c Catalog, relation: &Relation) -> Vec<&'c Relation> {
-    let mut found: Vec<&Relation> = Vec::new();
-    let mut seen: BTreeSet<u32> = BTreeSet::from([relation.oid]);
-    let mut open: Vec<u32> = relation.children.clone();
-    while let Some(oid) = open.pop() {
-        if let (true, Some(child)) = (seen.insert(oid), catalog.relation(oid)) {
-            found.push(child);
-            open.extend(&child.children);
-        }
-    }
-    found
-}
-
-/// The same, where they are more than statements are traced to: what a column has in the rest of them
+/// Partitions and inheriting tables, all levels, where they are more than statements are traced to: what a column has in the rest of them
 /// is told by the column of the table itself.
-fn beyond<'c>(catalog: &'c Catalog, relation: &Relation) -> Vec<&'c Relation> {
-    let all = below(catalog, relation);
+fn beyond<'c>(catalog: &'c Catalog, relation: &'c Relation) -> Vec<&'c Relation> {
+    let all: Vec<_> = catalog.descendants(relation).collect();
     if all.len() > TRACED_CHILDREN { all } else { Vec::new() }
 }
 

@@ -143,15 +143,6 @@ impl From<LinkError> for End {
     }
 }
 
-/// The end of a session whose target is gone: the client is told, unless the target did.
-fn lost(error: LinkError, answers: &InFlight<Postgres>) -> End {
-    match error {
-        LinkError::Answer(failure) => End::Withheld(failure),
-        _ if answers.masker().fatal() => End::Dismissed,
-        other => End::Target(other),
-    }
-}
-
 impl From<MaskFailure> for End {
     fn from(failure: MaskFailure) -> Self {
         Self::Withheld(failure)
@@ -240,6 +231,8 @@ impl Session {
     pub(crate) async fn run(&mut self) -> End {
         let end = match self.serve().await {
             Ok(never) => match never {},
+            // It may have said so before the request that found it gone.
+            Err(End::Target(_)) if self.unasked.masker().fatal() => End::Dismissed,
             Err(end) => end,
         };
         Box::pin(self.forsake_rehearsal()).await;
@@ -262,6 +255,9 @@ impl Session {
                         Box::pin(self.ask_for_names()).await?;
                     }
                 }
+                if paused && let Some(turn) = self.conversation.pause() {
+                    break turn;
+                }
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
@@ -278,14 +274,10 @@ impl Session {
                         self.left = Some(Instant::now());
                     },
                     raw = self.link.receive() => {
-                        let raw = raw.map_err(|error| lost(error, &self.unasked))?;
-                        let masked = self.unasked.mask(raw)?;
+                        let masked = self.unasked.mask(raw?)?;
                         self.deliver(&masked).await?;
                     }
-                    () = reached(pause) => {
-                        self.conversation.pause();
-                        paused = true;
-                    }
+                    () = reached(pause) => paused = true,
                     () = self.expiry.reached() => return Err(End::TokenExpired),
                 }
             };
@@ -646,10 +638,11 @@ impl Session {
             };
             tokio::select! {
                 progress = progress => if let Progress::Answer(raw) =
-                    progress.map_err(|error| match &bounds {
-                        None => lost(error, flight),
-                        // It may have been kept back.
-                        Some(_) => error.into(),
+                    progress.map_err(|error| match (error, &bounds) {
+                        (LinkError::Answer(failure), _) => failure.into(),
+                        // Within bounds what it said may have been kept back.
+                        (_, None) if flight.masker().fatal() => End::Dismissed,
+                        (error, _) => error.into(),
                     })?
                 {
                     let masked = flight.mask(raw)?;
@@ -1121,8 +1114,6 @@ impl Session {
             | End::Dismissed
             | End::Unprepared(_) => return,
             End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
-            // It may have said so before the request that found it gone.
-            End::Target(_) if self.unasked.masker().fatal() => return,
             End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
             // Of class 08, which pools take for "try again", though nobody must without having
             // looked: there is nothing to go on with.
@@ -1197,7 +1188,7 @@ fn done(unit: &Unit, started: Instant) -> Done {
     let operation = unit.operation();
     Done {
         started,
-        redefines: !unit.prepares_only() && redefines(operation),
+        redefines: !unit.prepares_only() && operation.may_redefine(),
         steers_transactions: steers_transactions(operation),
     }
 }
@@ -1205,23 +1196,6 @@ fn done(unit: &Unit, started: Instant) -> Done {
 /// True where an operation may begin or end a transaction.
 fn steers_transactions(operation: &Operation) -> bool {
     operation.effects.iter().any(|e| e.object.kind == ObjectKind::Transaction)
-}
-
-/// True where an operation may change what names mean, so that the catalog has to be read again. A
-/// function called in a query is not taken to: what it changes is noticed as what others change is.
-fn redefines(operation: &Operation) -> bool {
-    let block = operation.kinds.iter().any(|kind| matches!(&**kind, "do" | "call"));
-    operation.effects.iter().any(|e| match e.verb {
-        Verb::Read
-        | Verb::Insert
-        | Verb::Update
-        | Verb::Delete
-        | Verb::Truncate
-        | Verb::Control
-        | Verb::Connect => false,
-        Verb::Execute => block,
-        _ => true,
-    })
 }
 
 /// True where it depends on definitions what a request does.

@@ -440,6 +440,24 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Partitions and inheriting tables of a relation, all levels, each once.
+    pub fn descendants<'c>(
+        &'c self,
+        relation: &'c Relation,
+    ) -> impl Iterator<Item = &'c Relation> + use<'c> {
+        let mut seen: HashSet<u32> = HashSet::from([relation.oid]);
+        let mut open: Vec<u32> = relation.children.clone();
+        std::iter::from_fn(move || {
+            while let Some(oid) = open.pop() {
+                if let (true, Some(child)) = (seen.insert(oid), self.relation(oid)) {
+                    open.extend(&child.children);
+                    return Some(child);
+                }
+            }
+            None
+        })
+    }
+
     /// Builds the snapshot from the answers to [`QUERIES`], in order, as text values.
     ///
     /// # Errors

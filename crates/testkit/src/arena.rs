@@ -1,5 +1,6 @@
 //! A gateway process in front of a real PostgreSQL server with the shop in it.
 
+use crate::raw::RawClient;
 use anyhow::{Context as _, bail};
 use portcullis_sandbox::postgres::{Options, Postgres};
 use portcullis_sandbox::process::{Running, free_port};
@@ -299,6 +300,11 @@ agents = [
             bail!("no token: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// A session of this caller's through the gateway.
+    pub fn client(&self, name: &str) -> anyhow::Result<RawClient> {
+        RawClient::log_in(self.postgres, name, "shop", &self.token(name)?)
     }
 
     /// libpq's environment for a connection to the server itself.

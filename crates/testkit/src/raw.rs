@@ -35,6 +35,12 @@ pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A simple query.
+#[must_use]
+pub fn query(sql: &str) -> Vec<u8> {
+    message(b'Q', &[sql.as_bytes(), b"\0"].concat())
+}
+
 /// A start-up message of protocol 3.`minor`.
 #[must_use]
 pub fn startup(minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {
@@ -157,9 +163,28 @@ impl RawClient {
         Ok(seen)
     }
 
+    /// Sends a simple query and waits for nothing.
+    pub fn ask(&mut self, sql: &str) -> anyhow::Result<()> {
+        self.send(&query(sql))
+    }
+
+    /// Reads notices up to the one that says under which review the request is held: its id, and
+    /// what the notice says.
+    pub fn held(&mut self) -> anyhow::Result<(String, String)> {
+        loop {
+            let message = self.receive()?.context("the stream ended")?;
+            let notice = message.shown();
+            ensure!(message.tag == b'N', "not held: {notice}");
+            if let Some((_, rest)) = notice.split_once("review rev_") {
+                let id = rest.chars().take_while(|c| c.is_ascii_alphanumeric());
+                return Ok((format!("rev_{}", id.collect::<String>()), notice));
+            }
+        }
+    }
+
     /// A simple query, and what comes back up to ReadyForQuery.
     pub fn query(&mut self, sql: &str) -> anyhow::Result<Vec<Message>> {
-        self.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat()))?;
+        self.ask(sql)?;
         self.until(b'Z')
     }
 

@@ -10,7 +10,7 @@
 
 use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup};
 use portcullis_testkit::corpus::{self, Case};
-use portcullis_testkit::raw::{Message, RawClient, message, values};
+use portcullis_testkit::raw::{Message, RawClient, message, query, values};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ fn request(way: Way, case: &Case, place: usize) -> Vec<u8> {
     let bound = case.bound(place).unwrap();
     let extended = matches!(way, Way::Extended { .. });
     if bound.is_none() && !extended {
-        return message(b'Q', &[sql.as_bytes(), b"\0"].concat());
+        return query(sql);
     }
     let mut bind = b"\0\0\0\0".to_vec();
     let bound = bound.unwrap_or_default();

@@ -49,8 +49,7 @@ impl Stage {
     }
 
     fn client(&self) -> RawClient {
-        let token = self.arena.token("claude").unwrap();
-        RawClient::log_in(self.arena.postgres, "claude", "shop", &token).unwrap()
+        self.arena.client("claude").unwrap()
     }
 
     fn truth(&self, sql: &str) -> String {
@@ -110,10 +109,6 @@ fn outcome_in(line: &Value) -> Option<Value> {
     }
 }
 
-fn send(client: &mut RawClient, sql: &str) {
-    client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
-}
-
 /// Everything up to the end of the connection.
 fn to_the_end(client: &mut RawClient) -> Vec<Message> {
     let mut all = Vec::new();
@@ -126,19 +121,6 @@ fn to_the_end(client: &mut RawClient) -> Vec<Message> {
 fn error(messages: &[Message]) -> String {
     let found = messages.iter().find(|m| m.tag == b'E');
     found.map(Message::shown).unwrap_or_else(|| panic!("no error in {messages:?}"))
-}
-
-/// Reads up to the notice that names the review.
-fn held(client: &mut RawClient) -> String {
-    loop {
-        let message = client.receive().unwrap().unwrap();
-        let shown = message.shown();
-        assert_eq!(message.tag, b'N', "not held: {shown}");
-        if let Some(start) = shown.find("review rev_") {
-            let name = shown[start + "review ".len()..].chars();
-            return name.take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        }
-    }
 }
 
 /// Nobody knows, and nobody is told otherwise, whichever it was.
@@ -158,7 +140,7 @@ fn a_commit_without_an_answer_is_told_as_it_is() {
     for (n, fault, done) in [(1, Fault::LoseAnswer, "3"), (2, Fault::LoseCommit, "0")] {
         let mut client = stage.client();
         stage.between.let_happen(fault);
-        send(&mut client, &format!("UPDATE counted SET n = {n} WHERE id < 4"));
+        client.ask(&format!("UPDATE counted SET n = {n} WHERE id < 4")).unwrap();
         told_that_nobody_knows(&mut client);
         assert!(stage.between.has_happened());
         assert_eq!(stage.truth(&made(n)), done, "{fault:?}");
@@ -175,7 +157,7 @@ fn a_commit_without_an_answer_is_told_as_it_is() {
     // A table that was made all the same is masked, and nobody was told that it is not there.
     let mut client = stage.client();
     stage.between.let_happen(Fault::LoseAnswer);
-    send(&mut client, "CREATE TABLE brief AS SELECT id, email FROM customers");
+    client.ask("CREATE TABLE brief AS SELECT id, email FROM customers").unwrap();
     told_that_nobody_knows(&mut client);
     assert!(stage.truth("SELECT email FROM brief WHERE id = 7").contains("zzsentinel"));
     let rows = stage.client().query("SELECT email FROM brief WHERE id = 7").unwrap();
@@ -238,8 +220,8 @@ fn reviewers_are_told_that_nobody_knows() {
     let n = |n| format!("SELECT count(*) FROM reviewed WHERE n = {n}");
     for (value, fault, done) in [(1, Fault::LoseAnswer, "2"), (2, Fault::LoseCommit, "0")] {
         let mut client = stage.client();
-        send(&mut client, &format!("UPDATE reviewed SET n = {value} WHERE id < 3"));
-        let review = held(&mut client);
+        client.ask(&format!("UPDATE reviewed SET n = {value} WHERE id < 3")).unwrap();
+        let review = client.held().unwrap().0;
         stage.rehearsal(&review, "open");
         stage.between.let_happen(fault);
         stage.review(&["approve", &review]);
@@ -254,8 +236,8 @@ fn reviewers_are_told_that_nobody_knows() {
     // Rolled back by the server at the end, and then kept.
     for (fault, end, done) in [(Fault::RollBack, "undone", "0"), (Fault::None, "kept", "1")] {
         let mut client = stage.client();
-        send(&mut client, "UPDATE reviewed SET n = 3 WHERE id = 3");
-        let review = held(&mut client);
+        client.ask("UPDATE reviewed SET n = 3 WHERE id = 3").unwrap();
+        let review = client.held().unwrap().0;
         stage.rehearsal(&review, "open");
         stage.between.let_happen(fault);
         stage.review(&["approve", &review]);
@@ -265,8 +247,8 @@ fn reviewers_are_told_that_nobody_knows() {
     }
     // The gateway itself is killed between COMMIT and its answer.
     let mut client = stage.client();
-    send(&mut client, "UPDATE reviewed SET n = 4 WHERE id = 4");
-    let review = held(&mut client);
+    client.ask("UPDATE reviewed SET n = 4 WHERE id = 4").unwrap();
+    let review = client.held().unwrap().0;
     stage.rehearsal(&review, "open");
     stage.between.let_happen(Fault::HoldAnswer);
     stage.review(&["approve", &review]);

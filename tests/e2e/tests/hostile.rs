@@ -2,7 +2,7 @@
 //! clear error or a clean close, and bounded memory.
 
 use portcullis_testkit::arena::{Arena, Setup};
-use portcullis_testkit::raw::{Message, RawClient, message, startup};
+use portcullis_testkit::raw::{Message, RawClient, message, query, startup};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -183,7 +183,7 @@ fn slow_reader(arena: &Arena, token: &str) {
     let before = memory(arena);
     let mut client = RawClient::log_in(arena.postgres, "claude", "shop", token).unwrap();
     let sql = "SELECT repeat('x', 1000), n FROM generate_series(1, 300000) AS n";
-    client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+    client.ask(sql).unwrap();
     thread::sleep(Duration::from_secs(2));
     let after = memory(arena);
     assert!(
@@ -596,7 +596,6 @@ fn the_end_of_a_session_is_the_end_of_its_requests() {
     let arena = Arena::start(&setup).unwrap();
     let token = arena.token("claude").unwrap();
     let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
-    let query = |sql: &str| message(b'Q', &[sql.as_bytes(), b"\0"].concat());
     let mut sleeper = log_in();
     sleeper.send(&query("SELECT pg_sleep(60)")).unwrap();
     let bye = message(b'X', b"");

@@ -486,7 +486,7 @@ async fn copied_rows_with_masked_values_fail_the_copy() {
     ];
     for (sql, data, place) in cases {
         for piece in [0, 1, 7] {
-            client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
+            client.ask(sql).unwrap();
             let began = client.until(b'G').unwrap();
             assert_eq!(began.last().unwrap().tag, b'G', "{sql}");
             for part in data.chunks(if piece == 0 { data.len() } else { piece }) {

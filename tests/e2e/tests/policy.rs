@@ -389,9 +389,7 @@ fn what_is_refused_has_not_happened() {
     for sql in FORBIDDEN {
         // A statement that is only held waits for a person; it is taken back after a moment.
         client.socket().set_read_timeout(Some(std::time::Duration::from_secs(3))).unwrap();
-        client
-            .send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat()))
-            .unwrap();
+        client.ask(sql).unwrap();
         let mut seen = Vec::new();
         loop {
             match client.receive() {

@@ -2,7 +2,7 @@
 //! committed or rolled back on the decision.
 
 use portcullis_testkit::arena::{Arena, Setup, Shared};
-use portcullis_testkit::raw::{Message, RawClient, message};
+use portcullis_testkit::raw::{Message, RawClient};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -77,28 +77,6 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn client(arena: &Arena) -> RawClient {
-    let token = arena.token("claude").unwrap();
-    RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap()
-}
-
-fn send(client: &mut RawClient, sql: &str) {
-    client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
-}
-
-/// Reads up to the notice that names the review.
-fn held(client: &mut RawClient) -> String {
-    loop {
-        let message = client.receive().unwrap().unwrap();
-        let shown = message.shown();
-        assert_eq!(message.tag, b'N', "not held: {shown}");
-        if let Some(start) = shown.find("review rev_") {
-            let name = shown[start + "review ".len()..].chars();
-            return name.take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        }
-    }
-}
-
 /// What comes up to the end of the answer, but for notices of the hold.
 fn rest(client: &mut RawClient) -> Vec<String> {
     let all = client.until(b'Z').unwrap();
@@ -161,9 +139,9 @@ fn journal(arena: &Arena) -> String {
 #[test]
 fn an_approval_keeps_what_people_saw_and_runs_nothing_twice() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "DELETE FROM parents WHERE id IN (3, 5) RETURNING id");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM parents WHERE id IN (3, 5) RETURNING id").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["tag"], "DELETE 2");
     assert_eq!(open["seen"]["changed"], 8, "two, and what cascades: {open:#}");
@@ -202,9 +180,9 @@ fn an_approval_keeps_what_people_saw_and_runs_nothing_twice() {
 #[test]
 fn a_rejection_leaves_nothing() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "UPDATE parents SET note = 'changed' WHERE id BETWEEN 20 AND 29");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("UPDATE parents SET note = 'changed' WHERE id BETWEEN 20 AND 29").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     let rows = |what: &str| open["seen"][what]["rows"]["rows"].as_array().unwrap().clone();
     assert_eq!((rows("before").len(), rows("after").len()), (5, 5));
@@ -228,13 +206,13 @@ fn a_rejection_leaves_nothing() {
 #[test]
 fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     let text = "UPDATE parents SET note = $1 WHERE id = $2";
     let prepare = format!("Parse \"u\" \"{text}\" 25 23\nSync\nuntil Z\n");
     portcullis_testkit::script::run(&mut agent, &prepare).unwrap();
     let script = "Bind \"\" \"u\" \"bound\" \"40\"\nExecute \"\" 0\nSync\n";
     portcullis_testkit::script::run(&mut agent, script).unwrap();
-    let review = held(&mut agent);
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["after"]["rows"]["rows"], serde_json::json!([["40", "bound"]]));
     approve(&arena, &review);
@@ -247,7 +225,7 @@ fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
          Execute \"\" 0\nSync\n"
     );
     portcullis_testkit::script::run(&mut agent, &script).unwrap();
-    let review = held(&mut agent);
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     reject(&arena, &review);
     assert!(rest(&mut agent)[0].contains("42501"));
@@ -256,7 +234,7 @@ fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
     assert!(answer.contains("26000"), "{answer}");
     // And approved.
     portcullis_testkit::script::run(&mut agent, &script).unwrap();
-    let review = held(&mut agent);
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     approve(&arena, &review);
     assert_eq!(rest(&mut agent), ["1", "2", "n", "C UPDATE 1\\x00", "Z I"]);
@@ -267,7 +245,7 @@ fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
         "Parse \"v\" \"{text}\" 25 23\nBind \"\" \"v\" \"named\" \"42\"\nExecute \"\" 0\nSync\n"
     );
     portcullis_testkit::script::run(&mut agent, &script).unwrap();
-    let review = held(&mut agent);
+    let review = agent.held().unwrap().0;
     let untried = at(&arena, &review, "untried");
     assert!(why(&untried).contains("prepares"), "{untried}");
     approve(&arena, &review);
@@ -279,7 +257,7 @@ fn parameters_of_the_extended_protocol_are_rehearsed_and_kept() {
 #[test]
 fn the_unnamed_statement_is_what_the_server_would_leave() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     let script =
         |agent: &mut RawClient, text: &str| portcullis_testkit::script::run(agent, text).unwrap();
     let run = "Bind \"\" \"\"\nExecute \"\" 0\nSync\n";
@@ -288,13 +266,13 @@ fn the_unnamed_statement_is_what_the_server_would_leave() {
     script(&mut agent, &format!("Parse \"\" \"{text}\"\nSync\nuntil Z\n"));
     for _ in 0..2 {
         script(&mut agent, run);
-        let review = held(&mut agent);
+        let review = agent.held().unwrap().0;
         at(&arena, &review, "open");
         reject(&arena, &review);
         assert!(rest(&mut agent)[0].contains("42501"));
     }
     script(&mut agent, run);
-    let review = held(&mut agent);
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     approve(&arena, &review);
     assert!(rest(&mut agent).iter().any(|m| m.starts_with("C UPDATE 1")));
@@ -306,9 +284,9 @@ fn the_unnamed_statement_is_what_the_server_would_leave() {
         script(&mut agent, "Parse \"\" \"SELECT 4711\"\nSync\nuntil Z\n");
         match request {
             Ok(text) => drop(script(&mut agent, &parsed(text))),
-            Err(text) => send(&mut agent, text),
+            Err(text) => agent.ask(text).unwrap(),
         }
-        let review = held(&mut agent);
+        let review = agent.held().unwrap().0;
         at(&arena, &review, stage);
         reject(&arena, &review);
         assert!(rest(&mut agent)[0].contains("42501"));
@@ -323,7 +301,7 @@ fn the_unnamed_statement_is_what_the_server_would_leave() {
 #[test]
 fn what_a_rollback_does_not_undo_is_not_rehearsed() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     for (sql, expect) in [
         ("INSERT INTO watched VALUES (1)", "code of users"),
         ("INSERT INTO quiet (id) VALUES (1)", "pg_try_advisory_lock"),
@@ -334,8 +312,8 @@ fn what_a_rollback_does_not_undo_is_not_rehearsed() {
         ("UPDATE customer_contacts SET name = 'x' WHERE id = 1", "no ordinary table"),
         ("INSERT INTO parents VALUES (1003, pg_sleep(0)::text)", "more than change rows"),
     ] {
-        send(&mut agent, sql);
-        let review = held(&mut agent);
+        agent.ask(sql).unwrap();
+        let review = agent.held().unwrap().0;
         let untried = at(&arena, &review, "untried");
         assert!(why(&untried).contains(expect), "{sql}: {untried}");
         let (_, shown) = run(&arena, &["show", &review]);
@@ -356,15 +334,15 @@ fn what_a_rollback_does_not_undo_is_not_rehearsed() {
 #[test]
 fn what_fails_is_told_by_its_code_and_stays_held() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     for (sql, expect) in [
         ("INSERT INTO parents VALUES (1, 'there already')", "23505"),
         ("INSERT INTO children VALUES (2000, 99999)", "23503"),
         ("INSERT INTO late VALUES (1, 99999)", "at its end"),
         ("INSERT INTO parents VALUES (1 / (SELECT 0), 'x')", "22012"),
     ] {
-        send(&mut agent, sql);
-        let review = held(&mut agent);
+        agent.ask(sql).unwrap();
+        let review = agent.held().unwrap().0;
         let failed = at(&arena, &review, "failed");
         assert!(why(&failed).contains(expect), "{sql}: {failed}");
         assert_eq!(page(&arena, &review)["status"], "pending");
@@ -377,13 +355,13 @@ fn what_fails_is_told_by_its_code_and_stays_held() {
 #[test]
 fn locks_of_others_are_not_waited_for_long() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     let mut other =
         RawClient::log_in(([127, 0, 0, 1], arena.server.port()).into(), "raw", "shop", "").unwrap();
     other.query("BEGIN").unwrap();
     other.query("UPDATE parents SET note = 'held' WHERE id = 70").unwrap();
-    send(&mut agent, "DELETE FROM parents WHERE id = 70");
-    let review = held(&mut agent);
+    agent.ask("DELETE FROM parents WHERE id = 70").unwrap();
+    let review = agent.held().unwrap().0;
     let failed = at(&arena, &review, "failed");
     assert!(why(&failed).contains("55P03"), "{failed}");
     other.query("ROLLBACK").unwrap();
@@ -394,9 +372,9 @@ fn locks_of_others_are_not_waited_for_long() {
 #[test]
 fn rows_are_shown_as_the_caller_would_see_them() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "UPDATE customers SET city = 'Turin' WHERE id = 7 RETURNING email");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("UPDATE customers SET city = 'Turin' WHERE id = 7 RETURNING email").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     for image in ["before", "after"] {
         let rows = &open["seen"][image]["rows"];
@@ -428,9 +406,9 @@ fn nowhere(path: &Path, text: &str) {
 #[test]
 fn partitions_and_upserts_show_their_rows() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "UPDATE parts SET v = 0 WHERE id BETWEEN 98 AND 101");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("UPDATE parts SET v = 0 WHERE id BETWEEN 98 AND 101").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["changed"], 4);
     let rows = open["seen"]["before"]["rows"]["rows"].clone();
@@ -440,11 +418,8 @@ fn partitions_and_upserts_show_their_rows() {
     );
     approve(&arena, &review);
     assert!(rest(&mut agent)[0].starts_with("C UPDATE 4"));
-    send(
-        &mut agent,
-        "INSERT INTO parents VALUES (80, 'new'), (900, 'new') ON CONFLICT (id) DO UPDATE SET note = excluded.note",
-    );
-    let review = held(&mut agent);
+    agent.ask("INSERT INTO parents VALUES (80, 'new'), (900, 'new') ON CONFLICT (id) DO UPDATE SET note = excluded.note").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["before"]["rows"]["rows"], serde_json::json!([["80", "note 80"]]));
     let after = &open["seen"]["after"]["rows"]["rows"];
@@ -455,12 +430,13 @@ fn partitions_and_upserts_show_their_rows() {
     if arena.server.version() < 15 {
         return;
     }
-    send(
-        &mut agent,
-        "MERGE INTO parents p USING (VALUES (81, 'm'), (901, 'm')) s(id, note) ON p.id = s.id
+    agent
+        .ask(
+            "MERGE INTO parents p USING (VALUES (81, 'm'), (901, 'm')) s(id, note) ON p.id = s.id
          WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.note)",
-    );
-    let review = held(&mut agent);
+        )
+        .unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["changed"], 2);
     assert_eq!(open["seen"]["before"]["rows"]["rows"], serde_json::json!([["81", "note 81"]]));
@@ -472,18 +448,18 @@ fn partitions_and_upserts_show_their_rows() {
 #[test]
 fn what_cannot_be_shown_for_certain_is_not() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     // Locks on parents look like changes of them.
-    send(&mut agent, "UPDATE tree SET parent = 1 WHERE id = 3");
-    let review = held(&mut agent);
+    agent.ask("UPDATE tree SET parent = 1 WHERE id = 3").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert!(open["seen"]["before"]["none"]["why"].as_str().unwrap().contains("locked"), "{open:#}");
     assert_eq!(open["seen"]["after"]["rows"]["rows"], serde_json::json!([["3", "1"]]));
     reject(&arena, &review);
     rest(&mut agent);
     // Who may not read a table is not the one to show it by.
-    send(&mut agent, "DELETE FROM hidden");
-    let review = held(&mut agent);
+    agent.ask("DELETE FROM hidden").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     assert_eq!(open["seen"]["changed"], 1);
     let why = open["seen"]["before"]["none"]["why"].as_str().unwrap_or_default();
@@ -508,13 +484,13 @@ fn operators_of_the_callers_choice_are_not_run() {
           END LOOP; END $do$"#;
     arena.server.sql("shop", evil).unwrap();
     let called = || arena.truth("SELECT is_called FROM evil.calls").unwrap();
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     let path = "SET search_path = evil, pg_catalog, public";
     agent.query(path).unwrap();
     let shown = agent.query("SHOW search_path").unwrap();
     assert!(shown.iter().any(|m| m.shown().contains("evil, pg_catalog, public")));
-    send(&mut agent, "INSERT INTO public.parents VALUES (950, 'x')");
-    let review = held(&mut agent);
+    agent.ask("INSERT INTO public.parents VALUES (950, 'x')").unwrap();
+    let review = agent.held().unwrap().0;
     let open = at(&arena, &review, "open");
     let after = &open["seen"]["after"]["rows"]["rows"];
     assert_eq!(*after, serde_json::json!([["950", "x"]]), "{open:#}");
@@ -530,9 +506,9 @@ fn operators_of_the_callers_choice_are_not_run() {
 #[test]
 fn a_caller_who_goes_or_cancels_leaves_nothing() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "DELETE FROM parents WHERE id = 100");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM parents WHERE id = 100").unwrap();
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     drop(agent);
     let undone = at(&arena, &review, "undone");
@@ -540,10 +516,10 @@ fn a_caller_who_goes_or_cancels_leaves_nothing() {
     assert_eq!(open_transactions(&arena), "0");
     assert_eq!(arena.truth("SELECT count(*) FROM parents WHERE id = 100").unwrap(), "1");
 
-    let mut agent = client(&arena);
+    let mut agent = arena.client("claude").unwrap();
     let (process, secret) = agent.cancel_key.clone().unwrap();
-    send(&mut agent, "DELETE FROM parents WHERE id = 101");
-    let review = held(&mut agent);
+    agent.ask("DELETE FROM parents WHERE id = 101").unwrap();
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     let mut cancel = 80_877_102_u32.to_be_bytes().to_vec();
     cancel.extend_from_slice(&process.to_be_bytes());
@@ -562,17 +538,17 @@ fn a_caller_who_goes_or_cancels_leaves_nothing() {
 #[test]
 fn one_request_of_a_caller_is_rehearsed_at_a_time() {
     let (_turn, arena) = (turn(), long());
-    let (mut one, mut two) = (client(&arena), client(&arena));
-    send(&mut one, "DELETE FROM parents WHERE id = 110");
-    let first = held(&mut one);
+    let (mut one, mut two) = (arena.client("claude").unwrap(), arena.client("claude").unwrap());
+    one.ask("DELETE FROM parents WHERE id = 110").unwrap();
+    let first = one.held().unwrap().0;
     at(&arena, &first, "open");
-    send(&mut two, "DELETE FROM parents WHERE id = 111");
-    let second = held(&mut two);
+    two.ask("DELETE FROM parents WHERE id = 111").unwrap();
+    let second = two.held().unwrap().0;
     assert!(why(&at(&arena, &second, "untried")).contains("another request"));
     // The same request is one review, and one rehearsal.
-    let mut three = client(&arena);
-    send(&mut three, "DELETE FROM parents WHERE id = 110");
-    assert_eq!(held(&mut three), first);
+    let mut three = arena.client("claude").unwrap();
+    three.ask("DELETE FROM parents WHERE id = 110").unwrap();
+    assert_eq!(three.held().unwrap().0, first);
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(open_transactions(&arena), "1");
     approve(&arena, &first);
@@ -587,9 +563,9 @@ fn one_request_of_a_caller_is_rehearsed_at_a_time() {
 #[test]
 fn definitions_are_looked_up_again_in_its_transaction() {
     let (_turn, arena) = (turn(), long());
-    let mut agent = client(&arena);
-    send(&mut agent, "DELETE FROM parents WHERE id = 120");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM parents WHERE id = 120").unwrap();
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     // What it rests on is locked; what others define elsewhere is nothing to it.
     let alter = "SET lock_timeout = '200ms'; ALTER TABLE parents ADD COLUMN more int";
@@ -602,9 +578,9 @@ fn definitions_are_looked_up_again_in_its_transaction() {
 #[test]
 fn a_budget_that_is_over_frees_the_locks_and_what_runs_later_is_bound_to_what_was_seen() {
     let arena = start("2s");
-    let mut agent = client(&arena);
-    send(&mut agent, "DELETE FROM parents WHERE note LIKE 'note 13%'");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM parents WHERE note LIKE 'note 13%'").unwrap();
+    let review = agent.held().unwrap().0;
     let undone = at(&arena, &review, "undone");
     assert!(why(&undone).contains("nobody had decided"), "{undone}");
     assert_eq!(undone["seen"]["changed"], 11, "{undone:#}");
@@ -625,8 +601,8 @@ fn a_budget_that_is_over_frees_the_locks_and_what_runs_later_is_bound_to_what_wa
     assert_eq!(arena.truth(count).unwrap(), "12");
 
     // Reviewed anew, and run after its time within what was seen.
-    send(&mut agent, "DELETE FROM parents WHERE note LIKE 'note 13%'");
-    let again = held(&mut agent);
+    agent.ask("DELETE FROM parents WHERE note LIKE 'note 13%'").unwrap();
+    let again = agent.held().unwrap().0;
     assert_ne!(again, review);
     assert_eq!(at(&arena, &again, "undone")["seen"]["changed"], 12);
     approve(&arena, &again);
@@ -636,9 +612,9 @@ fn a_budget_that_is_over_frees_the_locks_and_what_runs_later_is_bound_to_what_wa
 }
 
 fn killed_in_the_middle(mut arena: Arena) {
-    let mut agent = client(&arena);
-    send(&mut agent, "UPDATE big SET v = 1");
-    let review = held(&mut agent);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("UPDATE big SET v = 1").unwrap();
+    let review = agent.held().unwrap().0;
     at(&arena, &review, "open");
     arena.kill_gateway().unwrap();
     drop(agent);
@@ -652,9 +628,9 @@ fn killed_in_the_middle(mut arena: Arena) {
     // Nothing but that it is over is known of it, and what was seen still bounds what runs.
     let undone = at(&arena, &review, "undone");
     assert!(why(&undone).contains("its session ended"), "{undone}");
-    let mut agent = client(&arena);
-    send(&mut agent, "UPDATE big SET v = 1");
-    assert_eq!(held(&mut agent), review);
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("UPDATE big SET v = 1").unwrap();
+    assert_eq!(agent.held().unwrap().0, review);
     approve(&arena, &review);
     assert!(rest(&mut agent).iter().any(|l| l.starts_with("C UPDATE 20000")));
     let verified = arena.portcullis(&["audit", "verify"]).unwrap();

@@ -1,29 +1,17 @@
 //! Holding for a human, on the wire: who may decide, what an approval fits, and how a hold ends.
 
 use portcullis_testkit::arena::{Arena, Setup};
-use portcullis_testkit::raw::{Message, RawClient, message};
+use portcullis_testkit::raw::{Message, RawClient};
 use portcullis_testkit::traps::OPERATORS_AHEAD;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-fn client(arena: &Arena, name: &str) -> RawClient {
-    let token = arena.token(name).unwrap();
-    RawClient::log_in(arena.postgres, name, "shop", &token).unwrap()
-}
-
-fn send(client: &mut RawClient, sql: &str) {
-    client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).unwrap();
-}
-
-/// Reads notices until one names the review.
+/// The review of a request that waits, and has not run.
 fn held(client: &mut RawClient) -> String {
-    let message = client.receive().unwrap().unwrap();
-    let shown = message.shown();
-    assert_eq!(message.tag, b'N', "not held: {shown}");
-    assert!(shown.contains("nothing has run yet"), "{shown}");
-    let start = shown.find("review rev_").unwrap() + "review ".len();
-    shown[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    let (review, notice) = client.held().unwrap();
+    assert!(notice.contains("nothing has run yet"), "{notice}");
+    review
 }
 
 fn rest(client: &mut RawClient) -> Vec<String> {
@@ -68,11 +56,11 @@ forbid (
 fn holds_are_decided_by_other_people_and_bind_bytes() {
     let mut arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let before = orders(&arena);
 
     // Approved, once, by another person.
-    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    agent.ask("DELETE FROM orders WHERE id = 1").unwrap();
     let first = held(&mut agent);
     for (who, why) in [("claude", "only a person"), ("ana", "on your behalf")] {
         let (decided, text) = review(&arena, &[who, "approve", &first]);
@@ -98,7 +86,7 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
     assert_eq!(journal.lines().filter(decided).count(), 1, "only what was decided is recorded so");
 
     // The same again is a new question; rejected, with words for the caller.
-    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    agent.ask("DELETE FROM orders WHERE id = 1").unwrap();
     let second = held(&mut agent);
     assert_ne!(first, second);
     assert!(review(&arena, &["bo", "reject", &second, "--reason", "not on a Friday"]).0);
@@ -118,10 +106,10 @@ fn holds_are_decided_by_other_people_and_bind_bytes() {
 }
 
 fn approval_fits_its_own_bytes_alone(arena: &Arena, agent: &mut RawClient) {
-    let mut other = client(arena, "claude");
-    send(agent, "DELETE FROM orders WHERE id = 2");
+    let mut other = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM orders WHERE id = 2").unwrap();
     let review_a = held(agent);
-    send(&mut other, "DELETE FROM orders WHERE id = 3");
+    other.ask("DELETE FROM orders WHERE id = 3").unwrap();
     let review_b = held(&mut other);
     assert_ne!(review_a, review_b);
     assert!(review(arena, &["bo", "approve", &review_a]).0);
@@ -132,10 +120,10 @@ fn approval_fits_its_own_bytes_alone(arena: &Arena, agent: &mut RawClient) {
 }
 
 fn repeats_collapse(arena: &Arena, agent: &mut RawClient) {
-    let mut other = client(arena, "claude");
-    send(agent, "DELETE FROM orders WHERE id = 4");
+    let mut other = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM orders WHERE id = 4").unwrap();
     let one = held(agent);
-    send(&mut other, "DELETE FROM orders WHERE id = 4");
+    other.ask("DELETE FROM orders WHERE id = 4").unwrap();
     assert_eq!(held(&mut other), one, "a repeat asked twice");
     assert!(review(arena, &["bo", "approve", &one]).0);
     let answers = [rest(agent), rest(&mut other)].concat();
@@ -145,9 +133,9 @@ fn repeats_collapse(arena: &Arena, agent: &mut RawClient) {
 
 /// A reviewer sees what names stand for and every parameter; what cannot be shown whole is not held.
 fn all_that_runs_is_shown(arena: &Arena, agent: &mut RawClient) {
-    send(agent, "PREPARE px (int) AS DELETE FROM orders WHERE id <> $1");
+    agent.ask("PREPARE px (int) AS DELETE FROM orders WHERE id <> $1").unwrap();
     rest(agent);
-    send(agent, "EXECUTE px(3)");
+    agent.ask("EXECUTE px(3)").unwrap();
     let id = held(agent);
     let (_, page) = review(arena, &["bo", "show", &id]);
     assert!(page.contains("EXECUTE px(3)") && page.contains("WHERE id <> $1"), "{page}");
@@ -178,7 +166,7 @@ fn all_that_runs_is_shown(arena: &Arena, agent: &mut RawClient) {
 
 /// What the approval does not cover is said to who gives it, and in the record.
 fn copied_rows_are_not_covered(arena: &Arena, agent: &mut RawClient) {
-    send(agent, "COPY orders (id) FROM STDIN");
+    agent.ask("COPY orders (id) FROM STDIN").unwrap();
     let id = held(agent);
     let (shown, page) = review(arena, &["bo", "show", &id]);
     assert!(shown && page.contains("not shown    the rows that COPY brings in"), "{page}");
@@ -212,7 +200,7 @@ fn cancel(arena: &Arena, key: &(u32, Vec<u8>)) {
 }
 
 fn takes_back(arena: &Arena, agent: &mut RawClient) {
-    send(agent, "DELETE FROM orders WHERE id = 6");
+    agent.ask("DELETE FROM orders WHERE id = 6").unwrap();
     let id = held(agent);
     let key = agent.cancel_key.clone().unwrap();
     cancel(arena, &(key.0, vec![0; key.1.len()]));
@@ -222,8 +210,8 @@ fn takes_back(arena: &Arena, agent: &mut RawClient) {
     assert!(answer[0].contains("57014") && answer[0].contains("withdrawn"), "{answer:?}");
     assert!(!review(arena, &["bo", "approve", &id]).0, "a withdrawn review was approved");
 
-    let mut leaver = client(arena, "claude");
-    send(&mut leaver, "DELETE FROM orders WHERE id = 6");
+    let mut leaver = arena.client("claude").unwrap();
+    leaver.ask("DELETE FROM orders WHERE id = 6").unwrap();
     let id = held(&mut leaver);
     drop(leaver);
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -237,7 +225,7 @@ fn takes_back(arena: &Arena, agent: &mut RawClient) {
 
 fn transactions(arena: &Arena, agent: &mut RawClient) {
     agent.query("BEGIN").unwrap();
-    send(agent, "DELETE FROM orders WHERE id = 7");
+    agent.ask("DELETE FROM orders WHERE id = 7").unwrap();
     let answer = rest(agent);
     assert!(answer[0].contains("42501") && answer[0].contains("roll back"), "{answer:?}");
     assert_eq!(answer.last().unwrap(), "Z E");
@@ -247,7 +235,7 @@ fn transactions(arena: &Arena, agent: &mut RawClient) {
     agent.query("ROLLBACK").unwrap();
     assert!(review(arena, &["bo", "approve", &id]).0);
     agent.query("BEGIN").unwrap();
-    send(agent, "DELETE FROM orders WHERE id = 7");
+    agent.ask("DELETE FROM orders WHERE id = 7").unwrap();
     let answer = rest(agent);
     assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
     agent.query("COMMIT").unwrap();
@@ -255,15 +243,15 @@ fn transactions(arena: &Arena, agent: &mut RawClient) {
 }
 
 fn survives_a_restart(arena: &mut Arena, mut agent: RawClient) {
-    send(&mut agent, "DELETE FROM orders WHERE id = 8");
+    agent.ask("DELETE FROM orders WHERE id = 8").unwrap();
     let id = held(&mut agent);
     arena.kill_gateway().unwrap();
     arena.start_gateway().unwrap();
     let (listed, text) = review(arena, &["bo", "list"]);
     assert!(listed && text.contains(&id), "{text}");
     assert!(review(arena, &["bo", "approve", &id]).0);
-    let mut agent = client(arena, "claude");
-    send(&mut agent, "DELETE FROM orders WHERE id = 8");
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM orders WHERE id = 8").unwrap();
     let answer = rest(&mut agent);
     assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
 }
@@ -271,8 +259,8 @@ fn survives_a_restart(arena: &mut Arena, mut agent: RawClient) {
 #[test]
 fn an_unanswered_review_expires_and_says_so() {
     let arena = Arena::start(&setup("expires = \"7s\"")).unwrap();
-    let mut agent = client(&arena, "claude");
-    send(&mut agent, "DELETE FROM orders WHERE id = 999");
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM orders WHERE id = 999").unwrap();
     let started = Instant::now();
     let id = held(&mut agent);
     assert_eq!(held(&mut agent), id, "the second notice names another review");
@@ -286,7 +274,7 @@ fn an_unanswered_review_expires_and_says_so() {
 
 /// An agent in the reviewers' group is still an agent, and whoever it acts for has asked as well.
 fn agents_decide_nothing(arena: &Arena, agent: &mut RawClient) {
-    send(agent, "DELETE FROM orders WHERE id = 20");
+    agent.ask("DELETE FROM orders WHERE id = 20").unwrap();
     let id = held(agent);
     let (decided, text) = review(arena, &["deckard", "approve", &id]);
     assert!(!decided && text.contains("only a person"), "{text}");
@@ -295,8 +283,8 @@ fn agents_decide_nothing(arena: &Arena, agent: &mut RawClient) {
     assert!(review(arena, &["bo", "reject", &id, "--reason", "no"]).0);
     assert!(rest(agent)[0].contains("42501"));
 
-    let mut deckard = client(arena, "deckard");
-    send(&mut deckard, "DELETE FROM orders WHERE id = 20");
+    let mut deckard = arena.client("deckard").unwrap();
+    deckard.ask("DELETE FROM orders WHERE id = 20").unwrap();
     let id = held(&mut deckard);
     let (decided, text) = review(arena, &["bo", "approve", &id]);
     assert!(!decided && text.contains("on your behalf"), "{text}");
@@ -313,7 +301,7 @@ fn an_approval_is_not_a_licence(arena: &Arena, agent: &mut RawClient) {
     };
     // Approved in advance: asked for inside a transaction, and not run yet.
     agent.query("BEGIN").unwrap();
-    send(agent, "DELETE FROM orders WHERE id = 30");
+    agent.ask("DELETE FROM orders WHERE id = 30").unwrap();
     let answer = rest(agent).remove(0);
     let start = answer.find("rev_").unwrap();
     let id = &answer[start..];
@@ -328,23 +316,23 @@ fn an_approval_is_not_a_licence(arena: &Arena, agent: &mut RawClient) {
         "delete FROM orders WHERE id = 30",
         "DELETE FROM orders WHERE id = 30; SELECT 1",
     ] {
-        let mut near = client(arena, "claude");
-        send(&mut near, other);
+        let mut near = arena.client("claude").unwrap();
+        near.ask(other).unwrap();
         let held = held(&mut near);
         assert_ne!(held, id, "{other}");
         assert_ne!(digest(&held), approved, "{other}");
     }
     // The same bytes of another caller, and the same text by the other protocol with a value.
-    let mut deckard = client(arena, "deckard");
-    send(&mut deckard, "DELETE FROM orders WHERE id = 30");
+    let mut deckard = arena.client("deckard").unwrap();
+    deckard.ask("DELETE FROM orders WHERE id = 30").unwrap();
     assert_ne!(held(&mut deckard), id);
     drop(deckard);
     assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id IN (30, 31)").unwrap(), "2");
-    send(agent, "DELETE FROM orders WHERE id = 30");
+    agent.ask("DELETE FROM orders WHERE id = 30").unwrap();
     let answer = rest(agent);
     assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
     // Used up.
-    send(agent, "DELETE FROM orders WHERE id = 30");
+    agent.ask("DELETE FROM orders WHERE id = 30").unwrap();
     let again = held(agent);
     assert_ne!(again, id);
     assert!(review(arena, &["bo", "reject", &again, "--reason", "no"]).0);
@@ -359,7 +347,7 @@ fn an_approval_is_not_a_licence(arena: &Arena, agent: &mut RawClient) {
     };
     portcullis_testkit::script::run(agent, &with("32")).unwrap();
     let first = held(agent);
-    let mut other = client(arena, "claude");
+    let mut other = arena.client("claude").unwrap();
     portcullis_testkit::script::run(&mut other, &with("33")).unwrap();
     let second = held(&mut other);
     assert_ne!(digest(&first), digest(&second));
@@ -379,7 +367,7 @@ fn an_expired_token_runs_nothing() {
     let token = arena.token("claude").unwrap();
     let log_in = || RawClient::log_in(arena.postgres, "claude", "shop", &token);
     let (mut idle, mut agent) = (log_in().unwrap(), log_in().unwrap());
-    send(&mut agent, "DELETE FROM orders WHERE id = 1");
+    agent.ask("DELETE FROM orders WHERE id = 1").unwrap();
     let id = held(&mut agent);
     // Its own notice of the end, without having asked anything.
     let farewell = idle.until(b'E').unwrap();
@@ -400,12 +388,12 @@ fn an_expired_token_runs_nothing() {
 #[test]
 fn no_cancel_of_a_held_request_is_lost() {
     let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let before = orders(&arena);
     let key = agent.cancel_key.clone().unwrap();
     let mut reviews = Vec::new();
     for n in 0..60 {
-        send(&mut agent, &format!("DELETE FROM orders WHERE id = {}", 100 + n));
+        agent.ask(&format!("DELETE FROM orders WHERE id = {}", 100 + n)).unwrap();
         reviews.push(held(&mut agent));
         cancel(&arena, &key);
         let started = Instant::now();
@@ -453,7 +441,7 @@ fn approve(arena: &Arena, id: &str) {
 /// A request goes back to people where it is not what they saw: says so to both, and runs once they
 /// have approved what it is now.
 fn goes_back(arena: &Arena, agent: &mut RawClient, sql: &str, change: &str, because: &str) {
-    send(agent, sql);
+    agent.ask(sql).unwrap();
     let id = held(agent);
     arena.server.sql("shop", change).unwrap();
     approve(arena, &id);
@@ -483,7 +471,7 @@ fn what_changed_meanwhile_goes_back_to_review() {
          'BEGIN INSERT INTO spilt VALUES (OLD::text); RETURN OLD; END'");
     let trigger =
         "CREATE TRIGGER spills BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION spill()";
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let delete = |id: u32| format!("DELETE FROM orders WHERE id = {id}");
 
     goes_back(&arena, &mut agent, &delete(1), trigger, "definition of table public.orders changed");
@@ -507,7 +495,7 @@ fn what_changed_meanwhile_goes_back_to_review() {
     let through = "DELETE FROM few_orders WHERE id = 7";
     goes_back(&arena, &mut agent, through, view, "definition of view public.few_orders changed");
     // A table it has nothing to do with is no reason.
-    send(&mut agent, &delete(8));
+    agent.ask(&delete(8)).unwrap();
     let id = held(&mut agent);
     sql("CREATE TABLE elsewhere (a int)");
     approve(&arena, &id);
@@ -519,9 +507,9 @@ fn what_changed_meanwhile_goes_back_to_review() {
 #[test]
 fn what_changes_each_time_is_refused() {
     let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let before = orders(&arena);
-    send(&mut agent, "DELETE FROM orders WHERE id = 999");
+    agent.ask("DELETE FROM orders WHERE id = 999").unwrap();
     let mut id = held(&mut agent);
     for round in 0..4 {
         let change = format!("ALTER TABLE orders ADD COLUMN more{round} int");
@@ -541,7 +529,7 @@ fn what_changes_each_time_is_refused() {
 fn settings_that_differ_are_another_question() {
     let arena = signed_off();
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let delete = |id: u32| format!("DELETE FROM orders WHERE id = {id}");
     // Settings of the server reach a session that waits.
     for (n, (setting, value)) in [
@@ -553,7 +541,7 @@ fn settings_that_differ_are_another_question() {
     .into_iter()
     .enumerate()
     {
-        send(&mut agent, &delete(10 + n as u32));
+        agent.ask(&delete(10 + n as u32)).unwrap();
         let id = held(&mut agent);
         arena.server.sql("shop", &format!("ALTER SYSTEM SET {setting} = {value}")).unwrap();
         arena.server.sql("shop", "SELECT pg_reload_conf()").unwrap();
@@ -573,12 +561,12 @@ fn settings_that_differ_are_another_question() {
     }
     // Approved for one session, asked for by another that reads it otherwise.
     agent.query("BEGIN").unwrap();
-    send(&mut agent, &delete(30));
+    agent.ask(&delete(30)).unwrap();
     let id = review_in(&rest(&mut agent)[0].replace("ask for review", "review"));
     agent.query("ROLLBACK").unwrap();
     approve(&arena, &id);
     for setting in ["TimeZone = 'Asia/Tokyo'", "DateStyle = 'SQL, MDY'", "app.tenant = 'b'"] {
-        let mut other = client(&arena, "claude");
+        let mut other = arena.client("claude").unwrap();
         if setting.starts_with("app") {
             let policy =
                 "CREATE POLICY own ON orders USING (current_setting('app.tenant', true) = '')";
@@ -587,7 +575,7 @@ fn settings_that_differ_are_another_question() {
         let answer = other.query(&format!("SET {setting}")).unwrap();
         let refused = answer.iter().any(|m| m.tag == b'E');
         assert!(!refused, "{setting}: {:?}", answer.iter().map(Message::shown).collect::<Vec<_>>());
-        send(&mut other, &delete(30));
+        other.ask(&delete(30)).unwrap();
         assert_ne!(held(&mut other), id, "{setting}");
     }
 }
@@ -609,18 +597,15 @@ unless { context.approvals.contains("dba") };
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
     arena.server.sql("shop", OPERATORS_AHEAD).unwrap();
     let before = orders(&arena);
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let set = agent.query("SET search_path = ahead, pg_catalog, public").unwrap();
     assert!(set.iter().all(|m| m.tag != b'E'), "{set:?}");
     // No operator in them: those of `ahead` are what the statement itself would get.
     for (many, rows) in [(true, "1, 2, 3, 4, 5"), (false, "1, 2, 3")] {
         let list = format!("SELECT unnest(ARRAY[{rows}])");
-        send(
-            &mut agent,
-            &format!(
+        agent.ask(&format!(
                 "DELETE FROM orders o USING ({list} AS id) AS l WHERE o.id OPERATOR(pg_catalog.=) l.id"
-            ),
-        );
+            )).unwrap();
         let id = held(&mut agent);
         approve(&arena, &id);
         let answer = rest(&mut agent);
@@ -650,20 +635,20 @@ fn newest(arena: &Arena) -> String {
 fn a_pattern_covers_other_values_and_nothing_else() {
     let arena = signed_off();
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let ran = |agent: &mut RawClient, sql: &str| {
-        send(agent, sql);
+        agent.ask(sql).unwrap();
         let answer = rest(agent);
         assert!(answer.iter().any(|l| l.starts_with("C ")), "{sql}: {answer:?}");
     };
     let asks = |agent: &mut RawClient, sql: &str| {
-        send(agent, sql);
+        agent.ask(sql).unwrap();
         let id = held(agent);
         assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
         rest(agent);
         id
     };
-    send(&mut agent, "DELETE FROM orders WHERE id = 40");
+    agent.ask("DELETE FROM orders WHERE id = 40").unwrap();
     let id = held(&mut agent);
     let (_, page) = review(&arena, &["bo", "show", &id]);
     assert!(page.contains("│ DELETE FROM orders WHERE id = ‹any number›"), "{page}");
@@ -695,7 +680,7 @@ fn a_pattern_covers_other_values_and_nothing_else() {
     ] {
         asks(&mut agent, other);
     }
-    let mut other = client(&arena, "claude");
+    let mut other = arena.client("claude").unwrap();
     asks(&mut other, "DELETE FROM orders WHERE id = 42");
     // Inside a transaction too, where nothing can wait.
     agent.query("BEGIN").unwrap();
@@ -725,21 +710,21 @@ fn a_pattern_covers_other_values_and_nothing_else() {
 fn a_pattern_ends_at_once() {
     let mut arena = signed_off();
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let give = |arena: &Arena, agent: &mut RawClient, id: u32, terms: &[&str]| {
-        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        agent.ask(&format!("DELETE FROM orders WHERE id = {id}")).unwrap();
         let review = held(agent);
         assert!(pattern(arena, &review, terms).0);
         assert!(rest(agent).iter().any(|l| l.starts_with("C DELETE 1")));
     };
     let asks = |arena: &Arena, agent: &mut RawClient, id: u32| {
-        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        agent.ask(&format!("DELETE FROM orders WHERE id = {id}")).unwrap();
         let review_id = held(agent);
         assert!(review(arena, &["bo", "reject", &review_id, "--reason", "no"]).0);
         rest(agent);
     };
     let runs = |agent: &mut RawClient, id: u32| {
-        send(agent, &format!("DELETE FROM orders WHERE id = {id}"));
+        agent.ask(&format!("DELETE FROM orders WHERE id = {id}")).unwrap();
         let answer = rest(agent);
         assert!(answer.iter().any(|l| l.starts_with("C DELETE 1")), "{answer:?}");
     };
@@ -777,7 +762,7 @@ fn a_pattern_ends_at_once() {
     arena.kill_gateway().unwrap();
     arena.start_gateway().unwrap();
     assert!(review(&arena, &["bo", "patterns"]).1.contains("no patterns"));
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     give(&arena, &mut agent, 59, &[]);
     drop(agent);
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -792,7 +777,7 @@ fn a_pattern_ends_at_once() {
 fn a_pattern_with_parameters() {
     let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
     arena.server.sql("shop", "DELETE FROM payments").unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let script = |least: u32, id: u32, types: &str| {
         format!(
             "Parse \"\" \"DELETE FROM orders WHERE id = $1 AND id > $2\" {types}\n\
@@ -819,11 +804,11 @@ fn a_pattern_with_parameters() {
 #[test]
 fn repeats_are_one_review() {
     let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
-    let (mut one, mut two) = (client(&arena, "claude"), client(&arena, "claude"));
+    let (mut one, mut two) = (arena.client("claude").unwrap(), arena.client("claude").unwrap());
     let sql = "DELETE FROM orders WHERE id = 70";
-    send(&mut one, sql);
+    one.ask(sql).unwrap();
     let id = held(&mut one);
-    send(&mut two, sql);
+    two.ask(sql).unwrap();
     assert_eq!(held(&mut two), id, "two sessions that mean the same ask once");
     let (_, listed) = review(&arena, &["bo", "list"]);
     assert_eq!(listed.matches("rev_").count(), 1, "{listed}");
@@ -852,7 +837,7 @@ fn reviewers_are_told_how_much_it_touches() {
              ANALYZE big",
         )
         .unwrap();
-    let mut agent = client(&arena, "claude");
+    let mut agent = arena.client("claude").unwrap();
     let told_of = |agent: &mut RawClient| {
         let (id, notice) = told(agent);
         let (_, page) = review(&arena, &["bo", "show", &id]);
@@ -872,7 +857,7 @@ fn reviewers_are_told_how_much_it_touches() {
         ("DELETE FROM big WHERE id = 1; SELECT 1", "it is not one statement"),
         ("DELETE FROM big WHERE id = 'x'", "the target gave no plan"),
     ] {
-        send(&mut agent, sql);
+        agent.ask(sql).unwrap();
         let (notice, touches) = told_of(&mut agent);
         assert!(notice.contains(expect), "{sql}: {notice}");
         assert!(touches.contains(expect), "{sql}: {touches}");
@@ -886,7 +871,7 @@ fn reviewers_are_told_how_much_it_touches() {
     // Approved after that, it runs as ever; what the caller had prepared is still there.
     portcullis_testkit::script::run(&mut agent, "Parse \"mine\" \"SELECT 7\"\nSync\nuntil Z\n")
         .unwrap();
-    send(&mut agent, "DELETE FROM big WHERE id = 1");
+    agent.ask("DELETE FROM big WHERE id = 1").unwrap();
     let id = held(&mut agent);
     approve(&arena, &id);
     assert!(rest(&mut agent).iter().any(|l| l.starts_with("C DELETE 1")));

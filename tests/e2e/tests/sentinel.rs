@@ -106,9 +106,7 @@ fn no_planted_secret_leaves() {
         "SELECT '4111 1111 1111 1111', 'someone@private.example', 'AKIAQ3EGPZ7YLXK2MVTB'",
     ] {
         let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
-        client
-            .send(&portcullis_testkit::raw::message(b'Q', &[sql.as_bytes(), b"\0"].concat()))
-            .unwrap();
+        client.ask(sql).unwrap();
         // A session may end over an answer that cannot be masked.
         for message in client.until(b'Z').unwrap() {
             seen.extend_from_slice(&message.body);

@@ -9,6 +9,7 @@ use super::{
 use portcullis_core::digest::{Digest, Digester};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 /// The columns of relations, those of the server first.
@@ -707,8 +708,11 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
     Ok(())
 }
 
-/// Numbers of columns, apart by spaces.
-fn numbers(row: Row<'_>, field: usize) -> Result<SmallVec<[i16; 2]>, CatalogError> {
+/// Numbers, apart by spaces.
+fn numbers<T: FromStr, All: FromIterator<T>>(
+    row: Row<'_>,
+    field: usize,
+) -> Result<All, CatalogError> {
     let all = row.optional(field)?.unwrap_or_default().split_ascii_whitespace();
     all.map(|n| n.parse().map_err(|_| row.bad(field))).collect()
 }
@@ -751,12 +755,11 @@ fn load_views(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogErro
 
 fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), CatalogError> {
     for row in rows(all, 6) {
-        let arguments = row.text(3)?.split_ascii_whitespace().map(str::parse);
         let function = Function {
             oid: row.number(0)?,
             schema: row.text(1)?.into(),
             name: row.text(2)?.into(),
-            arguments: arguments.collect::<Result<_, _>>().map_err(|_| row.bad(3))?,
+            arguments: numbers(row, 3)?,
             language: row.text(4)?.into(),
             volatility: row.letter(5)?,
             security_definer: row.flag(6)?,
@@ -815,10 +818,9 @@ fn load_attachments(
         }
     }
     for row in rows(all, 12) {
-        let key = row.text(4)?.split_ascii_whitespace().map(str::parse);
         let reference = Reference {
             child: row.number(1)?,
-            key: key.collect::<Result<_, _>>().map_err(|_| row.bad(4))?,
+            key: numbers(row, 4)?,
             on_delete: row.letter(2)?,
             on_update: row.letter(3)?,
         };

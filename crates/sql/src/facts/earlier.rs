@@ -63,19 +63,22 @@ impl Earlier {
         let defines = |v| matches!(v, Verb::Create | Verb::Alter | Verb::Drop);
         let unknown = by_name || verbs().any(|v| matches!(v, Verb::Execute | Verb::Unknown));
         self.stale = self.stale || unknown || verbs().any(defines);
-        let (tame, loose) = match node.and_then(|n| n.node.as_ref()) {
-            Some(NodeEnum::CreateStmt(s)) => (self.created(s), false),
+        // Whether things were only added, whether rows may move, and whether names of tables do.
+        let (tame, loose, moved) = match node.and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::CreateStmt(s)) => (self.created(s), false, false),
             Some(NodeEnum::AlterTableStmt(s)) => {
                 self.rekeyed |= super::evaluated::takes_key(s);
-                self.altered(s)
+                let (tame, loose) = self.altered(s);
+                (tame, loose, loose)
             }
-            Some(NodeEnum::RenameStmt(s)) => (false, moves_names(s)),
-            Some(
-                NodeEnum::AlterObjectSchemaStmt(_)
-                | NodeEnum::ViewStmt(_)
-                | NodeEnum::RuleStmt(_)
-                | NodeEnum::CreateSchemaStmt(_),
-            ) => (false, true),
+            Some(NodeEnum::RenameStmt(s)) => {
+                let moves = moves_names(s);
+                (false, moves, moves)
+            }
+            Some(NodeEnum::AlterObjectSchemaStmt(_)) => (false, true, true),
+            Some(NodeEnum::ViewStmt(_) | NodeEnum::RuleStmt(_) | NodeEnum::CreateSchemaStmt(_)) => {
+                (false, true, false)
+            }
             Some(
                 NodeEnum::IndexStmt(_)
                 | NodeEnum::CommentStmt(_)
@@ -84,16 +87,12 @@ impl Earlier {
                 | NodeEnum::CreateEnumStmt(_)
                 | NodeEnum::CreateFunctionStmt(_)
                 | NodeEnum::CreateExtensionStmt(_),
-            ) => (true, false),
-            _ => (!verbs().any(defines), false),
+            ) => (true, false, false),
+            _ => (!verbs().any(defines), false, false),
         };
         self.untame |= !tame || unknown;
         self.loose |= loose || unknown;
-        let hangs = matches!(
-            node.and_then(|n| n.node.as_ref()),
-            Some(NodeEnum::ViewStmt(_) | NodeEnum::RuleStmt(_) | NodeEnum::CreateSchemaStmt(_))
-        );
-        self.moved |= loose && !hangs || unknown;
+        self.moved |= moved || unknown;
     }
 
     fn created(&mut self, s: &CreateStmt) -> bool {

@@ -1,10 +1,10 @@
 //! What a write does beyond its target: triggers, rules, cascades, partitions, and the tables
 //! behind a view.
 
-use super::resolve::{Candidates, MAX_CHILDREN};
+use super::resolve::Candidates;
 use super::scope::{add, nothing};
 use super::{Analyzer, MAX_SINKS, Result};
-use crate::catalog::{Reference, Relation, RelationKind, Trigger, trigger_event};
+use crate::catalog::{Reference, Relation, RelationKind, TRACED_CHILDREN, Trigger, trigger_event};
 use pg_query::protobuf::RangeVar;
 use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, Fill, Move, NewColumn, Origin};
@@ -64,7 +64,7 @@ impl<'c> Analyzer<'c> {
                 self.moved(Move::Partitions(relation.oid));
             }
             for (place, child) in children.into_iter().enumerate() {
-                if place < MAX_CHILDREN || child.schema != relation.schema {
+                if place < TRACED_CHILDREN || child.schema != relation.schema {
                     let object = self.relation_object(child);
                     self.effect(verb, object, Extent::Some, Certainty::Assumed);
                 }

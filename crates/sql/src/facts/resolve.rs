@@ -8,11 +8,7 @@ use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use smallvec::SmallVec;
-use std::collections::HashSet;
 use std::rc::Rc;
-
-/// More partitions than this are not named one by one: the parent stands for them.
-pub(super) const MAX_CHILDREN: usize = TRACED_CHILDREN;
 
 /// What a name may mean.
 pub(super) type Candidates<'c> = SmallVec<[&'c Relation; 2]>;
@@ -204,14 +200,14 @@ impl<'c> Analyzer<'c> {
         };
         let mut relatives: SmallVec<[&Relation; 4]> = SmallVec::new();
         if inh {
-            self.descendants(relation, MAX_CHILDREN, &mut relatives);
+            self.descendants(relation, TRACED_CHILDREN, &mut relatives);
         }
         let own = relatives.len();
         self.ancestors(relation, &mut relatives);
         // An update of a key moves rows from one partition to another.
         let above: SmallVec<[&Relation; 4]> = relatives.iter().skip(own).copied().collect();
         for parent in above.iter().filter(|r| r.kind == RelationKind::Partitioned) {
-            self.descendants(parent, relatives.len() + MAX_CHILDREN, &mut relatives);
+            self.descendants(parent, relatives.len() + TRACED_CHILDREN, &mut relatives);
         }
         self.charge(relatives.len() * count)?;
         let mut columns = Vec::with_capacity(count);
@@ -246,25 +242,14 @@ impl<'c> Analyzer<'c> {
         limit: usize,
         into: &mut SmallVec<[&'c Relation; 4]>,
     ) {
-        let mut open: Vec<&Relation> = vec![relation];
-        let mut seen: HashSet<u32> = HashSet::from([relation.oid]);
-        while let Some(next) = open.pop() {
-            for child in next.children.iter().filter_map(|oid| self.catalog.relation(*oid)) {
-                if into.len() >= limit {
-                    return;
-                }
-                if seen.insert(child.oid) {
-                    into.push(child);
-                    open.push(child);
-                }
-            }
-        }
+        let room = limit.saturating_sub(into.len());
+        into.extend(self.catalog.descendants(relation).take(room));
     }
 
     /// What a partition belongs to: its rows are the parent's rows.
     fn ancestors(&self, relation: &'c Relation, into: &mut SmallVec<[&'c Relation; 4]>) {
         let mut open: Vec<&Relation> = vec![relation];
-        let limit = into.len() + MAX_CHILDREN;
+        let limit = into.len() + TRACED_CHILDREN;
         while let Some(next) = open.pop() {
             for parent in next.parents.iter().filter_map(|oid| self.catalog.relation(*oid)) {
                 if into.len() >= limit {

@@ -151,8 +151,6 @@ pub struct Conversation {
     copy: CopyIn,
     /// A `Sync` of the client that was held back and is due now.
     owed_sync: bool,
-    /// The client has fallen silent in the middle of a pipeline.
-    paused: bool,
     /// A message that comes behind the unit handed out.
     again: Option<Frame>,
     /// A unit is being assembled once more.
@@ -184,7 +182,6 @@ impl Conversation {
             skip: Skip::Nothing,
             copy: CopyIn::Off,
             owed_sync: false,
-            paused: false,
             again: None,
             anew: false,
             status: b'I',
@@ -261,9 +258,6 @@ impl Conversation {
                     Some(turn) => return Ok(Some(turn)),
                     None => continue,
                 }
-            }
-            if std::mem::take(&mut self.paused) && self.may_be_waited_for() {
-                return Ok(Some(self.finish(Shape::Flush, None)));
             }
             if self.drain.is_some() {
                 match self.drained(buffer) {
@@ -399,9 +393,10 @@ impl Conversation {
         executed && self.awaits_client() && !self.draft.has_failed()
     }
 
-    /// The client has fallen silent: what has come is a unit of its own.
-    pub const fn pause(&mut self) {
-        self.paused = true;
+    /// The client has fallen silent: what has come is a unit of its own, where an answer to it
+    /// [may be waited for](Self::may_be_waited_for).
+    pub fn pause(&mut self) -> Option<Turn> {
+        self.may_be_waited_for().then(|| self.finish(Shape::Flush, None))
     }
 
     fn accept(&mut self, frame: &Frame) -> Result<Option<Turn>, ProtocolError> {
@@ -559,18 +554,20 @@ impl Conversation {
         self.names.revert();
         let shape = unit.shape();
         self.anew = true;
-        for bytes in unit.sent {
+        let formed = self.accept_all(unit.sent);
+        self.anew = false;
+        Ok(formed?.unwrap_or_else(|| self.finish(shape, None)))
+    }
+
+    /// Takes messages until one of them makes a turn.
+    fn accept_all(&mut self, sent: Vec<Bytes>) -> Result<Option<Turn>, ProtocolError> {
+        for bytes in sent {
             let kind = bytes.first().copied().unwrap_or_default();
-            let turn = self.accept(&Frame { kind, bytes });
-            if !matches!(turn, Ok(None)) {
-                self.anew = false;
-            }
-            if let Some(turn) = turn? {
-                return Ok(turn);
+            if let Some(turn) = self.accept(&Frame { kind, bytes })? {
+                return Ok(Some(turn));
             }
         }
-        self.anew = false;
-        Ok(self.finish(shape, None))
+        Ok(None)
     }
 
     /// The driver has refused the unit just handed out, or has answered one that was unformed:

@@ -369,8 +369,8 @@ impl Names {
     /// [`Full`].
     pub fn prepare(&mut self, name: &Bytes, new: Prepared, at: Origin) -> Result<(), Full> {
         let new = Arc::new(new);
-        let (count, weight) = (self.statements.named.len(), self.statements.weight + new.weight());
-        self.room(name, count, weight, "prepared statements")?;
+        let weight = || self.statements.weight + new.weight();
+        self.room(name, self.statements.named.len(), weight, "prepared statements")?;
         // A name in use makes `Parse` and `PREPARE` fail without touching it; the unnamed statement
         // is dropped first (exec_parse_message). Of a name that was free it cannot be told whether
         // the error came before or after it was stored.
@@ -393,9 +393,8 @@ impl Names {
         values: &Bytes,
         at: Origin,
     ) -> Result<(), Full> {
-        let weight = self.portals.weight + values.len() + prepared.weight();
-        let count = self.portals.named.len();
-        self.room(name, count, weight, "portals")?;
+        let weight = || self.portals.weight + values.len() + prepared.weight();
+        self.room(name, self.portals.named.len(), weight, "portals")?;
         let values = if name.is_empty() { values.clone() } else { Bytes::copy_from_slice(values) };
         let portal = self.new_portal(prepared, values, false);
         self.put_portal(name, Some(Slot::Known(Arc::new(portal))), at, OnFailure::Blur);
@@ -541,9 +540,8 @@ impl Names {
             NameChange::Declare { name, inner } => {
                 let (name, cut) = sql_name(name);
                 let prepared = Arc::new(sql_prepared(from, inner));
-                let (count, weight) =
-                    (self.portals.named.len(), self.portals.weight + prepared.weight());
-                self.room(&name, count, weight, "cursors")?;
+                let weight = || self.portals.weight + prepared.weight();
+                self.room(&name, self.portals.named.len(), weight, "cursors")?;
                 // Without the word nowhere in the text it cannot be a cursor WITH HOLD.
                 let holdable = from.text.windows(4).any(|word| word.eq_ignore_ascii_case(b"hold"));
                 let portal = Arc::new(self.new_portal(prepared, Bytes::new(), holdable));
@@ -713,11 +711,12 @@ impl Names {
         }
     }
 
+    /// `weight` is of all named ones with the new one; an unnamed one has none.
     fn room(
         &self,
         name: &Bytes,
         count: usize,
-        weight: usize,
+        weight: impl FnOnce() -> usize,
         what: &'static str,
     ) -> Result<(), Full> {
         if name.is_empty() {
@@ -726,7 +725,7 @@ impl Names {
         if count >= self.max_names {
             return Err(Full { what, limit: self.max_names });
         }
-        if weight > self.max_bytes {
+        if weight() > self.max_bytes {
             return Err(Full { what: "bytes kept behind names", limit: self.max_bytes });
         }
         Ok(())

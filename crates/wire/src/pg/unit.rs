@@ -10,7 +10,9 @@ use super::script::{Part, Script, Step};
 use super::{bound, call};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::digest::{Digest, Digester};
-use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb};
+use portcullis_core::effect::{
+    Certainty, Effect, Extent, Object, ObjectKind, Operation, Verb, may_redefine,
+};
 use portcullis_core::mask::{
     CopyFormat, Lineage, NewColumn, NewTable, Origin as ColumnOrigin, Refill,
 };
@@ -837,7 +839,9 @@ impl Draft {
                 let updates = effects.iter().any(|e| e.verb == Verb::Update);
                 *last = Arc::new(outdated(last, updates));
             }
-            self.redefined |= resolved.chain.iter().any(|statement| may_redefine(statement));
+            self.redefined |= resolved.chain.iter().any(|statement| {
+                may_redefine(std::iter::once(&*statement.kind), &statement.effects)
+            });
             if resolved.chain.len() > 1 {
                 let at = Origin { step: self.script.steps.len() - 1, part: Some(part) };
                 names.remember(&name, &resolved.statement, at);
@@ -1085,23 +1089,6 @@ fn own_lineage(statement: &Statement) -> Arc<Lineage> {
         let harmless = |e: &Effect| matches!(e.verb, Verb::Read | Verb::Control);
         let user_code = !statement.effects.iter().all(harmless);
         Arc::new(Lineage { outputs: Some(Vec::new()), user_code, ..Lineage::default() })
-    })
-}
-
-/// True where names may mean something else once it has run. A function called in a query is not
-/// taken to change what they mean.
-fn may_redefine(statement: &Statement) -> bool {
-    let block = matches!(&*statement.kind, "do" | "call");
-    statement.effects.iter().any(|e| match e.verb {
-        Verb::Read
-        | Verb::Insert
-        | Verb::Update
-        | Verb::Delete
-        | Verb::Truncate
-        | Verb::Control
-        | Verb::Connect => false,
-        Verb::Execute => block,
-        _ => true,
     })
 }
 

@@ -2,7 +2,7 @@
 //! after views, rules and policies were put into it.
 
 use portcullis_sql::catalog::{Catalog, DIGESTS, Detailed, System, full_queries, user_queries};
-use portcullis_testkit::raw::{Message, RawClient, message, values};
+use portcullis_testkit::raw::{Message, RawClient, message, query, values};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that counts up, and what else may be other afterwards. Counters of the session's own
@@ -266,8 +266,7 @@ fn answers(
     queries: &[&str],
 ) -> anyhow::Result<Rows> {
     let all = [open].into_iter().chain(queries.iter().copied()).chain([close]);
-    let bytes: Vec<u8> =
-        all.flat_map(|sql| message(b'Q', &[sql.as_bytes(), b"\0"].concat())).collect();
+    let bytes: Vec<u8> = all.flat_map(|sql| query(sql)).collect();
     client.send(&bytes)?;
     let mut answers = Vec::new();
     for _ in 0..queries.len() + 2 {
