@@ -6,7 +6,7 @@ use crate::credential::{CredentialError, CredentialSource};
 use crate::error::{DialError, Step};
 use crate::login::{Terms, Welcome, log_in};
 use crate::scram::KeyCache;
-use crate::settings::{SettingsError, Target, Warning};
+use crate::settings::{ApplicationName, SettingsError, Target, Warning};
 use crate::startup::{self, StartupSettings};
 use crate::tls::TlsPlan;
 use crate::transport::PgTransport;
@@ -33,7 +33,8 @@ struct Known {
 #[derive(Debug, Clone, Copy)]
 pub struct DialRequest<'a> {
     /// What the target's own records call the session; cut to 63 printable ASCII characters.
-    /// Without one, the client's own.
+    /// Without one, or where the [target](crate::Target::application_name) is told so, it is the
+    /// client's own.
     pub application_name: Option<&'a str>,
     /// The settings the client asked for. Those that are [to be judged](StartupSettings::judged) have
     /// been permitted by now.
@@ -153,7 +154,10 @@ impl Dialer {
             connection: connection.clone(),
             role: role.clone(),
         })?;
-        let name = request.application_name;
+        let name = match target.application_name {
+            ApplicationName::Session => request.application_name,
+            ApplicationName::Client => None,
+        };
         let startup = startup::message(role, &target.database, name, request.settings);
         // The settings were reviewed when the dialer was made.
         let source = source.map_err(|_| DialError::NoCredential)?;

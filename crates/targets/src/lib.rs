@@ -23,6 +23,6 @@ pub use cancel::CancelHandle;
 pub use credential::{Credential, CredentialError, Password};
 pub use dialer::{DialRequest, Dialed, Dialer, Greeting};
 pub use error::DialError;
-pub use settings::{AuthMethod, Role, SettingsError, SslMode, Target, Warning};
+pub use settings::{ApplicationName, AuthMethod, Role, SettingsError, SslMode, Target, Warning};
 pub use startup::StartupSettings;
 pub use transport::PgTransport;

@@ -52,6 +52,10 @@ pub struct Target {
     /// Seconds until a target that has not let us in counts as down (1 to 300).
     #[serde(default = "default_timeout")]
     pub connect_timeout_seconds: u16,
+    /// What `application_name` is at the target: `session` (`portcullis:` and the session's id, so
+    /// that the target's own log leads to the record) or `client` (what the client calls itself).
+    #[serde(default)]
+    pub application_name: ApplicationName,
     /// Ask the operating system to find out about peers that are gone (`SO_KEEPALIVE`).
     #[serde(default = "yes")]
     pub tcp_keepalive: bool,
@@ -84,6 +88,17 @@ const fn default_timeout() -> u16 {
 
 const fn yes() -> bool {
     true
+}
+
+/// Whose name a session has in the target's own records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationName {
+    /// The gateway's: `portcullis:` and the session's id.
+    #[default]
+    Session,
+    /// The client's own.
+    Client,
 }
 
 /// How a target proves itself, in libpq's words. `allow` is not among them: it prefers plain text.

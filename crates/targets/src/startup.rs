@@ -76,22 +76,23 @@ impl StartupSettings {
 /// The start-up message for a log-in.
 ///
 /// `client_encoding` and `standard_conforming_strings` are always said: they decide how the server
-/// reads a text, and so does the gateway's parser.
+/// reads a text, and so does the gateway's parser. Without a name for the application it has the
+/// client's own, if there is one, which the server cleans and cuts.
 pub(crate) fn message(
     user: &str,
     database: &str,
     application_name: Option<&str>,
     settings: &StartupSettings,
 ) -> Vec<u8> {
-    let application = application_name.or(settings.application_name.as_deref());
-    let application = printable(application.unwrap_or("portcullis"));
+    let given = application_name.map(printable);
+    let application = given.as_deref().or(settings.application_name.as_deref());
     let mut pairs = vec![
         ("user", user),
         ("database", database),
         ("client_encoding", "UTF8"),
         ("standard_conforming_strings", "on"),
-        ("application_name", &application),
     ];
+    pairs.extend(application.map(|name| ("application_name", name)));
     pairs.extend(settings.passed.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut bytes = vec![0; 4];
     bytes.extend(VERSION.to_be_bytes());
@@ -275,6 +276,18 @@ mod tests {
         check(&[("TimeZone", "UTC\0user\0postgres")], None);
         check(&[("TimeZone", &"x".repeat(4097))], None);
         check(&[("TimeZone", "UTC"); 33], None);
+    }
+
+    #[test]
+    fn the_client_names_itself_where_nobody_else_does() {
+        for (list, name) in
+            [(&[("application_name", "mine")][..], "application_name|mine|"), (&[], "")]
+        {
+            let settings = StartupSettings::read(&pairs(list)).unwrap();
+            let bytes = message("app", "shop", None, &settings);
+            let text = String::from_utf8_lossy(&bytes).replace('\0', "|");
+            assert!(text.ends_with(&format!("standard_conforming_strings|on|{name}|")), "{text}");
+        }
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Setup {
     pub connection: String,
     /// Lines of `[dev_provider]`, for instance how long its tokens live.
     pub provider: String,
+    /// Further lines of its `target`.
+    pub target: &'static str,
     /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
     pub role: &'static str,
     /// Further tables at the end of the configuration. `{port}` in it is the server's.
@@ -105,6 +107,7 @@ impl Setup {
             settings: &[],
             log: LOG,
             in_memory: false,
+            target: "",
         }
     }
 
@@ -128,6 +131,7 @@ impl Setup {
             settings: &[],
             log: LOG,
             in_memory: false,
+            target: "",
         }
     }
 }
@@ -346,7 +350,8 @@ port = {port}
 database = "{name}"
 user = "{role}"
 password_file = "app.password"
-"#,
+{target}"#,
+            target = setup.target,
             connection = setup.connection,
             role = setup.role,
         )

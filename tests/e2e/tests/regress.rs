@@ -59,6 +59,7 @@ impl Pair {
             settings,
             log: "warn",
             in_memory: true,
+            target: "application_name = \"client\"\n",
             ..Setup::allow_all()
         };
         let arena = Arena::start(&setup).unwrap();
