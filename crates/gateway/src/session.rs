@@ -5,13 +5,15 @@
 //! masked or written by the gateway itself.
 
 mod bounded;
+mod definitions;
 mod estimate;
 mod grammar;
 mod holding;
 mod kept;
+mod refusing;
 mod rehearsing;
 
-use crate::catalog::{Awaited, Basis, Definitions, Done, Inside, Question, Rows, SharedCatalog};
+use crate::catalog::{Done, Inside, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::labels::Labels;
 use crate::moment::Moments;
@@ -21,10 +23,11 @@ use crate::services::CancelWatch;
 use crate::written::{self, CopyWatch};
 use bounded::Bounds;
 use bytes::BytesMut;
-use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use definitions::done;
+use portcullis_core::effect::Operation;
 use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Gate, Moment, Passage};
-use portcullis_core::id::{DecisionId, RequestId, SessionId};
+use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
 use portcullis_core::limits::Used;
 use portcullis_core::link::{Link, LinkError, Progress};
@@ -32,24 +35,22 @@ use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::{Request as _, Shown};
-use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
 use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
-use portcullis_sql::catalog::{Catalog, Detailed};
 use portcullis_store::ReviewDesk;
 use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
-use portcullis_wire::pg::conversation::{Conversation, FeedKind, Turn, Unformed, Why};
+use portcullis_wire::pg::conversation::{Conversation, FeedKind, Turn, Why};
 use portcullis_wire::pg::frames::Frames;
 use portcullis_wire::pg::message::ProtocolError;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::sample::Sample;
-use portcullis_wire::pg::script::Confirmation;
-use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
+use portcullis_wire::pg::server::{self, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
+use refusing::own_refusal;
 pub(crate) use rehearsing::Rehearsed;
 use std::collections::HashMap;
 use std::io;
@@ -65,15 +66,6 @@ const CANCELLED: &str = "57014";
 const NO_ROOM: &str = "bytes of all clients together";
 /// After this long without another message, a pipeline is taken to wait for what came of it.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often reading the catalog is tried where something hits it that passes.
-const CATALOG_TRIES: u32 = 10;
-/// And inside a transaction, which may see the past.
-const CATALOG_TRIES_INSIDE: u32 = 3;
-/// How much longer each time is waited before it is tried again.
-const CATALOG_PAUSE: Duration = Duration::from_millis(5);
-/// What is asked of prepared statements: those made by the protocol.
-const PREPARED: &[&str] =
-    &["SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql"];
 /// How long a target may take for one of the gateway's own chores.
 const CHORE_PATIENCE: Duration = Duration::from_secs(60);
 /// What a client is told where nobody knows whether its changes are committed.
@@ -81,8 +73,6 @@ const UNRESOLVED: &str = "the target was lost between COMMIT and its answer, so 
     what this request changed is committed or undone; look at its rows before you send it again";
 /// How long what is under way may take once the client sends no more: it may have sent it and gone.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Refused requests remembered per session, to slow identical repeats down.
-const REMEMBERED_REFUSALS: usize = 256;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -292,34 +282,6 @@ impl Session {
         }
     }
 
-    /// Asks the target what prepared statements a block of code has left.
-    async fn ask_for_names(&mut self) -> Result<(), End> {
-        let rows = match self.chore(Chore::read_catalog(PREPARED)).await? {
-            ChoreOutcome::Catalog { rows, unasked } => {
-                self.pass_on(unasked).await?;
-                rows.queries.into_iter().next().unwrap_or_default()
-            }
-            ChoreOutcome::Settled { unasked, .. } => {
-                self.pass_on(unasked).await?;
-                Vec::new()
-            }
-            // They stay in doubt.
-            ChoreOutcome::Failed { status, error, unasked, .. } => {
-                self.pass_on(unasked).await?;
-                if status != self.conversation.transaction_status() {
-                    return Err(unreadable_catalog(&error.code));
-                }
-                Vec::new()
-            }
-        };
-        let there = rows.iter().filter_map(|row| match row.as_slice() {
-            [Some(name), Some(text)] => Some((name.as_str(), text.as_str())),
-            _ => None,
-        });
-        self.conversation.settle_prepared(there);
-        Ok(())
-    }
-
     /// True where what is kept of the client's bytes fits beside that of all other sessions.
     fn has_room(&mut self) -> bool {
         self.share.set(self.conversation.kept_bytes() + self.inbox.len())
@@ -353,89 +315,6 @@ impl Session {
             Turn::Feed(_) => Ok(()),
             Turn::Terminate => Err(End::Terminated),
         }
-    }
-
-    /// True where it depends on definitions what a request does. In a failed transaction it does
-    /// nothing, unless it ends it.
-    fn depends(&self, operation: &Operation) -> bool {
-        let failed = self.conversation.transaction_status() == b'E';
-        defined(operation) && (!failed || steers_transactions(operation))
-    }
-
-    /// A unit by what is known of definitions now, and whether that is young enough. Inside a
-    /// transaction they are read here and not before: `SET TRANSACTION` and the like, which need
-    /// none, have to come before the first query.
-    async fn informed(
-        &mut self,
-        unit: Box<Unit>,
-        mut current: bool,
-    ) -> Result<Option<(Box<Unit>, bool)>, End> {
-        let mut unit = unit;
-        let due = !current && defined(unit.operation()) && self.may_read_catalog();
-        if due && matches!(self.inside.basis(&self.catalog, true), Basis::ReadInside) {
-            current = self.read_inside().await?;
-            match self.conversation.reconsider(*unit)? {
-                Turn::Unit(anew) => unit = anew,
-                Turn::Unformed(unformed) => return self.unformed(*unformed).await.map(|()| None),
-                // The same messages make a unit, or none.
-                Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => return Ok(None),
-            }
-        }
-        let unit = self.resolved(unit).await?;
-        // What was read just now may lack what is to be masked.
-        if self.judge.lacks_a_column() {
-            return Err(End::Uncovered);
-        }
-        Ok(unit.map(|unit| (unit, current)))
-    }
-
-    /// Where the catalog was replaced while the unit came in, or lacks a name in it and is read
-    /// again for that, has the unit formed anew.
-    async fn resolved(&mut self, unit: Box<Unit>) -> Result<Option<Box<Unit>>, End> {
-        let mut anew = self.conversation.outdated();
-        if unit.operation().lineages.iter().any(|l| l.missing) && self.may_read_catalog() {
-            let outside = self.conversation.transaction_status() == b'I';
-            if outside && self.catalog.may_have_missed() {
-                self.read_catalog().await?;
-                anew = true;
-            } else if !outside && self.inside.may_have_missed() {
-                self.read_inside().await?;
-                anew = true;
-            }
-        }
-        if !anew {
-            return Ok(Some(unit));
-        }
-        match self.conversation.reconsider(*unit)? {
-            Turn::Unit(unit) => Ok(Some(unit)),
-            Turn::Unformed(unformed) => self.unformed(*unformed).await.map(|()| None),
-            // The same messages make a unit, or none.
-            Turn::Feed(_) | Turn::SkippedSync | Turn::Terminate => Ok(None),
-        }
-    }
-
-    /// A unit that would be judged by definitions of which nobody knows whether they still hold.
-    async fn outdated(&mut self, unit: Unit) -> Result<(), End> {
-        let why = "the definitions it touches may have changed, and cannot be looked up from inside \
-                   this transaction or pipeline";
-        let next = "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
-                    SERIALIZABLE transactions have to be short";
-        self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await
-    }
-
-    /// Refuses a unit by a rule of the gateway's own.
-    async fn refuse_unit(
-        &mut self,
-        unit: &Unit,
-        rule: &str,
-        why: String,
-        next: &str,
-    ) -> Result<(), End> {
-        let moment = self.moments.next();
-        let refusal = own_refusal(moment.decision, unit.operation(), rule, (why, next));
-        let refused =
-            self.gate.refuse_unformed(unit.shown(), unit.operation(), refusal, moment).await;
-        self.refuse(&refused, unit.shape(), None).await
     }
 
     async fn unit(&mut self, unit: Unit) -> Result<(), End> {
@@ -794,87 +673,6 @@ impl Session {
         self.answer_error(&error, shape, status).await
     }
 
-    /// A unit that could not even be formed.
-    async fn unformed(&mut self, unformed: Unformed) -> Result<(), End> {
-        let moment = self.moments.next();
-        let refusal = refusal_of(&unformed, moment.decision);
-        let Unformed { why, shown, operation, shape } = unformed;
-        let position = position_in(&why, shown.statements.last().map_or("", String::as_str));
-        let refusal = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
-        if refusal.class == RefusalClass::Unavailable {
-            return self.refuse(&refusal, shape, None).await;
-        }
-        let status = self.fail_transaction().await?;
-        let version = self.analyst.catalog().map_or(0, |catalog| catalog.server_version());
-        let mut error = WireError { position, ..as_the_server(&why, &refusal) };
-        error.hint = grammar::hint(&why, version).or(error.hint);
-        self.answer_error(&error, shape, status).await
-    }
-
-    /// Answers a refusal in the client's own protocol, and leaves the session as the server would
-    /// after an error. Identical repeats are answered later and later.
-    async fn refuse(
-        &mut self,
-        refusal: &Refusal,
-        shape: Shape,
-        digest: Option<[u8; 32]>,
-    ) -> Result<(), End> {
-        let status = self.fail_transaction().await?;
-        if let Some(digest) = digest {
-            let patience = self.patience(digest);
-            tokio::select! {
-                () = tokio::time::sleep(patience) => {}
-                () = self.expiry.reached() => return Err(End::TokenExpired),
-            }
-        }
-        self.answer_error(&server::refusal(refusal), shape, status).await
-    }
-
-    fn patience(&mut self, digest: [u8; 32]) -> Duration {
-        if self.refused.len() >= REMEMBERED_REFUSALS {
-            self.refused.clear();
-        }
-        let count = self.refused.entry(digest).or_default();
-        *count = count.saturating_add(1);
-        match *count {
-            0..=2 => Duration::ZERO,
-            n => Duration::from_secs(1 << (n - 3).min(4)),
-        }
-    }
-
-    async fn answer_error(
-        &mut self,
-        error: &WireError,
-        shape: Shape,
-        status: u8,
-    ) -> Result<(), End> {
-        self.conversation.refused(shape);
-        self.author(|out| {
-            server::error(out, error);
-            if shape != Shape::Flush {
-                server::ready(out, status);
-            }
-        })
-        .await
-    }
-
-    /// Where a transaction or a pipeline is open at the target, makes it fail as it would have
-    /// failed on an error of its own.
-    async fn fail_transaction(&mut self) -> Result<u8, End> {
-        let status = self.conversation.transaction_status();
-        if !self.conversation.pipeline_open() && status != b'T' {
-            return Ok(status);
-        }
-        let (status, unasked) = match self.chore(Chore::fail_transaction()).await? {
-            ChoreOutcome::Settled { status, unasked }
-            | ChoreOutcome::Failed { status, unasked, .. } => (status, unasked),
-            ChoreOutcome::Catalog { unasked, .. } => (status, unasked),
-        };
-        self.pass_on(unasked).await?;
-        self.conversation.settle(&[Confirmation::Ready(status)]);
-        Ok(status)
-    }
-
     /// Passes on what the target said unasked during a chore.
     async fn pass_on(&mut self, unasked: Option<Raw<Frames>>) -> Result<(), End> {
         if let Some(raw) = unasked {
@@ -921,183 +719,6 @@ impl Session {
         let mut out = BytesMut::new();
         write(&mut out);
         self.deliver(&Masked::authored_assertion(out)).await
-    }
-
-    fn may_read_catalog(&self) -> bool {
-        self.conversation.transaction_status() != b'E' && !self.conversation.pipeline_open()
-    }
-
-    /// Uses a catalog that is young enough to judge by, reading it where there is none and no
-    /// transaction is open. False where there is none.
-    pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
-        let may_read = self.may_read_catalog();
-        if may_read && self.conversation.transaction_status() == b'I' {
-            if self.inside.is_alone() {
-                match self.inside.own(&self.catalog) {
-                    Some(catalog) => self.use_catalog(catalog),
-                    None => self.read_catalog().await?,
-                }
-                return Ok(true);
-            }
-            match self.catalog.fresh() {
-                Some(catalog) => self.use_catalog(catalog),
-                None => Box::pin(self.await_catalog()).await?,
-            }
-            return Ok(true);
-        }
-        match self.inside.basis(&self.catalog, may_read) {
-            Basis::Catalog(catalog) => self.use_catalog(catalog),
-            // Read once it is known to be needed ([`Session::informed`]).
-            Basis::TooOld | Basis::ReadInside => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// Reads the catalog for all sessions, or uses what another reads.
-    async fn await_catalog(&mut self) -> Result<(), End> {
-        let shared = self.catalog.clone();
-        match shared.awaited().await {
-            Awaited::Read(catalog) => self.use_catalog(catalog),
-            Awaited::Turn(turn) => {
-                self.read_catalog().await?;
-                drop(turn);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the catalog with digests of definitions, however young the last one is. `None` where it
-    /// cannot be read here.
-    async fn read_detailed(&mut self) -> Result<Option<Detailed>, End> {
-        if !self.may_read_catalog() {
-            return Ok(None);
-        }
-        if self.conversation.transaction_status() == b'I' {
-            return self.read_shared(true).await;
-        }
-        let (_, detailed) = self.look_inside(true).await?;
-        Ok(detailed.filter(|_| self.inside.seen().is_some()))
-    }
-
-    /// Reads the target's catalog through this session's link, for all sessions.
-    async fn read_catalog(&mut self) -> Result<(), End> {
-        self.read_shared(false).await.map(drop)
-    }
-
-    /// The same, and for this session digests of definitions, where it wants them.
-    async fn read_shared(&mut self, detailed: bool) -> Result<Option<Detailed>, End> {
-        let reading = self.catalog.reading();
-        let definitions = self.definitions(false, detailed).await?;
-        let definitions =
-            definitions.ok_or_else(|| unreadable_catalog("it changes all the time"))?;
-        let database = &self.gate.standing().connection.database;
-        let catalog =
-            definitions.catalog(database).map_err(|e| unreadable_catalog(&e.to_string()))?;
-        let own = Arc::new(catalog);
-        let detailed = definitions.detailed(&own);
-        let detailed = detailed.map_err(|e| unreadable_catalog(&e.to_string()))?;
-        self.catalog.keep_system(definitions.system);
-        // What is in temporary tables of this session is none of others' business.
-        let shared = match self.inside.is_alone() {
-            true => own.clone(),
-            false => self.catalog.store(own.clone(), reading),
-        };
-        let alone = self.inside.is_alone() && self.labels.observe_own(self.id, &own);
-        self.labels.observe(&own, reading.began()).await;
-        let differs = alone && shared.version() != own.version();
-        let catalog = if differs { own } else { shared };
-        self.inside.read_outside(&catalog, reading, alone);
-        self.use_catalog(catalog);
-        Ok(detailed)
-    }
-
-    /// Reads the target's catalog as the session's own transaction sees it, for itself alone, and
-    /// uses it, or what is newer. False where both are too old.
-    async fn read_inside(&mut self) -> Result<bool, End> {
-        self.look_inside(false).await.map(|(young, _)| young)
-    }
-
-    /// The same, with digests of definitions where the session wants them and could read.
-    async fn look_inside(&mut self, detailed: bool) -> Result<(bool, Option<Detailed>), End> {
-        let reading = self.catalog.reading();
-        let mut found = None;
-        // Where the transaction sees what is gone by now, it cannot be read: what was known before
-        // is what there is.
-        if let Some(definitions) = self.definitions(true, detailed).await? {
-            let database = &self.gate.standing().connection.database;
-            let kept = self.inside.keep(database, &definitions, reading);
-            let detailed = kept.and_then(|catalog| definitions.detailed(&catalog));
-            found = detailed.map_err(|e| unreadable_catalog(&e.to_string()))?;
-        }
-        let catalog = match (self.inside.seen(), self.inside.basis(&self.catalog, false)) {
-            (Some(seen), _) | (None, Basis::Catalog(seen)) => seen,
-            (None, Basis::ReadInside | Basis::TooOld) => return Ok((false, None)),
-        };
-        self.use_catalog(catalog);
-        Ok((true, found))
-    }
-
-    /// Reads definitions, inside the caller's transaction or outside: without the server's own
-    /// part where that is known and has not changed. `None` where what others change keeps it from
-    /// being read.
-    async fn definitions(
-        &mut self,
-        inside: bool,
-        detailed: bool,
-    ) -> Result<Option<Definitions>, End> {
-        let unreadable =
-            |e: portcullis_sql::catalog::CatalogError| unreadable_catalog(&e.to_string());
-        let tries = if inside { CATALOG_TRIES_INSIDE } else { CATALOG_TRIES };
-        if let Some(known) = self.catalog.system() {
-            let question = Question { inside, full: false, detailed };
-            let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
-                return Ok(None);
-            };
-            if let Some(found) = question.answer(rows, Some(known)).map_err(unreadable)? {
-                return Ok(Some(found));
-            }
-        }
-        let question = Question { inside, full: true, detailed };
-        let Some(rows) = self.catalog_rows(question.queries(), tries).await? else {
-            return Ok(None);
-        };
-        question.answer(rows, None).map_err(unreadable)
-    }
-
-    /// The rows of each of `queries`; `None` where what others do kept them from being read each time.
-    async fn catalog_rows(
-        &mut self,
-        queries: &'static [&'static str],
-        tries: u32,
-    ) -> Result<Option<Rows>, End> {
-        for attempt in 0..tries {
-            tokio::time::sleep(CATALOG_PAUSE * attempt).await;
-            match self.chore(Chore::read_catalog(queries)).await? {
-                ChoreOutcome::Catalog { rows, unasked } => {
-                    self.pass_on(unasked).await?;
-                    return Ok(Some(rows.queries));
-                }
-                ChoreOutcome::Settled { .. } => return Err(unreadable_catalog("no rows")),
-                ChoreOutcome::Failed { status, error, unasked, .. } => {
-                    self.pass_on(unasked).await?;
-                    // That of a rehearsal is the gateway's own.
-                    let same = match self.rehearsal {
-                        Some(_) => status == b'T',
-                        None => status == self.conversation.transaction_status(),
-                    };
-                    if !same || !is_passing(&error.code) {
-                        return Err(unreadable_catalog(&error.code));
-                    }
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn use_catalog(&mut self, catalog: Arc<Catalog>) {
-        if self.analyst.use_catalog(&catalog) {
-            self.judge.use_catalog(catalog);
-        }
     }
 
     /// True where the target may still be at work for this session.
@@ -1148,25 +769,6 @@ fn silent() -> End {
     End::Target(io::Error::new(io::ErrorKind::TimedOut, "it does not answer").into())
 }
 
-/// A refusal by a rule of the gateway's own.
-fn own_refusal(
-    decision: DecisionId,
-    operation: &Operation,
-    rule: &str,
-    (why, next): (String, &str),
-) -> Refusal {
-    Refusal {
-        decision,
-        class: RefusalClass::Policy,
-        rule: rule.to_owned(),
-        what: operation.to_string(),
-        why,
-        retry: Retry::AfterChange,
-        next: Some(next.to_owned()),
-        review: None,
-    }
-}
-
 /// Resolves when a client that sends no more has been waited for long enough.
 async fn farewell(left: Option<Instant>) {
     match left {
@@ -1181,37 +783,6 @@ async fn reached(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// What a request does to definitions, once it is sent.
-fn done(unit: &Unit, started: Instant) -> Done {
-    let operation = unit.operation();
-    Done {
-        started,
-        redefines: !unit.prepares_only() && operation.may_redefine(),
-        steers_transactions: steers_transactions(operation),
-    }
-}
-
-/// True where an operation may begin or end a transaction.
-fn steers_transactions(operation: &Operation) -> bool {
-    operation.effects.iter().any(|e| e.object.kind == ObjectKind::Transaction)
-}
-
-/// True where it depends on definitions what a request does.
-fn defined(operation: &Operation) -> bool {
-    operation.effects.iter().any(|e| e.verb != Verb::Control)
-}
-
-/// True where reading the catalog failed by what others do meanwhile: a cancel of the caller's that
-/// was late for what it meant, or a definition that is gone before it was read (the server has no code
-/// of its own for that), or locks.
-fn is_passing(code: &str) -> bool {
-    code == CANCELLED || code == "XX000" || ["40", "42", "55"].iter().any(|c| code.starts_with(c))
-}
-
-fn unreadable_catalog(why: &str) -> End {
-    End::Withheld(MaskFailure::Malformed(format!("its catalog cannot be read: {why}")))
 }
 
 /// What the recording keeps of one part of an answer.
@@ -1240,59 +811,4 @@ fn kept(
         sample: kept,
         rows,
     }
-}
-
-/// The refusal of a unit that could not be formed.
-fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
-    let (class, rule) = match &unformed.why {
-        Why::Syntax { .. } => (RefusalClass::Unreadable, SYNTAX_RULE),
-        Why::TooLarge { .. } | Why::TooManyColumns | Why::Limit { .. } => {
-            (RefusalClass::Limit, "request-size")
-        }
-        Why::UnknownStatement { .. } | Why::UnknownPortal { .. } => {
-            (RefusalClass::Unresolved, "known-names")
-        }
-        Why::Encoding
-        | Why::Unspoken { .. }
-        | Why::FunctionCall
-        | Why::Ambiguous { .. }
-        | Why::LongName
-        | Why::CopyNotLast => (RefusalClass::Unreadable, "readable-requests"),
-    };
-    Refusal {
-        decision,
-        class,
-        rule: rule.to_owned(),
-        what: unformed.why.to_string(),
-        why: String::new(),
-        retry: match unformed.why {
-            Why::Limit { what: NO_ROOM, .. } => Retry::Later,
-            _ => Retry::AfterChange,
-        },
-        next: None,
-        review: None,
-    }
-}
-
-/// Where a syntax error is, in characters of the text from 1, as the server counts.
-fn position_in(why: &Why, text: &str) -> Option<usize> {
-    let Why::Syntax { at: Some(at), .. } = why else { return None };
-    text.get(..*at).map(|before| before.chars().count() + 1)
-}
-
-/// Where the server itself would refuse the same text or name, its own words and code.
-fn as_the_server(why: &Why, refusal: &Refusal) -> WireError {
-    let code = match why {
-        Why::Syntax { .. } => "42601",
-        Why::UnknownStatement { .. } => "26000",
-        Why::UnknownPortal { .. } => "34000",
-        Why::TooManyColumns => "54011",
-        // `program_limit_exceeded` and `out_of_memory`, as the server has them.
-        Why::TooLarge { .. } => return WireError { code: "54000", ..server::refusal(refusal) },
-        Why::Limit { what: NO_ROOM, .. } => {
-            return WireError { code: "53200", ..server::refusal(refusal) };
-        }
-        _ => return server::refusal(refusal),
-    };
-    WireError::new(code, why.to_string())
 }

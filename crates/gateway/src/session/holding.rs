@@ -1,7 +1,8 @@
 //! Holding: what a session does while people decide on a request of its own, and what becomes of the
 //! request then. Stands between the gate, which holds, and the link, which sends.
 
-use super::{CATALOG_TRIES, End, Session, reached, unreadable_catalog};
+use super::definitions::{CATALOG_TRIES, unreadable_catalog};
+use super::{End, Session, reached};
 use crate::catalog::surroundings;
 use portcullis_core::basis::Basis;
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};

@@ -50,7 +50,7 @@ impl Session {
         };
         let database = &self.gate.standing().connection.database;
         let now = definitions.catalog(database);
-        let now = now.map_err(|e| super::unreadable_catalog(&e.to_string()))?;
+        let now = now.map_err(|e| super::definitions::unreadable_catalog(&e.to_string()))?;
         let Some(before) = &bounds.before else {
             return Ok(Some(error(&Unkept::NotFound.to_string())));
         };

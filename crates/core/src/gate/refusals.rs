@@ -1,0 +1,121 @@
+//! What the gate refuses of its own accord, in words: limits reached, what cannot be shown, recorded or
+//! decided.
+
+use super::Moment;
+use crate::effect::Operation;
+use crate::id::{DecisionId, ReviewId};
+use crate::journal::JournalError;
+use crate::limits::LimitKind;
+use crate::protocol::Shown;
+use crate::refusal::{Refusal, RefusalClass, Retry};
+use crate::review::DeskError;
+use crate::verdict::{Ground, Obligations};
+
+/// The refusal of a request for which nothing is left of what a rule allows.
+pub(super) fn used_up(
+    operation: &Operation,
+    obligations: &Obligations,
+    moment: Moment,
+) -> Option<Refusal> {
+    let (kind, limit) = obligations.limits.as_ref()?.used_up(&moment.used)?;
+    let later = matches!(kind, LimitKind::PerSecond | LimitKind::PerMinute | LimitKind::PerHour);
+    let ground = Ground {
+        rule: limit.rule.to_string(),
+        reason: format!("the limit of {} {kind} is reached", limit.most),
+        hint: Some(if later { "wait, and send it again" } else { "open a new session" }.to_owned()),
+        what: operation.to_string(),
+    };
+    let retry = if later { Retry::Later } else { Retry::AfterChange };
+    Some(refusal_from(moment.decision, RefusalClass::Limit, retry, ground, None))
+}
+
+/// Nobody approves what nobody can see.
+pub(super) fn unreviewable(decision: DecisionId, ground: Ground) -> Refusal {
+    let ground = Ground {
+        rule: "reviewable-requests".to_owned(),
+        reason: "it needs a review and is too large to be shown to a reviewer whole".to_owned(),
+        hint: Some("send it in smaller pieces".to_owned()),
+        what: ground.what,
+    };
+    refusal_from(decision, RefusalClass::Limit, Retry::AfterChange, ground, None)
+}
+
+pub(super) fn refusal_from(
+    decision: DecisionId,
+    class: RefusalClass,
+    retry: Retry,
+    ground: Ground,
+    review: Option<ReviewId>,
+) -> Refusal {
+    Refusal {
+        decision,
+        class,
+        rule: ground.rule,
+        what: ground.what,
+        why: ground.reason,
+        retry,
+        next: ground.hint,
+        review,
+    }
+}
+
+/// What is shown of a request whose texts no record can hold.
+pub(super) fn unshown() -> Shown {
+    let beyond = vec!["statements and parameters: larger than a record may be".to_owned()];
+    Shown { beyond, ..Shown::default() }
+}
+
+pub(super) fn unrecorded(decision: DecisionId, what: &str, error: &JournalError) -> Refusal {
+    let (class, rule, retry, next) = match error {
+        JournalError::Full => (
+            RefusalClass::Unavailable,
+            "record-before-run",
+            Retry::Later,
+            "tell the operator of this gateway; nothing has run",
+        ),
+        JournalError::TooLarge(_) => (
+            RefusalClass::Limit,
+            "request-size",
+            Retry::AfterChange,
+            "send shorter statements and smaller parameters, in several requests",
+        ),
+        JournalError::Broken(_) => (
+            RefusalClass::Unavailable,
+            "record-before-run",
+            Retry::Never,
+            "tell the operator of this gateway that it must be restarted; nothing has run",
+        ),
+    };
+    let why = match error {
+        JournalError::TooLarge(_) => format!("{error}: send less in one request"),
+        JournalError::Full | JournalError::Broken(_) => error.to_string(),
+    };
+    Refusal {
+        decision,
+        class,
+        rule: rule.to_owned(),
+        what: what.to_owned(),
+        why,
+        retry,
+        next: Some(next.to_owned()),
+        review: None,
+    }
+}
+
+pub(super) fn undecidable(decision: DecisionId, what: &str, error: &DeskError) -> Refusal {
+    let (class, retry) = match error {
+        DeskError::Unavailable(_) => (RefusalClass::Unavailable, Retry::Later),
+        DeskError::Full(_) => (RefusalClass::Limit, Retry::Later),
+        DeskError::NoApproval(_) => (RefusalClass::NeedsApproval, Retry::AfterApproval),
+    };
+    Refusal {
+        decision,
+        class,
+        rule: "review".to_owned(),
+        what: what.to_owned(),
+        why: error.to_string(),
+        retry,
+        next: None,
+        review: None,
+    }
+}
