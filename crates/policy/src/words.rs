@@ -26,6 +26,9 @@ pub(crate) fn effect_in_words(effect: &Effect, database: &str) -> String {
         (Verb::Control, ObjectKind::Setting) => format!("SET of {object}"),
         (Verb::Control, ObjectKind::Lock) => format!("locking {object}"),
         (Verb::Control, _) => format!("control of {object}"),
+        (Verb::Execute, ObjectKind::Unknown) => {
+            "use of names behind what the same request defines".to_owned()
+        }
         (Verb::Execute, _) => format!("EXECUTE of {object}"),
         (Verb::TransferIn, _) => format!("bringing in data from {object}"),
         (Verb::TransferOut, _) => format!("sending data out to {object}"),

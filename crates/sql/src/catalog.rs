@@ -266,6 +266,9 @@ pub struct Function {
     pub returns_set: bool,
     /// True where it is part of an extension.
     pub extension: bool,
+    /// How it was made (`pg_get_functiondef`), where it is written in SQL, is not volatile, and runs with
+    /// the rights and settings of the caller.
+    pub definition: Option<Box<str>>,
 }
 
 impl Function {
@@ -400,6 +403,25 @@ pub(crate) struct ViewFacts {
     pub(crate) unresolved: bool,
 }
 
+/// What calling a function of a user does that is written in SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BodyFacts {
+    /// What its result may come from, beside its arguments.
+    pub(crate) gives: Origin,
+    /// What decides in it on rows, or on failure.
+    pub(crate) conditions: Origin,
+    /// Every relation it may read.
+    pub(crate) relations: Vec<u32>,
+    /// What it does.
+    pub(crate) effects: Vec<Effect>,
+    /// Columns that reach a place other than its result.
+    pub(crate) sinks: Vec<Origin>,
+    /// True where it runs code whose reach is not known.
+    pub(crate) opaque: bool,
+    /// True where not every relation behind it is known.
+    pub(crate) unresolved: bool,
+}
+
 /// The functions that `initdb` made.
 #[derive(Debug)]
 struct Builtins {
@@ -437,6 +459,7 @@ pub struct Catalog {
     event_triggers: Vec<(Box<str>, Box<str>)>,
     type_map: Arc<TypeMap>,
     views: Mutex<HashMap<u32, Arc<ViewFacts>>>,
+    bodies: Mutex<HashMap<u32, Option<Arc<BodyFacts>>>>,
 }
 
 impl Catalog {
@@ -627,6 +650,14 @@ impl Catalog {
 
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).get(&oid).cloned()
+    }
+
+    pub(crate) fn body_facts(&self, oid: u32) -> Option<Option<Arc<BodyFacts>>> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).get(&oid).cloned()
+    }
+
+    pub(crate) fn keep_body_facts(&self, oid: u32, facts: Option<Arc<BodyFacts>>) {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).insert(oid, facts);
     }
 
     pub(crate) fn keep_view_facts(&self, oid: u32, facts: Arc<ViewFacts>) {

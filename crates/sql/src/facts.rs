@@ -5,6 +5,7 @@
 //! [`Effect::unreadable`] and [`Origin::Untraced`], every name that does not resolve is assumed to
 //! be code or unknown data.
 
+mod bodies;
 mod conditions;
 mod ddl;
 mod ddl_names;
@@ -31,7 +32,7 @@ use crate::statement::{
     Analysis, Copy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
-use earlier::Earlier;
+use earlier::{Earlier, disturbs};
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
@@ -63,13 +64,14 @@ pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysi
     for raw in &tree.stmts {
         let mut analyzer = Analyzer::new(catalog, limits, work);
         analyzer.earlier = Rc::new(earlier);
-        let statement = match raw.stmt.as_deref() {
+        let mut statement = match raw.stmt.as_deref() {
             Some(node) => analyzer.statement(node)?,
             None => analyzer.unreadable_statement(),
         };
         work = analyzer.work;
         earlier = Rc::into_inner(analyzer.earlier).unwrap_or_else(Earlier::unknown);
         earlier.note(raw.stmt.as_deref(), &statement);
+        statement.disturbs = disturbs(raw.stmt.as_deref(), &statement);
         statements.push(statement);
     }
     Ok(Analysis { statements })
@@ -114,8 +116,10 @@ struct Analyzer<'c> {
     frames: Vec<Frame>,
     /// The `WITH` names in scope, innermost last.
     ctes: Vec<Cte>,
-    /// The views being looked through.
+    /// The views and functions being looked through.
     views: Vec<u32>,
+    /// In a function: the names of what it is called with.
+    arguments: Vec<Box<str>>,
     /// The table being changed, while its condition is looked at.
     watched: Option<Watched>,
     names: NameChange,
@@ -165,6 +169,7 @@ impl<'c> Analyzer<'c> {
             frames: Vec::new(),
             ctes: Vec::new(),
             views: Vec::new(),
+            arguments: Vec::new(),
             watched: None,
             names: NameChange::None,
             transaction: TransactionChange::None,
@@ -345,6 +350,7 @@ impl<'c> Analyzer<'c> {
             written: std::mem::take(&mut self.written).into(),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
+            disturbs: false,
         }
     }
 

@@ -34,6 +34,9 @@ pub struct Statement {
     /// A setting that decides how texts are read, where it may get a value by which this crate
     /// does not read them. Such a statement must not run, whatever the policy says.
     pub unspoken: Option<&'static str>,
+    /// True where known names may do something else once it has run: what it defines hangs on them
+    /// (a trigger, a rule, a default) or stands in for them. What it would do itself is in `effects`.
+    pub disturbs: bool,
 }
 
 /// What stands before the number of a parameter in the name of a setting. With its dot it is like

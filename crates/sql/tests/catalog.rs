@@ -81,6 +81,49 @@ fn circular_views_end() {
     assert!(facts.contains("customers.*") || facts.contains("UNTRACED"), "{facts}");
 }
 
+/// Views and functions each of which calls many of the next have one allowance together; what is
+/// beyond it may do anything.
+#[test]
+fn definitions_that_fan_out_end() {
+    const LEVELS: u32 = 14;
+    let mut rows = common::fixture();
+    let row_of = |all: &[Vec<Option<String>>], field: usize, value: &str| {
+        all.iter().find(|row| row[field].as_deref() == Some(value)).unwrap().clone()
+    };
+    let function = row_of(&rows[6], 2, "settled");
+    let relation = row_of(&rows[2], 2, "contact_list");
+    let oid = relation[0].clone().unwrap();
+    let columns: Vec<_> = rows[3].iter().filter(|r| r[0].as_ref() == Some(&oid)).cloned().collect();
+    let body = row_of(&rows[4], 0, &oid);
+    for level in 0..LEVELS {
+        let own = Some((900_000 + level).to_string());
+        let calls = vec![format!("read.fan{}()", level + 1); 40].join(" + ");
+        let mut new = function.clone();
+        (new[0], new[2], new[3]) = (own.clone(), Some(format!("fan{level}")), Some(String::new()));
+        new[10] = Some(format!(
+            "CREATE OR REPLACE FUNCTION read.fan{level}() RETURNS int LANGUAGE sql STABLE AS $f$\
+             SELECT {calls}$f$"
+        ));
+        rows[6].push(new);
+        let mut new = relation.clone();
+        (new[0], new[2]) = (own.clone(), Some(format!("wide{level}")));
+        rows[2].push(new);
+        rows[3].extend(columns.iter().cloned().map(|mut column| {
+            column[0] = own.clone();
+            column
+        }));
+        let mut new = body.clone();
+        let next = format!("SELECT * FROM wide{}", level + 1);
+        (new[0], new[1]) = (own, Some(vec![next; 40].join(" UNION ALL ")));
+        rows[4].push(new);
+    }
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let facts = common::facts("SELECT read.fan0()", &catalog);
+    assert!(facts.contains("execute routine:read.fan0 unknown?"), "{facts}");
+    let facts = common::facts("SELECT * FROM wide0", &catalog);
+    assert!(facts.contains("UNTRACED"), "{facts}");
+}
+
 /// A definition that cannot be read may show and do anything.
 #[test]
 fn an_unreadable_view_is_not_trusted() {

@@ -12,6 +12,57 @@ fn statements_have_these_facts() {
     common::check(&catalog);
 }
 
+/// What comes to hang on known names, or stands in for them, is told from what only adds to them.
+#[test]
+fn definitions_that_disturb_known_names_are_told() {
+    let catalog = common::shop();
+    let disturbs = |sql: &str| {
+        let analysis = common::with_stack(|| analyse(sql, &catalog, &Limits::default())).unwrap();
+        analysis.statements.iter().any(|statement| statement.disturbs)
+    };
+    for sql in [
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER FUNCTION f() STABLE",
+        "CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION on_product()",
+        "CREATE RULE r AS ON INSERT TO orders DO INSTEAD DELETE FROM customers",
+        "CREATE POLICY p ON orders USING (true)",
+        "ALTER TABLE orders ALTER total SET DEFAULT f()",
+        "ALTER TABLE orders ENABLE TRIGGER t",
+        "ALTER TABLE orders INHERIT customers",
+        "ALTER TABLE orders RENAME TO others",
+        "ALTER TABLE orders SET SCHEMA other",
+        "ALTER SCHEMA public RENAME TO other",
+        "CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS SELECT 1",
+        "CREATE CAST (text AS int) WITH INOUT AS IMPLICIT",
+        "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = int, FUNCTION = f)",
+        "CREATE EXTENSION citext",
+        "DO 'BEGIN END'",
+        "CALL p()",
+    ] {
+        assert!(disturbs(sql), "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM orders",
+        "SELECT f()",
+        "INSERT INTO orders DEFAULT VALUES",
+        "CREATE TABLE t (a int DEFAULT 1)",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "SELECT 1 INTO t",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE INDEX ON orders (id)",
+        "ALTER TABLE orders ADD COLUMN a int, DROP COLUMN total",
+        "DROP FUNCTION f()",
+        "DROP TABLE orders",
+        "COMMENT ON TABLE orders IS 'x'",
+        "GRANT SELECT ON orders TO a",
+        "REFRESH MATERIALIZED VIEW v",
+        "SET search_path = a",
+        "BEGIN",
+    ] {
+        assert!(!disturbs(sql), "{sql}");
+    }
+}
+
 /// Queries of one shape have the same facts.
 #[test]
 fn numbers_make_no_difference_to_a_query() {

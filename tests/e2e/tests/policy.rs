@@ -740,7 +740,6 @@ fn definitions_changed_behind_the_gateway_unmask_nothing() {
     assert!(RawClient::log_in(arena.postgres, "claude", "shop", &token).is_err());
 }
 
-/// A definition of the caller's own counts at once for itself, and for others once it is committed.
 /// What the gateway asks of the target for itself finds the server's operators, whatever stands before
 /// them in the caller's `search_path`.
 #[test]
@@ -773,6 +772,152 @@ fn operators_ahead_of_the_servers_run_for_nobody_but_the_caller() {
     assert!(error_of(&sprung).is_some(), "{sprung:?}");
 }
 
+/// What may define and change things, but run no code whose doings are not listed, does not run it by
+/// defining and using it in one request; one after the other it is judged by what was defined.
+#[test]
+fn definitions_in_a_request_do_not_hide_what_runs_behind_them() {
+    let mut setup = Setup::agent_safe();
+    setup.policy = "[policy]\npacks = []\nfiles = [\"maker.cedar\"]\n".to_owned();
+    let policy = "@id(\"all\")\npermit (principal, action, resource);\n\
+                  @id(\"no-code\") @reason(\"it runs code that nobody has listed\")\n\
+                  forbid (principal, action == Action::\"execute\", resource);\n";
+    let arena = Arena::start_with(&setup, &[("maker.cedar", policy)]).unwrap();
+    let known = "CREATE TABLE notes (id int, note text);
+                 CREATE TABLE run (n int);
+                 CREATE FUNCTION tame(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+                 CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
+                     AS 'BEGIN INSERT INTO run VALUES (1); RETURN NEW; END'";
+    arena.server.sql("shop", known).unwrap();
+    let mut client = arena.client("claude").unwrap();
+    let replaced = "CREATE OR REPLACE FUNCTION tame(int) RETURNS int LANGUAGE plpgsql
+                    AS 'BEGIN INSERT INTO run VALUES (2); RETURN $1; END'";
+    let hung = "CREATE TRIGGER t BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION trap()";
+    let ruled = "CREATE RULE r AS ON INSERT TO notes DO ALSO SELECT trap_of(3)";
+    let default = "ALTER TABLE notes ALTER note SET DEFAULT tame(4)::text";
+    let insert = "INSERT INTO notes (id) VALUES (1)";
+    let call = "SELECT tame(1)";
+    for (define, using) in [(replaced, call), (hung, insert), (ruled, insert), (default, insert)] {
+        let pipeline = in_pipeline(&[define, using]);
+        let text = portcullis_testkit::raw::query(&format!("{define}; {using}"));
+        for bytes in [text, pipeline] {
+            client.send(&bytes).unwrap();
+            let refused = error_of(&client.until(b'Z').unwrap()).expect(define);
+            assert!(refused.contains("nobody has listed"), "{refused}");
+            assert!(refused.contains("what the same request defines"), "{refused}");
+        }
+    }
+    assert!(error_of(&client.query(call).unwrap()).is_none());
+    // Tables and what is in them are used where they are made, as migrations do.
+    let migration =
+        "CREATE TABLE made (id int PRIMARY KEY, note text); CREATE INDEX ON made (note);
+                     ALTER TABLE made ADD COLUMN extra int; INSERT INTO made VALUES (1, 'a', 2);
+                     CREATE VIEW seen AS SELECT id FROM made; SELECT count(*) FROM made";
+    assert_eq!(error_of(&client.query(migration).unwrap()), None);
+    // One after the other, what was defined is seen.
+    for (define, using) in [(replaced, call), (hung, insert)] {
+        assert_eq!(error_of(&client.query(define).unwrap()), None);
+        let refused = error_of(&client.query(using).unwrap()).expect(define);
+        assert!(refused.contains("nobody has listed"), "{refused}");
+    }
+    assert_eq!(arena.truth("SELECT count(*) FROM run").unwrap(), "0");
+}
+
+/// A function in SQL that the server lets change nothing does what its queries do, and shows what they
+/// show; any other is code.
+#[test]
+fn functions_in_sql_are_what_they_read() {
+    let arena = Arena::start(&Setup::agent_safe()).unwrap();
+    let functions = "
+        CREATE FUNCTION mail_of(who int) RETURNS text LANGUAGE sql STABLE
+            AS 'SELECT email FROM customers WHERE id = who';
+        CREATE FUNCTION backwards(who int) RETURNS text LANGUAGE sql STABLE
+            AS 'SELECT reverse(mail_of(who))';
+        CREATE FUNCTION people() RETURNS SETOF customers LANGUAGE sql STABLE
+            AS 'SELECT * FROM customers ORDER BY id LIMIT 5';
+        CREATE FUNCTION status_of(int) RETURNS text LANGUAGE sql STABLE
+            AS 'SELECT status FROM orders WHERE id = $1';
+        CREATE FUNCTION initials(a text, b text DEFAULT 'x') RETURNS text LANGUAGE sql IMMUTABLE
+            AS 'SELECT left(a, 1) || left(b, 1)';
+        CREATE FUNCTION is_of(address text) RETURNS bool LANGUAGE sql STABLE
+            AS 'SELECT EXISTS (SELECT FROM customers WHERE email = address)';
+        CREATE FUNCTION row_mail(customers) RETURNS text LANGUAGE sql IMMUTABLE
+            AS 'SELECT reverse($1.email)';
+        CREATE FUNCTION changes() RETURNS int LANGUAGE sql
+            AS 'UPDATE orders SET total = 0; SELECT 1';
+        CREATE FUNCTION hidden_change() RETURNS int LANGUAGE sql STABLE
+            AS 'SELECT changes()';
+        CREATE FUNCTION owners(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+            AS 'SELECT status FROM orders WHERE id = $1'";
+    arena.server.sql("shop", functions).unwrap();
+    let modern = arena.server.sql("shop", "SHOW server_version_num").unwrap();
+    let modern = modern.trim().parse::<u32>().unwrap() >= 140_000;
+    if modern {
+        let atomic = "CREATE FUNCTION atomic(who int) RETURNS text LANGUAGE sql STABLE
+                      BEGIN ATOMIC SELECT 1; SELECT reverse(email) FROM customers WHERE id = who; END;
+                      CREATE FUNCTION returned(int) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1 + 1";
+        arena.server.sql("shop", atomic).unwrap();
+    }
+    let mut client = arena.client("claude").unwrap();
+    let secrets = arena.truth("SELECT string_agg(email, ' ') FROM customers WHERE id < 6").unwrap();
+    let mut answer = |sql: &str| {
+        let seen = client.query(sql).unwrap();
+        let text = text_of(&seen);
+        for secret in secrets.split(' ') {
+            let reversed: String = secret.chars().rev().collect();
+            assert!(!text.contains(secret) && !text.contains(&reversed), "{sql}: {text}");
+        }
+        (error_of(&seen), text)
+    };
+    for sql in ["SELECT status_of(1)", "SELECT initials('ada', 'love')", "SELECT initials('ada')"] {
+        let direct = arena.truth(sql).unwrap();
+        let (error, text) = answer(sql);
+        assert!(error.is_none() && text.contains(&direct), "{sql}: {error:?} {text}");
+    }
+    let mut masked = vec![
+        "SELECT mail_of(1)",
+        "SELECT * FROM people()",
+        "SELECT email FROM people()",
+        "SELECT p FROM people() p",
+    ];
+    let mut refused = vec![
+        "SELECT is_of('a@example.com')",
+        "SELECT changes()",
+        "SELECT backwards(1)",
+        "SELECT hidden_change()",
+        "SELECT owners(1)",
+        "SELECT id FROM orders WHERE is_of(status)",
+        "SELECT id FROM orders ORDER BY mail_of(id)",
+        "SELECT row_mail(c) FROM customers c",
+        "SELECT c.row_mail FROM customers c",
+    ];
+    if modern {
+        masked.push("SELECT atomic(1)");
+        assert_eq!(answer("SELECT returned(41)").0, None);
+        refused.push("SELECT id FROM orders WHERE atomic(id) > 'm'");
+    }
+    for sql in masked {
+        let (error, text) = answer(sql);
+        assert!(error.is_none() && text.contains("[masked"), "{sql}: {error:?} {text}");
+    }
+    for sql in refused {
+        assert!(answer(sql).0.is_some_and(|e| e.contains("C=42501")), "{sql}");
+    }
+    // A body that changes is another function.
+    let changed = "CREATE OR REPLACE FUNCTION status_of(int) RETURNS text LANGUAGE sql STABLE
+                   AS 'SELECT reverse(email) FROM customers WHERE id = $1'";
+    arena.server.sql("shop", changed).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(16));
+    let (error, text) = answer("SELECT status_of(1)");
+    assert!(error.is_none() && text.contains("[masked"), "{error:?} {text}");
+}
+
+/// Parse, Bind and Execute of each text, then Sync.
+fn in_pipeline(texts: &[&str]) -> Vec<u8> {
+    let one = |text: &&str| portcullis_testkit::raw::extended(text.as_bytes(), &[], false);
+    texts.iter().flat_map(one).chain(message(b'S', b"")).collect()
+}
+
+/// A definition of the caller's own counts at once for itself, and for others once it is committed.
 #[test]
 fn definitions_of_an_open_transaction_are_judged_by_where_they_are_seen() {
     let mut setup = Setup::agent_safe();

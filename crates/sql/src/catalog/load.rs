@@ -136,7 +136,11 @@ pub const QUERIES: &[&str] = &[
             p.prokind, p.proretset, \
             EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid \
                     AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-                    AND d.deptype = 'e') \
+                    AND d.deptype = 'e'), \
+            CASE WHEN l.lanname = 'sql' AND p.provolatile <> 'v' AND p.prokind = 'f' \
+                      AND NOT p.prosecdef AND p.proconfig IS NULL \
+                      AND pg_catalog.length(p.prosrc) <= 16384 \
+                 THEN pg_catalog.pg_get_functiondef(p.oid) END \
      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
      WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
@@ -591,6 +595,7 @@ pub(super) fn empty(database: &str) -> Catalog {
         event_triggers: Vec::new(),
         type_map: Arc::default(),
         views: Mutex::default(),
+        bodies: Mutex::default(),
     }
 }
 
@@ -766,6 +771,7 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             kind: row.letter(7)?,
             returns_set: row.flag(8)?,
             extension: row.flag(9)?,
+            definition: row.optional(10)?.map(Box::from),
         };
         catalog.function_names.entry(function.name.clone()).or_default().push(function.oid);
         catalog.functions.insert(function.oid, function);

@@ -149,6 +149,58 @@ impl Earlier {
     }
 }
 
+/// True where known names may do something else once the statement has run ([`Statement::disturbs`]).
+/// New tables and what is in them do not: a name that stands for several things stands for all of them.
+/// What a view reads is in its definition's effects; what is gone does nothing.
+pub(super) fn disturbs(node: Option<&Node>, statement: &Statement) -> bool {
+    let block = matches!(&*statement.kind, "do" | "call");
+    let defines = statement.effects.iter().any(|e| match e.verb {
+        Verb::Create | Verb::Alter | Verb::Unknown => true,
+        Verb::Execute => block,
+        _ => false,
+    });
+    let harmless = match node.and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::AlterTableStmt(s)) => s.cmds.iter().all(alters_rows_alone),
+        Some(NodeEnum::CreateSchemaStmt(s)) => s.schema_elts.is_empty(),
+        Some(
+            NodeEnum::AlterSeqStmt(_)
+            | NodeEnum::CommentStmt(_)
+            | NodeEnum::CreateEnumStmt(_)
+            | NodeEnum::CreateSeqStmt(_)
+            | NodeEnum::CreateStatsStmt(_)
+            | NodeEnum::CreateStmt(_)
+            | NodeEnum::CreateTableAsStmt(_)
+            | NodeEnum::DropStmt(_)
+            | NodeEnum::IndexStmt(_)
+            | NodeEnum::RefreshMatViewStmt(_)
+            | NodeEnum::SelectStmt(_)
+            | NodeEnum::ViewStmt(_),
+        ) => true,
+        _ => false,
+    };
+    defines && !harmless
+}
+
+/// True for a change of a table by which nothing comes to hang on it.
+fn alters_rows_alone(node: &Node) -> bool {
+    let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else { return false };
+    matches!(
+        AlterTableType::try_from(cmd.subtype),
+        Ok(AlterTableType::AtAddColumn
+            | AlterTableType::AtAddConstraint
+            | AlterTableType::AtAddIdentity
+            | AlterTableType::AtChangeOwner
+            | AlterTableType::AtDropColumn
+            | AlterTableType::AtDropConstraint
+            | AlterTableType::AtDropNotNull
+            | AlterTableType::AtSetIdentity
+            | AlterTableType::AtSetNotNull
+            | AlterTableType::AtSetRelOptions
+            | AlterTableType::AtSetStatistics
+            | AlterTableType::AtValidateConstraint)
+    )
+}
+
 /// True for a new name of a relation, or of what relations are found in.
 fn moves_names(s: &RenameStmt) -> bool {
     let part = matches!(

@@ -7,11 +7,12 @@
 use super::names::{literal, parameter, split, strings};
 use super::scope::{add, join, nothing};
 use super::{Analyzer, Result};
-use crate::catalog::Relation;
+use crate::catalog::{Function, Relation};
 use crate::statement::{setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
+use smallvec::SmallVec;
 
 /// From here on `json_object` is a keyword, as it is in the grammar that texts are read by.
 const JSON_OBJECT_IS_A_WORD: u32 = 160_000;
@@ -263,7 +264,22 @@ fn is_setting_name((relation, column): (&Relation, &str)) -> bool {
     &*relation.name == "pg_settings" && &*relation.schema == "pg_catalog" && column == "name"
 }
 
-impl Analyzer<'_> {
+/// The functions of users that a call may mean.
+#[derive(Default)]
+struct Users {
+    /// There is one of which it is not known what it does.
+    opaque: bool,
+    /// What is given by those that were looked through.
+    gives: Option<Origin>,
+}
+
+impl Users {
+    const fn any(&self) -> bool {
+        self.opaque || self.gives.is_some()
+    }
+}
+
+impl<'c> Analyzer<'c> {
     pub(super) fn call(&mut self, call: &FuncCall) -> Result<Origin> {
         let Some(names) = strings(&call.funcname) else { return Ok(self.unreadable()) };
         let mut origin = self.all(&call.args)?;
@@ -310,8 +326,8 @@ impl Analyzer<'_> {
                 || self.catalog.server_version() >= JSON_OBJECT_IS_A_WORD
         });
         self.decide_call(names, args, origin);
-        let by_users = self.user_functions(schema, name);
-        if by_users {
+        let users = self.users(schema, name)?;
+        if users.any() {
             self.sink(origin.clone());
         }
         let of_server = schema.is_none_or(crate::catalog::is_system_schema);
@@ -327,30 +343,55 @@ impl Analyzer<'_> {
                 let volatile = builtin.volatile && name != "timezone";
                 self.builtin(name, volatile, args, origin)
             }
-            None if by_users => Origin::Untraced,
+            None if users.any() => origin.clone(),
             None if self.is_tame(schema, name) => {
                 self.sink_of_set(schema, name, origin);
                 origin.clone()
             }
             None => self.unknown_function(schema, name, args, origin),
         };
-        Ok(if by_users { Origin::Untraced } else { result })
+        Ok(match users {
+            Users { opaque: true, .. } => Origin::Untraced,
+            Users { gives: Some(gives), .. } => join(result, &gives),
+            Users { gives: None, .. } => result,
+        })
+    }
+
+    /// Calls every function of users that the name may mean.
+    fn users(&mut self, schema: Option<&str>, name: &str) -> Result<Users> {
+        let mut users = Users::default();
+        for function in self.untame(schema, name) {
+            match self.body_facts(function) {
+                Some(facts) => {
+                    let gives = self.run_body(function, &facts)?;
+                    add(users.gives.get_or_insert_with(nothing), &gives);
+                }
+                None => {
+                    users.opaque = true;
+                    let object = self.object(ObjectKind::Routine, [&*function.schema, name]);
+                    self.execute(object);
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    /// The functions of users that the name may mean, but for those that only compute.
+    fn untame(&self, schema: Option<&str>, name: &str) -> SmallVec<[&'c Function; 2]> {
+        let builtin = schema.is_none() && self.catalog.builtin(name).is_some();
+        let mut all = self.catalog.functions_named(schema, name);
+        all.retain(|f| !f.is_tame() && !(builtin && f.is_tame_overload()));
+        all
     }
 
     /// Adds an effect for every function of users that the name may mean; true where there is one.
     pub(super) fn user_functions(&mut self, schema: Option<&str>, name: &str) -> bool {
-        let catalog = self.catalog;
-        let builtin = schema.is_none() && catalog.builtin(name).is_some();
-        let mut any = false;
-        for function in catalog.functions_named(schema, name) {
-            if function.is_tame() || builtin && function.is_tame_overload() {
-                continue;
-            }
-            any = true;
+        let all = self.untame(schema, name);
+        for function in &all {
             let object = self.object(ObjectKind::Routine, [&*function.schema, name]);
             self.execute(object);
         }
-        any
+        !all.is_empty()
     }
 
     /// True where every function of users that the name may mean only computes.

@@ -292,6 +292,10 @@ impl<'c> Analyzer<'c> {
         if result.is_none() {
             result = self.find_row(name);
         }
+        // The name of an argument is looked for last of all (manual, "Arguments for SQL Functions").
+        if result.is_none() && self.arguments.iter().any(|argument| **argument == *name) {
+            result = Some(nothing());
+        }
         let named = [&result, &maybe].into_iter().flatten().map(Origin::named).sum::<usize>();
         self.charge(scanned / 16 + named / 8)?;
         Ok(match (result, maybe) {

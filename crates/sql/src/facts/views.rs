@@ -3,6 +3,7 @@
 use super::{Analyzer, Result};
 use crate::catalog::{Relation, ViewFacts, is_system_schema};
 use crate::parse::{Limits, parse};
+use pg_query::protobuf::{Node, ParseResult};
 use portcullis_core::effect::{Effect, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use std::sync::Arc;
@@ -37,19 +38,47 @@ impl<'c> Analyzer<'c> {
     /// By analysing its definition; `None` on any trouble.
     fn read_view(&mut self, view: &'c Relation) -> Option<ViewFacts> {
         let body = view.view.as_ref()?;
-        // Not what is left of the caller's allowance: what is kept must not depend on the caller.
         let limits = Limits {
             text: MAX_VIEW_TEXT,
             statements: 1,
             depth: MAX_VIEW_NESTING,
             ..Limits::default()
         };
-        let tree = parse(&body.text, &limits).ok()?;
-        let select = tree.stmts.first()?.stmt.as_deref()?;
-        let mut inner = Analyzer::new(self.catalog, &limits, limits.work);
+        self.within(view.oid, &limits, |inner| {
+            let tree = inner.read(&body.text, &limits)?;
+            inner.shown_by(view, tree.stmts.first()?.stmt.as_deref()?)
+        })
+    }
+
+    /// Looks at what stands behind a view or function of this number, apart from what calls it. The
+    /// allowance is not what is left of the caller's, because what is kept must not depend on the
+    /// caller; but all that stands behind one of them has one together.
+    pub(super) fn within<T>(
+        &mut self,
+        oid: u32,
+        limits: &Limits,
+        look: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let outermost = self.views.is_empty();
+        let work = if outermost { limits.work } else { self.work };
+        let mut inner = Analyzer::new(self.catalog, limits, work);
         inner.views.clone_from(&self.views);
-        inner.views.push(view.oid);
-        let shape = inner.nested(|a| a.query_node(select)).ok()?;
+        inner.views.push(oid);
+        let found = look(&mut inner);
+        if !outermost {
+            self.work = inner.work;
+        }
+        found
+    }
+
+    /// Parses a definition.
+    pub(super) fn read(&mut self, text: &str, limits: &Limits) -> Option<ParseResult> {
+        self.charge(1 + text.len() / 4).ok()?;
+        parse(text, limits).ok()
+    }
+
+    fn shown_by(&mut self, view: &Relation, select: &Node) -> Option<ViewFacts> {
+        let shape = self.nested(|a| a.query_node(select)).ok()?;
         let (columns, plain) = match shape.columns {
             Some(columns) if columns.len() == view.columns.len() => {
                 columns.into_iter().map(|c| (c.origin, c.plain)).unzip()
@@ -59,16 +88,16 @@ impl<'c> Analyzer<'c> {
         // What it reads is told by its relations, which tell nothing of views of the system.
         let system = |e: &Effect| e.object.path.get(1).is_some_and(|s| is_system_schema(s));
         let reads = |e: &Effect| e.verb == Verb::Read && e.object.kind == ObjectKind::Relation;
-        inner.effects.retain(|effect| !reads(effect) || system(effect));
+        self.effects.retain(|effect| !reads(effect) || system(effect));
         Some(ViewFacts {
             columns,
             plain,
-            relations: inner.relations.into_iter().collect(),
-            effects: inner.effects,
-            sinks: inner.sinks,
-            user_code: inner.user_code,
-            opaque: inner.opaque,
-            unresolved: inner.unresolved,
+            relations: std::mem::take(&mut self.relations).into_iter().collect(),
+            effects: std::mem::take(&mut self.effects),
+            sinks: std::mem::take(&mut self.sinks),
+            user_code: self.user_code,
+            opaque: self.opaque,
+            unresolved: self.unresolved,
         })
     }
 }

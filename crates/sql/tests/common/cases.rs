@@ -294,19 +294,19 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT c.secret FROM customers c",
-        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+        "select: read public.customers, read routine:public.secret => (customers.*) sinks(customers.*) code",
     ),
     (
         "SELECT (c).secret FROM customers c",
-        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+        "select: read public.customers, read routine:public.secret => (customers.*) sinks(customers.*) code",
     ),
     (
         "SELECT secret(c) FROM customers c",
-        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+        "select: read public.customers, read routine:public.secret => (customers.*) sinks(customers.*) code",
     ),
     (
         "SELECT (SELECT c).secret FROM customers c",
-        "select: read public.customers, execute routine:public.secret unknown? => (UNTRACED) sinks(customers.*) code unresolved",
+        "select: read public.customers, read routine:public.secret => (customers.*) sinks(customers.*) code",
     ),
     (
         "SELECT email === 'x' FROM customers",
@@ -965,6 +965,71 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "CREATE SCHEMA s CREATE TABLE t (id int)",
         "create schema: create schema:s one, create ?.t one",
+    ),
+    (
+        "SELECT read.mail_of(1)",
+        "select: read routine:read.mail_of, read public.customers => (customers.id+customers.email) code",
+    ),
+    (
+        "SELECT mail_of(id) FROM products",
+        "select: read public.products, read routine:read.mail_of, read public.customers => (customers.id+customers.email+products.id) sinks(products.id) code",
+    ),
+    (
+        "SELECT read.known('a@b')",
+        "select: read routine:read.known, read public.customers => (customers.email) code",
+    ),
+    (
+        "SELECT * FROM read.rows_of('x')",
+        "select: read routine:read.rows_of, read public.customers => ? code",
+    ),
+    (
+        "SELECT read.title_in_words(1)",
+        "select: read routine:read.title_in_words, read routine:read.title_of, read public.products, execute routine:read.title_of unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT read.settled(1)",
+        "select: read routine:read.settled, execute routine:public.f unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT read.told('app.secret'), read.told($1)",
+        "select: read routine:read.told, read setting:?? => (- | -) code",
+    ),
+    (
+        "SELECT read.guarded(1)",
+        "select: execute routine:read.guarded unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT read.pinned(1)",
+        "select: execute routine:read.pinned unknown? => (UNTRACED) code unresolved",
+    ),
+    ("SELECT read.once(1)", "select: read routine:read.once, update sequence:? one? => (-) code"),
+    (
+        "SELECT read.around(1)",
+        "select: read routine:read.around, execute routine:read.around unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT read.title_of('x')",
+        "select: read routine:read.title_of, read public.products, execute routine:read.title_of unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT id FROM read.whole(1)",
+        "select: execute routine:read.whole unknown? => (UNTRACED) code unresolved",
+    ),
+    (
+        "SELECT read.mail_of(length(card)) FROM payments",
+        "select: read public.payments, read routine:read.mail_of, read public.customers => (customers.id+customers.email+payments.card) sinks(payments.card) code",
+    ),
+    (
+        "SELECT p.mail_of FROM products p",
+        "select: read public.products, read routine:read.mail_of, read public.customers => (customers.id+customers.email+products.*) sinks(products.*) code",
+    ),
+    (
+        "CREATE VIEW v AS SELECT read.mail_of(id) AS m FROM products",
+        "create view: create ?.v one, read public.products, read routine:read.mail_of, read public.customers => () sinks(products.id | customers.id+customers.email+products.id) code",
+    ),
+    (
+        "SELECT r FROM read.rows_of('x') r",
+        "select: read routine:read.rows_of, read public.customers => (customers.*) code",
     ),
     (
         "CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -1851,7 +1916,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "CREATE INDEX ON notes ((app.check_it(body))) WHERE f() = 1",
-        "create index: alter public.notes all?, alter archive.notes all?, create ?. one, execute routine:app.check_it unknown?, execute routine:public.f unknown? => () sinks(notes.body+notes.body) code",
+        "create index: alter public.notes all?, alter archive.notes all?, create ?. one, read routine:app.check_it, execute routine:public.f unknown? => () sinks(notes.body+notes.body) code",
     ),
     (
         "ALTER TABLE notes ADD COLUMN n int DEFAULT f()",
@@ -1863,7 +1928,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE notes ADD CHECK (app.check_it(body))",
-        "alter table: alter public.notes all?, alter archive.notes all?, execute routine:app.check_it unknown? => () sinks(notes.body+notes.body) code",
+        "alter table: alter public.notes all?, alter archive.notes all?, read routine:app.check_it => () sinks(notes.body+notes.body) code",
     ),
     (
         "ALTER TABLE notes ADD COLUMN m checked",

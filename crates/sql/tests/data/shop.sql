@@ -84,3 +84,18 @@ CREATE TRIGGER words BEFORE INSERT OR UPDATE ON articles FOR EACH ROW EXECUTE FU
 CREATE TABLE steady (id int, body text);
 CREATE TRIGGER steady BEFORE UPDATE ON steady FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE TABLE registered (email text PRIMARY KEY, id int);
+CREATE SCHEMA read;
+CREATE FUNCTION read.mail_of(who int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM customers WHERE id = who';
+CREATE FUNCTION read.title_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT title FROM products WHERE id = $1';
+CREATE FUNCTION read.known(address text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM customers WHERE email = address)';
+CREATE FUNCTION read.rows_of(c text) RETURNS SETOF text LANGUAGE sql STABLE AS 'SELECT c::text FROM customers c';
+CREATE FUNCTION read.title_in_words(id int) RETURNS text LANGUAGE sql STABLE AS 'SELECT upper(read.title_of(id))';
+CREATE FUNCTION read.settled(id int) RETURNS bool LANGUAGE sql STABLE AS 'SELECT f() = id';
+CREATE FUNCTION read.told(name text) RETURNS text LANGUAGE sql STABLE AS 'SELECT current_setting(name)';
+CREATE FUNCTION read.guarded(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT title FROM products WHERE id = $1';
+CREATE FUNCTION read.pinned(int) RETURNS text LANGUAGE sql STABLE SET search_path = app AS 'SELECT title FROM public.products WHERE id = $1';
+CREATE FUNCTION read.once(n int, more int DEFAULT nextval('audit_id_seq')::int) RETURNS int LANGUAGE sql STABLE AS 'SELECT n + more';
+CREATE FUNCTION read.around(n int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE OR REPLACE FUNCTION read.around(n int) RETURNS int LANGUAGE sql STABLE AS 'SELECT read.around(n - 1)';
+CREATE FUNCTION read.title_of(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE FUNCTION read.whole(id int) RETURNS SETOF products LANGUAGE sql STABLE AS 'SELECT 1; SELECT * FROM products p WHERE p.id = whole.id';

@@ -11,7 +11,7 @@ use super::rewrite::put_message;
 use super::rows::read_value;
 use super::unit::{Shape, Unit};
 use bytes::BytesMut;
-use portcullis_core::effect::Verb;
+use portcullis_core::effect::{ObjectKind, Verb};
 use portcullis_core::protocol::Request as _;
 use serde_json::Value;
 use std::sync::Arc;
@@ -46,7 +46,9 @@ pub fn request(unit: &Unit, analyst: Arc<dyn Analyst>) -> Result<Unit, &'static 
         return Err("it is not a change of rows that can be planned");
     }
     let code = |unit: &Unit| {
-        unit.operation().effects.iter().any(|e| matches!(e.verb, Verb::Execute | Verb::Unknown))
+        unit.operation().effects.iter().any(|e| {
+            matches!(e.verb, Verb::Execute | Verb::Unknown) || e.object.kind == ObjectKind::Routine
+        })
     };
     if code(unit) {
         return Err("planning it could run code of users");

@@ -247,6 +247,7 @@ pub fn empty_statement() -> Arc<Statement> {
             written: Arc::default(),
             copy: None,
             unspoken: None,
+            disturbs: false,
         })
     });
     Arc::clone(&EMPTY)

@@ -261,7 +261,9 @@ impl Check<'_> {
         let Some(f) = self.catalog.function(oid) else { return self.claims.runs_code() };
         f.is_tame_overload()
             || self.claims.any(|e| {
-                e.verb == Verb::Execute
+                let calls = e.verb == Verb::Execute
+                    || e.verb == Verb::Read && e.object.kind == ObjectKind::Routine;
+                calls
                     && matches!(e.object.path.as_slice(), [_, schema, name, ..]
                         if (&**schema == "?" || **schema == *f.schema) && **name == *f.name)
             })

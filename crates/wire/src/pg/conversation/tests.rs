@@ -44,6 +44,7 @@ impl Toy {
             written: Arc::default(),
             copy: None,
             unspoken: None,
+            disturbs: false,
         };
         s.names = match word(0)? {
             "prepare" => NameChange::Prepare { name: name(1)?, inner: rest(3)? },

@@ -38,6 +38,8 @@ pub(crate) struct Draft {
     /// True after the `Execute` of what may change definitions: what comes behind it was analysed by
     /// those there were before.
     redefined: bool,
+    /// True once something runs by which known names may do something else.
+    disturbed: bool,
     failed: Option<Why>,
     /// Texts of a unit that failed, for the record.
     texts: Vec<Bytes>,
@@ -316,6 +318,10 @@ impl Draft {
                 certainty: Certainty::Unreadable,
             });
         }
+        if self.disturbed && resolved.chain.iter().any(|statement| uses_names(statement)) {
+            self.facts.add(behind_definitions());
+        }
+        self.disturbed |= resolved.chain.iter().any(|statement| statement.disturbs);
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
         self.facts.lineages.push(lineage(&resolved));
         let (copy_in, copy_out) = copies(&resolved.statement);
@@ -522,4 +528,23 @@ fn copies(statement: &Statement) -> (bool, Option<CopyFormat>) {
 /// The statements of a text, shared, so that names, parts and facts can keep them.
 fn shared(analysis: &Analysis) -> impl Iterator<Item = Arc<Statement>> + '_ {
     analysis.statements.iter().cloned().map(Arc::new)
+}
+
+/// True where it may matter to what a statement does what its names stand for.
+fn uses_names(statement: &Statement) -> bool {
+    statement.effects.iter().any(|e| {
+        use Verb::{Alter, Connect, Control, Create, Drop, Grant};
+        !matches!(e.verb, Alter | Connect | Control | Create | Drop | Grant)
+    })
+}
+
+/// What stands for all that known names may do behind definitions in the same request: nobody can look
+/// at those before they are there.
+fn behind_definitions() -> Effect {
+    Effect {
+        verb: Verb::Execute,
+        object: Object::new(ObjectKind::Unknown, []),
+        extent: Extent::Unknown,
+        certainty: Certainty::Assumed,
+    }
 }
