@@ -34,8 +34,8 @@ use crate::statement::{
 use earlier::Earlier;
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
-use scope::{Cte, Frame, Shape, Watched, add, nothing};
+use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
+use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
@@ -46,6 +46,10 @@ const MAX_EFFECTS: usize = 4_000;
 
 /// More different flows than this in one statement are told as one that is untraced.
 const MAX_SINKS: usize = 256;
+
+/// Types that texts and documents fit into whatever they are: `bytea`, `name`, `text`, `json`, `xml`
+/// and `jsonb`.
+const UNLIMITED: [u32; 6] = [17, 19, 25, 114, 142, 3802];
 
 /// The facts of every statement of a text. Call it on a thread with
 /// [`REQUIRED_STACK`](crate::parse::REQUIRED_STACK).
@@ -303,9 +307,27 @@ impl<'c> Analyzer<'c> {
                 self.sink(column.origin.clone());
                 continue;
             }
+            if !to.iter().all(|to| self.takes(*to, column)) {
+                // A text that is too long for it is an error.
+                self.decide(&column.origin);
+            }
             let from = NewColumn { origin: column.origin.clone(), plain: column.plain };
             self.fills.push(Fill { to: to.clone(), from });
         }
+    }
+
+    /// True where any value there may be is one of the column that it goes into.
+    fn takes(&self, to: ColumnRef, from: &OutCol) -> bool {
+        let type_of = |c: &ColumnRef| {
+            let relation = self.catalog.relation(c.relation)?;
+            relation.columns.iter().find(|own| own.number == c.column).map(|own| own.type_oid)
+        };
+        let Some(into) = type_of(&to) else { return false };
+        let same = |from: &Origin| match from {
+            Origin::Columns(all) => all.iter().all(|c| type_of(c) == Some(into)),
+            Origin::Untraced => false,
+        };
+        UNLIMITED.contains(&into) || from.plain && same(&from.origin)
     }
 
     fn sink_shape(&mut self, shape: &Shape) {
