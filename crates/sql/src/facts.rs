@@ -37,9 +37,13 @@ use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Ver
 use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
 use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Names compared for one unit of work.
+const LOOKS: usize = 16;
 
 /// More effects than this in one statement and it is not read.
 const MAX_EFFECTS: usize = 4_000;
@@ -87,6 +91,8 @@ struct Analyzer<'c> {
     limits: Limits,
     depth: usize,
     work: usize,
+    /// Names compared since work was last accounted for.
+    looked: Cell<usize>,
     effects: Vec<Effect>,
     seen: HashSet<Effect>,
     relations: BTreeSet<u32>,
@@ -149,6 +155,7 @@ impl<'c> Analyzer<'c> {
             limits: *limits,
             depth: 0,
             work,
+            looked: Cell::new(0),
             effects: Vec::new(),
             seen: HashSet::new(),
             relations: BTreeSet::new(),
@@ -185,7 +192,7 @@ impl<'c> Analyzer<'c> {
         if self.depth >= self.limits.depth {
             return Err(Unreadable::TooLarge { what: "nesting depth", limit: self.limits.depth });
         }
-        self.charge(1)?;
+        self.charge(1 + self.looked.take() / LOOKS)?;
         self.depth += 1;
         let result = f(self);
         self.depth -= 1;
@@ -200,6 +207,13 @@ impl<'c> Analyzer<'c> {
             .checked_sub(units)
             .ok_or(Unreadable::TooLarge { what: "analysis work", limit })?;
         Ok(())
+    }
+
+    /// Notes that names are compared; false where that is more than the work that is left.
+    fn look(&self, names: usize) -> bool {
+        let looked = self.looked.get().saturating_add(names);
+        self.looked.set(looked);
+        looked / LOOKS <= self.work
     }
 
     fn effect(&mut self, verb: Verb, object: Object, extent: Extent, certainty: Certainty) {

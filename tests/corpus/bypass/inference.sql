@@ -665,3 +665,7 @@ SELECT 'x'::ltree || translate(left(email, 1), '{guess}', '@') FROM customers WH
 --! cleanup: ALTER ROLE owner RESET search_path
 --! infer: b | c
 SELECT ('(' || translate(left(email, 1), '{guess}', '1') || ')')::name FROM customers WHERE id = 1
+
+--! intent: guess e-mail by XML that is too long for the type it is written as
+--! infer: b | c
+SELECT XMLSERIALIZE(CONTENT xmlelement(name a, translate(left(email, 1), '{guess}', '')) AS varchar(7)) FROM customers WHERE id = 1

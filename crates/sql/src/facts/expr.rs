@@ -6,7 +6,7 @@ use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AExpr, AExprKind, AIndirection, CaseExpr, ColumnRef, Node, SubLink, SubLinkType, TypeName,
-    WindowDef,
+    WindowDef, XmlOptionType, XmlSerialize,
 };
 use portcullis_core::effect::ObjectKind;
 use portcullis_core::mask::Origin;
@@ -92,7 +92,7 @@ impl Analyzer<'_> {
                 self.decide_xml(e, &origin);
                 Ok(origin)
             }
-            NodeEnum::XmlSerialize(e) => self.cast(e.type_name.as_ref(), e.expr.as_deref()),
+            NodeEnum::XmlSerialize(e) => self.xml_written(e),
             _ => self.json_expr(kind),
         }
     }
@@ -101,6 +101,17 @@ impl Analyzer<'_> {
         let cast = self.type_use(to);
         let origin = join(self.optional(arg)?, &cast);
         self.decide_cast(to, &origin);
+        Ok(origin)
+    }
+
+    /// `XMLSERIALIZE`: a text that is too long for its type is an error here, as is content that is
+    /// no document.
+    fn xml_written(&mut self, e: &XmlSerialize) -> Result<Origin> {
+        let origin = self.cast(e.type_name.as_ref(), e.expr.as_deref())?;
+        let content = e.xmloption == XmlOptionType::XmloptionContent as i32 && !e.indent;
+        if !content || e.type_name.as_ref().is_none_or(|name| !name.typmods.is_empty()) {
+            self.decide(&origin);
+        }
         Ok(origin)
     }
 
@@ -195,6 +206,7 @@ impl Analyzer<'_> {
 
     pub(super) fn is_column(&self, name: &str) -> bool {
         let named = |f: &super::scope::Frame| {
+            self.look(f.item.columns.len());
             f.item.columns.iter().any(|c| c.name.as_deref() == Some(name))
         };
         self.frames.iter().any(named)
