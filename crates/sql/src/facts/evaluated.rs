@@ -6,10 +6,9 @@
 //! looks at decides.
 
 use super::names::{string, strings};
-use super::resolve::MAX_CHILDREN;
 use super::scope::{Frame, Item, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Relation, RelationKind, TRACED_CHILDREN};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType,
@@ -253,10 +252,13 @@ impl<'c> Analyzer<'c> {
         }
         let mut parents: SmallVec<[&'c Relation; 4]> =
             SmallVec::from_slice(&self.candidates(parent));
-        let told = !parents.is_empty() && !self.earlier.stale;
+        let named = parents.len();
         for one in self.candidates(parent) {
             self.ancestors(one, &mut parents);
         }
+        // Not all of more than are looked for are there.
+        let few = parents.len() < TRACED_CHILDREN;
+        let told = named > 0 && few && !self.earlier.stale;
         let mut asked: Option<Vec<&str>> = told.then(Vec::new);
         for one in parents {
             self.charge(one.asked.len())?;
@@ -324,7 +326,7 @@ impl<'c> Analyzer<'c> {
     fn looked_through(&mut self, name: &RangeVar) {
         for relation in self.candidates(name) {
             let mut all: SmallVec<[&Relation; 4]> = SmallVec::from_slice(&[relation]);
-            self.descendants(relation, MAX_CHILDREN, &mut all);
+            self.descendants(relation, TRACED_CHILDREN, &mut all);
             self.relations.extend(all.iter().map(|r| r.oid));
         }
     }
