@@ -460,7 +460,7 @@ mod tests {
         for (oid, schema, name) in relations {
             let oid = oid.to_string();
             rows[2].push(texts(&[&oid, schema, name, "r", "0", "f"]));
-            rows[2].iter_mut().for_each(|row: &mut Vec<_>| row.resize(8, None));
+            rows[2].iter_mut().for_each(|row: &mut Vec<_>| row.resize(9, None));
             rows[3].push(texts(&[&oid, "1", "a", "25", "f"]));
             rows[3].push(texts(&[&oid, "2", "b", "25", "f"]));
         }

@@ -154,6 +154,9 @@ pub struct Relation {
     pub partition_key: SmallVec<[i16; 2]>,
     /// The columns of its primary key, in order.
     pub primary_key: SmallVec<[i16; 2]>,
+    /// The columns of which its unique indexes, foreign keys, statistics and policies ask something (0:
+    /// they do by an expression, or in a way that is not told).
+    pub asked: SmallVec<[i16; 2]>,
     /// True where it has rules other than a view's own.
     pub rules: bool,
     /// Triggers that are not disabled and not made for constraints.
@@ -395,6 +398,8 @@ pub(crate) struct ViewFacts {
     pub(crate) effects: Vec<Effect>,
     /// Columns that reach a place other than its answer.
     pub(crate) sinks: Vec<Origin>,
+    /// What decides on its rows, or whether it fails.
+    pub(crate) conditions: Origin,
     /// True where it runs code of users.
     pub(crate) user_code: bool,
     /// True where it runs code whose reach is not known.

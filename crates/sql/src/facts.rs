@@ -35,18 +35,26 @@ use crate::statement::{
 use earlier::{Earlier, disturbs};
 use pg_query::protobuf::Node;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
-use scope::{Cte, Frame, Shape, Watched, add, nothing};
+use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
+use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Names compared for one unit of work.
+const LOOKS: usize = 16;
 
 /// More effects than this in one statement and it is not read.
 const MAX_EFFECTS: usize = 4_000;
 
 /// More different flows than this in one statement are told as one that is untraced.
 const MAX_SINKS: usize = 256;
+
+/// Types that texts and documents fit into whatever they are: `bytea`, `name`, `text`, `json`, `xml`
+/// and `jsonb`.
+const UNLIMITED: [u32; 6] = [17, 19, 25, 114, 142, 3802];
 
 /// The facts of every statement of a text. Call it on a thread with
 /// [`REQUIRED_STACK`](crate::parse::REQUIRED_STACK).
@@ -85,6 +93,8 @@ struct Analyzer<'c> {
     limits: Limits,
     depth: usize,
     work: usize,
+    /// Names compared since work was last accounted for.
+    looked: Cell<usize>,
     effects: Vec<Effect>,
     seen: HashSet<Effect>,
     relations: BTreeSet<u32>,
@@ -149,6 +159,7 @@ impl<'c> Analyzer<'c> {
             limits: *limits,
             depth: 0,
             work,
+            looked: Cell::new(0),
             effects: Vec::new(),
             seen: HashSet::new(),
             relations: BTreeSet::new(),
@@ -186,7 +197,7 @@ impl<'c> Analyzer<'c> {
         if self.depth >= self.limits.depth {
             return Err(Unreadable::TooLarge { what: "nesting depth", limit: self.limits.depth });
         }
-        self.charge(1)?;
+        self.charge(1 + self.looked.take() / LOOKS)?;
         self.depth += 1;
         let result = f(self);
         self.depth -= 1;
@@ -201,6 +212,13 @@ impl<'c> Analyzer<'c> {
             .checked_sub(units)
             .ok_or(Unreadable::TooLarge { what: "analysis work", limit })?;
         Ok(())
+    }
+
+    /// Notes that names are compared; false where that is more than the work that is left.
+    fn look(&self, names: usize) -> bool {
+        let looked = self.looked.get().saturating_add(names);
+        self.looked.set(looked);
+        looked / LOOKS <= self.work
     }
 
     fn effect(&mut self, verb: Verb, object: Object, extent: Extent, certainty: Certainty) {
@@ -308,9 +326,27 @@ impl<'c> Analyzer<'c> {
                 self.sink(column.origin.clone());
                 continue;
             }
+            if !to.iter().all(|to| self.takes(*to, column)) {
+                // A text that is too long for it is an error.
+                self.decide(&column.origin);
+            }
             let from = NewColumn { origin: column.origin.clone(), plain: column.plain };
             self.fills.push(Fill { to: to.clone(), from });
         }
+    }
+
+    /// True where any value there may be is one of the column that it goes into.
+    fn takes(&self, to: ColumnRef, from: &OutCol) -> bool {
+        let type_of = |c: &ColumnRef| {
+            let relation = self.catalog.relation(c.relation)?;
+            relation.columns.iter().find(|own| own.number == c.column).map(|own| own.type_oid)
+        };
+        let Some(into) = type_of(&to) else { return false };
+        let same = |from: &Origin| match from {
+            Origin::Columns(all) => all.iter().all(|c| type_of(c) == Some(into)),
+            Origin::Untraced => false,
+        };
+        UNLIMITED.contains(&into) || from.plain && same(&from.origin)
     }
 
     fn sink_shape(&mut self, shape: &Shape) {

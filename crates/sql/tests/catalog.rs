@@ -262,7 +262,7 @@ fn code_of_types_reaches_what_is_made_of_them() {
     rows[17].push(texts(["90006", "public", "spanses", "m", "R", "0", "0", "0", "f", "", ""]));
     rows[17].push(texts(["90007", "public", "other", "b", "U", "0", "0", "0", "f", "", ""]));
     rows[18].push(texts(["90005", "90000", "90006"]));
-    rows[2].push(texts(["90100", "public", "holder", "r", "0", "f", "", ""]));
+    rows[2].push(texts(["90100", "public", "holder", "r", "0", "f", "", "", ""]));
     rows[3].push(texts(["90100", "1", "all", "90002", "f"]));
     let catalog = |seed: Option<&str>, cast: bool| {
         let mut rows = rows.clone();

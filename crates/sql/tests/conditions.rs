@@ -4,6 +4,7 @@
 mod common;
 
 use portcullis_core::mask::Origin;
+use portcullis_sql::catalog::Catalog;
 use portcullis_sql::{Limits, analyse};
 
 /// The e-mail address decides.
@@ -78,6 +79,27 @@ const DECIDES: &[&str] = &[
     "SELECT concat(s.x, email) FROM customers, (SELECT repeat('x', 1000000000) AS x) s",
     "SELECT replace(email, 'a', repeat('x', 600000000)) FROM customers",
     "SELECT format('%*s', length(email), 'x') FROM customers",
+    // What letters are in it, by how large it becomes.
+    "SELECT replace(replace(replace(email, 'a', repeat_32), 'a', repeat_32), 'a', repeat_32) FROM customers",
+    "SELECT format(repeat_f, format(repeat_f, format(repeat_f, email))) FROM customers",
+    "SELECT concat(s.y, replace(replace(email, 'a', repeat_k), 'a', repeat_k)) FROM customers, (SELECT 'y' AS y) s",
+    "SELECT string_agg(replace(email, 'a', 'xx'), '') FROM customers",
+    "SELECT json_agg(btrim(left(email, 1), 'a')) FROM customers",
+    "SELECT array_agg(upper(translate(email, 'a', ''))) FROM customers",
+    "SELECT length(email, 'UTF8') FROM customers",
+    "SELECT email::app.name FROM customers",
+    "SELECT json_array(email FORMAT JSON) FROM customers",
+    "SELECT json_object('a': email FORMAT JSON) FROM customers",
+    "SELECT json_arrayagg(email FORMAT JSON) FROM customers",
+    "SELECT json_objectagg('a': email FORMAT JSON) FROM customers",
+    "SELECT json_array(SELECT email FROM customers FORMAT JSON)",
+    "SELECT json_array(email RETURNING varchar(5)) FROM customers",
+    "SELECT json_array(email RETURNING order_status) FROM customers",
+    "SELECT json_object('a': email RETURNING int) FROM customers",
+    "SELECT json_serialize(email) FROM customers",
+    "SELECT xmlserialize(CONTENT xmlelement(name a, email) AS varchar(9)) FROM customers",
+    "SELECT xmlserialize(DOCUMENT xmlelement(name a, email) AS text) FROM customers",
+    "SELECT format('%s', VARIADIC ARRAY[email]) FROM customers",
     "SELECT to_jsonb(c) -> 'x' FROM customers c",
     "SELECT (ARRAY[email])[2] FROM customers",
     "SELECT (string_to_array(email, '@'))[2] FROM customers",
@@ -178,6 +200,12 @@ const PASSES: &[&str] = &[
     "WITH RECURSIVE r(n, x) AS (SELECT id, email FROM customers WHERE id = 1 UNION ALL SELECT n + 1, x FROM r WHERE n < 3) SELECT * FROM r",
     "SELECT xmlelement(name x, email) FROM customers",
     "SELECT json_object('a': email), json_array(email) FROM customers",
+    "SELECT json_object('a': email RETURNING jsonb), json_array(email RETURNING text) FROM customers",
+    "SELECT trim(email), replace(email, 'a', ''), string_agg(translate(email, 'ab', 'xy'), '') FROM customers GROUP BY id",
+    "SELECT format('%s <%s>', name, email), string_agg(name || ' <' || email || '>', ', ') FROM customers GROUP BY id",
+    "SELECT json_agg(json_build_object('id', id, 'who', json_build_object('e', email, 'n', upper(name)))) FROM customers",
+    "SELECT json_agg(c) || '[]' FROM customers c",
+    "SELECT xmlserialize(CONTENT xmlelement(name a, email) AS text) FROM customers",
     "DELETE FROM customers WHERE id = 1",
     "UPDATE customers SET email = 'x' WHERE id = 1 RETURNING email",
     "INSERT INTO customers VALUES (1, 'x') RETURNING email",
@@ -220,8 +248,19 @@ const UNTOLD: &[&str] = &[
 ];
 
 fn decided(sql: &str) -> Vec<String> {
-    let catalog = common::shop();
-    let analysis = common::with_stack(|| analyse(sql, &catalog, &Limits::default())).unwrap();
+    decided_in(&common::shop(), &written_out(sql))
+}
+
+/// Long literals stand for their names.
+fn written_out(sql: &str) -> String {
+    let long = |unit: &str, times| format!("'{}'", unit.repeat(times));
+    sql.replace("repeat_32", &long("a", 32))
+        .replace("repeat_k", &long("a", 1_024))
+        .replace("repeat_f", &long("%1$s", 256))
+}
+
+fn decided_in(catalog: &Catalog, sql: &str) -> Vec<String> {
+    let analysis = common::with_stack(|| analyse(sql, catalog, &Limits::default())).unwrap();
     let mut names = Vec::new();
     for statement in &analysis.statements {
         match statement.lineage.as_ref().map(|l| &l.conditions) {
@@ -284,6 +323,74 @@ fn a_check_of_a_domain_is_made_of_its_values() {
     let decides = decided("ALTER DOMAIN checked ADD CHECK (VALUE < 'm')");
     assert_eq!(decides, ["made.mark", "made.marks", "made.whole"]);
     assert!(decided("ALTER DOMAIN checked SET DEFAULT 'x'").is_empty());
+}
+
+/// Lists in a list have to be of one size, bounds of ranges may be missing, and days may be none.
+#[test]
+fn what_is_carried_depends_on_what_it_is() {
+    for sql in [
+        "SELECT ARRAY[marks, '{a,b}'] FROM made",
+        "SELECT array_agg(marks) FROM made",
+        "SELECT marks || '{{a,b}}'::text[] FROM made",
+        "SELECT ARRAY(SELECT marks FROM made)",
+    ] {
+        assert_eq!(decided(sql), ["made.marks"], "{sql}");
+    }
+    for sql in ["SELECT ARRAY[mark], array_agg(mark), mark || 'x' FROM made GROUP BY id"] {
+        assert!(!decided(sql).contains(&"made.mark".to_owned()), "{sql}");
+    }
+    assert!(decided("SELECT xmlelement(name a, at) FROM events").contains(&"events.at".to_owned()));
+    assert!(decided("SELECT xmlelement(name a, what) FROM events").is_empty());
+}
+
+/// A table of a name that a type of the server has: its rows are another type of that name.
+#[test]
+fn a_type_goes_by_the_name_of_a_table_too() {
+    let mut rows = common::fixture();
+    let table = ["99000", "public", "name", "r", "-1", "f"].map(|f| Some(f.to_owned()));
+    rows[2].push(table.into_iter().chain([None, None, None]).collect());
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let sql = "SELECT email::name FROM customers";
+    assert!(decided(sql).is_empty());
+    assert_eq!(decided_in(&catalog, sql), ["customers.email"]);
+    assert!(decided_in(&catalog, "SELECT email::pg_catalog.name FROM customers").is_empty());
+}
+
+/// Operators of extensions may want their texts in a form of their own.
+#[test]
+fn putting_behind_each_other_may_be_more_than_that() {
+    let mut rows = common::fixture();
+    let operator = ["99001", "||", "public", "public", "ltree_addtext", "t"];
+    rows[8].push(operator.map(|f| Some(f.to_owned())).to_vec());
+    let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    let sql = "SELECT 'x'::ltree || email FROM customers";
+    assert_eq!(decided_in(&catalog, sql), ["customers.email"]);
+    for sql in ["SELECT 'x' || email FROM customers", "SELECT 'x'::text || email FROM customers"] {
+        assert!(decided_in(&catalog, sql).is_empty(), "{sql}");
+    }
+}
+
+/// Rows that become those of a table as well meet whatever was asked of its rows before.
+#[test]
+fn what_is_asked_of_a_parent_is_asked_of_its_children() {
+    let asks = |asked: Option<&str>| {
+        let mut rows = common::fixture();
+        for (oid, name) in [("99002", "parent"), ("99003", "child")] {
+            let table = [oid, "public", name, "r", "-1", "f"].map(|f| Some(f.to_owned()));
+            let asked = asked.filter(|_| name == "parent").map(str::to_owned);
+            rows[2].push(table.into_iter().chain([None, None, asked]).collect());
+            for (number, column) in [("1", "id"), ("2", "secret")] {
+                let column = [oid, number, column, "25", "f"].map(|f| Some(f.to_owned()));
+                rows[3].push(column.to_vec());
+            }
+        }
+        let catalog = Catalog::from_rows("shop", &rows).unwrap();
+        decided_in(&catalog, "ALTER TABLE child INHERIT parent")
+    };
+    assert!(asks(None).is_empty());
+    assert_eq!(asks(Some("1")), ["child.id"]);
+    assert_eq!(asks(Some("1 2")), ["child.id", "child.secret"]);
+    assert!(asks(Some("0")).contains(&"child.*".to_owned()));
 }
 
 #[test]

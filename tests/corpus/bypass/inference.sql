@@ -645,3 +645,27 @@ SELECT count(*) FROM customers c FULL JOIN (VALUES ('{guess}')) v(x) ON c.email 
 --! intent: guess e-mail by the join of two views of it
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(*) FROM mirrored m JOIN (VALUES (reverse('{guess}'))) v(x) ON v.x = m.liame
+
+--! intent: guess e-mail by a text that becomes too large by repeating what is left of it
+--! infer: b | c
+SELECT format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', btrim(left(email, 1), '{guess}'))))))) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by a text that becomes too large by replacing what is in it
+--! infer: b | c
+SELECT replace(replace(replace(replace(replace(replace(replace(left(email, 1), '{guess}', 'x'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'), 'x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx') FROM customers WHERE id = 1
+
+--! intent: guess e-mail by what can be a label of a path
+--! setup: CREATE EXTENSION ltree
+--! infer: b | c
+SELECT 'x'::ltree || translate(left(email, 1), '{guess}', '@') FROM customers WHERE id = 1
+
+--! intent: guess e-mail by a cast to a type of a name that the server has too
+--! setup: CREATE TABLE name (n int)
+--! setup: ALTER ROLE owner SET search_path = public, pg_catalog
+--! cleanup: ALTER ROLE owner RESET search_path
+--! infer: b | c
+SELECT ('(' || translate(left(email, 1), '{guess}', '1') || ')')::name FROM customers WHERE id = 1
+
+--! intent: guess e-mail by XML that is too long for the type it is written as
+--! infer: b | c
+SELECT XMLSERIALIZE(CONTENT xmlelement(name a, translate(left(email, 1), '{guess}', '')) AS varchar(7)) FROM customers WHERE id = 1

@@ -435,3 +435,34 @@ SELECT 1::json
 --! setup: CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (doubled(a)) STORED)
 --! effect: SELECT count(*) FROM payments
 INSERT INTO gen VALUES (1)
+
+--! intent: guess e-mail by FORMAT JSON of a value in JSON_ARRAY
+--! needs: 16
+--! infer: b | c
+SELECT JSON_ARRAY(translate(left(email, 1), '{guess}', '1') FORMAT JSON) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by FORMAT JSON of a value in JSON_OBJECT
+--! needs: 16
+--! infer: b | c
+SELECT JSON_OBJECT('a': translate(left(email, 1), '{guess}', '1') FORMAT JSON) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by FORMAT JSON of a value in JSON_ARRAYAGG
+--! needs: 16
+--! infer: b | c
+SELECT JSON_ARRAYAGG(translate(left(email, 1), '{guess}', '1') FORMAT JSON) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by a document that is too long for what JSON_OBJECT returns
+--! needs: 17
+--! infer: b | c
+SELECT JSON_OBJECT('a': btrim(left(email, 1), '{guess}') RETURNING varchar(10)) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by a document that is no value of the domain that JSON_ARRAY returns
+--! needs: 16
+--! setup: CREATE DOMAIN guessed AS text CHECK (VALUE <> '[1]' AND VALUE <> '["1"]')
+--! infer: b | c
+SELECT JSON_ARRAY(translate(left(email, 1), '{guess}', '1') RETURNING guessed) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by JSON_SERIALIZE, which reads it first
+--! needs: 17
+--! infer: b | c
+SELECT JSON_SERIALIZE(translate(left(email, 1), '{guess}', '1')) FROM customers WHERE id = 1

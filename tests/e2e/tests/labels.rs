@@ -978,3 +978,96 @@ fn definitions_do_not_tell_what_values_are() {
         claude.does(sql);
     }
 }
+
+/// What was asked of a table before a labelled one becomes its child or partition is asked of that
+/// one's rows too, by somebody who made it when there was nothing to hide.
+#[test]
+fn what_was_asked_before_is_not_asked_of_labelled_rows() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does("CREATE TABLE late AS SELECT 1 AS id, email FROM customers WHERE id < 5");
+    claude.does("CREATE TABLE known_mails (email text PRIMARY KEY)");
+    let inherit = "ALTER TABLE late INHERIT early";
+    let attach = "ALTER TABLE early ATTACH PARTITION late FOR VALUES IN (1)";
+    let plain = "CREATE TABLE early (id int, email text)";
+    let parted = "CREATE TABLE early (id int, email text) PARTITION BY LIST (id)";
+    let all = [
+        (plain, "CREATE VIEW asks AS SELECT id FROM early WHERE email LIKE 'b%'", inherit),
+        (plain, "CREATE VIEW asks AS SELECT 1 / (length(email) - 15) AS x FROM early", inherit),
+        (parted, "CREATE VIEW asks AS SELECT id FROM early WHERE email LIKE 'b%'", attach),
+        (plain, "CREATE MATERIALIZED VIEW asks AS SELECT DISTINCT email FROM early", inherit),
+        (plain, "CREATE POLICY asks ON early USING (email LIKE 'b%')", inherit),
+        (plain, "CREATE STATISTICS asks ON (1 / (length(email) - 15)), id FROM early", inherit),
+        (parted, "ALTER TABLE early ADD UNIQUE (id, email)", attach),
+        (parted, "CREATE INDEX ON early ((1 / (length(email) - 15)))", attach),
+        (parted, "ALTER TABLE early ADD FOREIGN KEY (email) REFERENCES known_mails", attach),
+        (
+            parted,
+            "CREATE TRIGGER asks BEFORE UPDATE ON early FOR EACH ROW WHEN (old.email LIKE 'b%')
+             EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            attach,
+        ),
+    ];
+    for (n, (table, asks, joins)) in all.into_iter().enumerate() {
+        // What is refused again and again is answered later.
+        let own = |sql: &str| sql.replace("early", &format!("early{n}"));
+        claude.does(&own(table));
+        claude.does(&own(asks));
+        claude.refused(&own(joins), "no-inference");
+        claude.does(&own("DROP TABLE early CASCADE"));
+    }
+    // Through other views, and what is kept of them.
+    claude.does(plain);
+    claude.does("CREATE VIEW between2 AS SELECT email AS x FROM early");
+    claude.does("CREATE MATERIALIZED VIEW kept2 AS SELECT x FROM between2");
+    claude.does("CREATE UNIQUE INDEX ON kept2 (x)");
+    claude.refused(inherit, "no-inference");
+    claude.does("DROP MATERIALIZED VIEW kept2");
+    claude.does("CREATE TABLE eldest (id int, email text)");
+    claude.does("CREATE VIEW asks AS SELECT id FROM eldest WHERE email LIKE 'b%'");
+    claude.does("ALTER TABLE early INHERIT eldest");
+    claude.refused(inherit, "no-inference");
+    claude.does("DROP VIEW asks");
+    // In one text with what it asks.
+    claude.refused(
+        &format!("CREATE VIEW asks AS SELECT id FROM early WHERE email LIKE 'b%'; {inherit}"),
+        "masked",
+    );
+    // Nothing is asked of the address.
+    claude.does("CREATE VIEW asks AS SELECT id FROM early WHERE id > 3");
+    claude.does(inherit);
+    claude.hidden("SELECT x FROM between2");
+    claude.does("DROP TABLE eldest, early, late CASCADE");
+}
+
+/// A row that does not hold is told with its values.
+#[test]
+fn what_is_validated_shows_no_row() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does("CREATE TABLE unchecked AS SELECT id, email FROM customers");
+    let held = "CREATE TABLE none (email varchar PRIMARY KEY);
+         ALTER TABLE unchecked ADD CONSTRAINT held FOREIGN KEY (email) REFERENCES none NOT VALID";
+    arena.server.sql("shop", held).unwrap();
+    claude.refused("ALTER TABLE unchecked VALIDATE CONSTRAINT held", "23503");
+    arena.server.sql("shop", "DROP TABLE unchecked, none").unwrap();
+}
+
+/// A text that is too long for a column fails to be put there.
+#[test]
+fn no_labelled_column_takes_only_some_texts() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.does("CREATE TABLE tight AS SELECT email::varchar(1) AS e FROM customers WITH NO DATA");
+    claude.refused("INSERT INTO tight SELECT email FROM customers WHERE id = 1", "masked");
+    claude.refused(
+        "INSERT INTO tight SELECT 'x' || btrim(left(email, 1), 'b') FROM customers",
+        "no-inference",
+    );
+    claude.does(
+        "CREATE TABLE roomy AS SELECT email AS e, upper(email) AS u FROM customers WITH NO DATA",
+    );
+    claude.does("INSERT INTO roomy SELECT email, upper(email) FROM customers");
+    claude.hidden("SELECT * FROM roomy");
+    claude.does("DROP TABLE tight, roomy");
+}

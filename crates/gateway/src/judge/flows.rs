@@ -21,6 +21,14 @@ impl SessionReveal {
         }
         let kept: Option<Vec<Kept>> = fill.to.iter().map(|to| self.labels.of_column(*to)).collect();
         let Some(kept) = kept.filter(|kept| !kept.is_empty()) else { return false };
+        // A column that was worked out may be narrower than the one it was made of.
+        let may_be_narrow = |to: &ColumnRef| self.is_limited(*to);
+        if fill.from.plain
+            && kept.iter().any(|kept| kept.kind != LabelKind::Plain)
+            && fill.to.iter().any(may_be_narrow)
+        {
+            return false;
+        }
         hidden.all(|column| {
             kept.iter().all(|kept| {
                 let named =
@@ -28,6 +36,17 @@ impl SessionReveal {
                 (fill.from.plain || kept.kind != LabelKind::Plain) && kept.sources.iter().any(named)
             })
         })
+    }
+
+    /// True for a column of a type of which some hold shorter texts than others.
+    fn is_limited(&self, column: ColumnRef) -> bool {
+        const LIMITED: [u32; 5] = [1042, 1043, 1560, 1562, 1700];
+        let catalog = self.known().catalog.clone();
+        let type_of = catalog.as_ref().and_then(|catalog| {
+            let relation = catalog.relation(column.relation)?;
+            relation.columns.iter().find(|own| own.number == column.column).map(|own| own.type_oid)
+        });
+        type_of.is_none_or(|type_oid| LIMITED.contains(&type_oid))
     }
 
     /// True where what the target moves on its own stays where it is masked.

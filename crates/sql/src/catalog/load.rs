@@ -99,7 +99,16 @@ pub const QUERIES: &[&str] = &[
                     FROM pg_catalog.pg_partitioned_table k WHERE k.partrelid = c.oid) END, \
             (SELECT pg_catalog.string_agg(pg_catalog.array_to_string(k.conkey, ' '), ' ') \
              FROM pg_catalog.pg_constraint k \
-             WHERE k.conrelid = c.oid AND k.contype = 'p' AND c.oid >= 16384) \
+             WHERE k.conrelid = c.oid AND k.contype = 'p' AND c.oid >= 16384), \
+            CASE WHEN c.oid >= 16384 THEN (SELECT pg_catalog.string_agg(k.keys, ' ') FROM ( \
+              SELECT i.indkey::pg_catalog.text AS keys FROM pg_catalog.pg_index i \
+                WHERE i.indrelid = c.oid AND i.indisunique \
+              UNION ALL SELECT '0' FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid \
+                AND (i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) \
+              UNION ALL SELECT pg_catalog.array_to_string(o.conkey, ' ') \
+                FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'f' \
+              UNION ALL SELECT '0' FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = c.oid \
+              UNION ALL SELECT '0' FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid) k) END \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r','v','m','f','p','S','c') AND n.nspname !~ '^pg_toast' \
        AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) ORDER BY c.oid",
@@ -674,6 +683,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             columns: Vec::new(),
             partition_key: numbers(row, 6)?,
             primary_key: numbers(row, 7)?,
+            asked: numbers(row, 8)?,
             rules: row.flag(5)?,
             triggers: Vec::new(),
             children: Vec::new(),

@@ -8,17 +8,21 @@
 use super::names::{split, string, strings, type_name};
 use super::scope::{Shape, add, join, nothing};
 use super::{Analyzer, Result};
+use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AExpr, AExprKind, FuncCall, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp,
-    a_const,
+    AExpr, AExprKind, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp, a_const,
 };
-use portcullis_core::mask::Origin;
+use portcullis_core::mask::{Origin, UserType};
 use std::rc::Rc;
 
 /// Longest literal that is put beside a value: one that comes close to the largest text there can
 /// be would make the statement fail by the length of the value.
 const MAX_LITERAL: usize = 1_024;
+
+/// How many times as long as a value that may be which carries it. A result that comes close to the
+/// largest there can be would make the statement fail by what the value is.
+const MAX_GROWTH: usize = 16_384;
 
 /// How deep it is looked whether an expression carries a value unread.
 const MAX_CARRIED: usize = 16;
@@ -30,6 +34,38 @@ pub(super) enum Named {
     OutputFirst,
     /// Among the columns in scope first (`GROUP BY`).
     InputFirst,
+}
+
+/// How an expression carries what it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Carried {
+    /// At most so many times as long as what it is made of, literals included.
+    size: usize,
+    /// How long it is depends on what is in the value, as the caller likes: letters are taken out or
+    /// replaced.
+    shaped: bool,
+}
+
+impl Carried {
+    const AS_IT_IS: Self = Self { size: 1, shaped: false };
+
+    /// What is made of all of these; `None` where one is not carried.
+    fn all(mut parts: impl Iterator<Item = Option<Self>>) -> Option<Self> {
+        parts.try_fold(Self { size: 0, shaped: false }, |all, part| {
+            let part = part?;
+            let size = all.size.saturating_add(part.size);
+            Some(Self { size, shaped: all.shaped || part.shaped })
+        })
+    }
+
+    fn times(self, times: usize) -> Option<Self> {
+        let size = self.size.checked_mul(times.max(1))?;
+        Some(Self { size, ..self })
+    }
+
+    fn shaped(self) -> Self {
+        Self { shaped: true, ..self }
+    }
 }
 
 impl Analyzer<'_> {
@@ -103,77 +139,153 @@ impl Analyzer<'_> {
 
     /// A conversion: only one to a text can be made of any value.
     pub(super) fn decide_cast(&mut self, name: Option<&TypeName>, origin: &Origin) {
-        if !name.is_some_and(is_text) {
+        if !name.is_some_and(|name| self.is_text(name)) {
             self.decide(origin);
         }
+    }
+
+    /// A type that takes any text, and certainly the server's: schemas before the server's own in the
+    /// `search_path` may have another one of that name.
+    pub(super) fn is_text(&self, name: &TypeName) -> bool {
+        let written = type_name(name);
+        is_text(name)
+            && written
+                .is_some_and(|(schema, name)| schema.is_some() || self.means_server_type(name))
+    }
+
+    /// True where no user has a type of that name, or a table, whose rows are of a type of its name.
+    pub(super) fn means_server_type(&self, name: &str) -> bool {
+        let mut types = self.catalog.types_named(name).iter();
+        !self.earlier.stale
+            && types.all(|t| crate::catalog::is_system_schema(&t.schema))
+            && self.catalog.relations_named(None, name).is_empty()
     }
 
     /// An operator: only putting one behind the other reads neither.
     pub(super) fn decide_operator(&mut self, e: &AExpr, origin: &Origin) {
-        if !self.is_concatenation(e, MAX_CARRIED) {
+        if self.concatenated(e, MAX_CARRIED).is_none() || !self.joins_texts(e, origin) {
             self.decide(origin);
         }
     }
 
-    fn is_concatenation(&self, e: &AExpr, depth: usize) -> bool {
+    /// True for `||` that is certainly not one of lists, which have to be of one size, nor one of an
+    /// extension, which may want its texts in a form of its own.
+    fn joins_texts(&self, e: &AExpr, origin: &Origin) -> bool {
+        let concat = matches!(strings(&e.name).as_deref(), Some(["||"] | ["pg_catalog", "||"]));
+        let strange = e.name.len() == 1 && self.joins_strangely();
+        concat
+            && !self.is_of(origin, |t| is_array(self.catalog, t))
+            && !(strange && self.is_of(origin, |t| t >= FIRST_USER_OID))
+    }
+
+    /// True where somebody has a `||` of whom it is not known that it takes all there is.
+    fn joins_strangely(&self) -> bool {
+        self.catalog.operators_named("||").iter().any(|o| &*o.function.1 != "hs_concat")
+    }
+
+    fn concatenated(&self, e: &AExpr, depth: usize) -> Option<Carried> {
         let op = e.kind == AExprKind::AexprOp as i32;
         let name = strings(&e.name);
         let concat = matches!(name.as_deref(), Some(["||"] | ["pg_catalog", "||"]));
         let sides = [e.lexpr.as_deref(), e.rexpr.as_deref()];
-        op && concat && sides.into_iter().flatten().all(|side| self.is_small(side, depth))
+        if !op || !concat {
+            return None;
+        }
+        let sides = sides.into_iter().flatten().map(|side| self.carried(side, depth));
+        Carried::all(sides)
     }
 
     /// A call: only some functions carry what they are given.
     pub(super) fn decide_call(&mut self, names: &[&str], args: &[Node], origin: &Origin) {
-        if !self.carries(names, args, MAX_CARRIED) {
+        if self.carries(names, args, MAX_CARRIED).is_none() || self.may_be_odd(names, origin) {
             self.decide(origin);
         }
     }
 
-    /// True for a call whose result is made of its arguments whatever they are, and that cannot
-    /// fail for one value and not for another.
-    fn carries(&self, names: &[&str], args: &[Node], depth: usize) -> bool {
-        let Some((schema, name)) = split(names) else { return false };
+    /// True where a function that carries texts may be given a value it treats otherwise: bounds of
+    /// ranges may be missing, and lists in a list have to be of one size.
+    fn may_be_odd(&self, names: &[&str], origin: &Origin) -> bool {
+        match names.last() {
+            Some(&("upper" | "lower")) => self.is_of(origin, |t| is_range(self.catalog, t)),
+            Some(&"array_agg") => self.is_of(origin, |t| is_array(self.catalog, t)),
+            _ => false,
+        }
+    }
+
+    /// A list: those in it have to be of one size.
+    pub(super) fn decide_list(&mut self, origin: &Origin) {
+        if self.is_of(origin, |t| is_array(self.catalog, t)) {
+            self.decide(origin);
+        }
+    }
+
+    /// True where one of the columns is of such a type.
+    fn is_of(&self, origin: &Origin, such: impl Fn(u32) -> bool) -> bool {
+        let Origin::Columns(columns) = origin else { return false };
+        columns.iter().any(|c| {
+            let relation = self.catalog.relation(c.relation);
+            let all = relation.into_iter().flat_map(|r| &r.columns);
+            all.filter(|own| own.number == c.column).any(|own| such(own.type_oid))
+        })
+    }
+
+    /// How a call whose result is made of its arguments whatever they are, and that cannot fail for
+    /// one value and not for another, carries them.
+    fn carries(&self, names: &[&str], args: &[Node], depth: usize) -> Option<Carried> {
+        let (schema, name) = split(names)?;
         let of_server = schema.is_none_or(|s| s == "pg_catalog")
             && (schema.is_some() || self.catalog.functions_named(None, name).is_empty());
         if !of_server {
-            return false;
+            return None;
         }
-        let small = |args: &[Node]| args.iter().all(|arg| self.is_small(arg, depth));
-        let literals = |args: &[Node]| args.iter().all(is_small_literal);
+        let (first, rest) = args.split_first().map_or((None, args), |(f, rest)| (Some(f), rest));
+        let one = || first.map_or(Some(Carried::AS_IT_IS), |first| self.carried(first, depth));
+        let all = || Carried::all(args.iter().map(|arg| self.carried(arg, depth)));
+        let with_literals = || one().filter(|_| rest.iter().all(is_small_literal));
         if self.takes_list_apart(name, args) {
-            return true;
+            return Some(Carried::AS_IT_IS);
         }
-        match name {
+        let carried = match name {
             "array_to_string" => {
-                let rest = args.get(1..).unwrap_or_default();
-                args.first().is_some_and(|list| self.is_short_list(list)) && literals(rest)
+                let list = first.is_some_and(|list| self.is_short_list(list));
+                let short = list && rest.iter().all(is_small_literal);
+                short.then_some(Carried::AS_IT_IS)
             }
-            "upper" | "lower" | "initcap" | "reverse" | "length" | "char_length"
-            | "character_length" | "octet_length" | "bit_length" | "md5" | "quote_literal"
-            | "quote_nullable" | "quote_ident" | "concat" | "concat_ws" | "to_json"
-            | "to_jsonb" | "row_to_json" | "array_to_json" | "json_build_object"
-            | "jsonb_build_object" | "json_build_array" | "jsonb_build_array" | "array_agg"
-            | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg"
-            | "xmlagg" | "min" | "max" | "any_value" | "count" | "first_value" | "last_value" => {
-                small(args)
-            }
-            "btrim" | "ltrim" | "rtrim" | "left" | "right" | "replace" | "translate" | "lag"
-            | "lead" | "nth_value" => {
-                let rest = args.get(1..).unwrap_or_default();
-                small(args.get(..1).unwrap_or_default()) && literals(rest)
-            }
+            // With an encoding in second place it may not be one.
+            "length" if rest.is_empty() => all(),
+            "upper" | "lower" | "initcap" | "reverse" | "char_length" | "character_length"
+            | "octet_length" | "bit_length" | "md5" | "concat" | "concat_ws" | "min" | "max"
+            | "any_value" | "count" | "first_value" | "last_value" => all(),
+            // Quotes and backslashes are doubled.
+            "quote_literal" | "quote_nullable" | "quote_ident" | "to_json" | "to_jsonb"
+            | "row_to_json" | "array_to_json" | "json_build_object" | "jsonb_build_object"
+            | "json_build_array" | "jsonb_build_array" => all()?.times(2),
+            // As many values as the caller chooses rows: their length must not be chosen as well.
+            "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg"
+            | "jsonb_object_agg" | "xmlagg" => all().filter(|c| !c.shaped)?.times(2),
+            "left" | "right" | "lag" | "lead" | "nth_value" => with_literals(),
+            "btrim" | "ltrim" | "rtrim" => with_literals().map(Carried::shaped),
+            "translate" | "replace" => self.substituted(name, with_literals()?, rest),
             // With a text in second place they look for a pattern.
-            "substr" | "substring" => {
-                let rest = args.get(1..).unwrap_or_default();
-                small(args.get(..1).unwrap_or_default()) && rest.iter().all(is_number)
-            }
+            "substr" | "substring" => one().filter(|_| rest.iter().all(is_number)),
             "format" => {
-                let form = args.first().and_then(super::names::literal);
-                form.is_some_and(|f| !f.contains('*') && f.len() <= MAX_LITERAL) && small(args)
+                let form = first.and_then(super::names::literal);
+                let form = form.filter(|f| !f.contains('*') && f.len() <= MAX_LITERAL)?;
+                all()?.times(form.matches('%').count())
             }
-            _ => false,
-        }
+            _ => None,
+        };
+        carried.filter(|c| c.size <= MAX_GROWTH)
+    }
+
+    /// `replace` and `translate`, by the two literals behind the value.
+    fn substituted(&self, name: &str, value: Carried, literals: &[Node]) -> Option<Carried> {
+        let mut texts = literals.iter().map(|node| super::names::literal(node).unwrap_or_default());
+        let (from, to) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+        let same = from.is_ascii() && to.is_ascii() && from.len() == to.len();
+        // A letter becomes at most one other, a text any other.
+        let grown = if name == "translate" { value } else { value.times(to.len())? };
+        Some(if same { value } else { grown.shaped() })
     }
 
     /// A list of options of the server's own, as it is kept or made again of its rows (`\deu+`).
@@ -214,39 +326,59 @@ impl Analyzer<'_> {
         }
     }
 
-    /// True for an expression that carries what it is made of, and whose size is not the caller's
-    /// choice.
-    fn is_small(&self, node: &Node, depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        let all = |nodes: &[Node]| nodes.iter().all(|n| self.is_small(n, depth));
-        let one = |node: Option<&Node>| node.is_none_or(|n| self.is_small(n, depth));
-        match node.node.as_ref() {
-            Some(NodeEnum::AConst(_)) => is_small_literal(node),
-            Some(NodeEnum::ColumnRef(c)) => {
+    /// How an expression carries what it is made of; `None` where it may do more, or its size is the
+    /// caller's choice.
+    fn carried(&self, node: &Node, depth: usize) -> Option<Carried> {
+        let depth = depth.checked_sub(1)?;
+        let all = |nodes: &[Node]| Carried::all(nodes.iter().map(|n| self.carried(n, depth)));
+        let one = |node: Option<&Node>| match node {
+            Some(node) => self.carried(node, depth),
+            None => Some(Carried::AS_IT_IS),
+        };
+        let as_it_is = |holds: bool| holds.then_some(Carried::AS_IT_IS);
+        let carried = match node.node.as_ref()? {
+            NodeEnum::AConst(_) => as_it_is(is_small_literal(node)),
+            NodeEnum::ColumnRef(c) => {
                 let star = c.fields.last().is_some_and(|f| string(f).is_none());
-                star || self.is_stored(node) || self.is_row(node)
+                as_it_is(star || self.is_stored(node) || self.is_row(node))
             }
-            Some(NodeEnum::TypeCast(e)) => {
+            NodeEnum::TypeCast(e) => {
+                let name = e.type_name.as_ref()?;
                 let literal = e.arg.as_deref().is_some_and(is_small_literal);
-                literal || e.type_name.as_ref().is_some_and(is_text) && one(e.arg.as_deref())
+                if literal && self.is_of_server(name) {
+                    return Some(Carried::AS_IT_IS);
+                }
+                one(e.arg.as_deref()).filter(|_| self.is_text(name))
             }
-            Some(NodeEnum::AIndirection(e)) => {
-                e.indirection.iter().all(|step| string(step).is_some()) && one(e.arg.as_deref())
+            NodeEnum::AIndirection(e) => {
+                let fields = e.indirection.iter().all(|step| string(step).is_some());
+                one(e.arg.as_deref()).filter(|_| fields)
             }
-            Some(NodeEnum::CollateClause(e)) => one(e.arg.as_deref()),
-            Some(NodeEnum::NamedArgExpr(e)) => one(e.arg.as_deref()),
-            Some(NodeEnum::RowExpr(e)) => all(&e.args),
-            Some(NodeEnum::AArrayExpr(e)) => all(&e.elements),
-            Some(NodeEnum::CoalesceExpr(e)) => all(&e.args),
-            Some(NodeEnum::MinMaxExpr(e)) => all(&e.args),
-            Some(NodeEnum::AExpr(e)) => self.is_concatenation(e, depth),
-            Some(NodeEnum::FuncCall(e)) => self.carries_call(e, depth),
-            _ => false,
-        }
+            NodeEnum::CollateClause(e) => one(e.arg.as_deref()),
+            NodeEnum::NamedArgExpr(e) => one(e.arg.as_deref()),
+            NodeEnum::RowExpr(e) => all(&e.args)?.times(2),
+            NodeEnum::AArrayExpr(e) => all(&e.elements)?.times(2),
+            NodeEnum::CoalesceExpr(e) => all(&e.args),
+            NodeEnum::MinMaxExpr(e) => all(&e.args),
+            NodeEnum::AExpr(e) => self.concatenated(e, depth),
+            NodeEnum::FuncCall(e) => self.carries(&strings(&e.funcname)?, &e.args, depth),
+            _ => None,
+        };
+        carried.filter(|c| c.size <= MAX_GROWTH)
     }
 
-    fn carries_call(&self, call: &FuncCall, depth: usize) -> bool {
-        strings(&call.funcname).is_some_and(|names| self.carries(&names, &call.args, depth))
+    /// A type of the server's own: literals of others may be read, and joined, in their own way.
+    fn is_of_server(&self, name: &TypeName) -> bool {
+        match type_name(name) {
+            Some((Some(schema), _)) => schema == "pg_catalog",
+            Some((None, name)) => {
+                let types = self.catalog.types_named(name);
+                let of_users = types.iter().all(|t| t.oid >= FIRST_USER_OID);
+                !types.is_empty() && self.means_server_type(name)
+                    || of_users && !self.joins_strangely()
+            }
+            None => false,
+        }
     }
 
     /// True for the name of a table that stands for its row.
@@ -263,13 +395,13 @@ impl Analyzer<'_> {
             && nearest.is_some_and(|f| f.item.tables.iter().filter(of_name).all(stored))
     }
 
-    /// XML: reading a text as a document may fail.
+    /// XML: reading a text as a document may fail, and there is no writing a day that never comes.
     pub(super) fn decide_xml(&mut self, e: &XmlExpr, origin: &Origin) {
         let builds = matches!(
             XmlExprOp::try_from(e.op),
             Ok(XmlExprOp::IsXmlconcat | XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest)
         );
-        if !builds {
+        if !builds || self.is_of(origin, |t| MOMENTS.contains(&t)) {
             self.decide(origin);
         }
     }
@@ -313,7 +445,7 @@ fn output_at(answer: &Shape, place: i32) -> Origin {
 }
 
 /// A type that takes any text, and that any value can be written as.
-pub(super) fn is_text(name: &TypeName) -> bool {
+fn is_text(name: &TypeName) -> bool {
     let text = type_name(name).is_some_and(|(schema, name)| {
         schema.is_none_or(|s| s == "pg_catalog")
             && matches!(name, "text" | "varchar" | "bpchar" | "name")
@@ -346,6 +478,27 @@ fn is_short_text(node: &Node, depth: usize) -> bool {
     }
 }
 
+/// `date`, `timestamp` and `timestamptz`.
+const MOMENTS: [u32; 3] = [1082, 1114, 1184];
+
+/// True for a type of lists.
+fn is_array(catalog: &Catalog, type_oid: u32) -> bool {
+    matches!(catalog.type_map().get(type_oid), Some(UserType::Array(_)))
+        || is_array_of_server(type_oid)
+}
+
+/// True for a type of ranges.
+fn is_range(catalog: &Catalog, type_oid: u32) -> bool {
+    // Those of the server, and their multiranges.
+    const OF_SERVER: [u32; 12] =
+        [3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536];
+    OF_SERVER.contains(&type_oid)
+        || matches!(
+            catalog.type_map().get(type_oid),
+            Some(UserType::Range(_) | UserType::Multirange)
+        )
+}
+
 fn is_number(node: &Node) -> bool {
     match node.node.as_ref() {
         Some(NodeEnum::AConst(c)) => matches!(c.val, Some(a_const::Val::Ival(_))),
@@ -361,4 +514,16 @@ fn is_small_literal(node: &Node) -> bool {
         },
         _ => false,
     }
+}
+
+/// The types of lists of the server's own that values of users' tables have (`pg_type.typcategory` of
+/// `A`).
+fn is_array_of_server(type_oid: u32) -> bool {
+    const OTHERS: [u32; 62] = [
+        22, 30, 143, 199, 629, 651, 719, 775, 791, 1027, 1028, 1034, 1040, 1041, 1115, 1182, 1183,
+        1185, 1187, 1231, 1263, 1270, 1561, 1563, 2201, 2207, 2208, 2209, 2210, 2211, 2949, 2951,
+        3221, 3643, 3644, 3645, 3735, 3770, 3807, 3905, 3907, 3909, 3911, 3913, 3927, 4073, 4090,
+        4097, 4192, 5039, 6150, 6151, 6152, 6153, 6155, 6157, 210, 270, 271, 272, 273, 2287,
+    ];
+    (1000..=1022).contains(&type_oid) && type_oid != 1004 || OTHERS.contains(&type_oid)
 }

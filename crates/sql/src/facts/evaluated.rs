@@ -8,14 +8,15 @@
 use super::names::{string, strings};
 use super::scope::{Frame, Item, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Relation, RelationKind, TRACED_CHILDREN};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType,
     Constraint, CreateStatsStmt, CreateStmt, CreateTrigStmt, IndexStmt, Node, PartitionBoundSpec,
-    PartitionCmd, RangeVar,
+    PartitionCmd, RangeVar, TypeName,
 };
 use portcullis_core::mask::{Origin, UserType};
+use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -52,8 +53,17 @@ impl<'c> Analyzer<'c> {
             })
         };
         for cmd in commands() {
-            if let Some(NodeEnum::PartitionCmd(partition)) = definition(cmd) {
-                self.partitioned(name, cmd, partition)?;
+            let kind = AlterTableType::try_from(cmd.subtype);
+            match (kind, definition(cmd)) {
+                (_, Some(NodeEnum::PartitionCmd(partition))) => {
+                    self.partitioned(name, cmd, partition)?;
+                }
+                (Ok(AlterTableType::AtAddInherit), Some(NodeEnum::RangeVar(parent))) => {
+                    self.joined(parent, name)?;
+                }
+                // What does not hold is told with the values of the row.
+                (Ok(AlterTableType::AtValidateConstraint), _) => self.looked_through(name),
+                _ => {}
             }
         }
         let adds = |cmd: &AlterTableCmd| cmd.subtype == AlterTableType::AtAddColumn as i32;
@@ -80,7 +90,7 @@ impl<'c> Analyzer<'c> {
                     Some(using) => self.expr(using)?,
                     None => self.find_column(&cmd.name)?,
                 };
-                if !takes_any(column) {
+                if !self.takes_any(column) {
                     self.decide(&converted);
                 }
                 Ok(())
@@ -98,6 +108,12 @@ impl<'c> Analyzer<'c> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// True where the new type of a column takes any text, compared as before.
+    fn takes_any(&self, column: &ColumnDef) -> bool {
+        let takes = |name: &TypeName| name.typmods.is_empty() && self.is_text(name);
+        column.coll_clause.is_none() && column.type_name.as_ref().is_some_and(takes)
     }
 
     /// A constraint on the table in scope. One that is not enforced or not validated yet is asked of
@@ -218,9 +234,100 @@ impl<'c> Analyzer<'c> {
         match partition.name.as_ref() {
             Some(part) if attaches && partition.bound.is_some() => {
                 self.decide_key(name, name)?;
-                self.decide_key(name, part)
+                self.decide_key(name, part)?;
+                self.joined(name, part)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The rows of a table become those of a parent as well: whatever was asked of the parent's rows
+    /// (by unique indexes, foreign keys, policies, triggers, and views that somebody made before there
+    /// was anything to hide) is asked of these.
+    fn joined(&mut self, parent: &RangeVar, child: &RangeVar) -> Result<()> {
+        self.evaluates = true;
+        self.looked_through(child);
+        if self.is_new(child) {
+            return Ok(());
+        }
+        let mut parents: SmallVec<[&'c Relation; 4]> =
+            SmallVec::from_slice(&self.candidates(parent));
+        let named = parents.len();
+        for one in self.candidates(parent) {
+            self.ancestors(one, &mut parents);
+        }
+        // Not all of more than are looked for are there.
+        let few = parents.len() < TRACED_CHILDREN;
+        let told = named > 0 && few && !self.earlier.stale;
+        let mut asked: Option<Vec<&str>> = told.then(Vec::new);
+        for one in parents {
+            self.charge(one.asked.len())?;
+            let own = match one.asked.is_empty() {
+                true => Some(Vec::new()),
+                false => names_of(one, &one.asked),
+            };
+            let own = own.filter(|_| !one.rules && one.triggers.is_empty());
+            let by_views = self.asked_by_views(one)?;
+            let more = own.zip(by_views).map(|(own, views)| [own, views].concat());
+            asked = asked.zip(more).map(|(all, more)| [all, more].concat());
+        }
+        let candidates = self.candidates(child);
+        let table = self.table(child, &candidates)?;
+        self.decide_columns(table, asked)
+    }
+
+    /// The columns of a relation of which views ask something: by their conditions, and by the indexes
+    /// of those that are kept. `None` where that cannot be told.
+    fn asked_by_views(&mut self, relation: &'c Relation) -> Result<Option<Vec<&'c str>>> {
+        let mut numbers: HashSet<i16> = HashSet::new();
+        for view in self.views_over(relation)? {
+            let facts = self.view_facts(view)?;
+            let indexed = view.asked.iter().map(|number| {
+                let place = view.columns.iter().position(|c| c.number == *number);
+                place.and_then(|place| facts.columns.get(place)).unwrap_or(&Origin::Untraced)
+            });
+            for origin in indexed.chain([&facts.conditions]) {
+                let Origin::Columns(columns) = origin else { return Ok(None) };
+                self.charge(1 + columns.len() / 8)?;
+                numbers.extend(
+                    columns.iter().filter(|c| c.relation == relation.oid).map(|c| c.column),
+                );
+            }
+        }
+        let numbers: Vec<i16> = numbers.into_iter().collect();
+        Ok(if numbers.is_empty() { Some(Vec::new()) } else { names_of(relation, &numbers) })
+    }
+
+    /// The views that look at a relation, themselves or through others.
+    fn views_over(&mut self, relation: &Relation) -> Result<Vec<&'c Relation>> {
+        let catalog = self.catalog;
+        let mut by_what: HashMap<u32, Vec<&'c Relation>> = HashMap::new();
+        for view in catalog.relations() {
+            let depends = view.view.iter().flat_map(|body| &body.depends);
+            for (oid, _) in depends {
+                self.charge(1)?;
+                by_what.entry(*oid).or_default().push(view);
+            }
+        }
+        let mut open = vec![relation.oid];
+        let (mut seen, mut all) = (HashSet::new(), Vec::new());
+        while let Some(next) = open.pop() {
+            for view in by_what.remove(&next).unwrap_or_default() {
+                if seen.insert(view.oid) {
+                    open.push(view.oid);
+                    all.push(view);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The rows of a table are gone through, and an error may show one.
+    fn looked_through(&mut self, name: &RangeVar) {
+        for relation in self.candidates(name) {
+            let mut all: SmallVec<[&Relation; 4]> = SmallVec::from_slice(&[relation]);
+            self.descendants(relation, TRACED_CHILDREN, &mut all);
+            self.relations.extend(all.iter().map(|r| r.oid));
         }
     }
 
@@ -447,15 +554,6 @@ pub(super) fn takes_key(s: &AlterTableStmt) -> bool {
 /// True for a column that is made of others.
 pub(super) fn is_generated(column: &ColumnDef) -> bool {
     constraints_of(column).any(|c| c.contype == ConstrType::ConstrGenerated as i32)
-}
-
-/// True where the new type of a column takes any text, compared as before.
-fn takes_any(column: &ColumnDef) -> bool {
-    column.coll_clause.is_none()
-        && column
-            .type_name
-            .as_ref()
-            .is_some_and(|name| name.typmods.is_empty() && super::conditions::is_text(name))
 }
 
 /// The names of the columns that tell partitions; `None` where there are expressions, or it has no

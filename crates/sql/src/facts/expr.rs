@@ -6,7 +6,7 @@ use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AExpr, AExprKind, AIndirection, CaseExpr, ColumnRef, Node, SubLink, SubLinkType, TypeName,
-    WindowDef,
+    WindowDef, XmlOptionType, XmlSerialize,
 };
 use portcullis_core::effect::ObjectKind;
 use portcullis_core::mask::Origin;
@@ -62,7 +62,7 @@ impl Analyzer<'_> {
             }
             NodeEnum::BooleanTest(e) => self.condition_on(e.arg.as_deref()),
             NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
-            NodeEnum::AArrayExpr(e) => self.all(&e.elements),
+            NodeEnum::AArrayExpr(e) => self.list_of(&e.elements),
             NodeEnum::RowExpr(e) => self.all(&e.args),
             NodeEnum::List(e) => self.all(&e.items),
             NodeEnum::CoalesceExpr(e) => self.all(&e.args),
@@ -71,12 +71,7 @@ impl Analyzer<'_> {
                 Ok(join(self.all(&e.args)?, &compared))
             }
             NodeEnum::CaseExpr(e) => self.case(e),
-            NodeEnum::TypeCast(e) => {
-                let cast = self.type_use(e.type_name.as_ref());
-                let origin = join(self.optional(e.arg.as_deref())?, &cast);
-                self.decide_cast(e.type_name.as_ref(), &origin);
-                Ok(origin)
-            }
+            NodeEnum::TypeCast(e) => self.cast(e.type_name.as_ref(), e.arg.as_deref()),
             NodeEnum::FuncCall(e) => self.call(e),
             NodeEnum::SubLink(e) => self.sub_link(e),
             NodeEnum::AIndirection(e) => self.indirection(e),
@@ -97,14 +92,33 @@ impl Analyzer<'_> {
                 self.decide_xml(e, &origin);
                 Ok(origin)
             }
-            NodeEnum::XmlSerialize(e) => {
-                let cast = self.type_use(e.type_name.as_ref());
-                let origin = join(self.optional(e.expr.as_deref())?, &cast);
-                self.decide_cast(e.type_name.as_ref(), &origin);
-                Ok(origin)
-            }
+            NodeEnum::XmlSerialize(e) => self.xml_written(e),
             _ => self.json_expr(kind),
         }
+    }
+
+    fn cast(&mut self, to: Option<&TypeName>, arg: Option<&Node>) -> Result<Origin> {
+        let cast = self.type_use(to);
+        let origin = join(self.optional(arg)?, &cast);
+        self.decide_cast(to, &origin);
+        Ok(origin)
+    }
+
+    /// `XMLSERIALIZE`: a text that is too long for its type is an error here, as is content that is
+    /// no document.
+    fn xml_written(&mut self, e: &XmlSerialize) -> Result<Origin> {
+        let origin = self.cast(e.type_name.as_ref(), e.expr.as_deref())?;
+        let content = e.xmloption == XmlOptionType::XmloptionContent as i32 && !e.indent;
+        if !content || e.type_name.as_ref().is_none_or(|name| !name.typmods.is_empty()) {
+            self.decide(&origin);
+        }
+        Ok(origin)
+    }
+
+    fn list_of(&mut self, elements: &[Node]) -> Result<Origin> {
+        let origin = self.all(elements)?;
+        self.decide_list(&origin);
+        Ok(origin)
     }
 
     fn column_ref(&mut self, column: &ColumnRef) -> Result<Origin> {
@@ -192,6 +206,7 @@ impl Analyzer<'_> {
 
     pub(super) fn is_column(&self, name: &str) -> bool {
         let named = |f: &super::scope::Frame| {
+            self.look(f.item.columns.len());
             f.item.columns.iter().any(|c| c.name.as_deref() == Some(name))
         };
         self.frames.iter().any(named)
@@ -344,8 +359,10 @@ impl Analyzer<'_> {
                 add(&mut origin, &shape.whole());
                 self.decide(&origin);
             }
-            Ok(SubLinkType::ExprSublink | SubLinkType::ArraySublink) => {
+            Ok(SubLinkType::ExprSublink) => add(&mut origin, &shape.whole()),
+            Ok(SubLinkType::ArraySublink) => {
                 add(&mut origin, &shape.whole());
+                self.decide_list(&origin);
             }
             _ => return Ok(self.unreadable()),
         }

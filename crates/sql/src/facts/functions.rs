@@ -290,7 +290,8 @@ impl<'c> Analyzer<'c> {
         }
         self.decide(&order);
         self.decide(&filter);
-        if call.agg_distinct {
+        // Of a list that is taken apart, how many there are decides.
+        if call.agg_distinct || call.func_variadic {
             self.decide(&origin);
         }
         // How many there are shows nothing of what they hold; which of them are counted does.

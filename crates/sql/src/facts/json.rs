@@ -4,13 +4,14 @@
 //! `json_query(…)` is a call of whatever function has that name.
 
 use super::from::unknown_item;
+use super::names::type_name;
 use super::resolve::rename;
 use super::scope::{Item, OutCol, Shape, Table, add, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    JsonAggConstructor, JsonBehavior, JsonFuncExpr, JsonOutput, JsonTable, JsonTableColumn,
-    JsonTableColumnType, JsonValueExpr, Node,
+    JsonAggConstructor, JsonBehavior, JsonFormat, JsonFormatType, JsonFuncExpr, JsonOutput,
+    JsonTable, JsonTableColumn, JsonTableColumnType, JsonValueExpr, Node, TypeName,
 };
 use portcullis_core::mask::Origin;
 use std::rc::Rc;
@@ -37,6 +38,8 @@ impl Analyzer<'_> {
             }
             NodeEnum::JsonSerializeExpr(e) => {
                 let value = self.json_value(e.expr.as_deref())?;
+                // A text is read as a document first.
+                self.decide(&value);
                 Ok(self.json_word("json_serialize", value, e.output.as_ref()))
             }
             NodeEnum::JsonObjectConstructor(e) => {
@@ -52,6 +55,9 @@ impl Analyzer<'_> {
                     Some(query) => self.query_node(query)?.whole(),
                     None => self.unreadable(),
                 };
+                if is_read_as_json(e.format.as_ref()) {
+                    self.decide(&value);
+                }
                 Ok(self.json_word("json_array", value, e.output.as_ref()))
             }
             NodeEnum::JsonObjectAgg(e) => {
@@ -74,8 +80,13 @@ impl Analyzer<'_> {
 
     /// A word of the newer grammar, which may be a function's name on the target.
     fn json_word(&mut self, name: &str, value: Origin, output: Option<&JsonOutput>) -> Origin {
-        let cast = self.type_use(output.and_then(|o| o.type_name.as_ref()));
+        let returned = output.and_then(|o| o.type_name.as_ref());
+        let cast = self.type_use(returned);
         let mut value = join(value, &cast);
+        // Not every document is a value of any other type, nor short enough for any text.
+        if returned.is_some_and(|name| !self.takes_any_json(name)) {
+            self.decide(&value);
+        }
         if self.user_functions(None, name) {
             self.sink(value.clone());
             value = Origin::Untraced;
@@ -83,10 +94,25 @@ impl Analyzer<'_> {
         value
     }
 
+    fn takes_any_json(&self, name: &TypeName) -> bool {
+        let of_server = |name: &str| self.means_server_type(name);
+        let document = type_name(name).is_some_and(|(schema, name)| {
+            matches!(name, "json" | "jsonb" | "bytea")
+                && (schema == Some("pg_catalog") || schema.is_none() && of_server(name))
+        });
+        name.typmods.is_empty()
+            && (document && name.array_bounds.is_empty() && !name.setof || self.is_text(name))
+    }
+
     fn json_value(&mut self, value: Option<&JsonValueExpr>) -> Result<Origin> {
         let Some(value) = value else { return Ok(nothing()) };
         let raw = self.optional(value.raw_expr.as_deref())?;
-        Ok(join(self.optional(value.formatted_expr.as_deref())?, &raw))
+        let value_of = join(self.optional(value.formatted_expr.as_deref())?, &raw);
+        // A text that is read as a document may be none.
+        if is_read_as_json(value.format.as_ref()) {
+            self.decide(&value_of);
+        }
+        Ok(value_of)
     }
 
     fn json_aggregate(
@@ -190,4 +216,14 @@ impl Analyzer<'_> {
         into.push(OutCol::made(Some(column.name.as_str().into()), origin));
         Ok(true)
     }
+}
+
+/// `FORMAT JSON`, on what is put in.
+fn is_read_as_json(format: Option<&JsonFormat>) -> bool {
+    format.is_some_and(|format| {
+        !matches!(
+            JsonFormatType::try_from(format.format_type),
+            Ok(JsonFormatType::Undefined | JsonFormatType::JsFormatDefault)
+        )
+    })
 }

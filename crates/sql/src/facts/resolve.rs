@@ -247,7 +247,7 @@ impl<'c> Analyzer<'c> {
     }
 
     /// What a partition belongs to: its rows are the parent's rows.
-    fn ancestors(&self, relation: &'c Relation, into: &mut SmallVec<[&'c Relation; 4]>) {
+    pub(super) fn ancestors(&self, relation: &'c Relation, into: &mut SmallVec<[&'c Relation; 4]>) {
         let mut open: Vec<&Relation> = vec![relation];
         let limit = into.len() + TRACED_CHILDREN;
         while let Some(next) = open.pop() {

@@ -308,6 +308,7 @@ impl<'c> Analyzer<'c> {
     /// The row of the nearest table of that name.
     fn find_row(&mut self, name: &str) -> Option<Origin> {
         for (place, frame) in self.frames.iter().enumerate().rev() {
+            self.look(frame.item.tables.len());
             let mut found: Option<Origin> = None;
             for table in frame.item.tables.iter().filter(|t| *t.name == *name) {
                 let whole = table.whole();
@@ -368,6 +369,13 @@ impl<'c> Analyzer<'c> {
             [table, name] => (Some(*table), *name),
             _ => return None,
         };
+        // Of tables of other names no column is looked at.
+        let names = |f: &Frame| {
+            f.item.tables.len() + if table.is_none() { f.item.columns.len() } else { 0 }
+        };
+        if !self.look(self.frames.iter().map(names).sum()) {
+            return None;
+        }
         let is_it = move |t: &&Table| {
             table.is_none_or(|table| *t.name == *table)
                 && !matches!(find_in(&t.shape, name), Found::No)
@@ -392,6 +400,7 @@ impl<'c> Analyzer<'c> {
     /// The nearest tables of that name (two of different schemas may share it).
     pub(super) fn find_tables(&mut self, name: &str) -> SmallVec<[Table; 1]> {
         for (place, frame) in self.frames.iter().enumerate().rev() {
+            self.look(frame.item.tables.len());
             let found: SmallVec<[Table; 1]> =
                 frame.item.tables.iter().filter(|t| *t.name == *name).cloned().collect();
             if !found.is_empty() {

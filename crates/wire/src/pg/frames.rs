@@ -54,8 +54,9 @@ fn first_size(bytes: &[u8], limit: usize) -> Result<Option<usize>, MaskFailure> 
     }
     match usize::try_from(claimed).ok().and_then(|n| n.checked_add(1)) {
         Some(size) if size <= limit => Ok(Some(size)),
+        // By how much is not told: it depends on what is masked.
         _ => Err(MaskFailure::TooLarge(format!(
-            "a message of type 0x{tag:02x} claims {claimed} bytes, over the limit of {limit}"
+            "a message of type 0x{tag:02x} is over the limit of {limit} bytes"
         ))),
     }
 }
