@@ -381,7 +381,7 @@ impl<'c> Analyzer<'c> {
     fn untame(&self, schema: Option<&str>, name: &str) -> SmallVec<[&'c Function; 2]> {
         let builtin = schema.is_none() && self.catalog.builtin(name).is_some();
         let mut all = self.catalog.functions_named(schema, name);
-        all.retain(|f| !f.is_tame() && !(builtin && f.is_tame_overload()));
+        all.retain(|f| !(f.is_tame() || builtin && f.is_tame_overload()));
         all
     }
 
