@@ -494,6 +494,17 @@ fn what_changed_meanwhile_goes_back_to_review() {
     sql("CREATE VIEW few_orders AS SELECT * FROM orders WHERE id < 99");
     let through = "DELETE FROM few_orders WHERE id = 7";
     goes_back(&arena, &mut agent, through, view, "definition of view public.few_orders changed");
+    // What a function in SQL reads is known, and what it is may change all the same.
+    let chosen = |id: u32| {
+        format!(
+            "CREATE OR REPLACE FUNCTION chosen() RETURNS int LANGUAGE sql STABLE AS 'SELECT {id}'"
+        )
+    };
+    sql(&chosen(10));
+    let because = "definition of function public.chosen changed";
+    let by_function = "DELETE FROM orders WHERE id = chosen()";
+    goes_back(&arena, &mut agent, by_function, &chosen(11), because);
+    sql("DROP FUNCTION chosen()");
     // A table it has nothing to do with is no reason.
     agent.ask(&delete(8)).unwrap();
     let id = held(&mut agent);

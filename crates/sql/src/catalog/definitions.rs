@@ -103,7 +103,9 @@ impl Detailed {
         let catalog = &*self.catalog;
         let mut reach = Reach { catalog, seen: HashSet::new(), open: Vec::new(), whole: false };
         for effect in &operation.effects {
-            reach.whole |= effect.verb == Verb::Execute;
+            // A function that is looked through is read by its name alone, and so is what it leads to.
+            let function = effect.verb == Verb::Read && effect.object.kind == ObjectKind::Routine;
+            reach.whole |= effect.verb == Verb::Execute || function;
             reach.object(&effect.object);
         }
         for lineage in &operation.lineages {
