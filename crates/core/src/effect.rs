@@ -189,6 +189,18 @@ impl Effect {
         Self { verb, object, extent, certainty: Certainty::Resolved }
     }
 
+    /// What stands for all that known names may do behind definitions in the same request: nobody can
+    /// look at those before they are there.
+    #[must_use]
+    pub fn behind_definitions() -> Self {
+        Self {
+            verb: Verb::Execute,
+            object: Object::new(ObjectKind::Unknown, []),
+            extent: Extent::Unknown,
+            certainty: Certainty::Assumed,
+        }
+    }
+
     /// What stands for a request, or a part of one, that could not be read.
     #[must_use]
     pub fn unreadable() -> Self {

@@ -26,6 +26,7 @@ pub(crate) fn effect_in_words(effect: &Effect, database: &str) -> String {
         (Verb::Control, ObjectKind::Setting) => format!("SET of {object}"),
         (Verb::Control, ObjectKind::Lock) => format!("locking {object}"),
         (Verb::Control, _) => format!("control of {object}"),
+        // `Effect::behind_definitions`.
         (Verb::Execute, ObjectKind::Unknown) => {
             "use of names behind what the same request defines".to_owned()
         }

@@ -95,14 +95,17 @@ fn definitions_that_fan_out_end() {
     let oid = relation[0].clone().unwrap();
     let columns: Vec<_> = rows[3].iter().filter(|r| r[0].as_ref() == Some(&oid)).cloned().collect();
     let body = row_of(&rows[4], 0, &oid);
-    for level in 0..LEVELS {
+    for level in 0..=LEVELS {
+        // The last of them calls nothing.
+        let last = level == LEVELS;
         let own = Some((900_000 + level).to_string());
         let calls = vec![format!("read.fan{}()", level + 1); 40].join(" + ");
         let mut new = function.clone();
         (new[0], new[2], new[3]) = (own.clone(), Some(format!("fan{level}")), Some(String::new()));
         new[10] = Some(format!(
             "CREATE OR REPLACE FUNCTION read.fan{level}() RETURNS int LANGUAGE sql STABLE AS $f$\
-             SELECT {calls}$f$"
+             SELECT {}$f$",
+            if last { "1" } else { &calls }
         ));
         rows[6].push(new);
         let mut new = relation.clone();
@@ -114,10 +117,17 @@ fn definitions_that_fan_out_end() {
         }));
         let mut new = body.clone();
         let next = format!("SELECT * FROM wide{}", level + 1);
-        (new[0], new[1]) = (own, Some(vec![next; 40].join(" UNION ALL ")));
+        let table = "SELECT * FROM customer_contacts".to_owned();
+        (new[0], new[1]) =
+            (own, Some(if last { table } else { vec![next; 40].join(" UNION ALL ") }));
         rows[4].push(new);
     }
     let catalog = Catalog::from_rows("shop", &rows).unwrap();
+    // The same, where there are few.
+    let facts = common::facts(&format!("SELECT read.fan{}()", LEVELS - 1), &catalog);
+    assert!(!facts.contains("execute"), "{facts}");
+    let facts = common::facts(&format!("SELECT * FROM wide{}", LEVELS - 1), &catalog);
+    assert!(!facts.contains("UNTRACED"), "{facts}");
     let facts = common::facts("SELECT read.fan0()", &catalog);
     assert!(facts.contains("execute routine:read.fan0 unknown?"), "{facts}");
     let facts = common::facts("SELECT * FROM wide0", &catalog);

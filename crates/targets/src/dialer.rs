@@ -33,8 +33,8 @@ struct Known {
 #[derive(Debug, Clone, Copy)]
 pub struct DialRequest<'a> {
     /// What the target's own records call the session; cut to 63 printable ASCII characters.
-    /// Without one, or where the [target](crate::Target::application_name) is told so, it is the
-    /// client's own.
+    /// Without one, or where the target's [setting](crate::Target::application_name) says `client`,
+    /// it is the client's own.
     pub application_name: Option<&'a str>,
     /// The settings the client asked for. Those that are [to be judged](StartupSettings::judged) have
     /// been permitted by now.

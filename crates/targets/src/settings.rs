@@ -54,6 +54,7 @@ pub struct Target {
     pub connect_timeout_seconds: u16,
     /// What `application_name` is at the target: `session` (`portcullis:` and the session's id, so
     /// that the target's own log leads to the record) or `client` (what the client calls itself).
+    /// Default: `session`.
     #[serde(default)]
     pub application_name: ApplicationName,
     /// Ask the operating system to find out about peers that are gone (`SO_KEEPALIVE`).

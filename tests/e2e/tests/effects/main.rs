@@ -643,6 +643,9 @@ fn what_statements_claim_covers_what_the_server_shows() {
     let directory = arena::directory(true).unwrap();
     let server = arena::shop(directory.path(), SETTINGS).unwrap();
     if server.version() != VERSION {
+        let required =
+            ["CI", "PORTCULLIS_REQUIRE_ALL"].iter().any(|v| std::env::var_os(v).is_some());
+        assert!(!required, "the trees of PostgreSQL {} are not read", server.version());
         println!("the trees of PostgreSQL {} are not read", server.version());
         return;
     }

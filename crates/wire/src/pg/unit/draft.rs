@@ -319,7 +319,7 @@ impl Draft {
             });
         }
         if self.disturbed && resolved.chain.iter().any(|statement| uses_names(statement)) {
-            self.facts.add(behind_definitions());
+            self.facts.add(Effect::behind_definitions());
         }
         self.disturbed |= resolved.chain.iter().any(|statement| statement.disturbs);
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
@@ -536,15 +536,4 @@ fn uses_names(statement: &Statement) -> bool {
         use Verb::{Alter, Connect, Control, Create, Drop, Grant};
         !matches!(e.verb, Alter | Connect | Control | Create | Drop | Grant)
     })
-}
-
-/// What stands for all that known names may do behind definitions in the same request: nobody can look
-/// at those before they are there.
-fn behind_definitions() -> Effect {
-    Effect {
-        verb: Verb::Execute,
-        object: Object::new(ObjectKind::Unknown, []),
-        extent: Extent::Unknown,
-        certainty: Certainty::Assumed,
-    }
 }
