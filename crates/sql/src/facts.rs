@@ -128,8 +128,8 @@ struct Analyzer<'c> {
     ctes: Vec<Cte>,
     /// The views and functions being looked through.
     views: Vec<u32>,
-    /// In a function: the names of what it is called with.
-    arguments: Vec<Box<str>>,
+    /// In a function: its name, and the names of what it is called with.
+    arguments: (Box<str>, Vec<Box<str>>),
     /// The table being changed, while its condition is looked at.
     watched: Option<Watched>,
     names: NameChange,
@@ -180,7 +180,7 @@ impl<'c> Analyzer<'c> {
             frames: Vec::new(),
             ctes: Vec::new(),
             views: Vec::new(),
-            arguments: Vec::new(),
+            arguments: Default::default(),
             watched: None,
             names: NameChange::None,
             transaction: TransactionChange::None,

@@ -117,7 +117,7 @@ fn definitions_that_fan_out_end() {
         }));
         let mut new = body.clone();
         let next = format!("SELECT * FROM wide{}", level + 1);
-        let table = "SELECT * FROM customer_contacts".to_owned();
+        let table = "SELECT name, email FROM customers".to_owned();
         (new[0], new[1]) =
             (own, Some(if last { table } else { vec![next; 40].join(" UNION ALL ") }));
         rows[4].push(new);

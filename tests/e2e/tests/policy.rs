@@ -882,8 +882,8 @@ fn functions_in_sql_are_what_they_read() {
         ("SELECT backwards(1)", "masked-conditions"),
         ("SELECT id FROM orders WHERE is_of(status)", "masked-conditions"),
         ("SELECT id FROM orders ORDER BY mail_of(id)", "masked-conditions"),
-        ("SELECT row_mail(c) FROM customers c", "masked-conditions"),
-        ("SELECT c.row_mail FROM customers c", "masked-conditions"),
+        ("SELECT row_mail(c) FROM customers c", "masked-stays-masked"),
+        ("SELECT c.row_mail FROM customers c", "masked-stays-masked"),
         ("SELECT changes()", "no-opaque-code"),
         ("SELECT hidden_change()", "no-opaque-code"),
         ("SELECT owners(1)", "no-opaque-code"),
@@ -901,7 +901,7 @@ fn functions_in_sql_are_what_they_read() {
     assert_eq!(answer("SELECT p FROM people() p").0, None);
     for (sql, rule) in refused {
         let error = answer(sql).0.expect(sql);
-        assert!(error.contains("C=42501") && error.contains(&format!("\"{rule}\"")), "{error}");
+        assert!(error.contains("C=42501") && error.contains(&format!("rule {rule};")), "{error}");
     }
     // A body that changes is another function.
     let changed = "CREATE OR REPLACE FUNCTION status_of(int) RETURNS text LANGUAGE sql STABLE

@@ -33,8 +33,9 @@ impl<'c> Analyzer<'c> {
             return None;
         }
         let limits = Limits { statements: MAX_QUERIES, depth: MAX_NESTING, ..Limits::default() };
-        let facts =
-            self.within(function.oid, &limits, |inner| inner.read_body(definition, &limits));
+        let facts = self.within(function.oid, &limits, |inner| {
+            inner.read_body(&function.name, definition, &limits)
+        });
         let facts = facts.map(Arc::new);
         // What was found on the way down a deep or circular chain may be less than there is.
         if self.views.is_empty() {
@@ -44,13 +45,13 @@ impl<'c> Analyzer<'c> {
     }
 
     /// By analysing its definition, as the server writes it; `None` on any trouble.
-    fn read_body(&mut self, definition: &str, limits: &Limits) -> Option<BodyFacts> {
+    fn read_body(&mut self, name: &str, definition: &str, limits: &Limits) -> Option<BodyFacts> {
         let tree = self.read(definition, limits)?;
         let made = match tree.stmts.first()?.stmt.as_ref()?.node.as_ref()? {
             NodeEnum::CreateFunctionStmt(made) => made,
             _ => return None,
         };
-        self.arguments = arguments(made)?;
+        self.arguments = (name.into(), arguments(made)?);
         let mut gives = nothing();
         // Those that a call leaves out.
         for parameter in parameters(made) {
@@ -68,6 +69,14 @@ impl<'c> Analyzer<'c> {
             (None, None) => return None,
         }
         self.body(gives)
+    }
+
+    /// True for what a call gives, by the name of the function: of tables there is none of that name.
+    pub(super) fn is_argument(&mut self, function: &str, name: &str) -> bool {
+        let (own, names) = &self.arguments;
+        **own == *function
+            && names.iter().any(|argument| **argument == *name)
+            && self.find_tables(function).is_empty()
     }
 
     /// What a part of a body gives; `None` where it is no query, nor made of them.

@@ -131,6 +131,9 @@ impl Analyzer<'_> {
         }
         let Some(name) = string(last) else { return Ok(self.unreadable()) };
         let Some(table) = before.last() else { return self.find_column(name) };
+        if before.len() == 1 && self.is_argument(table, name) {
+            return Ok(nothing());
+        }
         let named = self.find_qualified(table, name)?;
         self.named(named, name)
     }

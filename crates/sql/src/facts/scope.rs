@@ -293,7 +293,7 @@ impl<'c> Analyzer<'c> {
             result = self.find_row(name);
         }
         // The name of an argument is looked for last of all (manual, "Arguments for SQL Functions").
-        if result.is_none() && self.arguments.iter().any(|argument| **argument == *name) {
+        if result.is_none() && self.arguments.1.iter().any(|argument| **argument == *name) {
             result = Some(nothing());
         }
         let named = [&result, &maybe].into_iter().flatten().map(Origin::named).sum::<usize>();

@@ -1013,7 +1013,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT id FROM read.whole(1)",
-        "select: execute routine:read.whole unknown? => (UNTRACED) code unresolved",
+        "select: read routine:read.whole, read public.products => (products.id+products.title+products.price+products.title_size) code",
     ),
     (
         "SELECT read.mail_of(length(card)) FROM payments",
