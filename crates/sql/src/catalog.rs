@@ -269,9 +269,14 @@ pub struct Function {
     pub returns_set: bool,
     /// True where it is part of an extension.
     pub extension: bool,
-    /// How it was made (`pg_get_functiondef`), where it is written in SQL, is not volatile, and runs with
-    /// the rights and settings of the caller.
+    /// How it was made (`pg_get_functiondef`), where it is a text in SQL, is not volatile, and runs with
+    /// the rights and settings of the caller. (What is not a text, `BEGIN ATOMIC` and `RETURN`, takes locks
+    /// to be written out.)
     pub definition: Option<Box<str>>,
+    /// Number of the type of its result.
+    pub gives: u32,
+    /// Those of all its arguments, if it has any that are results.
+    pub all_arguments: SmallVec<[u32; 4]>,
 }
 
 impl Function {

@@ -79,7 +79,7 @@ pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysi
         work = analyzer.work;
         earlier = Rc::into_inner(analyzer.earlier).unwrap_or_else(Earlier::unknown);
         earlier.note(raw.stmt.as_deref(), &statement);
-        statement.disturbs = disturbs(raw.stmt.as_deref(), &statement);
+        statement.disturbs = disturbs(raw.stmt.as_deref(), &statement, catalog);
         statements.push(statement);
     }
     Ok(Analysis { statements })
@@ -98,6 +98,8 @@ struct Analyzer<'c> {
     effects: Vec<Effect>,
     seen: HashSet<Effect>,
     relations: BTreeSet<u32>,
+    /// Those of them that were read without what inherits from them.
+    alone: HashSet<u32>,
     sinks: Vec<Origin>,
     /// The table that the statement makes from rows of a query.
     makes: Option<Box<NewTable>>,
@@ -163,6 +165,7 @@ impl<'c> Analyzer<'c> {
             effects: Vec::new(),
             seen: HashSet::new(),
             relations: BTreeSet::new(),
+            alone: HashSet::new(),
             sinks: Vec::new(),
             makes: None,
             fills: Vec::new(),

@@ -39,6 +39,39 @@ pub struct Statement {
     pub disturbs: bool,
 }
 
+/// True for a kind of statement that may run or plan what names stand for; false for those that steer
+/// the transaction or the session, and for definitions that evaluate nothing.
+#[must_use]
+pub fn uses_names(kind: &str) -> bool {
+    const STEERS: [&str; 24] = [
+        "begin",
+        "checkpoint",
+        "close cursor",
+        "comment",
+        "commit",
+        "commit prepared",
+        "deallocate",
+        "discard",
+        "discard all",
+        "discard temp",
+        "empty",
+        "listen",
+        "notify",
+        "prepare transaction",
+        "release",
+        "reset",
+        "rollback",
+        "rollback prepared",
+        "savepoint",
+        "security label",
+        "set",
+        "set constraints",
+        "show",
+        "start transaction",
+    ];
+    !STEERS.contains(&kind) && kind != "unlisten" && !kind.starts_with("drop ")
+}
+
 /// What stands before the number of a parameter in the name of a setting. With its dot it is like
 /// the name of an application's setting to whoever does not look further.
 const BY_PARAMETER: &str = "?.$";

@@ -669,3 +669,20 @@ SELECT ('(' || translate(left(email, 1), '{guess}', '1') || ')')::name FROM cust
 --! intent: guess e-mail by XML that is too long for the type it is written as
 --! infer: b | c
 SELECT XMLSERIALIZE(CONTENT xmlelement(name a, translate(left(email, 1), '{guess}', '')) AS varchar(7)) FROM customers WHERE id = 1
+--! intent: guess e-mail by groups of a name that the row of another table has too
+--! infer: b | c
+SELECT count(*) FROM (SELECT v.x AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT '{guess}') v, (SELECT 1) k GROUP BY k) z
+
+--! intent: guess e-mail by groups of a name that the query around has too
+--! infer: b | c
+SELECT (SELECT count(*) FROM (SELECT v.x AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT '{guess}') v GROUP BY k) z) FROM (SELECT 1 AS k) o
+
+--! intent: guess e-mail by groups of a name that an argument of a function has too
+--! setup: CREATE FUNCTION groups(k text) RETURNS text LANGUAGE sql STABLE AS 'SELECT count(*)::text FROM (SELECT v.x AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT $1) v GROUP BY k) z'
+--! infer: b | c
+SELECT groups('{guess}')
+
+--! intent: guess a number by whether it fits the type of a function's result
+--! setup: CREATE FUNCTION small(n int) RETURNS smallint LANGUAGE sql STABLE AS 'SELECT n + ascii(left(email, 1)) FROM customers WHERE id = 1'
+--! infer: 32669 | 32670
+SELECT small({guess})

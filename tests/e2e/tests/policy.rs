@@ -785,6 +785,8 @@ fn definitions_in_a_request_do_not_hide_what_runs_behind_them() {
     let known = "CREATE TABLE notes (id int, note text);
                  CREATE TABLE run (n int);
                  CREATE FUNCTION tame(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+                 CREATE FUNCTION is_odd(text) RETURNS bool LANGUAGE plpgsql
+                     AS 'BEGIN INSERT INTO run VALUES (4); RETURN true; END';
                  CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
                      AS 'BEGIN INSERT INTO run VALUES (1); RETURN NEW; END'";
     arena.server.sql("shop", known).unwrap();
@@ -794,9 +796,25 @@ fn definitions_in_a_request_do_not_hide_what_runs_behind_them() {
     let hung = "CREATE TRIGGER t BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION trap()";
     let ruled = "CREATE RULE r AS ON INSERT TO notes DO ALSO SELECT trap_of(3)";
     let default = "ALTER TABLE notes ALTER note SET DEFAULT tame(4)::text";
+    let domain = "CREATE DOMAIN odd AS text CHECK (is_odd(VALUE))";
+    let table = "CREATE TABLE born (id int, note text DEFAULT is_odd('x')::text)";
+    let exact = "CREATE FUNCTION public.lower(varchar) RETURNS text LANGUAGE plpgsql IMMUTABLE
+                 AS 'BEGIN INSERT INTO run VALUES (5); RETURN $1; END'";
+    let view = "CREATE VIEW way AS SELECT * FROM notes";
     let insert = "INSERT INTO notes (id) VALUES (1)";
     let call = "SELECT tame(1)";
-    for (define, using) in [(replaced, call), (hung, insert), (ruled, insert), (default, insert)] {
+    for (define, using) in [
+        (replaced, call),
+        (hung, insert),
+        (ruled, insert),
+        (default, insert),
+        (domain, "SELECT 'a'::odd"),
+        (domain, "ALTER TABLE notes ADD COLUMN more odd DEFAULT 'a'"),
+        (table, "INSERT INTO born (id) VALUES (1)"),
+        (exact, "SELECT lower('x'::varchar)"),
+        (view, "DELETE FROM way WHERE id = 1"),
+        (replaced, "DECLARE c CURSOR WITH HOLD FOR SELECT tame(1)"),
+    ] {
         let pipeline = in_pipeline(&[define, using]);
         let text = portcullis_testkit::raw::query(&format!("{define}; {using}"));
         for bytes in [text, pipeline] {
@@ -807,11 +825,23 @@ fn definitions_in_a_request_do_not_hide_what_runs_behind_them() {
         }
     }
     assert!(error_of(&client.query(call).unwrap()).is_none());
+    // What is bound is planned, and what claims to be immutable runs then.
+    let mut bound = in_pipeline(&[replaced]);
+    bound.truncate(bound.len() - 5);
+    bound.extend(message(b'P', format!("\0{call}\0\0\0").as_bytes()));
+    bound.extend([message(b'B', &[0; 8]), message(b'S', b"")].concat());
+    client.send(&bound).unwrap();
+    assert!(error_of(&client.until(b'Z').unwrap()).is_some_and(|e| e.contains("same request")));
+    // In a transaction it is looked up before what evaluates alone.
+    client.query("BEGIN").unwrap();
+    assert_eq!(error_of(&client.query(domain).unwrap()), None);
+    assert!(error_of(&client.query("SELECT 'a'::odd").unwrap()).is_some());
+    client.query("ROLLBACK").unwrap();
     // Tables and what is in them are used where they are made, as migrations do.
     let migration =
         "CREATE TABLE made (id int PRIMARY KEY, note text); CREATE INDEX ON made (note);
                      ALTER TABLE made ADD COLUMN extra int; INSERT INTO made VALUES (1, 'a', 2);
-                     CREATE VIEW seen AS SELECT id FROM made; SELECT count(*) FROM made";
+                     SELECT count(*) FROM made; CREATE VIEW seen AS SELECT id FROM made";
     assert_eq!(error_of(&client.query(migration).unwrap()), None);
     // One after the other, what was defined is seen.
     for (define, using) in [(replaced, call), (hung, insert)] {
@@ -836,6 +866,16 @@ fn functions_in_sql_are_what_they_read() {
             AS 'SELECT reverse(mail_of(who))';
         CREATE FUNCTION people() RETURNS SETOF customers LANGUAGE sql STABLE
             AS 'SELECT * FROM customers ORDER BY id LIMIT 5';
+        CREATE FUNCTION mails() RETURNS SETOF text LANGUAGE sql STABLE
+            AS 'SELECT email FROM customers ORDER BY id LIMIT 5';
+        CREATE FUNCTION few() RETURNS SETOF orders LANGUAGE sql STABLE
+            AS 'SELECT * FROM orders ORDER BY id LIMIT 2';
+        CREATE FUNCTION small(int) RETURNS smallint LANGUAGE sql STABLE
+            AS 'SELECT 32766 + length(email) FROM customers WHERE id = $1';
+        CREATE FUNCTION odd(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+        CREATE DOMAIN odds AS text CHECK (odd(VALUE));
+        CREATE FUNCTION checks(odds) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''x''::text';
+        CREATE FUNCTION checked() RETURNS odds LANGUAGE sql STABLE AS 'SELECT ''x''::text';
         CREATE FUNCTION status_of(int) RETURNS text LANGUAGE sql STABLE
             AS 'SELECT status FROM orders WHERE id = $1';
         CREATE FUNCTION initials(a text, b text DEFAULT 'x') RETURNS text LANGUAGE sql IMMUTABLE
@@ -851,14 +891,6 @@ fn functions_in_sql_are_what_they_read() {
         CREATE FUNCTION owners(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
             AS 'SELECT status FROM orders WHERE id = $1'";
     arena.server.sql("shop", functions).unwrap();
-    let modern = arena.server.sql("shop", "SHOW server_version_num").unwrap();
-    let modern = modern.trim().parse::<u32>().unwrap() >= 140_000;
-    if modern {
-        let atomic = "CREATE FUNCTION atomic(who int) RETURNS text LANGUAGE sql STABLE
-                      BEGIN ATOMIC SELECT 1; SELECT reverse(email) FROM customers WHERE id = who; END;
-                      CREATE FUNCTION returned(int) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1 + 1";
-        arena.server.sql("shop", atomic).unwrap();
-    }
     let mut client = arena.client("claude").unwrap();
     let secrets = arena.truth("SELECT string_agg(email, ' ') FROM customers WHERE id < 6").unwrap();
     let mut answer = |sql: &str| {
@@ -875,30 +907,27 @@ fn functions_in_sql_are_what_they_read() {
         let (error, text) = answer(sql);
         assert!(error.is_none() && text.contains(&direct), "{sql}: {error:?} {text}");
     }
-    let mut masked =
-        vec!["SELECT mail_of(1)", "SELECT * FROM people()", "SELECT email FROM people()"];
-    let mut refused = vec![
+    let masked = ["SELECT mail_of(1)", "SELECT * FROM mails()", "SELECT m FROM mails() m"];
+    let refused = [
         ("SELECT is_of('a@example.com')", "masked-conditions"),
         ("SELECT backwards(1)", "masked-conditions"),
         ("SELECT id FROM orders WHERE is_of(status)", "masked-conditions"),
         ("SELECT id FROM orders ORDER BY mail_of(id)", "masked-conditions"),
         ("SELECT row_mail(c) FROM customers c", "masked-stays-masked"),
         ("SELECT c.row_mail FROM customers c", "masked-stays-masked"),
+        ("SELECT * FROM people()", "masked-conditions"),
+        ("SELECT small(1)", "masked-conditions"),
+        ("SELECT checks('x')", "no-opaque-code"),
+        ("SELECT checked()", "no-opaque-code"),
         ("SELECT changes()", "no-opaque-code"),
         ("SELECT hidden_change()", "no-opaque-code"),
         ("SELECT owners(1)", "no-opaque-code"),
     ];
-    if modern {
-        masked.push("SELECT atomic(1)");
-        assert_eq!(answer("SELECT returned(41)").0, None);
-        refused.push(("SELECT id FROM orders WHERE atomic(id) > 'm'", "masked-conditions"));
-    }
     for sql in masked {
         let (error, text) = answer(sql);
         assert!(error.is_none() && text.contains("[masked"), "{sql}: {error:?} {text}");
     }
-    // A row of them is NULL.
-    assert_eq!(answer("SELECT p FROM people() p").0, None);
+    assert_eq!(answer("SELECT id, status FROM few()").0, None);
     for (sql, rule) in refused {
         let error = answer(sql).0.expect(sql);
         assert!(error.contains("C=42501") && error.contains(&format!("rule {rule};")), "{error}");

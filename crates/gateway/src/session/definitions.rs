@@ -7,6 +7,7 @@ use portcullis_core::effect::{ObjectKind, Operation, Verb};
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::protocol::Request as _;
 use portcullis_sql::catalog::{Catalog, Detailed};
+use portcullis_sql::statement::uses_names;
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
 use portcullis_wire::pg::conversation::Turn;
 use portcullis_wire::pg::unit::Unit;
@@ -307,6 +308,7 @@ fn steers_transactions(operation: &Operation) -> bool {
 /// True where it depends on definitions what a request does.
 fn defined(operation: &Operation) -> bool {
     operation.effects.iter().any(|e| e.verb != Verb::Control)
+        || operation.kinds.iter().any(|kind| uses_names(kind))
 }
 
 /// True where reading the catalog failed by what others do meanwhile: a cancel of the caller's that

@@ -148,8 +148,9 @@ pub const QUERIES: &[&str] = &[
                     AND d.deptype = 'e'), \
             CASE WHEN l.lanname = 'sql' AND p.provolatile <> 'v' AND p.prokind = 'f' \
                       AND NOT p.prosecdef AND p.proconfig IS NULL \
-                      AND pg_catalog.length(p.prosrc) <= 16384 \
-                 THEN pg_catalog.pg_get_functiondef(p.oid) END \
+                      AND pg_catalog.length(p.prosrc) BETWEEN 1 AND 16384 \
+                 THEN pg_catalog.pg_get_functiondef(p.oid) END, \
+            p.prorettype, pg_catalog.array_to_string(p.proallargtypes, ' ') \
      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
      WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
@@ -782,6 +783,8 @@ fn load_functions(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             returns_set: row.flag(8)?,
             extension: row.flag(9)?,
             definition: row.optional(10)?.map(Box::from),
+            gives: row.number(11)?,
+            all_arguments: numbers(row, 12)?,
         };
         catalog.function_names.entry(function.name.clone()).or_default().push(function.oid);
         catalog.functions.insert(function.oid, function);

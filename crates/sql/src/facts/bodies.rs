@@ -18,6 +18,11 @@ const MAX_DEPTH: usize = 16;
 /// Levels of nesting in one function.
 const MAX_NESTING: usize = 250;
 
+/// The types `text`, `varchar` and `void`, to which anything that is converted can be.
+const TEXT: u32 = 25;
+const VARCHAR: u32 = 1043;
+const VOID: u32 = 2278;
+
 /// Queries in one function.
 const MAX_QUERIES: usize = 64;
 
@@ -26,6 +31,10 @@ impl<'c> Analyzer<'c> {
     /// cannot be told, and so it may do anything.
     pub(super) fn body_facts(&mut self, function: &Function) -> Option<Arc<BodyFacts>> {
         let definition = function.definition.as_deref()?;
+        let mut types = function.arguments.iter().chain(&function.all_arguments);
+        if self.catalog.runs_code(function.gives) || types.any(|t| self.catalog.runs_code(*t)) {
+            return None;
+        }
         if let Some(known) = self.catalog.body_facts(function.oid) {
             return known;
         }
@@ -33,9 +42,8 @@ impl<'c> Analyzer<'c> {
             return None;
         }
         let limits = Limits { statements: MAX_QUERIES, depth: MAX_NESTING, ..Limits::default() };
-        let facts = self.within(function.oid, &limits, |inner| {
-            inner.read_body(&function.name, definition, &limits)
-        });
+        let facts = self
+            .within(function.oid, &limits, |inner| inner.read_body(function, definition, &limits));
         let facts = facts.map(Arc::new);
         // What was found on the way down a deep or circular chain may be less than there is.
         if self.views.is_empty() {
@@ -45,13 +53,18 @@ impl<'c> Analyzer<'c> {
     }
 
     /// By analysing its definition, as the server writes it; `None` on any trouble.
-    fn read_body(&mut self, name: &str, definition: &str, limits: &Limits) -> Option<BodyFacts> {
+    fn read_body(
+        &mut self,
+        function: &Function,
+        definition: &str,
+        limits: &Limits,
+    ) -> Option<BodyFacts> {
         let tree = self.read(definition, limits)?;
         let made = match tree.stmts.first()?.stmt.as_ref()?.node.as_ref()? {
             NodeEnum::CreateFunctionStmt(made) => made,
             _ => return None,
         };
-        self.arguments = (name.into(), arguments(made)?);
+        self.arguments = (function.name.clone(), arguments(made)?);
         let mut gives = nothing();
         // Those that a call leaves out.
         for parameter in parameters(made) {
@@ -59,14 +72,13 @@ impl<'c> Analyzer<'c> {
                 add(&mut gives, &self.nested(|a| a.expr(default)).ok()?);
             }
         }
-        match (made.sql_body.as_deref(), source(made)) {
-            (Some(body), _) => add(&mut gives, &self.part(body).ok()??),
-            (None, Some(text)) => {
-                for statement in &self.read(text, limits)?.stmts {
-                    add(&mut gives, &self.part(statement.stmt.as_deref()?).ok()??);
-                }
-            }
-            (None, None) => return None,
+        for statement in &self.read(source(made)?, limits)?.stmts {
+            add(&mut gives, &self.query(statement.stmt.as_deref()?).ok()??);
+        }
+        // Arguments and results are converted to the types they have.
+        self.may_cast(|_| true);
+        if ![TEXT, VARCHAR, VOID].contains(&function.gives) {
+            self.decide(&gives);
         }
         self.body(gives)
     }
@@ -79,32 +91,18 @@ impl<'c> Analyzer<'c> {
             && self.find_tables(function).is_empty()
     }
 
-    /// What a part of a body gives; `None` where it is no query, nor made of them.
-    fn part(&mut self, node: &Node) -> Result<Option<Origin>> {
-        let all = match node.node.as_ref() {
-            Some(NodeEnum::SelectStmt(query)) if query.into_clause.is_none() => {
-                let shape = self.nested(|a| a.query_node(node))?;
-                let mut gives = shape.filter;
-                match shape.columns {
-                    Some(columns) => columns.iter().for_each(|c| add(&mut gives, &c.origin)),
-                    None => gives = Origin::Untraced,
-                }
-                return Ok(Some(gives));
-            }
-            Some(NodeEnum::ReturnStmt(s)) => {
-                let Some(value) = s.returnval.as_deref() else { return Ok(None) };
-                return self.nested(|a| a.expr(value)).map(Some);
-            }
-            // BEGIN ATOMIC is a list of one list.
-            Some(NodeEnum::List(list)) => &list.items,
-            _ => return Ok(None),
-        };
-        let mut gives = nothing();
-        for one in all {
-            match self.nested(|a| a.part(one))? {
-                Some(origin) => add(&mut gives, &origin),
-                None => return Ok(None),
-            }
+    /// What a statement of a body gives; `None` where it is no query.
+    fn query(&mut self, node: &Node) -> Result<Option<Origin>> {
+        let plain = matches!(node.node.as_ref(),
+            Some(NodeEnum::SelectStmt(query)) if query.into_clause.is_none());
+        if !plain {
+            return Ok(None);
+        }
+        let shape = self.nested(|a| a.query_node(node))?;
+        let mut gives = shape.filter;
+        match shape.columns {
+            Some(columns) => columns.iter().for_each(|c| add(&mut gives, &c.origin)),
+            None => gives = Origin::Untraced,
         }
         Ok(Some(gives))
     }

@@ -125,15 +125,24 @@ impl Analyzer<'_> {
     fn output_or_input(&mut self, name: &str, answer: &Shape, named: Named) -> Result<Origin> {
         let input = self.look_up(name)?;
         let output = output_named(answer, name);
-        Ok(match (named, input, output) {
-            (Named::InputFirst, Some(input), _) => input,
-            (_, _, Some(output)) => output,
+        // Before the answer stand only columns of this very `FROM`: no rows of tables, nothing of queries
+        // around it (findTargetlistEntrySQL92, PostgreSQL `src/backend/parser/parse_clause.c`).
+        let local = if named == Named::InputFirst { self.local_column(name) } else { None };
+        if let Some((input, true)) = local {
+            return Ok(input);
+        }
+        let found = match (input, output) {
+            (_, Some(output)) => output,
             // A column of the answer whose name was not worked out may be the one.
-            (_, Some(input), None) => join(input, &unnamed_outputs(answer)),
-            (_, None, None) if answer.columns.is_none() || has_unnamed(answer) => {
+            (Some(input), None) => join(input, &unnamed_outputs(answer)),
+            (None, None) if answer.columns.is_none() || has_unnamed(answer) => {
                 join(unnamed_outputs(answer), &answer.rest.clone().unwrap_or_else(nothing))
             }
-            (_, None, None) => self.find_column(name)?,
+            (None, None) => self.find_column(name)?,
+        };
+        Ok(match local {
+            Some((maybe, _)) => join(found, &maybe),
+            None => found,
         })
     }
 

@@ -1,10 +1,13 @@
 //! What the statements before one in the same text have done to what its names stand for. Kept while
 //! a text is taken apart; the catalog describes the database before the first of them.
 
+use super::names::string;
+use crate::catalog::{Catalog, is_system_schema};
 use crate::statement::{NameChange, Statement};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, AlterTableType, CreateStmt, Node, ObjectType, RangeVar, RenameStmt,
+    AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateStmt, IndexStmt, Node, ObjectType,
+    RangeVar, RenameStmt, TypeName,
 };
 use portcullis_core::effect::Verb;
 use std::collections::{HashMap, HashSet};
@@ -149,56 +152,169 @@ impl Earlier {
     }
 }
 
-/// True where known names may do something else once the statement has run ([`Statement::disturbs`]).
-/// New tables and what is in them do not: a name that stands for several things stands for all of them.
-/// What a view reads is in its definition's effects; what is gone does nothing.
-pub(super) fn disturbs(node: Option<&Node>, statement: &Statement) -> bool {
+/// True where known names may do something else once the statement has run, or new ones may do what is
+/// not told where they are used ([`Statement::disturbs`]). Plain tables and their columns, indexes and
+/// keys do not; what is gone does nothing.
+pub(super) fn disturbs(node: Option<&Node>, statement: &Statement, catalog: &Catalog) -> bool {
     let block = matches!(&*statement.kind, "do" | "call");
     let defines = statement.effects.iter().any(|e| match e.verb {
         Verb::Create | Verb::Alter | Verb::Unknown => true,
         Verb::Execute => block,
         _ => false,
     });
+    let plain = Plain(catalog);
     let harmless = match node.and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::AlterTableStmt(s)) => s.cmds.iter().all(alters_rows_alone),
+        Some(NodeEnum::CreateStmt(s)) => plain.table(s),
+        Some(NodeEnum::IndexStmt(s)) => plain.index(s),
+        Some(NodeEnum::AlterTableStmt(s)) => s.cmds.iter().all(|cmd| plain.command(cmd)),
         Some(NodeEnum::CreateSchemaStmt(s)) => s.schema_elts.is_empty(),
         Some(
             NodeEnum::AlterSeqStmt(_)
             | NodeEnum::CommentStmt(_)
             | NodeEnum::CreateEnumStmt(_)
             | NodeEnum::CreateSeqStmt(_)
-            | NodeEnum::CreateStatsStmt(_)
-            | NodeEnum::CreateStmt(_)
-            | NodeEnum::CreateTableAsStmt(_)
             | NodeEnum::DropStmt(_)
-            | NodeEnum::IndexStmt(_)
-            | NodeEnum::RefreshMatViewStmt(_)
-            | NodeEnum::SelectStmt(_)
-            | NodeEnum::ViewStmt(_),
+            | NodeEnum::RefreshMatViewStmt(_),
         ) => true,
         _ => false,
     };
     defines && !harmless
 }
 
-/// True for a change of a table by which nothing comes to hang on it.
-fn alters_rows_alone(node: &Node) -> bool {
-    let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else { return false };
-    matches!(
-        AlterTableType::try_from(cmd.subtype),
-        Ok(AlterTableType::AtAddColumn
-            | AlterTableType::AtAddConstraint
-            | AlterTableType::AtAddIdentity
-            | AlterTableType::AtChangeOwner
-            | AlterTableType::AtDropColumn
-            | AlterTableType::AtDropConstraint
-            | AlterTableType::AtDropNotNull
-            | AlterTableType::AtSetIdentity
-            | AlterTableType::AtSetNotNull
-            | AlterTableType::AtSetRelOptions
-            | AlterTableType::AtSetStatistics
-            | AlterTableType::AtValidateConstraint)
-    )
+/// Functions of the server that stand in defaults, checks and indexes and only compute.
+const COMPUTES: [&str; 13] = [
+    "char_length",
+    "clock_timestamp",
+    "date_trunc",
+    "gen_random_uuid",
+    "length",
+    "lower",
+    "nextval",
+    "now",
+    "random",
+    "statement_timestamp",
+    "timezone",
+    "transaction_timestamp",
+    "upper",
+];
+
+/// Tells definitions that bring nothing but the server's own code with them.
+struct Plain<'c>(&'c Catalog);
+
+impl Plain<'_> {
+    fn table(&self, s: &CreateStmt) -> bool {
+        s.inh_relations.is_empty()
+            && s.partbound.is_none()
+            && s.partspec.is_none()
+            && s.of_typename.is_none()
+            && s.table_elts.iter().all(|node| match node.node.as_ref() {
+                Some(NodeEnum::ColumnDef(column)) => self.column(column),
+                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint),
+                _ => false,
+            })
+    }
+
+    fn column(&self, column: &ColumnDef) -> bool {
+        column.type_name.as_ref().is_some_and(|name| self.of_server(name))
+            && self.inert(column.raw_default.as_deref())
+            && column.constraints.iter().all(|node| match node.node.as_ref() {
+                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint),
+                _ => false,
+            })
+    }
+
+    /// What a foreign key does to its own table when the other one changes is not told there.
+    fn constraint(&self, c: &Constraint) -> bool {
+        let acts = |action: &str| !matches!(action, "" | "a" | "r");
+        c.exclusions.is_empty()
+            && self.inert(c.raw_expr.as_deref())
+            && self.inert(c.where_clause.as_deref())
+            && !acts(&c.fk_del_action)
+            && !acts(&c.fk_upd_action)
+    }
+
+    fn index(&self, s: &IndexStmt) -> bool {
+        let column = |node: &Node| match node.node.as_ref() {
+            Some(NodeEnum::IndexElem(part)) => {
+                part.opclass.is_empty() && self.inert(part.expr.as_deref())
+            }
+            _ => false,
+        };
+        s.index_params.iter().all(column) && self.inert(s.where_clause.as_deref())
+    }
+
+    /// A change of a table by which nothing comes to hang on it.
+    fn command(&self, node: &Node) -> bool {
+        let Some(NodeEnum::AlterTableCmd(cmd)) = node.node.as_ref() else { return false };
+        let def = cmd.def.as_deref().and_then(|def| def.node.as_ref());
+        match (AlterTableType::try_from(cmd.subtype), def) {
+            (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(c))) => self.column(c),
+            (Ok(AlterTableType::AtAddConstraint), Some(NodeEnum::Constraint(c))) => {
+                self.constraint(c)
+            }
+            (Ok(AlterTableType::AtColumnDefault), _) => self.inert(cmd.def.as_deref()),
+            (
+                Ok(
+                    AlterTableType::AtAddIdentity
+                    | AlterTableType::AtChangeOwner
+                    | AlterTableType::AtDropColumn
+                    | AlterTableType::AtDropConstraint
+                    | AlterTableType::AtDropNotNull
+                    | AlterTableType::AtSetIdentity
+                    | AlterTableType::AtSetNotNull
+                    | AlterTableType::AtSetRelOptions
+                    | AlterTableType::AtSetStatistics
+                    | AlterTableType::AtValidateConstraint,
+                ),
+                _,
+            ) => true,
+            _ => false,
+        }
+    }
+
+    /// A type of the server's, whatever the `search_path` is.
+    fn of_server(&self, name: &TypeName) -> bool {
+        let parts: Vec<&str> = name.names.iter().filter_map(string).collect();
+        match parts.as_slice() {
+            ["pg_catalog", _] => true,
+            [one] => {
+                let known = self.0.types_named(one).iter().all(|t| is_system_schema(&t.schema));
+                known && self.0.relations_named(None, one).is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// An expression, if there is one, of values, columns and what the server has for them.
+    fn inert(&self, node: Option<&Node>) -> bool {
+        let Some(node) = node.and_then(|n| n.node.as_ref()) else { return true };
+        let all = |nodes: &[Node]| nodes.iter().all(|n| self.inert(Some(n)));
+        match node {
+            NodeEnum::AConst(_) | NodeEnum::ColumnRef(_) | NodeEnum::SqlvalueFunction(_) => true,
+            NodeEnum::List(list) => all(&list.items),
+            NodeEnum::BoolExpr(e) => all(&e.args),
+            NodeEnum::NullTest(e) => self.inert(e.arg.as_deref()),
+            NodeEnum::TypeCast(e) => {
+                e.type_name.as_ref().is_some_and(|name| self.of_server(name))
+                    && self.inert(e.arg.as_deref())
+            }
+            NodeEnum::AExpr(e) => {
+                let known = match e.name.iter().filter_map(string).collect::<Vec<_>>().as_slice() {
+                    [one] => self.0.operators_named(one).is_empty(),
+                    _ => false,
+                };
+                known && self.inert(e.lexpr.as_deref()) && self.inert(e.rexpr.as_deref())
+            }
+            NodeEnum::FuncCall(call) => {
+                let names: Vec<&str> = call.funcname.iter().filter_map(string).collect();
+                let known = names.last().is_some_and(|name| {
+                    COMPUTES.contains(name) && self.0.functions_named(None, name).is_empty()
+                });
+                known && all(&call.args)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// True for a new name of a relation, or of what relations are found in.

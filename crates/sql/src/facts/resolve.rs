@@ -106,8 +106,14 @@ impl<'c> Analyzer<'c> {
 
     /// Notes that a relation, and everything behind it, is read.
     pub(super) fn note_read(&mut self, relation: &'c Relation, inherit: bool) -> Result<()> {
-        if !self.relations.insert(relation.oid) {
+        let known = !self.relations.insert(relation.oid);
+        // Noted alone, its children and parents have still to be.
+        let alone = known && inherit && self.alone.remove(&relation.oid);
+        if known && !alone {
             return Ok(());
+        }
+        if !inherit {
+            self.alone.insert(relation.oid);
         }
         self.charge(1)?;
         for code in relation.code.iter().filter(|c| c.on_read) {

@@ -262,6 +262,16 @@ impl<'c> Analyzer<'c> {
         })
     }
 
+    /// What a name is among the columns of the innermost `FROM`, and whether it surely is that.
+    pub(super) fn local_column(&self, name: &str) -> Option<(Origin, bool)> {
+        let item = &self.frames.last()?.item;
+        match find(&item.columns, item.rest.as_ref(), name) {
+            Found::Yes(origin) => Some((origin, true)),
+            Found::Maybe(origin) => Some((origin, false)),
+            Found::No => None,
+        }
+    }
+
     /// The same, where the name may stand for something else.
     pub(super) fn look_up(&mut self, name: &str) -> Result<Option<Origin>> {
         let mut maybe: Option<Origin> = None;

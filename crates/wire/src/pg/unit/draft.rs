@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb, may_redefine};
 use portcullis_core::mask::{CopyFormat, Lineage};
 use portcullis_core::protocol::Shown;
-use portcullis_sql::statement::{Analysis, Copy, NameChange, Statement};
+use portcullis_sql::statement::{Analysis, Copy, NameChange, Statement, uses_names};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -318,9 +318,7 @@ impl Draft {
                 certainty: Certainty::Unreadable,
             });
         }
-        if self.disturbed && resolved.chain.iter().any(|statement| uses_names(statement)) {
-            self.facts.add(Effect::behind_definitions());
-        }
+        self.follow(&resolved);
         self.disturbed |= resolved.chain.iter().any(|statement| statement.disturbs);
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
         self.facts.lineages.push(lineage(&resolved));
@@ -378,7 +376,17 @@ impl Draft {
 
     fn touch(&mut self, prepared: &Arc<Prepared>, names: &Names) {
         if self.touched_set.insert(prepared) {
-            self.touched.push((Arc::clone(prepared), names.resolve(&prepared.statement)));
+            let resolved = names.resolve(&prepared.statement);
+            // It is planned, which runs what claims to be immutable.
+            self.follow(&resolved);
+            self.touched.push((Arc::clone(prepared), resolved));
+        }
+    }
+
+    /// Takes note of a statement that comes behind definitions.
+    fn follow(&mut self, resolved: &Resolved) {
+        if self.disturbed && resolved.chain.iter().any(|statement| uses_names(&statement.kind)) {
+            self.facts.add(Effect::behind_definitions());
         }
     }
 
@@ -528,12 +536,4 @@ fn copies(statement: &Statement) -> (bool, Option<CopyFormat>) {
 /// The statements of a text, shared, so that names, parts and facts can keep them.
 fn shared(analysis: &Analysis) -> impl Iterator<Item = Arc<Statement>> + '_ {
     analysis.statements.iter().cloned().map(Arc::new)
-}
-
-/// True where it may matter to what a statement does what its names stand for.
-fn uses_names(statement: &Statement) -> bool {
-    statement.effects.iter().any(|e| {
-        use Verb::{Alter, Connect, Control, Create, Drop, Grant};
-        !matches!(e.verb, Alter | Connect | Control | Create | Drop | Grant)
-    })
 }
