@@ -1009,6 +1009,10 @@ fn what_was_asked_before_is_not_asked_of_labelled_rows() {
         ),
     ];
     for (n, (table, asks, joins)) in all.into_iter().enumerate() {
+        // Of expressions they are made from version 14 on.
+        if asks.starts_with("CREATE STATISTICS") && arena.server.version() < 14 {
+            continue;
+        }
         // What is refused again and again is answered later.
         let own = |sql: &str| sql.replace("early", &format!("early{n}"));
         claude.does(&own(table));
