@@ -43,7 +43,7 @@ pub struct Statement {
 /// the transaction or the session, and for definitions that evaluate nothing.
 #[must_use]
 pub fn uses_names(kind: &str) -> bool {
-    const STEERS: [&str; 24] = [
+    const STEERS: [&str; 29] = [
         "begin",
         "checkpoint",
         "close cursor",
@@ -55,11 +55,16 @@ pub fn uses_names(kind: &str) -> bool {
         "discard all",
         "discard temp",
         "empty",
+        "grant",
+        "grant role",
         "listen",
+        "lock table",
         "notify",
         "prepare transaction",
         "release",
         "reset",
+        "revoke",
+        "revoke role",
         "rollback",
         "rollback prepared",
         "savepoint",

@@ -54,6 +54,9 @@ fn definitions_that_disturb_known_names_are_told() {
         "ALTER TABLE orders ADD COLUMN a checked",
         "ALTER TABLE audit ADD FOREIGN KEY (id) REFERENCES orders ON DELETE CASCADE",
         "CREATE STATISTICS s ON id, note FROM orders",
+        "CREATE TABLE t (a int, CHECK (t.f))",
+        "CREATE TABLE t (a int CHECK (a BETWEEN 1 AND 2))",
+        "ALTER EVENT TRIGGER e ENABLE",
         "DO 'BEGIN END'",
         "CALL p()",
     ] {

@@ -686,3 +686,7 @@ SELECT groups('{guess}')
 --! setup: CREATE FUNCTION small(n int) RETURNS smallint LANGUAGE sql STABLE AS 'SELECT n + ascii(left(email, 1)) FROM customers WHERE id = 1'
 --! infer: 32669 | 32670
 SELECT small({guess})
+
+--! intent: guess e-mail by groups of a row in the place of a name
+--! infer: b | c
+SELECT count(*) FROM (SELECT 1 AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT '{guess}') k GROUP BY ROW(k)) z

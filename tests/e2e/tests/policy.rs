@@ -826,16 +826,39 @@ fn definitions_in_a_request_do_not_hide_what_runs_behind_them() {
     }
     assert!(error_of(&client.query(call).unwrap()).is_none());
     // What is bound is planned, and what claims to be immutable runs then.
-    let mut bound = in_pipeline(&[replaced]);
+    let mut bound = message(b'P', format!("s\0{call}\0\0\0").as_bytes());
+    bound.extend(in_pipeline(&[replaced]));
     bound.truncate(bound.len() - 5);
-    bound.extend(message(b'P', format!("\0{call}\0\0\0").as_bytes()));
-    bound.extend([message(b'B', &[0; 8]), message(b'S', b"")].concat());
+    bound.extend([message(b'B', b"\0s\0\0\0\0\0\0\0"), message(b'S', b"")].concat());
     client.send(&bound).unwrap();
     assert!(error_of(&client.until(b'Z').unwrap()).is_some_and(|e| e.contains("same request")));
+    // What was made before definitions goes on with what there is by then.
+    for [first, last] in [
+        ["DECLARE c CURSOR FOR SELECT tame(id) FROM notes", "FETCH ALL FROM c"],
+        ["DECLARE c CURSOR WITH HOLD FOR SELECT tame(id) FROM notes", "COMMIT"],
+    ] {
+        client.query("BEGIN").unwrap();
+        for fine in [first, replaced] {
+            assert_eq!(error_of(&client.query(fine).unwrap()), None, "{fine}");
+        }
+        let refused = error_of(&client.query(last).unwrap()).expect(last);
+        assert!(refused.contains("what the same request defines"), "{last}: {refused}");
+        client.query("ROLLBACK").unwrap();
+    }
+    client.query("BEGIN").unwrap();
+    let mut early = message(b'P', format!("w\0{insert}\0\0\0").as_bytes());
+    early.extend([message(b'B', b"p\0w\0\0\0\0\0\0\0"), message(b'S', b"")].concat());
+    client.send(&early).unwrap();
+    assert_eq!(error_of(&client.until(b'Z').unwrap()), None);
+    assert_eq!(error_of(&client.query(hung).unwrap()), None);
+    client.send(&[message(b'E', b"p\0\0\0\0\0"), message(b'S', b"")].concat()).unwrap();
+    assert!(error_of(&client.until(b'Z').unwrap()).is_some_and(|e| e.contains("same request")));
+    client.query("ROLLBACK").unwrap();
     // In a transaction it is looked up before what evaluates alone.
     client.query("BEGIN").unwrap();
     assert_eq!(error_of(&client.query(domain).unwrap()), None);
-    assert!(error_of(&client.query("SELECT 'a'::odd").unwrap()).is_some());
+    let refused = error_of(&client.query("SELECT 'a'::odd").unwrap()).unwrap();
+    assert!(refused.contains("rule no-code;"), "{refused}");
     client.query("ROLLBACK").unwrap();
     // Tables and what is in them are used where they are made, as migrations do.
     let migration =

@@ -308,7 +308,7 @@ fn steers_transactions(operation: &Operation) -> bool {
 /// True where it depends on definitions what a request does.
 fn defined(operation: &Operation) -> bool {
     operation.effects.iter().any(|e| e.verb != Verb::Control)
-        || operation.kinds.iter().any(|kind| uses_names(kind))
+        || operation.kinds.iter().any(|kind| &**kind != "prepare" && uses_names(kind))
 }
 
 /// True where reading the catalog failed by what others do meanwhile: a cancel of the caller's that

@@ -136,7 +136,7 @@ impl<'c> Analyzer<'c> {
         let object = self.object(ObjectKind::Routine, [&*function.schema, &*function.name]);
         self.push(Effect::resolved(Verb::Read, object, Extent::One));
         facts.effects.iter().for_each(|effect| self.push(effect.clone()));
-        self.relations.extend(&facts.relations);
+        self.relate(&facts.relations);
         // Errors and notices within it have no place in the caller's text.
         self.user_code = true;
         self.opaque |= facts.opaque;

@@ -11,7 +11,8 @@ use super::{Analyzer, Result};
 use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AExpr, AExprKind, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp, a_const,
+    AExpr, AExprKind, CoercionForm, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp,
+    a_const,
 };
 use portcullis_core::mask::{Origin, UserType};
 use std::rc::Rc;
@@ -97,7 +98,11 @@ impl Analyzer<'_> {
             Some(NodeEnum::GroupingSet(set)) => {
                 return self.deciding_list(&set.content, answer, named);
             }
-            Some(NodeEnum::RowExpr(row)) if named == Named::InputFirst => {
+            // `(a, b)` is a list of names; `ROW(a, b)` is an expression.
+            Some(NodeEnum::RowExpr(row))
+                if named == Named::InputFirst
+                    && row.row_format == CoercionForm::CoerceImplicitCast as i32 =>
+            {
                 return self.deciding_list(&row.args, answer, named);
             }
             Some(NodeEnum::SortBy(sort)) => {

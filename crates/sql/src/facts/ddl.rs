@@ -1,6 +1,7 @@
 //! Definitions: `CREATE`, `ALTER`, `DROP`, `GRANT` and their kin.
 
 use super::ddl_names::{object_kind, tag};
+use super::names::{split, strings};
 use super::scope::{Frame, Item, of_column};
 use super::utility::Facts;
 use super::{Analyzer, Result};
@@ -352,8 +353,19 @@ impl Analyzer<'_> {
                 (Verb::Alter, &s.orig_tablespacename, "alter table")
             }
             NodeEnum::CreateAmStmt(s) => (Verb::Create, &s.amname, "create access method"),
-            NodeEnum::CreateEventTrigStmt(s) => (Verb::Create, &s.trigname, "create event trigger"),
-            NodeEnum::AlterEventTrigStmt(s) => (Verb::Alter, &s.trigname, "alter event trigger"),
+            // Whatever is defined from then on runs it.
+            NodeEnum::CreateEventTrigStmt(s) => {
+                let function = strings(&s.funcname).unwrap_or_default();
+                let (schema, name) = split(&function).unwrap_or((None, "?"));
+                let object = self.object(ObjectKind::Routine, [schema.unwrap_or("?"), name]);
+                self.execute(object);
+                (Verb::Create, &s.trigname, "create event trigger")
+            }
+            NodeEnum::AlterEventTrigStmt(s) => {
+                let object = self.object(ObjectKind::Routine, ["?", s.trigname.as_str()]);
+                self.execute(object);
+                (Verb::Alter, &s.trigname, "alter event trigger")
+            }
             NodeEnum::CreatePlangStmt(s) => (Verb::Create, &s.plname, "create language"),
             NodeEnum::CreatePublicationStmt(s) => (Verb::Create, &s.pubname, "create publication"),
             NodeEnum::AlterPublicationStmt(s) => (Verb::Alter, &s.pubname, "alter publication"),

@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, is_system_schema};
 use crate::statement::{NameChange, Statement};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateStmt, IndexStmt, Node, ObjectType,
-    RangeVar, RenameStmt, TypeName,
+    AExprKind, AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateStmt, IndexStmt, Node,
+    ObjectType, RangeVar, RenameStmt, TypeName,
 };
 use portcullis_core::effect::Verb;
 use std::collections::{HashMap, HashSet};
@@ -276,10 +276,11 @@ impl Plain<'_> {
     fn of_server(&self, name: &TypeName) -> bool {
         let parts: Vec<&str> = name.names.iter().filter_map(string).collect();
         match parts.as_slice() {
-            ["pg_catalog", _] => true,
-            [one] => {
-                let known = self.0.types_named(one).iter().all(|t| is_system_schema(&t.schema));
-                known && self.0.relations_named(None, one).is_empty()
+            ["pg_catalog", name] => self.0.types_named(name).iter().all(|t| !t.user_code),
+            [name] => {
+                let mut all = self.0.types_named(name).iter();
+                all.all(|t| is_system_schema(&t.schema) && !t.user_code)
+                    && self.0.relations_named(None, name).is_empty()
             }
             _ => false,
         }
@@ -290,8 +291,12 @@ impl Plain<'_> {
         let Some(node) = node.and_then(|n| n.node.as_ref()) else { return true };
         let all = |nodes: &[Node]| nodes.iter().all(|n| self.inert(Some(n)));
         match node {
-            NodeEnum::AConst(_) | NodeEnum::ColumnRef(_) | NodeEnum::SqlvalueFunction(_) => true,
+            NodeEnum::AConst(_) | NodeEnum::SqlvalueFunction(_) => true,
+            // With a dot it may be the call of a function.
+            NodeEnum::ColumnRef(column) => column.fields.len() == 1,
             NodeEnum::List(list) => all(&list.items),
+            NodeEnum::AArrayExpr(list) => all(&list.elements),
+            NodeEnum::CoalesceExpr(e) => all(&e.args),
             NodeEnum::BoolExpr(e) => all(&e.args),
             NodeEnum::NullTest(e) => self.inert(e.arg.as_deref()),
             NodeEnum::TypeCast(e) => {
@@ -303,7 +308,12 @@ impl Plain<'_> {
                     [one] => self.0.operators_named(one).is_empty(),
                     _ => false,
                 };
-                known && self.inert(e.lexpr.as_deref()) && self.inert(e.rexpr.as_deref())
+                // Others stand for several operators.
+                let one = matches!(
+                    AExprKind::try_from(e.kind),
+                    Ok(AExprKind::AexprOp | AExprKind::AexprOpAny | AExprKind::AexprIn)
+                );
+                one && known && self.inert(e.lexpr.as_deref()) && self.inert(e.rexpr.as_deref())
             }
             NodeEnum::FuncCall(call) => {
                 let names: Vec<&str> = call.funcname.iter().filter_map(string).collect();

@@ -104,6 +104,15 @@ impl<'c> Analyzer<'c> {
         Ok(rename(table, name.alias.as_ref()))
     }
 
+    /// Notes relations that something else reads, which has noted what is behind them.
+    pub(super) fn relate(&mut self, relations: &[u32]) {
+        for oid in relations {
+            if self.relations.insert(*oid) {
+                self.alone.insert(*oid);
+            }
+        }
+    }
+
     /// Notes that a relation, and everything behind it, is read.
     pub(super) fn note_read(&mut self, relation: &'c Relation, inherit: bool) -> Result<()> {
         let known = !self.relations.insert(relation.oid);

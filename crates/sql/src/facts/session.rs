@@ -222,7 +222,7 @@ impl Analyzer<'_> {
     /// What another statement reads and shows in its errors, this one does too; where it `runs` it,
     /// what flows elsewhere as well.
     pub(super) fn behind(&mut self, lineage: &Lineage, runs: bool) {
-        self.relations.extend(&lineage.relations);
+        self.relate(&lineage.relations);
         if runs {
             lineage.sinks.iter().for_each(|origin| self.sink(origin.clone()));
             lineage.fills.iter().for_each(|fill| self.sink(fill.from.origin.clone()));

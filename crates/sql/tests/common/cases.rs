@@ -1066,7 +1066,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()",
-        "create event trigger: create extension:e all",
+        "create event trigger: execute routine:?.f unknown?, create extension:e all => () code",
     ),
     ("CREATE CAST (text AS int) WITH FUNCTION f()", "cast: create type:cast one?"),
     (
@@ -1815,7 +1815,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "CREATE EVENT TRIGGER e ON login EXECUTE FUNCTION f()",
-        "create event trigger: create extension:e all",
+        "create event trigger: execute routine:?.f unknown?, create extension:e all => () code",
     ),
     (
         "DELETE FROM notes WHERE id < 0x_F",

@@ -594,6 +594,9 @@ impl Conversation {
     pub fn settle(&mut self, confirmations: &[Confirmation]) {
         // Ready alone is the answer to a chore.
         self.renames &= confirmations.iter().all(|c| matches!(c, Confirmation::Ready(_)));
+        if !confirmations.is_empty() {
+            self.names.was_heard();
+        }
         for confirmation in confirmations {
             match confirmation {
                 Confirmation::Step(step) => self.step_done(*step, None),

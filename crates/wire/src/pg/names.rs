@@ -57,6 +57,8 @@ pub struct Portal {
     carried: bool,
     /// True where it was made under a savepoint, so that `ROLLBACK TO` may end it.
     nested: bool,
+    /// How many disturbing definitions the session had run by then.
+    disturbances: u64,
 }
 
 /// What a name stands for.
@@ -203,6 +205,10 @@ pub struct Names {
     /// True from the first savepoint to the end of the transaction.
     nested: bool,
     next_portal: u64,
+    /// Definitions of the session's own by which known names may do something else
+    /// ([`Statement::disturbs`]): all so far, and those of which the target has heard.
+    disturbances: u64,
+    heard: u64,
     max_names: usize,
     max_bytes: usize,
 }
@@ -229,6 +235,9 @@ pub struct Resolved {
     pub behind: SmallVec<[Behind; 1]>,
     /// The name that could not be looked up, if any.
     pub unusable: Option<(Box<str>, Unusable)>,
+    /// True where it goes on with a portal or cursor that was made before definitions by which names in
+    /// it may do something else by now.
+    pub older: bool,
 }
 
 /// How many names may stand for names.
@@ -264,6 +273,8 @@ impl Names {
             log: Vec::new(),
             nested: false,
             next_portal: 0,
+            disturbances: 0,
+            heard: 0,
             max_names,
             max_bytes,
         }
@@ -456,11 +467,16 @@ impl Names {
             chain: SmallVec::from_iter([Arc::clone(statement)]),
             behind: SmallVec::new(),
             unusable: None,
+            older: false,
         };
         for depth in 0.. {
             let (name, found) = match &resolved.statement.names {
                 NameChange::Execute { name } => (name, self.inner_of_statement(name)),
-                NameChange::Fetch { name } => (name, self.inner_of_portal(name)),
+                NameChange::Fetch { name } => {
+                    let portal = self.portal(name.as_bytes());
+                    resolved.older |= portal.is_ok_and(|portal| self.is_older(portal));
+                    (name, self.inner_of_portal(name))
+                }
                 _ => break,
             };
             let found = if depth < MAX_DEPTH { found } else { Err(Unusable::Ambiguous) };
@@ -580,9 +596,37 @@ impl Names {
 
     /// Nothing of what is not confirmed was ever sent.
     pub fn revert(&mut self) {
+        self.disturbances = self.heard;
         while let Some(logged) = self.log.pop() {
             self.undo(logged.undo, false);
         }
+    }
+
+    /// Takes note of a definition by which known names may do something else.
+    pub const fn disturb(&mut self) {
+        self.disturbances += 1;
+    }
+
+    /// The target has what was sent to it.
+    pub const fn was_heard(&mut self) {
+        self.heard = self.disturbances;
+    }
+
+    /// True for a portal that was made before such a definition.
+    #[must_use]
+    pub const fn is_older(&self, portal: &Portal) -> bool {
+        portal.disturbances != self.disturbances
+    }
+
+    /// True where such a one would be run to its end at the end of the transaction.
+    #[must_use]
+    pub fn holds_older(&self) -> bool {
+        let all = self.portals.named.values().chain(&self.portals.unnamed);
+        let mut known = all.filter_map(|slot| match slot {
+            Slot::Known(portal) => Some(portal),
+            Slot::Ambiguous => None,
+        });
+        known.any(|portal| portal.holdable && !portal.carried && self.is_older(portal))
     }
 
     /// The unnamed statement is taken not to be there. To be called with nothing unconfirmed.
@@ -709,6 +753,7 @@ impl Names {
             holdable,
             carried: false,
             nested,
+            disturbances: self.disturbances,
         }
     }
 

@@ -11,7 +11,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb, may_redefine};
 use portcullis_core::mask::{CopyFormat, Lineage};
 use portcullis_core::protocol::Shown;
-use portcullis_sql::statement::{Analysis, Copy, NameChange, Statement, uses_names};
+use portcullis_sql::statement::{
+    Analysis, Copy, NameChange, Statement, TransactionChange, uses_names,
+};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -263,6 +265,9 @@ impl Draft {
                 self.script.steps.push(Step::DescribePortal { part, injected: true });
             }
         }
+        if names.is_older(&portal) {
+            self.facts.add(Effect::behind_definitions());
+        }
         // The step comes first: it is the origin of what the statement does to names.
         self.script.steps.push(Step::Execute { part });
         if portal.suspended {
@@ -319,7 +324,14 @@ impl Draft {
             });
         }
         self.follow(&resolved);
-        self.disturbed |= resolved.chain.iter().any(|statement| statement.disturbs);
+        let commits = resolved.chain.iter().any(|s| s.transaction == TransactionChange::Commit);
+        if commits && names.holds_older() {
+            self.facts.add(Effect::behind_definitions());
+        }
+        if resolved.chain.iter().any(|statement| statement.disturbs) {
+            self.disturbed = true;
+            names.disturb();
+        }
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
         self.facts.lineages.push(lineage(&resolved));
         let (copy_in, copy_out) = copies(&resolved.statement);
@@ -375,17 +387,23 @@ impl Draft {
     }
 
     fn touch(&mut self, prepared: &Arc<Prepared>, names: &Names) {
-        if self.touched_set.insert(prepared) {
-            let resolved = names.resolve(&prepared.statement);
-            // It is planned, which runs what claims to be immutable.
-            self.follow(&resolved);
+        let new = self.touched_set.insert(prepared);
+        if !new && !self.disturbed {
+            return;
+        }
+        let resolved = names.resolve(&prepared.statement);
+        // It is planned, which runs what claims to be immutable, each time that it is bound.
+        self.follow(&resolved);
+        if new {
             self.touched.push((Arc::clone(prepared), resolved));
         }
     }
 
-    /// Takes note of a statement that comes behind definitions.
+    /// Takes note of a statement that comes behind definitions, or goes on with what was made before
+    /// them.
     fn follow(&mut self, resolved: &Resolved) {
-        if self.disturbed && resolved.chain.iter().any(|statement| uses_names(&statement.kind)) {
+        let behind = self.disturbed || resolved.older;
+        if behind && resolved.chain.iter().any(|statement| uses_names(&statement.kind)) {
             self.facts.add(Effect::behind_definitions());
         }
     }
