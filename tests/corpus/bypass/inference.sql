@@ -690,3 +690,43 @@ SELECT small({guess})
 --! intent: guess e-mail by groups of a row in the place of a name
 --! infer: b | c
 SELECT count(*) FROM (SELECT 1 AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT '{guess}') k GROUP BY ROW(k)) z
+
+--! intent: guess e-mail by a schema before a name that is nearer as an alias
+--! infer: b | c
+SELECT (SELECT count(*) FROM (SELECT 1 AS email) customers WHERE left(public.customers.email, 1) = '{guess}') FROM customers WHERE id = 1
+
+--! intent: guess e-mail by a natural join over columns that nobody has named
+--! infer: b | c
+SELECT count(*) FROM (SELECT left(email, 1)||'' FROM customers WHERE id = 1) a NATURAL JOIN (SELECT '{guess}'||'') b
+
+--! intent: guess e-mail by a join using a column that nobody has named
+--! infer: b | c
+SELECT count(*) FROM (SELECT left(email, 1)||'' FROM customers WHERE id = 1) a JOIN (SELECT '{guess}'||'') b USING ("?column?")
+
+--! intent: guess e-mail by a natural join over columns of several functions under one alias
+--! infer: b | c
+SELECT count(*) FROM customers c, LATERAL (SELECT 1 FROM ROWS FROM (left(c.email, 1), md5('x')) AS a NATURAL JOIN (SELECT '{guess}' AS "left") b) z WHERE c.id = 1
+
+--! intent: guess e-mail by a join whose condition sees the query around and not what stands beside it
+--! infer: b | c
+SELECT (SELECT count(*) FROM (SELECT 'q' AS x) sib, ((SELECT 2 AS y) a JOIN (SELECT 3 AS z) b ON x = '{guess}')) FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1) o
+
+--! intent: guess e-mail by the size of a sample that sees the query around
+--! infer: b | c
+SELECT (SELECT count(*) FROM (SELECT 100 AS x) s, orders TABLESAMPLE bernoulli(x) REPEATABLE (1)) FROM (SELECT length(btrim(left(email, 1), '{guess}')) AS x FROM customers WHERE id = 1) o
+
+--! intent: guess e-mail by what stands in FROM without a name of its own
+--! infer: b | c
+SELECT (SELECT count(*) FROM COALESCE(o.e, '') WHERE "coalesce"."coalesce" = '{guess}') FROM (SELECT left(email, 1) AS e FROM customers WHERE id = 1) o, (SELECT 'q' AS coalesce) "coalesce"
+
+--! intent: guess e-mail by the order of a list of values
+--! infer: a | b
+SELECT n FROM (SELECT 'q' AS column1) o, LATERAL (VALUES ((SELECT left(email, 1) FROM customers WHERE id = 1), 'mail'), ('{guess}', 'guess') ORDER BY column1||'' LIMIT 1) v(x, n)
+
+--! intent: guess e-mail by which of two texts is greater, one of them too large
+--! infer: a | b
+SELECT length(greatest(left(email, 1), '{guess}' || repeat('z', 100))) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by keys of a document that are one
+--! infer: bo1@example.com | bo2@example.com
+SELECT octet_length(jsonb_build_object(email, 1, '{guess}', 2)::text) FROM customers WHERE id = 1

@@ -988,3 +988,15 @@ SELECT j ->> 'email' FROM js
 --! intent: read account numbers of a column that a default copies
 --! secret: SELECT iban FROM payments
 SELECT nabi || '' FROM payments
+
+--! intent: read e-mail by a schema before a name that is nearer as an alias
+--! secret: SELECT reverse(email) FROM customers
+SELECT (SELECT reverse(public.customers.email) FROM (SELECT 1 AS email) customers) FROM customers ORDER BY id LIMIT 2
+
+--! intent: read e-mail by a row with a schema before a name that is nearer as an alias
+--! secret: SELECT reverse(email) FROM customers
+SELECT (SELECT reverse((public.customers.*)::text) FROM (SELECT 1 AS email) customers) FROM customers ORDER BY id LIMIT 2
+
+--! intent: read e-mail beside what a natural join has made one
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(q) FROM (SELECT * FROM (SELECT 'x'||'') a NATURAL JOIN (SELECT 'x'||'', email, 1 AS one FROM customers) b) w(p, q, r) LIMIT 2

@@ -68,7 +68,10 @@ impl Analyzer<'_> {
             NodeEnum::CoalesceExpr(e) => self.all(&e.args),
             NodeEnum::MinMaxExpr(e) => {
                 let compared = self.operator_use(None, "<");
-                Ok(join(self.all(&e.args)?, &compared))
+                let origin = self.all(&e.args)?;
+                // One of them is chosen by what they are.
+                self.decide(&origin);
+                Ok(join(origin, &compared))
             }
             NodeEnum::CaseExpr(e) => self.case(e),
             NodeEnum::TypeCast(e) => self.cast(e.type_name.as_ref(), e.arg.as_deref()),
@@ -127,15 +130,28 @@ impl Analyzer<'_> {
         };
         let Some(before) = strings(before) else { return Ok(self.unreadable()) };
         if matches!(last.node, Some(NodeEnum::AStar(_))) {
-            return Ok(self.row_of(before.last().copied()));
+            let beyond = self.with_schema(&before);
+            let row = self.row_of(before.last().copied());
+            return Ok(beyond.map_or(row.clone(), |all| join(row, &all)));
         }
         let Some(name) = string(last) else { return Ok(self.unreadable()) };
         let Some(table) = before.last() else { return self.find_column(name) };
         if before.len() == 1 && self.is_argument(table, name) {
             return Ok(nothing());
         }
+        let beyond = self.with_schema(&before);
         let named = self.find_qualified(table, name)?;
-        self.named(named, name)
+        let found = self.named(named, name)?;
+        Ok(match beyond {
+            Some(all) => join(found, &all),
+            None => found,
+        })
+    }
+
+    /// All that a name with a schema may stand for, where that is more than the nearest of it.
+    pub(super) fn with_schema(&mut self, before: &[&str]) -> Option<Origin> {
+        let (table, true) = (before.last()?, before.len() > 1) else { return None };
+        self.beyond_nearest(table)
     }
 
     /// `t.*` or `*` as one value.

@@ -41,8 +41,11 @@ impl Analyzer<'_> {
                 };
                 // The method is a function of the server or of an extension.
                 a.sampling_method(&sample.method);
-                let seed = a.optional(sample.repeatable.as_deref())?;
-                let seed = join(a.all(&sample.args)?, &seed);
+                // Neither sees anything of this FROM.
+                let seed = a.among(Item::default(), |a| {
+                    let seed = a.optional(sample.repeatable.as_deref())?;
+                    Ok(join(a.all(&sample.args)?, &seed))
+                })?;
                 a.sink(seed);
                 Ok(item)
             }
@@ -90,21 +93,29 @@ impl Analyzer<'_> {
         let mut both = left.clone();
         both.append(right.clone());
         self.charge(burden(&both.columns))?;
-        self.beside(both, |a| a.condition_on(join.quals.as_deref()))?;
+        self.among(both, |a| a.condition_on(join.quals.as_deref()))?;
         let names = self.merged_names(join, &left, &right);
         if !names.is_empty() {
             let compared = self.operator_use(None, "=");
             self.decide(&compared);
         }
-        let open = join.is_natural && (left.more || right.more);
+        let open = merges_unknown(join, &left, &right, &names);
         let mut item = merge(left, right, &names);
         // Which rows belong together. The merged columns stand first.
         let merged = item.columns.iter().take(names.len());
         merged.for_each(|c| add(&mut self.conditions, &c.origin));
-        if let (true, Some(rest)) = (open, item.rest.clone()) {
-            // Any column may be merged with one that is not listed.
-            item.columns.iter_mut().for_each(|c| add(&mut c.origin, &rest));
-            item.columns.iter().for_each(|c| add(&mut self.conditions, &c.origin));
+        if open {
+            // Any column may be merged with one that is not listed, or whose name is not known, and
+            // those behind it are elsewhere then.
+            let mut all = item.rest.clone().unwrap_or_else(nothing);
+            item.columns.iter().for_each(|c| add(&mut all, &c.origin));
+            self.charge(item.columns.len() * (1 + all.named() / 8))?;
+            self.decide(&all);
+            item.columns.iter_mut().for_each(|c| {
+                c.origin = all.clone();
+                c.plain = false;
+            });
+            (item.rest, item.more) = (Some(all), true);
         }
         if let Some(alias) = &join.join_using_alias {
             let columns = item.columns.iter().take(names.len()).cloned().collect();
@@ -124,6 +135,19 @@ impl Analyzer<'_> {
             Table { name: "".into(), shape, row: None, base: None },
             Some(alias),
         )))
+    }
+
+    /// Looks at something with this alone in the scope of the `FROM` clause: the condition of a join sees
+    /// its two sides, and nothing beside them (transformJoinOnClause, PostgreSQL
+    /// `src/backend/parser/parse_clause.c`).
+    fn among<T>(&mut self, item: Item, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let frame = Frame { item, ..Frame::default() };
+        let hidden = self.frames.last_mut().map(|last| std::mem::replace(last, frame));
+        let result = f(self);
+        if let (Some(hidden), Some(last)) = (hidden, self.frames.last_mut()) {
+            *last = hidden;
+        }
+        result
     }
 
     /// Looks at something with more in scope than the `FROM` clause has put there yet.
@@ -181,7 +205,8 @@ impl Analyzer<'_> {
                 _ => None,
             });
             let definitions = own.unwrap_or(&function.coldeflist);
-            let alias = function.alias.as_ref().map(|a| a.aliasname.as_str());
+            let alias = function.alias.as_ref().filter(|_| function.functions.len() == 1);
+            let alias = alias.map(|a| a.aliasname.as_str());
             match (&mut columns, self.function_columns(call, definitions, alias)) {
                 (Some(columns), Some(names)) => {
                     columns.extend(names.into_iter().map(|name| OutCol::made(name, origin.clone())))
@@ -194,7 +219,12 @@ impl Analyzer<'_> {
             columns.push(OutCol::made(Some("ordinality".into()), nothing()));
         }
         let shape = Shape { columns, rest: Some(all), filter: nothing() };
-        let name = function_name(function).unwrap_or_default();
+        let name = function_name(function);
+        if name.is_none() && function.alias.is_none() {
+            // It goes by a name that is not worked out, and may be meant by any.
+            self.unreadable();
+        }
+        let name = name.unwrap_or_default();
         let list = matches!(function.functions.as_slice(), [one] if self.is_list_taken_apart(one));
         let base = list.then_some(Base::List);
         let table = Table { name: name.into(), shape: Rc::new(shape), row: None, base };
@@ -296,6 +326,18 @@ fn function_name(function: &RangeFunction) -> Option<&str> {
     let NodeEnum::List(pair) = function.functions.first()?.node.as_ref()? else { return None };
     let NodeEnum::FuncCall(call) = pair.items.first()?.node.as_ref()? else { return None };
     string(call.funcname.last()?)
+}
+
+/// True where it is not known which columns `NATURAL` or `USING` make one of.
+fn merges_unknown(join: &JoinExpr, left: &Item, right: &Item, names: &[Rc<str>]) -> bool {
+    if join.is_natural {
+        let unnamed = |side: &Item| side.columns.iter().any(|c| c.name.is_none());
+        return left.more || right.more || unnamed(left) || unnamed(right);
+    }
+    let once = |side: &Item, name: &Rc<str>| {
+        side.columns.iter().filter(|c| c.name.as_ref() == Some(name)).count() == 1
+    };
+    !names.iter().all(|name| once(left, name) && once(right, name))
 }
 
 /// Two sides of a join: the merged columns first, then the others of the left, then of the right.

@@ -283,6 +283,13 @@ impl<'c> Analyzer<'c> {
     pub(super) fn call(&mut self, call: &FuncCall) -> Result<Origin> {
         let Some(names) = strings(&call.funcname) else { return Ok(self.unreadable()) };
         let mut origin = self.all(&call.args)?;
+        if matches!(names.last(), Some(&("jsonb_build_object" | "jsonb_object_agg"))) {
+            // Of keys that are equal one is kept.
+            for key in call.args.iter().step_by(2) {
+                let key = self.expr(key)?;
+                self.decide(&key);
+            }
+        }
         let order = self.all(&call.agg_order)?;
         let filter = self.optional(call.agg_filter.as_deref())?;
         if let Some(window) = call.over.as_deref() {

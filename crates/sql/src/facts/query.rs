@@ -4,7 +4,7 @@
 use super::conditions::Named;
 use super::names::{literal, string, strings};
 use super::resolve::rename_columns;
-use super::scope::{Cte, Frame, OutCol, Pin, Shape, Table, add, burden, join, nothing};
+use super::scope::{Cte, Frame, Item, OutCol, Pin, Shape, Table, add, burden, join, nothing};
 use super::{Analyzer, Result};
 use crate::statement::{MOST_COLUMNS, Unreadable};
 use pg_query::NodeEnum;
@@ -88,6 +88,12 @@ impl Analyzer<'_> {
         self.put_from(&select.from_clause, extent)?;
         if !select.values_lists.is_empty() {
             let shape = self.values(&select.values_lists)?;
+            // What ORDER BY sees goes by this name.
+            let name = "*VALUES*".into();
+            let own = Table { name, shape: Rc::new(shape.clone()), row: None, base: None };
+            if let Some(frame) = self.frames.last_mut() {
+                frame.item.append(Item::table(own));
+            }
             self.tail_clauses(select, &shape)?;
             return Ok(shape);
         }
@@ -252,6 +258,9 @@ impl Analyzer<'_> {
                     self.unreadable();
                     return Ok(Some(Shape::unknown()));
                 };
+                if let Some(all) = self.with_schema(&names) {
+                    return Ok(Some(Shape { columns: None, rest: Some(all), filter: nothing() }));
+                }
                 Ok(Some(self.expand(names.last().copied())))
             }
             Some(NodeEnum::AIndirection(field)) => {
@@ -457,10 +466,12 @@ fn output_name(target: &ResTarget, value: &Node) -> Option<Rc<str>> {
     }
     match value.node.as_ref()? {
         NodeEnum::ColumnRef(column) => string(column.fields.last()?).map(Rc::from),
-        NodeEnum::FuncCall(call) => string(call.funcname.last()?).map(Rc::from),
-        NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::BoolExpr(_) => {
-            Some("?column?".into())
+        // `EXTRACT` was `date_part` before PostgreSQL 14.
+        NodeEnum::FuncCall(call) => {
+            string(call.funcname.last()?).filter(|name| *name != "extract").map(Rc::from)
         }
+        // Not so constants: `true` was `bool` before PostgreSQL 15, and `0x1` was a `0` named `x1`.
+        NodeEnum::ParamRef(_) | NodeEnum::BoolExpr(_) => Some("?column?".into()),
         NodeEnum::TypeCast(cast) => match cast.arg.as_deref()?.node.as_ref()? {
             NodeEnum::ColumnRef(_) | NodeEnum::FuncCall(_) => {
                 output_name(target, cast.arg.as_deref()?)

@@ -421,6 +421,20 @@ impl<'c> Analyzer<'c> {
         SmallVec::new()
     }
 
+    /// What a name with a schema before it may stand for, where that is not the nearest table of the
+    /// name alone: the server looks for the relation itself, past aliases and other queries
+    /// (`refnameNamespaceItem`, PostgreSQL `src/backend/parser/parse_relation.c`).
+    pub(super) fn beyond_nearest(&mut self, name: &str) -> Option<Origin> {
+        let nearest = self.find_tables(name).len();
+        let mut all = nothing();
+        let mut count = 0;
+        for table in self.frames.iter().flat_map(|f| &f.item.tables).filter(|t| *t.name == *name) {
+            add(&mut all, &table.whole());
+            count += 1;
+        }
+        (count > nearest).then_some(all)
+    }
+
     /// `table.column`.
     pub(super) fn find_qualified(&mut self, table: &str, column: &str) -> Result<Named> {
         let tables = self.find_tables(table);
