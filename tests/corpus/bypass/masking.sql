@@ -1000,3 +1000,7 @@ SELECT (SELECT reverse((public.customers.*)::text) FROM (SELECT 1 AS email) cust
 --! intent: read e-mail beside what a natural join has made one
 --! secret: SELECT reverse(email) FROM customers
 SELECT reverse(q) FROM (SELECT * FROM (SELECT 'x'||'') a NATURAL JOIN (SELECT 'x'||'', email, 1 AS one FROM customers) b) w(p, q, r) LIMIT 2
+
+--! intent: read e-mail by a place behind a row that is written out
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(v.column3) FROM customers c, LATERAL (VALUES (c.*, 'x', 'y')) v LIMIT 3

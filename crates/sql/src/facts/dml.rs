@@ -380,13 +380,23 @@ impl<'c> Analyzer<'c> {
         }
         if let Some(frame) = self.frames.last_mut() {
             let item = std::mem::take(&mut frame.item);
-            let others = item.tables.into_iter().filter(|t| t.name != table.name);
+            let own = item.tables.iter().position(|t| Rc::ptr_eq(&t.shape, &table.shape));
+            let own = own.or_else(|| item.tables.iter().position(|t| t.name == table.name));
             let mut fresh = Item::table(filled.clone());
-            for other in others {
+            let mut beside = false;
+            for (place, other) in item.tables.into_iter().enumerate() {
                 // The columns of `excluded` are not in sight here.
-                if &*other.name != "excluded" {
+                if Some(place) != own && &*other.name != "excluded" {
+                    beside = true;
                     fresh.append(Item::table(other));
                 }
+            }
+            if beside {
+                // Joins may have merged columns, and the order is not that of the tables.
+                let mut all = item.rest.unwrap_or_else(nothing);
+                item.columns.iter().chain(&fresh.columns).for_each(|c| add(&mut all, &c.origin));
+                fresh.add_rest(Some(&all));
+                fresh.more = true;
             }
             fresh.tables.extend(names.into_iter().map(|name| Table { name, ..filled.clone() }));
             frame.item = fresh;

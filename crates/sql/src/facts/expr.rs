@@ -139,13 +139,8 @@ impl Analyzer<'_> {
         if before.len() == 1 && self.is_argument(table, name) {
             return Ok(nothing());
         }
-        let beyond = self.with_schema(&before);
-        let named = self.find_qualified(table, name)?;
-        let found = self.named(named, name)?;
-        Ok(match beyond {
-            Some(all) => join(found, &all),
-            None => found,
-        })
+        let named = self.find_qualified(table, name, before.len() > 1)?;
+        self.named(named, name)
     }
 
     /// All that a name with a schema may stand for, where that is more than the nearest of it.
@@ -219,7 +214,7 @@ impl Analyzer<'_> {
         if self.is_column(table) {
             return self.field(field, whole.clone(), None);
         }
-        let named = self.find_qualified(table, field)?;
+        let named = self.find_qualified(table, field, false)?;
         self.named(named, field)
     }
 

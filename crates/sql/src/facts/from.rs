@@ -325,7 +325,8 @@ pub(super) fn unknown_item() -> Item {
 fn function_name(function: &RangeFunction) -> Option<&str> {
     let NodeEnum::List(pair) = function.functions.first()?.node.as_ref()? else { return None };
     let NodeEnum::FuncCall(call) = pair.items.first()?.node.as_ref()? else { return None };
-    string(call.funcname.last()?)
+    // `EXTRACT` was `date_part` before PostgreSQL 14.
+    string(call.funcname.last()?).filter(|name| *name != "extract")
 }
 
 /// True where it is not known which columns `NATURAL` or `USING` make one of.
@@ -334,10 +335,17 @@ fn merges_unknown(join: &JoinExpr, left: &Item, right: &Item, names: &[Rc<str>])
         let unnamed = |side: &Item| side.columns.iter().any(|c| c.name.is_none());
         return left.more || right.more || unnamed(left) || unnamed(right);
     }
-    let once = |side: &Item, name: &Rc<str>| {
-        side.columns.iter().filter(|c| c.name.as_ref() == Some(name)).count() == 1
+    // A column that is not listed is among the rest, which is merged as well.
+    let known = |side: &Item, name: &Rc<str>| match side
+        .columns
+        .iter()
+        .filter(|c| c.name.as_ref() == Some(name))
+        .count()
+    {
+        0 => side.more && side.columns.iter().all(|c| c.name.is_some()),
+        count => count == 1,
     };
-    !names.iter().all(|name| once(left, name) && once(right, name))
+    !names.iter().all(|name| known(left, name) && known(right, name))
 }
 
 /// Two sides of a join: the merged columns first, then the others of the left, then of the right.

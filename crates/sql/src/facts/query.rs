@@ -187,6 +187,10 @@ impl Analyzer<'_> {
                 let name = Some(Rc::from(format!("column{}", place + 1)));
                 self.target(item, name, &mut shape)?;
             }
+            // By where they are once `t.*` is written out.
+            for (place, column) in shape.columns.iter_mut().flatten().enumerate() {
+                column.name = Some(Rc::from(format!("column{}", place + 1)));
+            }
             united_rows = Some(match united_rows {
                 None => shape,
                 Some(all) => united(all, &shape),

@@ -421,9 +421,8 @@ impl<'c> Analyzer<'c> {
         SmallVec::new()
     }
 
-    /// What a name with a schema before it may stand for, where that is not the nearest table of the
-    /// name alone: the server looks for the relation itself, past aliases and other queries
-    /// (`refnameNamespaceItem`, PostgreSQL `src/backend/parser/parse_relation.c`).
+    /// All rows that a name with a schema before it may stand for, where those are not of the nearest
+    /// tables of the name alone.
     pub(super) fn beyond_nearest(&mut self, name: &str) -> Option<Origin> {
         let nearest = self.find_tables(name).len();
         let mut all = nothing();
@@ -436,8 +435,21 @@ impl<'c> Analyzer<'c> {
     }
 
     /// `table.column`.
-    pub(super) fn find_qualified(&mut self, table: &str, column: &str) -> Result<Named> {
-        let tables = self.find_tables(table);
+    ///
+    /// With a schema before it the server looks for the relation itself, past aliases and other queries
+    /// (`refnameNamespaceItem`, PostgreSQL `src/backend/parser/parse_relation.c`): then it may be any
+    /// table of that name.
+    pub(super) fn find_qualified(
+        &mut self,
+        table: &str,
+        column: &str,
+        with_schema: bool,
+    ) -> Result<Named> {
+        let mut tables = self.find_tables(table);
+        if with_schema {
+            let all = self.frames.iter().flat_map(|f| &f.item.tables);
+            tables = all.filter(|t| *t.name == *table).cloned().collect();
+        }
         if tables.is_empty() {
             self.not_found();
             return Ok(Named::Value(Origin::Untraced));
@@ -465,6 +477,11 @@ impl<'c> Analyzer<'c> {
             }
         }
         Ok(match all {
+            // The one that is meant may have no such column, and a function of that name.
+            Some(origin) if with_schema && row != nothing() && self.is_function(column) => {
+                self.row_use(&row);
+                Named::CallOn(join(origin, &row))
+            }
             // What is not listed may be a column or a function.
             Some(origin) if open && self.is_function(column) => Named::CallOn(origin),
             Some(origin) => Named::Value(origin),

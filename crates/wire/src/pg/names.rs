@@ -209,6 +209,8 @@ pub struct Names {
     /// ([`Statement::disturbs`]): all so far, and those of which the target has heard.
     disturbances: u64,
     heard: u64,
+    /// Those there were when the transaction began.
+    began: u64,
     max_names: usize,
     max_bytes: usize,
 }
@@ -275,6 +277,7 @@ impl Names {
             next_portal: 0,
             disturbances: 0,
             heard: 0,
+            began: 0,
             max_names,
             max_bytes,
         }
@@ -615,18 +618,18 @@ impl Names {
     /// True for a portal that was made before such a definition.
     #[must_use]
     pub const fn is_older(&self, portal: &Portal) -> bool {
-        portal.disturbances != self.disturbances
+        !portal.carried && portal.disturbances != self.disturbances
     }
 
     /// True where such a one would be run to its end at the end of the transaction.
     #[must_use]
     pub fn holds_older(&self) -> bool {
-        let all = self.portals.named.values().chain(&self.portals.unnamed);
-        let mut known = all.filter_map(|slot| match slot {
-            Slot::Known(portal) => Some(portal),
-            Slot::Ambiguous => None,
-        });
-        known.any(|portal| portal.holdable && !portal.carried && self.is_older(portal))
+        let mut all = self.portals.named.values().chain(&self.portals.unnamed);
+        all.any(|slot| match slot {
+            Slot::Known(portal) => portal.holdable && self.is_older(portal),
+            // It may be one.
+            Slot::Ambiguous => self.disturbances != self.began,
+        })
     }
 
     /// The unnamed statement is taken not to be there. To be called with nothing unconfirmed.
@@ -712,6 +715,7 @@ impl Names {
     /// Portals end with their transaction, but for cursors WITH HOLD: those made in it are kept by
     /// a commit and ended by a rollback.
     fn leave_transaction(&mut self, rolled_back: bool, at: Option<Origin>) {
+        self.began = self.disturbances;
         let mut kept = Table::default();
         for (name, slot) in &self.portals.named {
             if let Slot::Known(p) = slot
