@@ -309,6 +309,21 @@ impl Analyzer<'_> {
         })
     }
 
+    /// An event trigger: whatever is defined from then on runs its function, which may not be named.
+    fn fires<'n>(
+        &mut self,
+        verb: Verb,
+        function: &[Node],
+        trigger: &'n String,
+    ) -> (Verb, &'n String, &'static str) {
+        let function = strings(function).unwrap_or_default();
+        let (schema, name) = split(&function).unwrap_or((None, trigger));
+        let object = self.object(ObjectKind::Routine, [schema.unwrap_or("?"), name]);
+        self.execute(object);
+        let create = verb == Verb::Create;
+        (verb, trigger, if create { "create event trigger" } else { "alter event trigger" })
+    }
+
     /// Extensions, servers, tablespaces, publications, languages: named, and no more is told.
     fn server_statement(&mut self, kind: &NodeEnum) -> Result<Facts> {
         let (verb, name, word) = match kind {
@@ -353,19 +368,8 @@ impl Analyzer<'_> {
                 (Verb::Alter, &s.orig_tablespacename, "alter table")
             }
             NodeEnum::CreateAmStmt(s) => (Verb::Create, &s.amname, "create access method"),
-            // Whatever is defined from then on runs it.
-            NodeEnum::CreateEventTrigStmt(s) => {
-                let function = strings(&s.funcname).unwrap_or_default();
-                let (schema, name) = split(&function).unwrap_or((None, "?"));
-                let object = self.object(ObjectKind::Routine, [schema.unwrap_or("?"), name]);
-                self.execute(object);
-                (Verb::Create, &s.trigname, "create event trigger")
-            }
-            NodeEnum::AlterEventTrigStmt(s) => {
-                let object = self.object(ObjectKind::Routine, ["?", s.trigname.as_str()]);
-                self.execute(object);
-                (Verb::Alter, &s.trigname, "alter event trigger")
-            }
+            NodeEnum::CreateEventTrigStmt(s) => self.fires(Verb::Create, &s.funcname, &s.trigname),
+            NodeEnum::AlterEventTrigStmt(s) => self.fires(Verb::Alter, &[], &s.trigname),
             NodeEnum::CreatePlangStmt(s) => (Verb::Create, &s.plname, "create language"),
             NodeEnum::CreatePublicationStmt(s) => (Verb::Create, &s.pubname, "create publication"),
             NodeEnum::AlterPublicationStmt(s) => (Verb::Alter, &s.pubname, "alter publication"),
