@@ -10,7 +10,7 @@ pub use load::{QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries}
 
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
-use portcullis_core::mask::{Origin, TypeMap};
+use portcullis_core::mask::{ColumnRef, Origin, TypeMap};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -656,6 +656,19 @@ impl Catalog {
     #[must_use]
     pub const fn type_map(&self) -> &Arc<TypeMap> {
         &self.type_map
+    }
+
+    /// True where no user has a type of that name, or a table, whose rows are of a type of its name: it
+    /// means the server's, whatever the `search_path` is.
+    pub(crate) fn means_server_type(&self, name: &str) -> bool {
+        self.types_named(name).iter().all(|t| is_system_schema(&t.schema))
+            && self.relations_named(None, name).is_empty()
+    }
+
+    /// The number of a column's type.
+    pub(crate) fn type_of(&self, column: &ColumnRef) -> Option<u32> {
+        let own = &self.relation(column.relation)?.columns;
+        own.iter().find(|c| c.number == column.column).map(|c| c.type_oid)
     }
 
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {

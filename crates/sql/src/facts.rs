@@ -340,10 +340,7 @@ impl<'c> Analyzer<'c> {
 
     /// True where any value there may be is one of the column that it goes into.
     fn takes(&self, to: ColumnRef, from: &OutCol) -> bool {
-        let type_of = |c: &ColumnRef| {
-            let relation = self.catalog.relation(c.relation)?;
-            relation.columns.iter().find(|own| own.number == c.column).map(|own| own.type_oid)
-        };
+        let type_of = |c: &ColumnRef| self.catalog.type_of(c);
         let Some(into) = type_of(&to) else { return false };
         let same = |from: &Origin| match from {
             Origin::Columns(all) => all.iter().all(|c| type_of(c) == Some(into)),

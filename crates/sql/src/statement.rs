@@ -43,7 +43,7 @@ pub struct Statement {
 /// the transaction or the session, and for definitions that evaluate nothing.
 #[must_use]
 pub fn uses_names(kind: &str) -> bool {
-    const STEERS: [&str; 29] = [
+    const STEERS: [&str; 30] = [
         "begin",
         "checkpoint",
         "close cursor",
@@ -73,8 +73,9 @@ pub fn uses_names(kind: &str) -> bool {
         "set constraints",
         "show",
         "start transaction",
+        "unlisten",
     ];
-    !STEERS.contains(&kind) && kind != "unlisten" && !kind.starts_with("drop ")
+    !STEERS.contains(&kind) && !kind.starts_with("drop ")
 }
 
 /// What stands before the number of a parameter in the name of a setting. With its dot it is like

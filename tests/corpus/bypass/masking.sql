@@ -1004,3 +1004,7 @@ SELECT reverse(q) FROM (SELECT * FROM (SELECT 'x'||'') a NATURAL JOIN (SELECT 'x
 --! intent: read e-mail by a place behind a row that is written out
 --! secret: SELECT reverse(email) FROM customers
 SELECT reverse(v.column3) FROM customers c, LATERAL (VALUES (c.*, 'x', 'y')) v LIMIT 3
+
+--! intent: read e-mail by places of a row with a schema before a name that is nearer as an alias
+--! secret: SELECT reverse(email) FROM customers
+SELECT (SELECT reverse(z.c3) FROM (SELECT public.customers.* FROM (SELECT 1 AS email) customers) z(c1, c2, c3)) FROM customers LIMIT 2

@@ -3,6 +3,7 @@
 
 use super::names::string;
 use super::scope::{add, nothing};
+use super::views::MAX_NESTING;
 use super::{Analyzer, Result};
 use crate::catalog::{BodyFacts, Function};
 use crate::parse::Limits;
@@ -11,12 +12,6 @@ use pg_query::protobuf::{CreateFunctionStmt, FunctionParameterMode, Node};
 use portcullis_core::effect::{Effect, Extent, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use std::sync::Arc;
-
-/// Functions and views within each other deeper than this are not looked through.
-const MAX_DEPTH: usize = 16;
-
-/// Levels of nesting in one function.
-const MAX_NESTING: usize = 250;
 
 /// The types `text`, `varchar` and `void`, to which anything that is converted can be.
 const TEXT: u32 = 25;
@@ -31,14 +26,13 @@ impl<'c> Analyzer<'c> {
     /// cannot be told, and so it may do anything.
     pub(super) fn body_facts(&mut self, function: &Function) -> Option<Arc<BodyFacts>> {
         let definition = function.definition.as_deref()?;
-        let mut types = function.arguments.iter().chain(&function.all_arguments);
-        if self.catalog.runs_code(function.gives) || types.any(|t| self.catalog.runs_code(*t)) {
-            return None;
-        }
         if let Some(known) = self.catalog.body_facts(function.oid) {
             return known;
         }
-        if self.views.contains(&function.oid) || self.views.len() >= MAX_DEPTH {
+        let mut types = function.arguments.iter().chain(&function.all_arguments);
+        let coded =
+            self.catalog.runs_code(function.gives) || types.any(|t| self.catalog.runs_code(*t));
+        if coded || self.is_cut_short(function.oid) {
             return None;
         }
         let limits = Limits { statements: MAX_QUERIES, depth: MAX_NESTING, ..Limits::default() };

@@ -167,12 +167,9 @@ impl Analyzer<'_> {
                 .is_some_and(|(schema, name)| schema.is_some() || self.means_server_type(name))
     }
 
-    /// True where no user has a type of that name, or a table, whose rows are of a type of its name.
+    /// The same, by what is known of definitions at this place of the text.
     pub(super) fn means_server_type(&self, name: &str) -> bool {
-        let mut types = self.catalog.types_named(name).iter();
-        !self.earlier.stale
-            && types.all(|t| crate::catalog::is_system_schema(&t.schema))
-            && self.catalog.relations_named(None, name).is_empty()
+        !self.earlier.stale && self.catalog.means_server_type(name)
     }
 
     /// An operator: only putting one behind the other reads neither.
@@ -236,11 +233,7 @@ impl Analyzer<'_> {
     /// True where one of the columns is of such a type.
     fn is_of(&self, origin: &Origin, such: impl Fn(u32) -> bool) -> bool {
         let Origin::Columns(columns) = origin else { return false };
-        columns.iter().any(|c| {
-            let relation = self.catalog.relation(c.relation);
-            let all = relation.into_iter().flat_map(|r| &r.columns);
-            all.filter(|own| own.number == c.column).any(|own| such(own.type_oid))
-        })
+        columns.iter().any(|c| self.catalog.type_of(c).is_some_and(&such))
     }
 
     /// How a call whose result is made of its arguments whatever they are, and that cannot fail for

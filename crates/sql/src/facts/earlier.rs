@@ -2,7 +2,7 @@
 //! a text is taken apart; the catalog describes the database before the first of them.
 
 use super::names::string;
-use crate::catalog::{Catalog, is_system_schema};
+use crate::catalog::Catalog;
 use crate::statement::{NameChange, Statement};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -278,9 +278,8 @@ impl Plain<'_> {
         match parts.as_slice() {
             ["pg_catalog", name] => self.0.types_named(name).iter().all(|t| !t.user_code),
             [name] => {
-                let mut all = self.0.types_named(name).iter();
-                all.all(|t| is_system_schema(&t.schema) && !t.user_code)
-                    && self.0.relations_named(None, name).is_empty()
+                self.0.means_server_type(name)
+                    && !self.0.types_named(name).iter().any(|t| t.user_code)
             }
             _ => false,
         }

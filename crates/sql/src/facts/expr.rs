@@ -130,9 +130,11 @@ impl Analyzer<'_> {
         };
         let Some(before) = strings(before) else { return Ok(self.unreadable()) };
         if matches!(last.node, Some(NodeEnum::AStar(_))) {
-            let beyond = self.with_schema(&before);
-            let row = self.row_of(before.last().copied());
-            return Ok(beyond.map_or(row.clone(), |all| join(row, &all)));
+            let mut row = self.row_of(before.last().copied());
+            if let Some(all) = self.beyond_nearest(&before) {
+                add(&mut row, &all);
+            }
+            return Ok(row);
         }
         let Some(name) = string(last) else { return Ok(self.unreadable()) };
         let Some(table) = before.last() else { return self.find_column(name) };
@@ -141,12 +143,6 @@ impl Analyzer<'_> {
         }
         let named = self.find_qualified(table, name, before.len() > 1)?;
         self.named(named, name)
-    }
-
-    /// All that a name with a schema may stand for, where that is more than the nearest of it.
-    pub(super) fn with_schema(&mut self, before: &[&str]) -> Option<Origin> {
-        let (table, true) = (before.last()?, before.len() > 1) else { return None };
-        self.beyond_nearest(table)
     }
 
     /// `t.*` or `*` as one value.

@@ -73,11 +73,10 @@ impl Analyzer<'_> {
             return Ok(unknown_item());
         };
         // Without LATERAL its neighbours are out of its sight.
-        let hidden = if sub.lateral { None } else { self.frames.last_mut().map(std::mem::take) };
-        let shape = self.query_node(query);
-        if let (Some(hidden), Some(frame)) = (hidden, self.frames.last_mut()) {
-            *frame = hidden;
-        }
+        let shape = match sub.lateral {
+            true => self.query_node(query),
+            false => self.among(Item::default(), |a| a.query_node(query)),
+        };
         let table = Table { name: "".into(), shape: Rc::new(shape?), row: None, base: None };
         Ok(Item::table(rename(table, sub.alias.as_ref())))
     }

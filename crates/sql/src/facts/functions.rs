@@ -282,13 +282,15 @@ impl Users {
 impl<'c> Analyzer<'c> {
     pub(super) fn call(&mut self, call: &FuncCall) -> Result<Origin> {
         let Some(names) = strings(&call.funcname) else { return Ok(self.unreadable()) };
-        let mut origin = self.all(&call.args)?;
-        if matches!(names.last(), Some(&("jsonb_build_object" | "jsonb_object_agg"))) {
-            // Of keys that are equal one is kept.
-            for key in call.args.iter().step_by(2) {
-                let key = self.expr(key)?;
-                self.decide(&key);
+        // Of keys that are equal one is kept.
+        let keyed = matches!(names.last(), Some(&("jsonb_build_object" | "jsonb_object_agg")));
+        let mut origin = nothing();
+        for (place, arg) in call.args.iter().enumerate() {
+            let own = self.expr(arg)?;
+            if keyed && place % 2 == 0 {
+                self.decide(&own);
             }
+            add(&mut origin, &own);
         }
         let order = self.all(&call.agg_order)?;
         let filter = self.optional(call.agg_filter.as_deref())?;

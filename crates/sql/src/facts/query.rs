@@ -183,9 +183,8 @@ impl Analyzer<'_> {
                 return Ok(Shape::unknown());
             };
             let mut shape = Shape::of(Vec::with_capacity(list.items.len()));
-            for (place, item) in list.items.iter().enumerate() {
-                let name = Some(Rc::from(format!("column{}", place + 1)));
-                self.target(item, name, &mut shape)?;
+            for item in &list.items {
+                self.target(item, None, &mut shape)?;
             }
             // By where they are once `t.*` is written out.
             for (place, column) in shape.columns.iter_mut().flatten().enumerate() {
@@ -262,7 +261,7 @@ impl Analyzer<'_> {
                     self.unreadable();
                     return Ok(Some(Shape::unknown()));
                 };
-                if let Some(all) = self.with_schema(&names) {
+                if let Some(all) = self.beyond_nearest(&names) {
                     return Ok(Some(Shape { columns: None, rest: Some(all), filter: nothing() }));
                 }
                 Ok(Some(self.expand(names.last().copied())))

@@ -423,7 +423,8 @@ impl<'c> Analyzer<'c> {
 
     /// All rows that a name with a schema before it may stand for, where those are not of the nearest
     /// tables of the name alone.
-    pub(super) fn beyond_nearest(&mut self, name: &str) -> Option<Origin> {
+    pub(super) fn beyond_nearest(&mut self, names: &[&str]) -> Option<Origin> {
+        let (name, true) = (*names.last()?, names.len() > 1) else { return None };
         let nearest = self.find_tables(name).len();
         let mut all = nothing();
         let mut count = 0;

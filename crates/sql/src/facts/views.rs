@@ -8,11 +8,11 @@ use portcullis_core::effect::{Effect, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
 use std::sync::Arc;
 
-/// Views of views deeper than this are not looked through.
-const MAX_VIEW_DEPTH: usize = 16;
+/// Views and functions within each other deeper than this are not looked through.
+const MAX_DEPTH: usize = 16;
 
-/// Levels of nesting in one view.
-const MAX_VIEW_NESTING: usize = 250;
+/// Levels of nesting in one view or function.
+pub(super) const MAX_NESTING: usize = 250;
 
 /// Longest definition of a view that is read.
 const MAX_VIEW_TEXT: usize = 128 << 10;
@@ -23,8 +23,7 @@ impl<'c> Analyzer<'c> {
         if let Some(facts) = self.catalog.view_facts(view.oid) {
             return Ok(facts);
         }
-        let cut_short = self.views.contains(&view.oid) || self.views.len() >= MAX_VIEW_DEPTH;
-        if cut_short {
+        if self.is_cut_short(view.oid) {
             return Ok(Arc::new(untraced(view)));
         }
         let facts = Arc::new(self.read_view(view).unwrap_or_else(|| untraced(view)));
@@ -38,16 +37,18 @@ impl<'c> Analyzer<'c> {
     /// By analysing its definition; `None` on any trouble.
     fn read_view(&mut self, view: &'c Relation) -> Option<ViewFacts> {
         let body = view.view.as_ref()?;
-        let limits = Limits {
-            text: MAX_VIEW_TEXT,
-            statements: 1,
-            depth: MAX_VIEW_NESTING,
-            ..Limits::default()
-        };
+        let limits =
+            Limits { text: MAX_VIEW_TEXT, statements: 1, depth: MAX_NESTING, ..Limits::default() };
         self.within(view.oid, &limits, |inner| {
             let tree = inner.read(&body.text, &limits)?;
             inner.shown_by(view, tree.stmts.first()?.stmt.as_deref()?)
         })
+    }
+
+    /// True where a view or function of this number is not looked through: it is on the way already, or
+    /// the way is too long.
+    pub(super) fn is_cut_short(&self, oid: u32) -> bool {
+        self.views.contains(&oid) || self.views.len() >= MAX_DEPTH
     }
 
     /// Looks at what stands behind a view or function of this number, apart from what calls it. The

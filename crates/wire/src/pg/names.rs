@@ -589,6 +589,8 @@ impl Names {
         if self.portals.unnamed.is_some() || !self.portals.named.is_empty() {
             self.leave_transaction(rolled_back, None);
         }
+        // What portals are made by is known from here on, also where there are none to end.
+        self.began = self.disturbances;
         self.nested = false;
     }
 

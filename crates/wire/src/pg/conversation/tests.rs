@@ -44,7 +44,7 @@ impl Toy {
             written: Arc::default(),
             copy: None,
             unspoken: None,
-            disturbs: false,
+            disturbs: words[0] == "define",
         };
         s.names = match word(0)? {
             "prepare" => NameChange::Prepare { name: name(1)?, inner: rest(3)? },
@@ -82,7 +82,7 @@ impl Toy {
                 let relations = vec![self.epoch() as u32, word(1)?.len() as u32];
                 s.lineage = Some(Arc::new(Lineage { relations, ..Lineage::default() }));
             }
-        } else if !steers {
+        } else if !steers && !s.disturbs {
             return Err(syntax());
         }
         Ok(s)
@@ -692,6 +692,20 @@ fn rollback_to_a_savepoint_ends_what_came_after_it() {
     s.run(&[query("rollback to s")], b'T');
     assert!(!unreadable(&s.run(&[query("fetch a")], b'T')));
     assert!(unreadable(&s.run(&[query("fetch b")], b'T')));
+}
+
+#[test]
+fn a_commit_runs_only_cursors_of_its_own_transaction() {
+    for (before, within, tells) in [("define f", "select t", false), ("select t", "define f", true)] {
+        let mut s = Session::new();
+        s.run(&[query(before)], b'I');
+        s.run(&[query("begin; savepoint s")], b'T');
+        s.run(&[query("declare c with hold for select t")], b'T');
+        s.run(&[query(within)], b'T');
+        s.run(&[query("rollback to s")], b'T');
+        let unit = s.run(&[query("commit")], b'I');
+        assert_eq!(unit.operation().effects.contains(&Effect::behind_definitions()), tells);
+    }
 }
 
 #[test]
