@@ -216,3 +216,16 @@ fn columns_that_come_from_many_are_not_carried_far() {
     let read = common::with_stack(|| analyse(&sql, &catalog, &Limits::default())).unwrap();
     assert!(read.statements[0].kept_bytes() > 1501 * 1000 * 8);
 }
+
+/// PostgreSQL's parser has assertions, which fail for texts that people can write. They end the whole
+/// process where they are compiled in; `.cargo/config.toml` sees to it that they are not.
+#[test]
+fn no_assertion_of_the_parser_ends_the_process() {
+    let catalog = common::shop();
+    for sql in [
+        "(SELECT id FROM orders ORDER BY id FETCH FIRST 1 ROW WITH TIES) OFFSET 1",
+        "SELECT * FROM ((SELECT 1 ORDER BY 1 FETCH FIRST ROW WITH TIES) OFFSET 0) s",
+    ] {
+        assert!(analyse(sql, &catalog, &Limits::default()).is_ok(), "{sql}");
+    }
+}

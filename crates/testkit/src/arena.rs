@@ -80,6 +80,8 @@ pub struct Setup {
     pub more: String,
     /// Further databases, each with a connection of its name that is like the shop's.
     pub databases: &'static [&'static str],
+    /// Further tables of the shop. Where there are some, further databases are copies of it.
+    pub definitions: &'static str,
     /// The port the gateway finds the server at, where it is not the server's own: something in
     /// between listens.
     pub between: Option<u16>,
@@ -103,6 +105,7 @@ impl Setup {
             role: "owner",
             more: String::new(),
             databases: &[],
+            definitions: "",
             between: None,
             settings: &[],
             log: LOG,
@@ -127,6 +130,7 @@ impl Setup {
             role: "owner",
             more: String::new(),
             databases: &[],
+            definitions: "",
             between: None,
             settings: &[],
             log: LOG,
@@ -187,8 +191,10 @@ impl Arena {
     pub fn start_with(setup: &Setup, files: &[(&str, &str)]) -> anyhow::Result<Self> {
         let directory = directory(setup.in_memory)?;
         let server = shop(directory.path(), setup.settings)?;
+        server.sql("shop", setup.definitions)?;
+        let template = if setup.definitions.is_empty() { "template1" } else { "shop" };
         for name in setup.databases {
-            server.sql("postgres", &format!("CREATE DATABASE {name}"))?;
+            server.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"))?;
         }
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (postgres, http) = (local(free_port()?), local(free_port()?));

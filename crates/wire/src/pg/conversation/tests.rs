@@ -696,7 +696,8 @@ fn rollback_to_a_savepoint_ends_what_came_after_it() {
 
 #[test]
 fn a_commit_runs_only_cursors_of_its_own_transaction() {
-    for (before, within, tells) in [("define f", "select t", false), ("select t", "define f", true)] {
+    for (before, within, tells) in [("define f", "select t", false), ("select t", "define f", true)]
+    {
         let mut s = Session::new();
         s.run(&[query(before)], b'I');
         s.run(&[query("begin; savepoint s")], b'T');

@@ -1,0 +1,334 @@
+//! What is masked must not be told, in whatever words it is asked for: non-interference.
+//!
+//! Two databases are alike but for the values of masked columns. Random statements ([`grammar`]) go
+//! through the gateway to both of them. What comes back, rows and errors alike, must be the same byte
+//! for byte: where it is not, the answer depends on what the caller may not see. Nothing of the
+//! gateway's own reading of a statement is used for that, so a mistake in it has no way to hide.
+//!
+//! `PORTCULLIS_PROGRAMS=n` runs n programs of each kind, `PORTCULLIS_SEED=s` begins with the seed s. A failure
+//! is told by the simplest program that fails. `PORTCULLIS_PROGRAM='statement; statement'` tells what is
+//! answered to that one.
+
+mod choices;
+mod grammar;
+
+use anyhow::Context as _;
+use choices::{Choices, simplest};
+use grammar::Kind;
+use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::raw::{Message, RawClient, extended, message, query};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Programs of each kind, unless asked otherwise.
+const PROGRAMS: u64 = 4000;
+const WORKERS: u64 = 4;
+/// Programs tried to make a failing one simpler.
+const ATTEMPTS: usize = 3000;
+/// Failures after which there is no point in going on.
+const ENOUGH: usize = 5;
+
+const DATABASES: [&str; 2] = ["left_side", "right_side"];
+
+/// Tables and what is made of them, in a database that the two are copies of.
+const DEFINITIONS: &str = include_str!("definitions.sql");
+/// What differs between the two.
+const SECRETS: [&str; 2] = [include_str!("left.sql"), include_str!("right.sql")];
+
+const SENSITIVE: &str = r#"detectors = []
+sensitive = [
+  { column = "public.people.email", label = "email", mask = "redact" },
+  { column = "public.people.born", mask = "redact" },
+  { column = "public.people.pay", mask = "redact" },
+  { column = "public.people.tags", mask = "null" },
+  { column = "public.people.doc", mask = "redact" },
+  { column = "public.people.home", mask = "null" },
+  { column = "public.people.kin", mask = "null" },
+  { column = "public.bills.note", mask = "redact" },
+  { column = "other.a.b", mask = "redact" },
+]
+"#;
+
+/// Everything may be done but what is about the values themselves.
+const POLICY: &str = r#"
+@id("everything") permit (principal, action, resource);
+@id("hidden") @mask("by-label") @reason("sensitive")
+forbid (principal, action == Action::"reveal", resource) when { resource.sensitive };
+@id("server-secrets") @mask("null") @reason("values of other columns")
+forbid (principal, action == Action::"reveal", resource) when { resource.labels.contains("server-secret") };
+@id("no-inference") @reason("masked columns decide nothing")
+forbid (principal, action == Action::"infer", resource);
+@id("no-code") @reason("nobody knows what it does")
+forbid (principal, action == Action::"execute", resource);
+@id("no-catalogs") @reason("values of other columns")
+forbid (principal, action == Action::"read", resource is Relation) when { resource.schema == "pg_catalog" };
+@id("no-unresolved") @reason("nobody knows what it is")
+forbid (principal, action in Action::"run", resource is Unknown);
+@id("no-unreadable") @reason("nobody knows what it is")
+forbid (principal, action in Action::"run", resource) when { context.certainty == "unreadable" };
+"#;
+
+fn start() -> Arena {
+    let setup = Setup {
+        policy: "[policy]\npacks = []\nfiles = [\"interference.cedar\"]\n".to_owned(),
+        connection: SENSITIVE.to_owned(),
+        // Rows of parallel plans come in any order.
+        settings: &[
+            "autovacuum = off",
+            "log_statement = none",
+            "max_parallel_workers_per_gather = 0",
+            "statement_timeout = 3s",
+        ],
+        in_memory: true,
+        log: "warn",
+        databases: &DATABASES,
+        definitions: DEFINITIONS,
+        ..Setup::agent_safe()
+    };
+    let arena = Arena::start_with(&setup, &[("interference.cedar", POLICY)]).unwrap();
+    for (database, secrets) in DATABASES.iter().zip(SECRETS) {
+        arena.server.sql(database, secrets).unwrap();
+    }
+    arena
+}
+
+/// The same caller at both databases.
+struct Pair<'a> {
+    arena: &'a Arena,
+    clients: [RawClient; 2],
+}
+
+/// What came of a program.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, PartialOrd, Ord)]
+enum Outcome {
+    /// The gateway refused (a part of) it.
+    Refused,
+    /// It was answered by an error of the server.
+    Failed,
+    /// It was answered, without a row.
+    Empty,
+    /// It was answered with rows.
+    Answered,
+}
+
+impl<'a> Pair<'a> {
+    fn new(arena: &'a Arena) -> Self {
+        Self { arena, clients: clients(arena).unwrap() }
+    }
+
+    /// What both were answered; anew with new sessions, so that nothing is left of an earlier program.
+    fn run(&mut self, program: &Program) -> [Vec<String>; 2] {
+        self.clients
+            .each_mut()
+            .map(|client| answers(client, program).unwrap_or_else(|e| vec![e.to_string()]))
+    }
+
+    fn renew(&mut self) {
+        self.clients = clients(self.arena).unwrap();
+    }
+}
+
+fn clients(arena: &Arena) -> anyhow::Result<[RawClient; 2]> {
+    let log = || std::fs::read_to_string(arena.log_file()).unwrap_or_default();
+    let token = arena.token("claude").with_context(log)?;
+    let client = |database| RawClient::log_in(arena.postgres, "claude", database, &token);
+    Ok([client(DATABASES[0])?, client(DATABASES[1])?])
+}
+
+/// Statements, and whether they go by the extended protocol, with results in binary.
+struct Program {
+    statements: Vec<String>,
+    extended: bool,
+}
+
+impl Program {
+    fn of(kind: Kind, choices: &mut Choices) -> Self {
+        let extended = choices.chance(25);
+        Self { statements: grammar::program(kind, choices), extended }
+    }
+}
+
+/// Everything that was answered. What a program has begun is undone.
+fn answers(client: &mut RawClient, program: &Program) -> anyhow::Result<Vec<String>> {
+    let mut seen = Vec::new();
+    let single = program.statements.len() == 1;
+    if !single {
+        client.query("BEGIN")?;
+    }
+    for statement in &program.statements {
+        match program.extended {
+            true => client
+                .send(&[extended(statement.as_bytes(), &[], true), message(b'S', b"")].concat())?,
+            false => client.send(&query(statement))?,
+        }
+        seen.extend(client.until(b'Z')?);
+    }
+    if !single {
+        client.query("ROLLBACK")?;
+    }
+    Ok(seen.iter().map(told).collect())
+}
+
+/// A message without what differs from decision to decision, and from database to database.
+fn told(message: &Message) -> String {
+    let shown = DATABASES.iter().fold(message.shown(), |shown, name| shown.replace(name, "DB"));
+    match shown.find("[dec_").zip(shown.find("[dec_").and_then(|at| shown[at..].find(']'))) {
+        Some((at, length)) => format!("{}{}", &shown[..at], &shown[at + length + 1..]),
+        None => shown,
+    }
+}
+
+/// How long something takes is not looked at.
+fn took_too_long(told: &Vec<String>) -> bool {
+    told.iter().any(|line| line.contains("57014"))
+}
+
+fn outcome(told: &[String]) -> Outcome {
+    let errors = told.iter().filter(|line| line.starts_with('E'));
+    let mut outcome =
+        if told.iter().any(|l| l.starts_with('D')) { Outcome::Answered } else { Outcome::Empty };
+    for error in errors {
+        outcome = outcome.min(if error.contains("portcullis") {
+            Outcome::Refused
+        } else {
+            Outcome::Failed
+        });
+    }
+    outcome
+}
+
+/// What a run came to.
+#[derive(Default)]
+struct Tally {
+    outcomes: BTreeMap<Outcome, u64>,
+    /// Why the server or the gateway would not, with how often and an example.
+    errors: BTreeMap<String, (u64, String)>,
+    /// Statements with a masked value in their answer.
+    masked: u64,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, program: &Program, answers: &[Vec<String>; 2]) {
+        *self.outcomes.entry(outcome(&answers[0])).or_default() += 1;
+        let masked =
+            answers[0].iter().any(|line| line.starts_with('D') && line.contains("[masked]"));
+        self.masked += u64::from(masked);
+        if let Some(error) = answers[0].iter().find(|line| line.starts_with('E')) {
+            let error: String = error.chars().filter(|c| !c.is_ascii_digit()).take(90).collect();
+            let entry = self.errors.entry(error).or_insert((0, program.statements.join("; ")));
+            entry.0 += 1;
+        }
+    }
+}
+
+fn seeds() -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    (number("PORTCULLIS_SEED").unwrap_or(1), number("PORTCULLIS_PROGRAMS").unwrap_or(PROGRAMS))
+}
+
+/// Runs programs of a kind until there are enough of them, or of failures.
+fn explore(arena: &Arena, kind: Kind) -> Tally {
+    let (first, count) = seeds();
+    let next = AtomicU64::new(0);
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                let mut pair = Pair::new(arena);
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count || tally.lock().unwrap().failures.len() >= ENOUGH {
+                        break;
+                    }
+                    if at % 500 < WORKERS {
+                        pair.renew();
+                    }
+                    if at % 10_000 == 0 {
+                        eprintln!("{at} programs");
+                    }
+                    let mut choices = Choices::random(first + at);
+                    let program = Program::of(kind, &mut choices);
+                    let answers = pair.run(&program);
+                    let differs = answers[0] != answers[1] && !answers.iter().any(took_too_long);
+                    tally.lock().unwrap().add(&program, &answers);
+                    if differs {
+                        let told = told_apart(&program, &answers, first + at);
+                        let failure = failure(&mut pair, kind, choices.made(), told);
+                        tally.lock().unwrap().failures.push(failure);
+                    }
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap()
+}
+
+/// The simplest program like this one whose answers differ, and how; or the one given itself, if that
+/// cannot be done again.
+fn failure(pair: &mut Pair<'_>, kind: Kind, row: Vec<u32>, found: String) -> String {
+    pair.renew();
+    let differs = |pair: &mut Pair<'_>, row: &[u32]| {
+        let program = Program::of(kind, &mut Choices::given(row.to_vec()));
+        let answers = pair.run(&program);
+        let differ = answers[0] != answers[1] && !answers.iter().any(took_too_long);
+        differ.then_some((program, answers))
+    };
+    let row = simplest(row, ATTEMPTS, |row| differs(pair, row).is_some());
+    match differs(pair, &row) {
+        Some((program, answers)) => {
+            format!("{found}\nsimplest: {}", told_apart(&program, &answers, 0))
+        }
+        None => format!("{found}\n(not again)"),
+    }
+}
+
+/// A program whose answers differ, and the first difference.
+fn told_apart(program: &Program, [left, right]: &[Vec<String>; 2], seed: u64) -> String {
+    let differ = left.iter().zip(right).find(|(l, r)| l != r);
+    let lengths = (left.len().to_string(), right.len().to_string());
+    let (l, r) = differ.map_or(lengths, |(l, r)| (l.clone(), r.clone()));
+    let protocol = if program.extended { "extended, binary" } else { "simple" };
+    format!(
+        "seed {seed}, {protocol}:\n  {}\n  left:  {l}\n  right: {r}",
+        program.statements.join(";\n  ")
+    )
+}
+
+/// Tells what both answer to the statements of a program that is given.
+fn tell(arena: &Arena, given: &str) {
+    for extended in [false, true] {
+        let statements = given.split(';').map(|s| s.trim().to_owned()).collect();
+        for told in Pair::new(arena).run(&Program { statements, extended }) {
+            eprintln!("{}\n", told.join("\n"));
+        }
+    }
+}
+
+fn check(kind: Kind, least: u64) {
+    let arena = start();
+    if let Ok(given) = std::env::var("PORTCULLIS_PROGRAM") {
+        return tell(&arena, &given);
+    }
+    let tally = explore(&arena, kind);
+    eprintln!("{kind:?}: {:?}, {} with masked values", tally.outcomes, tally.masked);
+    if std::env::var_os("PORTCULLIS_PROGRAMS").is_some() {
+        let mut errors: Vec<_> = tally.errors.iter().collect();
+        errors.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        for (error, (count, example)) in errors.iter().take(40) {
+            eprintln!("{count:6} {error}\n         {example}");
+        }
+    }
+    assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n\n"));
+    // A grammar of nothing but refusals would show nothing.
+    let answered = tally.outcomes.get(&Outcome::Answered).copied().unwrap_or_default();
+    let all: u64 = tally.outcomes.values().sum();
+    assert!(answered * 100 >= all * least, "only {answered} of {all} were answered with rows");
+    assert!(tally.masked * 20 >= answered, "only {} answers had masked values", tally.masked);
+}
+
+#[test]
+fn what_is_asked_does_not_tell_what_is_masked() {
+    check(Kind::Query, 25);
+}
