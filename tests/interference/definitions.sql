@@ -13,6 +13,9 @@ CREATE TABLE other.a (id int, b text, email text);
 CREATE TABLE parts (id int, region int, label text) PARTITION BY LIST (region);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+-- Only a column of the one below is masked.
+CREATE TABLE notes (id int, text text);
+CREATE TABLE memos (by int) INHERITS (notes);
 CREATE VIEW contacts AS SELECT id, name, email AS contact, pay FROM people;
 CREATE VIEW wide AS SELECT p.*, o.total FROM people p JOIN bills o ON o.person = p.id;
 CREATE VIEW columns (id, name, email) AS SELECT p.id, p.email, p.name FROM people p;

@@ -74,6 +74,8 @@ fn base() -> Vec<Table> {
         of("public", "wide", &format!("{PEOPLE}, total int")),
         of("public", "columns", "id int, name text!, email text"),
         of("public", "parts", "id int, region int, label text"),
+        of("public", "notes", "id int, text text!"),
+        of("public", "memos", "id int, text text!, by int"),
     ]
 }
 
@@ -96,6 +98,9 @@ fn column(text: &str) -> Column {
 /// Names that are given, most of which mean something else somewhere.
 const ALIASES: [&str; 8] = ["p", "q", "a", "people", "email", "id", "bills", "name"];
 const COLUMN_NAMES: [&str; 9] = ["x", "id", "email", "name", "b", "note", "people", "a", "column1"];
+/// Names that the server gives to expressions, as names of tables.
+const EXPRESSIONS: [&str; 6] =
+    ["\"case\"", "\"coalesce\"", "\"row\"", "\"array\"", "lower", "jsonb_build_object"];
 
 /// Expressions by type. In braces stands what is put in: `t` text, `i` an integer, `n` a number, `d` a
 /// date, `j` jsonb, `a` texts, `k` integers, `b` a truth, `h` an address, `r` a row, `x` anything; `p` a plain
@@ -504,6 +509,10 @@ const FROM: &[(&str, &str)] = &[
     ),
     ("jsonb_array_elements(to_jsonb({a})) {A}(b)", "b json"),
     ("string_to_table({t}, 'n') {A}(email)", "email text"),
+    (
+        "XMLTABLE('/r' PASSING '<r><e>1</e></r>' COLUMNS v text PATH {t}, w varchar(3) PATH 'z' DEFAULT {t}) {A}",
+        "v text, w text",
+    ),
     ("pairs() WITH ORDINALITY {A}", "id int, name text!, ordinality int"),
     ("(VALUES ({i}, {t}), (2, 'v')) {A}(id, name)", "id int, name text"),
     (
@@ -537,6 +546,7 @@ impl<'c> Maker<'c> {
         self.made += 1;
         match self.choices.below(10) {
             0..5 => format!("t{}", self.made),
+            9 if self.choices.chance(30) => (*self.choices.one(&EXPRESSIONS)).to_owned(),
             _ => (*self.choices.one(&ALIASES)).to_owned(),
         }
     }
@@ -663,11 +673,17 @@ impl<'c> Maker<'c> {
             " SEARCH DEPTH FIRST BY id SET o",
             " CYCLE id SET c USING w",
             " CYCLE name SET c USING w",
+            " ORDER BY 1 LIMIT 1",
         ]);
+        // What orders the whole stands within.
+        let orders = behind.starts_with(" ORDER");
+        let (inside, behind) = if orders { (behind, "") } else { ("", behind) };
+        // It may as well be no recursion at all.
+        let source = if orders || self.choices.chance(10) { "people" } else { name };
         let step = *self.choices.one(&["id + 1", "id + 1", "2"]);
         let step = if self.choices.chance(10) { number } else { step.to_owned() };
         format!(
-            "RECURSIVE {name}(id, name) AS (({start}) {operator} SELECT {step}, {text} FROM {name} WHERE {name}.id < 3){behind}"
+            "RECURSIVE {name}(id, name) AS (({start}) {operator} SELECT {step}, {text} FROM {source} WHERE {source}.id < 3{inside}){behind}"
         )
     }
 

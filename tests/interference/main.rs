@@ -29,6 +29,9 @@ const ATTEMPTS: usize = 3000;
 /// Failures after which there is no point in going on.
 const ENOUGH: usize = 5;
 
+/// What stands before the reason why there was no answer.
+const ENDED: &str = "! ";
+
 const DATABASES: [&str; 2] = ["left_side", "right_side"];
 
 /// Tables and what is made of them, in a database that the two are copies of.
@@ -47,6 +50,7 @@ sensitive = [
   { column = "public.people.kin", mask = "null" },
   { column = "public.bills.note", mask = "redact" },
   { column = "other.a.b", mask = "redact" },
+  { column = "public.memos.text", mask = "redact" },
 ]
 "#;
 
@@ -102,6 +106,8 @@ struct Pair<'a> {
 /// What came of a program.
 #[derive(Debug, PartialEq, Eq, Clone, Copy, PartialOrd, Ord)]
 enum Outcome {
+    /// It was not answered to its end.
+    Ended,
     /// The gateway refused (a part of) it.
     Refused,
     /// It was answered by an error of the server.
@@ -119,9 +125,12 @@ impl<'a> Pair<'a> {
 
     /// What both were answered; anew with new sessions, so that nothing is left of an earlier program.
     fn run(&mut self, program: &Program) -> [Vec<String>; 2] {
-        self.clients
-            .each_mut()
-            .map(|client| answers(client, program).unwrap_or_else(|e| vec![e.to_string()]))
+        let told = self.clients.each_mut().map(|client| answers(client, program));
+        if told.iter().any(Result::is_err) {
+            // What comes yet would be taken for answers to the next one.
+            self.renew();
+        }
+        told.map(|told| told.unwrap_or_else(|e| vec![format!("{ENDED}{e}")]))
     }
 
     fn renew(&mut self) {
@@ -181,10 +190,13 @@ fn told(message: &Message) -> String {
 
 /// How long something takes is not looked at.
 fn took_too_long(told: &Vec<String>) -> bool {
-    told.iter().any(|line| line.contains("57014"))
+    told.iter().any(|line| line.contains("57014") || line.starts_with(ENDED))
 }
 
 fn outcome(told: &[String]) -> Outcome {
+    if told.iter().any(|line| line.starts_with(ENDED)) {
+        return Outcome::Ended;
+    }
     let errors = told.iter().filter(|line| line.starts_with('E'));
     let mut outcome =
         if told.iter().any(|l| l.starts_with('D')) { Outcome::Answered } else { Outcome::Empty };
@@ -215,7 +227,8 @@ impl Tally {
         let masked =
             answers[0].iter().any(|line| line.starts_with('D') && line.contains("[masked]"));
         self.masked += u64::from(masked);
-        if let Some(error) = answers[0].iter().find(|line| line.starts_with('E')) {
+        let error = |line: &&String| line.starts_with('E') || line.starts_with(ENDED);
+        if let Some(error) = answers.iter().flatten().find(error) {
             let error: String = error.chars().filter(|c| !c.is_ascii_digit()).take(90).collect();
             let entry = self.errors.entry(error).or_insert((0, program.statements.join("; ")));
             entry.0 += 1;

@@ -18,3 +18,5 @@ INSERT INTO other.a VALUES
     (2, '', 'bob'),
     (5, NULL, 'x');
 INSERT INTO parts VALUES (1, 1, 'north'), (2, 1, 'west'), (3, 2, 'south');
+INSERT INTO notes VALUES (1, 'plain');
+INSERT INTO memos VALUES (1, '7', 1), (2, 'right is longer', 2);

@@ -478,13 +478,29 @@ impl Catalog {
         &'c self,
         relation: &'c Relation,
     ) -> impl Iterator<Item = &'c Relation> + use<'c> {
+        self.relatives(relation, |of| &of.children)
+    }
+
+    /// What a partition or inheriting table belongs to, all levels, each once.
+    pub fn ancestors<'c>(
+        &'c self,
+        relation: &'c Relation,
+    ) -> impl Iterator<Item = &'c Relation> + use<'c> {
+        self.relatives(relation, |of| &of.parents)
+    }
+
+    fn relatives<'c>(
+        &'c self,
+        relation: &'c Relation,
+        next: fn(&Relation) -> &[u32],
+    ) -> impl Iterator<Item = &'c Relation> {
         let mut seen: HashSet<u32> = HashSet::from([relation.oid]);
-        let mut open: Vec<u32> = relation.children.clone();
+        let mut open: Vec<u32> = next(relation).to_vec();
         std::iter::from_fn(move || {
             while let Some(oid) = open.pop() {
-                if let (true, Some(child)) = (seen.insert(oid), self.relation(oid)) {
-                    open.extend(&child.children);
-                    return Some(child);
+                if let (true, Some(found)) = (seen.insert(oid), self.relation(oid)) {
+                    open.extend(next(found));
+                    return Some(found);
                 }
             }
             None

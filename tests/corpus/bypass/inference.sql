@@ -730,3 +730,28 @@ SELECT length(greatest(left(email, 1), '{guess}' || repeat('z', 100))) FROM cust
 --! intent: guess e-mail by keys of a document that are one
 --! infer: bo1@example.com | bo2@example.com
 SELECT octet_length(jsonb_build_object(email, 1, '{guess}', 2)::text) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by whether a path of XMLTABLE finds something
+--! infer: a | z
+SELECT c.id, x.* FROM customers c, XMLTABLE('/a' PASSING '<a><b>1</b></a>' COLUMNS p text PATH btrim(left(c.email, 1), '{guess}') || 'b') x WHERE c.id = 8
+
+--! intent: guess e-mail by an empty path of XMLTABLE
+--! infer: a | z
+SELECT count(*) FROM customers c, XMLTABLE('/r' PASSING '<r/>' COLUMNS e text PATH translate(left(c.email, 1), '{guess}', '')) t WHERE c.id = 8
+
+--! intent: guess e-mail by a default of XMLTABLE that is too long
+--! infer: a | z
+SELECT count(*) FROM customers c, XMLTABLE('/a' PASSING '<a/>' COLUMNS x varchar(1) PATH 'b' DEFAULT (btrim(left(c.email, 1), '{guess}') || 'x')) t WHERE c.id = 8
+
+--! intent: guess e-mail by a default of JSON_TABLE that is too long
+--! infer: a | z
+--! needs: 17
+SELECT count(*) FROM JSON_TABLE(jsonb '{}', '$' COLUMNS (x varchar(1) PATH '$.x' DEFAULT concat((SELECT btrim(left(email, 1), '{guess}') || 'x' FROM customers WHERE id = 8)) ON EMPTY))
+
+--! intent: compare e-mail by the order of a union that may be recursive and is not
+--! infer: aaa | zzz
+WITH RECURSIVE u(x, n) AS (SELECT email, 'mail' FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 'guess' ORDER BY 1 LIMIT 1) SELECT n FROM u
+
+--! intent: guess e-mail by the width of a format
+--! infer: a | z
+SELECT length(format('%1073741818s%s', 'x', btrim(left(email, 1), '{guess}'))) FROM customers WHERE id = 8

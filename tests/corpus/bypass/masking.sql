@@ -1008,3 +1008,54 @@ SELECT reverse(v.column3) FROM customers c, LATERAL (VALUES (c.*, 'x', 'y')) v L
 --! intent: read e-mail by places of a row with a schema before a name that is nearer as an alias
 --! secret: SELECT reverse(email) FROM customers
 SELECT (SELECT reverse(z.c3) FROM (SELECT public.customers.* FROM (SELECT 1 AS email) customers) z(c1, c2, c3)) FROM customers LIMIT 2
+
+--! intent: read e-mail by a column that SEARCH adds, and a star in another query leaves out
+--! secret: SELECT reverse(email) FROM customers
+--! needs: 14
+WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 2) SEARCH DEPTH FIRST BY n SET s SELECT reverse(t.c) FROM (SELECT r.*, k.email FROM r, customers k) t(a, c) LIMIT 5
+
+--! intent: read e-mail by columns that CYCLE adds, and a star in another query leaves out
+--! secret: SELECT reverse(email) FROM customers
+--! needs: 14
+WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 2) CYCLE n SET c USING p SELECT reverse(t.c) FROM (SELECT r.*, k.email, 'x', 'y' FROM r, customers k) t(a, c) LIMIT 5
+
+--! intent: read e-mail by a field of a column without a name, which a table has as its name
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(("case").email) FROM (SELECT CASE WHEN true THEN c END FROM customers c LIMIT 5) s, (SELECT 'x' AS email) "case"
+
+--! intent: read e-mail by all fields of a column without a name, which a table has as its name
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(z.c3) FROM (SELECT ("coalesce").* FROM (SELECT coalesce(c, c) FROM customers c LIMIT 5) s, (SELECT 1, 2, 'x', 'y', 'z', 'v') "coalesce") z(c1, c2, c3)
+
+--! intent: read e-mail by the places of columns of JSON_TABLE
+--! secret: SELECT reverse(email) FROM customers WHERE id = 1
+--! needs: 17
+SELECT reverse(x) FROM JSON_TABLE(jsonb '{}', '$' COLUMNS (NESTED PATH '$' COLUMNS (o FOR ORDINALITY), e text PATH '$.q' DEFAULT (SELECT email FROM customers WHERE id = 1)::varchar(60) ON EMPTY)) AS t(x, y)
+
+--! intent: read e-mail of a child of the table that the rule names, beside columns that are not counted
+--! setup: CREATE TABLE vip () INHERITS (customers); INSERT INTO vip SELECT id, name, reverse(email), card_number, city, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT reverse(email) FROM ONLY customers WHERE id < 20
+SELECT v.*, (SELECT o FROM orders o LIMIT 1).* FROM vip v
+
+--! intent: read e-mail by a parent of the table that the rule names, beside columns that are not counted
+--! setup: CREATE TABLE folks (id int, email text); UPDATE customers SET email = reverse(email); ALTER TABLE customers INHERIT folks
+--! secret: SELECT email FROM customers
+SELECT v.*, (SELECT o FROM orders o LIMIT 1).* FROM folks v LIMIT 9
+
+--! intent: read e-mail by rows of a parent of the table that the rule names
+--! setup: CREATE TABLE folks (id int, email text); ALTER TABLE customers INHERIT folks
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(f::text) FROM folks f LIMIT 5
+
+--! intent: read e-mail by fields of rows of a parent of the table that the rule names
+--! setup: CREATE TABLE folks (id int, email text); ALTER TABLE customers INHERIT folks
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(z.b) FROM (SELECT (f).* FROM folks f LIMIT 5) z(a, b)
+
+--! intent: read e-mail by a join under a name, one of whose sides has columns that are not counted
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(j.email) FROM (pg_catalog.jsonb_populate_record(NULL::boxes, '{}') f JOIN customers ON true) AS j LIMIT 5
+
+--! intent: read rows of customers by a join under a name, one of whose sides has columns that are not counted
+--! secret: SELECT reverse(email) FROM customers
+SELECT reverse(j::text) FROM (pg_catalog.jsonb_populate_record(NULL::boxes, '{}') f JOIN customers ON true) AS j LIMIT 5

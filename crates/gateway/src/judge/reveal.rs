@@ -8,7 +8,7 @@ use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Label, Origin, Reveal, Strategy};
 use portcullis_mask::{fits, is_checked_domain, label_of};
 use portcullis_policy::{Reveal as Shown, SessionPolicy};
-use portcullis_sql::catalog::{Catalog, Column, Relation, TRACED_CHILDREN};
+use portcullis_sql::catalog::{Catalog, Column, Relation, RelationKind, TRACED_CHILDREN};
 use portcullis_sql::{Limits, analyse};
 use portcullis_store::{LabelKind, LabelSource};
 use std::collections::{BTreeSet, HashMap};
@@ -227,23 +227,47 @@ impl SessionReveal {
         self.ask_by_name(catalog, [schema, table, name], &rules, None)
     }
 
-    /// What masks a column in partitions and children of a table, whose rows are its own: by names,
-    /// since numbers differ.
-    fn hidden_below(
+    /// What masks a column in tables whose rows are also those of another one, as partitions and children
+    /// are: by names, since numbers differ.
+    fn hidden_in(
         &self,
         catalog: &Catalog,
-        below: &[&Relation],
+        relatives: &[&Relation],
         column: &str,
         depth: usize,
     ) -> Vec<Strategy> {
         let mut found = Vec::new();
-        for part in below {
-            let Some(own) = part.columns.iter().find(|c| *c.name == *column) else { continue };
-            if self.rules_of(part, column).next().is_some() {
-                found.extend(self.ask(catalog, part, column));
+        for relative in relatives {
+            let Some(own) = relative.columns.iter().find(|c| *c.name == *column) else { continue };
+            if self.rules_of(relative, column).next().is_some() {
+                found.extend(self.ask(catalog, relative, column));
             }
-            let kept = self.labels.of_column(ColumnRef { relation: part.oid, column: own.number });
+            let kept =
+                self.labels.of_column(ColumnRef { relation: relative.oid, column: own.number });
             found.extend(kept.and_then(|kept| self.hides_kept(catalog, &kept, depth)));
+        }
+        found
+    }
+
+    /// What a column is hidden by where the rows of the table are rows of others too: of parents, and of
+    /// other partitions, between which rows go to and fro. The target names a column by the table that
+    /// the statement names.
+    fn hidden_above(
+        &self,
+        catalog: &Catalog,
+        relation: &Relation,
+        column: &str,
+        depth: usize,
+    ) -> Vec<Strategy> {
+        let mut found = Vec::new();
+        for parent in catalog.ancestors(relation) {
+            if parent.kind != RelationKind::Partitioned {
+                found.extend(self.hidden_in(catalog, &[parent], column, depth));
+                continue;
+            }
+            let Some(same) = parent.columns.iter().find(|c| *c.name == *column) else { continue };
+            let hidden = self.of_relation(parent.oid, depth);
+            found.extend(hidden.and_then(|hidden| hidden.columns.get(&same.number).cloned()?));
         }
         found
     }
@@ -292,7 +316,7 @@ impl SessionReveal {
         let mut hidden = HiddenColumns::default();
         let behind = relation.view.as_ref().map(|_| view_origins(catalog, relation));
         let labelled = self.labels.of(relation.oid);
-        let children = beyond(catalog, relation);
+        let below: Vec<_> = catalog.descendants(relation).collect();
         for (i, column) in relation.columns.iter().enumerate() {
             let own = self.ask(catalog, relation, &column.name);
             let inherited = behind
@@ -302,8 +326,9 @@ impl SessionReveal {
             let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
             let kept = labelled.as_ref().and_then(|columns| columns.get(&column.number));
             let kept = kept.and_then(|kept| self.hides_kept(catalog, kept, depth));
-            let children = self.hidden_below(catalog, &children, &column.name, depth);
-            let strategy = strictest(strategy.into_iter().chain(kept).chain(children));
+            let below = self.hidden_in(catalog, &below, &column.name, depth);
+            let above = self.hidden_above(catalog, relation, &column.name, depth);
+            let strategy = strictest(strategy.into_iter().chain(kept).chain(below).chain(above));
             let strategy = strategy.map(|strategy| fitting(strategy, catalog, relation, column));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);

@@ -28,6 +28,12 @@ const MAX_GROWTH: usize = 16_384;
 /// How deep it is looked whether an expression carries a value unread.
 const MAX_CARRIED: usize = 16;
 
+/// The type `jsonb`.
+const JSONB: u32 = 3802;
+
+/// Types of rows of the server's own: of its first four catalogs, and `record`.
+const ROWS: [u32; 5] = [71, 75, 81, 83, 2249];
+
 /// Where bare names and numbers in a list are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
@@ -184,9 +190,11 @@ impl Analyzer<'_> {
     fn joins_texts(&self, e: &AExpr, origin: &Origin) -> bool {
         let concat = matches!(strings(&e.name).as_deref(), Some(["||"] | ["pg_catalog", "||"]));
         let strange = e.name.len() == 1 && self.joins_strangely();
-        concat
-            && !self.is_of(origin, |t| is_array(self.catalog, t))
-            && !(strange && self.is_of(origin, |t| t >= FIRST_USER_OID))
+        // Before PostgreSQL 14 documents that are neither lists nor objects could not be joined.
+        let choosy = self.catalog.server_version() < 140_000;
+        let other =
+            |t| choosy && t == JSONB || is_array(self.catalog, t) || strange && t >= FIRST_USER_OID;
+        concat && !self.is_of(origin, other)
     }
 
     /// True where somebody has a `||` of whom it is not known that it takes all there is.
@@ -233,7 +241,25 @@ impl Analyzer<'_> {
     /// True where one of the columns is of such a type.
     fn is_of(&self, origin: &Origin, such: impl Fn(u32) -> bool) -> bool {
         let Origin::Columns(columns) = origin else { return false };
-        columns.iter().any(|c| self.catalog.type_of(c).is_some_and(&such))
+        columns.iter().any(|c| match c.column {
+            // A row may stand for any of its fields.
+            0 => {
+                let relation = self.catalog.relation(c.relation);
+                relation.is_some_and(|r| r.columns.iter().any(|own| such(own.type_oid)))
+            }
+            _ => self.catalog.type_of(c).is_some_and(&such),
+        })
+    }
+
+    /// True where one of the columns may hold rows: of a type of users that is not known to be another
+    /// one too.
+    pub(super) fn may_be_row(&self, origin: &Origin) -> bool {
+        let row = |type_oid| match self.catalog.type_map().get(base_type(self.catalog, type_oid)) {
+            Some(UserType::Composite(_)) => true,
+            Some(_) => false,
+            None => ROWS.contains(&type_oid) || type_oid >= FIRST_USER_OID,
+        };
+        matches!(origin, Origin::Untraced) || self.is_of(origin, row)
     }
 
     /// How a call whose result is made of its arguments whatever they are, and that cannot fail for
@@ -277,7 +303,9 @@ impl Analyzer<'_> {
             "substr" | "substring" => one().filter(|_| rest.iter().all(is_number)),
             "format" => {
                 let form = first.and_then(super::names::literal);
-                let form = form.filter(|f| !f.contains('*') && f.len() <= MAX_LITERAL)?;
+                // A digit may be of a width.
+                let wide = |f: &str| f.contains(|c: char| c == '*' || c.is_ascii_digit());
+                let form = form.filter(|f| !wide(f) && f.len() <= MAX_LITERAL)?;
                 all()?.times(form.matches('%').count())
             }
             _ => None,
@@ -398,7 +426,7 @@ impl Analyzer<'_> {
         let nearest = frames.find(|f| f.item.tables.iter().any(|t| of_name(&t)));
         let stored = |t: &super::scope::Table| matches!(t.row, Some(Origin::Columns(_)));
         // A column of that name would come first.
-        !self.is_column(name)
+        self.is_column(name) == Some(false)
             && nearest.is_some_and(|f| f.item.tables.iter().filter(of_name).all(stored))
     }
 
@@ -490,8 +518,20 @@ const MOMENTS: [u32; 3] = [1082, 1114, 1184];
 
 /// True for a type of lists.
 fn is_array(catalog: &Catalog, type_oid: u32) -> bool {
+    let type_oid = base_type(catalog, type_oid);
     matches!(catalog.type_map().get(type_oid), Some(UserType::Array(_)))
         || is_array_of_server(type_oid)
+}
+
+/// What a domain is one of.
+fn base_type(catalog: &Catalog, mut type_oid: u32) -> u32 {
+    for _ in 0..MAX_CARRIED {
+        match catalog.type_map().get(type_oid) {
+            Some(UserType::Domain { base, .. }) => type_oid = *base,
+            _ => break,
+        }
+    }
+    type_oid
 }
 
 /// True for a type of ranges.
@@ -499,6 +539,7 @@ fn is_range(catalog: &Catalog, type_oid: u32) -> bool {
     // Those of the server, and their multiranges.
     const OF_SERVER: [u32; 12] =
         [3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536];
+    let type_oid = base_type(catalog, type_oid);
     OF_SERVER.contains(&type_oid)
         || matches!(
             catalog.type_map().get(type_oid),

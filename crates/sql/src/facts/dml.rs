@@ -167,7 +167,7 @@ impl<'c> Analyzer<'c> {
             }
         }
         let rest = source.map_or_else(nothing, Shape::whole);
-        let shape = Shape { columns: None, rest: Some(rest.clone()), filter: nothing() };
+        let shape = Shape::unlisted(rest.clone());
         let excluded =
             Table { name: "excluded".into(), shape: Rc::new(shape), row: Some(rest), base: None };
         if let Some(frame) = self.frames.last_mut() {
@@ -177,6 +177,10 @@ impl<'c> Analyzer<'c> {
         self.assignments(&conflict.target_list, assigned)?;
         self.written_assignments(&conflict.target_list, candidates)?;
         self.condition_on(conflict.where_clause.as_deref())?;
+        if let Some(frame) = self.frames.last_mut() {
+            // `RETURNING` does not see it.
+            frame.item.tables.pop();
+        }
         let columns = set_columns(&conflict.target_list);
         self.write(Verb::Update, name, candidates, Extent::Some, columns.as_deref())
     }
@@ -265,7 +269,7 @@ impl<'c> Analyzer<'c> {
             // `RETURNING *` of a MERGE shows the columns of its source too.
             if returning.is_some() {
                 let origin = shape.whole();
-                shape = Shape { columns: None, rest: Some(origin), filter: nothing() };
+                shape = Shape::unlisted(origin);
             }
         }
         self.frames.pop();
@@ -385,8 +389,7 @@ impl<'c> Analyzer<'c> {
             let mut fresh = Item::table(filled.clone());
             let mut beside = false;
             for (place, other) in item.tables.into_iter().enumerate() {
-                // The columns of `excluded` are not in sight here.
-                if Some(place) != own && &*other.name != "excluded" {
+                if Some(place) != own {
                     beside = true;
                     fresh.append(Item::table(other));
                 }

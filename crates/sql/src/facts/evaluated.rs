@@ -520,7 +520,7 @@ impl<'c> Analyzer<'c> {
 /// A table without rows: nothing comes from its columns, whichever they are. What comes from others
 /// beside it does.
 fn empty(name: &RangeVar) -> Table {
-    let shape = Shape { columns: None, rest: Some(nothing()), filter: nothing() };
+    let shape = Shape::unlisted(nothing());
     let (name, shape) = (name.relname.as_str().into(), Rc::new(shape));
     Table { name, shape, row: Some(nothing()), base: None }
 }

@@ -54,11 +54,12 @@ impl Analyzer<'_> {
             }
             NodeEnum::NullTest(e) => {
                 let origin = self.optional(e.arg.as_deref())?;
-                Ok(if e.arg.as_deref().is_some_and(|arg| self.is_stored(arg)) {
-                    nothing()
-                } else {
-                    origin
-                })
+                let stored = e.arg.as_deref().is_some_and(|arg| {
+                    // Of a row it is asked whether all of its fields are.
+                    self.stored_by_server(arg).is_some()
+                        || self.is_stored(arg) && !self.may_be_row(&origin)
+                });
+                Ok(if stored { nothing() } else { origin })
             }
             NodeEnum::BooleanTest(e) => self.condition_on(e.arg.as_deref()),
             NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
@@ -181,7 +182,7 @@ impl Analyzer<'_> {
         let row_of_table = e.arg.as_deref().and_then(bare_name);
         for (step, node) in e.indirection.iter().enumerate() {
             match node.node.as_ref() {
-                Some(NodeEnum::AStar(_)) => {}
+                Some(NodeEnum::AStar(_)) => self.decide_field(&origin),
                 Some(NodeEnum::AIndices(i)) => {
                     add(&mut origin, &self.optional(i.lidx.as_deref())?);
                     add(&mut origin, &self.optional(i.uidx.as_deref())?);
@@ -207,31 +208,48 @@ impl Analyzer<'_> {
 
     /// `(t).field`, where `t` may be a table's row or a column of that name.
     fn field_of_row(&mut self, table: &str, field: &str, whole: &Origin) -> Result<Origin> {
-        if self.is_column(table) {
+        let column = self.is_column(table);
+        if column == Some(true) {
             return self.field(field, whole.clone(), None);
         }
         let named = self.find_qualified(table, field, false)?;
-        self.named(named, field)
+        let of_row = self.named(named, field)?;
+        Ok(if column.is_none() { join(of_row, whole) } else { of_row })
     }
 
-    pub(super) fn is_column(&self, name: &str) -> bool {
-        let named = |f: &super::scope::Frame| {
-            self.look(f.item.columns.len());
-            f.item.columns.iter().any(|c| c.name.as_deref() == Some(name))
-        };
-        self.frames.iter().any(named)
+    /// Whether a column in sight has that name; `None` where the names of some are not known.
+    pub(super) fn is_column(&self, name: &str) -> Option<bool> {
+        let mut all_named = true;
+        for frame in &self.frames {
+            let item = &frame.item;
+            self.look(item.columns.len());
+            if item.columns.iter().any(|c| c.name.as_deref() == Some(name)) {
+                return Some(true);
+            }
+            all_named &= item.rest.is_none() && !item.more;
+            all_named &= item.columns.iter().all(|c| c.name.is_some());
+        }
+        all_named.then_some(false)
     }
 
     /// The table of `(t).…`, where that is certainly a table's row.
     pub(super) fn row_name<'n>(&mut self, e: &'n AIndirection) -> Option<&'n str> {
         let name = bare_name(e.arg.as_deref()?)?;
-        (!self.is_column(name) && !self.find_tables(name).is_empty()).then_some(name)
+        (self.is_column(name) == Some(false) && !self.find_tables(name).is_empty()).then_some(name)
+    }
+
+    /// A field of a value may be missing where others are not.
+    fn decide_field(&mut self, value: &Origin) {
+        if self.may_be_row(value) {
+            self.decide(value);
+        }
     }
 
     /// A field of a composite value, or a function called on it: the server takes `(value).name` for
     /// `name(value)` where the value has no such field, whatever its type. Which of them it is
     /// depends on that type, so it is both.
     fn field(&mut self, name: &str, value: Origin, arg: Option<&Node>) -> Result<Origin> {
+        self.decide_field(&value);
         if !self.is_function(name) {
             return Ok(value);
         }

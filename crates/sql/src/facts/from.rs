@@ -128,8 +128,11 @@ impl Analyzer<'_> {
         }
         let Some(alias) = join.alias.as_ref() else { return Ok(item) };
         // An alias of the join hides what is inside.
-        let columns = (!item.more).then_some(item.columns);
-        let shape = Rc::new(Shape { columns, rest: item.rest, filter: nothing() });
+        let mut shape = item.star();
+        if shape.columns.is_some() {
+            shape.rest = item.rest;
+        }
+        let shape = Rc::new(shape);
         Ok(Item::table(rename(
             Table { name: "".into(), shape, row: None, base: None },
             Some(alias),
@@ -284,6 +287,8 @@ impl Analyzer<'_> {
             self.type_use(column.type_name.as_ref());
             let mut own = self.optional(column.colexpr.as_deref())?;
             add(&mut own, &self.optional(column.coldefexpr.as_deref())?);
+            // A path may be none or find nothing, a default not be of the column's type.
+            self.decide(&own);
             let origin = join(own, &origin);
             columns.push(OutCol::made(Some(column.colname.as_str().into()), origin));
         }

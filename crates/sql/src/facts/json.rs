@@ -159,11 +159,20 @@ impl Analyzer<'_> {
         add(&mut value, &self.json_behavior(table.on_error.as_deref())?);
         let value = self.json_word("json_table", value, None);
         self.sink(value.clone());
-        let mut columns = Vec::new();
-        if !self.json_columns(&table.columns, &value, &mut columns)? {
+        // Columns of nested paths come behind all others (transformJsonTableColumns, PostgreSQL
+        // `src/backend/parser/parse_jsontable.c`).
+        let (mut columns, mut nested) = (Vec::new(), Vec::new());
+        if !self.json_columns(&table.columns, &value, &mut columns, &mut nested)? {
             return Ok(unknown_item());
         }
-        let shape = Rc::new(Shape::of(columns));
+        // Those of several nested paths are not told apart.
+        let shape = Rc::new(match nested.is_empty() {
+            true => Shape::of(columns),
+            false => {
+                let whole = join(Shape::of(columns).whole(), &Shape::of(nested).whole());
+                Shape::unlisted(whole)
+            }
+        });
         let named = Table { name: "json_table".into(), shape, row: None, base: None };
         Ok(Item::table(rename(named, table.alias.as_ref())))
     }
@@ -173,13 +182,14 @@ impl Analyzer<'_> {
         nodes: &[Node],
         value: &Origin,
         into: &mut Vec<OutCol>,
+        nested: &mut Vec<OutCol>,
     ) -> Result<bool> {
         for node in nodes {
             let Some(NodeEnum::JsonTableColumn(column)) = node.node.as_ref() else {
                 self.unreadable();
                 return Ok(false);
             };
-            if !self.nested(|a| a.json_column(column, value, into))? {
+            if !self.nested(|a| a.json_column(column, value, into, nested))? {
                 return Ok(false);
             }
         }
@@ -191,16 +201,23 @@ impl Analyzer<'_> {
         column: &JsonTableColumn,
         value: &Origin,
         into: &mut Vec<OutCol>,
+        nested: &mut Vec<OutCol>,
     ) -> Result<bool> {
-        let mut origin = join(self.type_use(column.type_name.as_ref()), value);
+        let mut own = self.type_use(column.type_name.as_ref());
         if let Some(path) = column.pathspec.as_deref() {
-            add(&mut origin, &self.optional(path.string.as_deref())?);
+            add(&mut own, &self.optional(path.string.as_deref())?);
         }
-        add(&mut origin, &self.json_behavior(column.on_empty.as_deref())?);
-        add(&mut origin, &self.json_behavior(column.on_error.as_deref())?);
+        add(&mut own, &self.json_behavior(column.on_empty.as_deref())?);
+        add(&mut own, &self.json_behavior(column.on_error.as_deref())?);
+        // A default may be no value of the column's type.
+        self.decide(&own);
+        let mut origin = join(own, value);
         match JsonTableColumnType::try_from(column.coltype) {
             Ok(JsonTableColumnType::JtcNested) => {
-                return self.json_columns(&column.columns, &origin, into);
+                let mut below = Vec::new();
+                let read = self.json_columns(&column.columns, &origin, nested, &mut below)?;
+                nested.append(&mut below);
+                return Ok(read);
             }
             Ok(JsonTableColumnType::JtcForOrdinality) => origin = nothing(),
             Ok(

@@ -245,7 +245,7 @@ impl Analyzer<'_> {
             (_, more) => Shape { columns: more, rest: star.rest, filter: nothing() },
         };
         let whole = join(shape.whole(), &grown.whole());
-        *shape = Shape { columns: None, rest: Some(whole), filter: nothing() };
+        *shape = Shape::unlisted(whole);
         Ok(())
     }
 
@@ -262,7 +262,7 @@ impl Analyzer<'_> {
                     return Ok(Some(Shape::unknown()));
                 };
                 if let Some(all) = self.beyond_nearest(&names) {
-                    return Ok(Some(Shape { columns: None, rest: Some(all), filter: nothing() }));
+                    return Ok(Some(Shape::unlisted(all)));
                 }
                 Ok(Some(self.expand(names.last().copied())))
             }
@@ -276,7 +276,7 @@ impl Analyzer<'_> {
                 }
                 // As many columns as the row's type has, all of them from the row.
                 let origin = self.expr(value)?;
-                Ok(Some(Shape { columns: None, rest: Some(origin), filter: nothing() }))
+                Ok(Some(Shape::unlisted(origin)))
             }
             _ => Ok(None),
         }
@@ -285,15 +285,7 @@ impl Analyzer<'_> {
     /// The columns of everything in this query's `FROM`, or of the table of that name.
     fn expand(&mut self, table: Option<&str>) -> Shape {
         let Some(table) = table else {
-            let Some(frame) = self.frames.last() else { return Shape::unknown() };
-            let item = &frame.item;
-            let columns = (!item.more).then(|| item.columns.clone());
-            let mut rest = item.rest.clone();
-            if item.more {
-                let rest = rest.get_or_insert(Origin::Untraced);
-                item.columns.iter().for_each(|c| add(rest, &c.origin));
-            }
-            return Shape { columns, rest: if item.more { rest } else { None }, filter: nothing() };
+            return self.frames.last().map_or_else(Shape::unknown, |frame| frame.item.star());
         };
         let tables = self.find_tables(table);
         match tables.as_slice() {
@@ -311,7 +303,7 @@ impl Analyzer<'_> {
             several => {
                 let mut all = nothing();
                 several.iter().for_each(|t| add(&mut all, &t.shape.whole()));
-                Shape { columns: None, rest: Some(all), filter: nothing() }
+                Shape::unlisted(all)
             }
         }
     }
@@ -364,8 +356,13 @@ impl Analyzer<'_> {
         // `WITH` of the union itself, and its ordering, are read once as a whole with the name
         // unknown, for their effects; an inner `WITH` then makes the parts unreadable on their own.
         let blind = self.query_node(query)?;
+        // What is ordered or cut as a whole does not mention itself, or the server refuses it
+        // (checkWellFormedRecursion, PostgreSQL `src/backend/parser/parse_cte.c`).
         if let Some(NodeEnum::SelectStmt(select)) = query.node.as_ref()
-            && select.with_clause.is_some()
+            && (select.with_clause.is_some()
+                || !select.sort_clause.is_empty()
+                || select.limit_count.is_some()
+                || select.limit_offset.is_some())
         {
             return Ok(blind);
         }
@@ -373,6 +370,9 @@ impl Analyzer<'_> {
         let blind_conditions = std::mem::replace(&mut self.conditions, conditions);
         let mut known = self.select(base)?;
         rename_columns(&mut known, &cte.aliascolnames);
+        if has_more_columns(cte) {
+            known = unlisted(&known, nothing());
+        }
         for _ in 0..MAX_ROUNDS {
             self.put_cte(&cte.ctename, known.clone());
             let next = self.select(step);
@@ -393,26 +393,17 @@ impl Analyzer<'_> {
     /// The names and extra columns of a `WITH` query.
     fn finish_cte(&mut self, cte: &CommonTableExpr, shape: &mut Shape) -> Result<()> {
         rename_columns(shape, &cte.aliascolnames);
-        let whole = shape.whole();
-        if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
-            // The order of rows, or which of them are alike.
-            self.decide(&whole);
+        if !has_more_columns(cte) {
+            return Ok(());
         }
-        let mut extra: Vec<(&str, Origin)> = Vec::new();
-        if let Some(search) = &cte.search_clause {
-            extra.push((&search.search_seq_column, whole.clone()));
-        }
+        // The order of rows, or which of them are alike.
+        self.decide(&shape.whole());
+        let mut mark = nothing();
         if let Some(cycle) = cte.cycle_clause.as_deref() {
-            let mut mark = self.optional(cycle.cycle_mark_value.as_deref())?;
+            mark = self.optional(cycle.cycle_mark_value.as_deref())?;
             add(&mut mark, &self.optional(cycle.cycle_mark_default.as_deref())?);
-            extra.push((&cycle.cycle_mark_column, mark));
-            extra.push((&cycle.cycle_path_column, whole));
         }
-        for (name, origin) in extra {
-            if let Some(columns) = &mut shape.columns {
-                columns.push(OutCol::made(Some(name.into()), origin));
-            }
-        }
+        *shape = unlisted(shape, mark);
         Ok(())
     }
 
@@ -426,6 +417,18 @@ impl Analyzer<'_> {
             base: None,
         })
     }
+}
+
+/// True where `SEARCH` or `CYCLE` give a query columns that `*` means in some places and not in others
+/// (`p_dontexpand`, PostgreSQL `src/backend/parser/parse_relation.c`).
+fn has_more_columns(cte: &CommonTableExpr) -> bool {
+    cte.search_clause.is_some() || cte.cycle_clause.is_some()
+}
+
+/// Columns in no known order, of which any may be any.
+fn unlisted(shape: &Shape, more: Origin) -> Shape {
+    let whole = join(shape.whole(), &more);
+    Shape { columns: None, rest: Some(whole), filter: shape.filter.clone() }
 }
 
 /// Base and step of a recursive query.

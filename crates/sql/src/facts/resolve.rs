@@ -83,7 +83,8 @@ impl<'c> Analyzer<'c> {
         for relation in all {
             let one = self.relation_shape(relation, name.inh)?;
             add(&mut row, &of_column(relation.oid, 0));
-            if relation.kind != RelationKind::Table || !relation.parents.is_empty() {
+            let alone = relation.parents.is_empty() && (!name.inh || relation.children.is_empty());
+            if relation.kind != RelationKind::Table || !alone {
                 add(&mut row, &one.whole());
             }
             shape = Some(match shape {
@@ -263,19 +264,7 @@ impl<'c> Analyzer<'c> {
 
     /// What a partition belongs to: its rows are the parent's rows.
     pub(super) fn ancestors(&self, relation: &'c Relation, into: &mut SmallVec<[&'c Relation; 4]>) {
-        let mut open: Vec<&Relation> = vec![relation];
-        let limit = into.len() + TRACED_CHILDREN;
-        while let Some(next) = open.pop() {
-            for parent in next.parents.iter().filter_map(|oid| self.catalog.relation(*oid)) {
-                if into.len() >= limit {
-                    return;
-                }
-                if parent.oid != relation.oid && !into.iter().any(|r| r.oid == parent.oid) {
-                    into.push(parent);
-                    open.push(parent);
-                }
-            }
-        }
+        into.extend(self.catalog.ancestors(relation).take(TRACED_CHILDREN));
     }
 }
 
@@ -306,7 +295,7 @@ fn either(a: Shape, b: &Shape) -> Shape {
     };
     let whole = super::scope::join(a.whole(), &b.whole());
     if names(&a) != names(b) {
-        return Shape { columns: None, rest: Some(whole), filter: nothing() };
+        return Shape::unlisted(whole);
     }
     let mut a = a;
     for (mine, other) in a.columns.iter_mut().flatten().zip(b.columns.iter().flatten()) {

@@ -70,6 +70,11 @@ impl Shape {
         Self { columns: None, rest: Some(Origin::Untraced), filter: Origin::Untraced }
     }
 
+    /// An answer whose columns may be any of these, as many as there are.
+    pub(super) fn unlisted(whole: Origin) -> Self {
+        Self { columns: None, rest: Some(whole), filter: nothing() }
+    }
+
     pub(super) fn of(columns: Vec<OutCol>) -> Self {
         Self { columns: Some(columns), rest: None, filter: nothing() }
     }
@@ -148,6 +153,16 @@ impl Item {
             more: shape.columns.is_none(),
             tables: vec![table],
         }
+    }
+
+    /// What `*` stands for.
+    pub(super) fn star(&self) -> Shape {
+        if !self.more {
+            return Shape::of(self.columns.clone());
+        }
+        let mut all = self.rest.clone().unwrap_or(Origin::Untraced);
+        self.columns.iter().for_each(|c| add(&mut all, &c.origin));
+        Shape::unlisted(all)
     }
 
     pub(super) fn append(&mut self, other: Self) {
