@@ -10,6 +10,8 @@ use crate::choices::Choices;
 pub(crate) enum Kind {
     /// A single query.
     Query,
+    /// Tables that are made, filled and changed, and a query that reads them.
+    Tables,
 }
 
 /// Statements, one after the other.
@@ -19,6 +21,7 @@ pub(crate) fn program(kind: Kind, choices: &mut Choices) -> Vec<String> {
             let depth = 1 + choices.below(3);
             vec![Maker::new(choices).query(&[], depth).0]
         }
+        Kind::Tables => Maker::new(choices).tables(),
     }
 }
 
@@ -525,7 +528,7 @@ struct Maker<'c> {
     choices: &'c mut Choices,
     /// Tables that names may be of, the innermost last.
     scopes: Vec<Vec<Table>>,
-    /// Those of WITH.
+    /// Those of WITH, and those the program made.
     named: Vec<Table>,
     /// Only columns that are not secret, as far as that is known.
     plain: bool,
@@ -566,6 +569,121 @@ impl<'c> Maker<'c> {
         let made = make(self);
         self.plain = before;
         made
+    }
+
+    // Tables and what is in them.
+
+    fn tables(&mut self) -> Vec<String> {
+        let mut statements = Vec::new();
+        for n in 0..1 + self.choices.below(2) {
+            statements.push(self.new_table(n));
+        }
+        for _ in 0..self.choices.below(3) {
+            statements.push(self.change());
+        }
+        let (query, _) = self.query(&[], 1);
+        statements.push(query);
+        statements
+    }
+
+    fn new_table(&mut self, n: usize) -> String {
+        let third = *self.choices.one(&[Text, Json, Texts, Number, Date, Row]);
+        let types = [Int, Text, third];
+        let (query, mut columns) = self.query(&types, 1);
+        for (column, name) in columns.iter_mut().zip(["id", "name", "email"]) {
+            column.name = name.to_owned();
+        }
+        let name = format!("s{n}");
+        let what = *self.choices.one(&[
+            "TEMP TABLE",
+            "TEMP TABLE",
+            "TABLE",
+            "TEMP VIEW",
+            "MATERIALIZED VIEW",
+        ]);
+        self.named.push(Table { name: name.clone(), schema: None, columns });
+        format!("CREATE {what} {name}(id, name, email) AS {query}")
+    }
+
+    /// A change of a table that was made, or of one that is there.
+    fn change(&mut self) -> String {
+        let all = base();
+        let table = match self.choices.below(4) {
+            0 => all[1].clone(),
+            1 => all[0].clone(),
+            _ => self.named[self.choices.below(self.named.len())].clone(),
+        };
+        let name = table.name.clone();
+        let form = self.choices.below(6);
+        match form {
+            0 | 1 => {
+                let (query, _) = self.query(&[Int, Text], 1);
+                let conflict = match name == "people" && self.choices.chance(70) {
+                    true => " ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+                    false => "",
+                };
+                self.scopes.push(vec![table]);
+                let returning = self.returning();
+                self.scopes.pop();
+                let second = if name == "bills" { "email" } else { "name" };
+                format!("INSERT INTO {name} (id, {second}) {query}{conflict}{returning}")
+            }
+            2 => {
+                let (text, beside, source) = self.beside(&table);
+                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
+                let returning = self.returning();
+                self.scopes.pop();
+                let on = if self.choices.chance(30) {
+                    condition
+                } else {
+                    format!("{beside}.id = {name}.id")
+                };
+                let then = if self.choices.chance(50) { "DO NOTHING" } else { "UPDATE SET id = 7" };
+                let returning = if self.choices.chance(80) { String::new() } else { returning };
+                let _ = text;
+                format!(
+                    "MERGE INTO {name} USING {source} ON {on} WHEN MATCHED THEN {then}{returning}"
+                )
+            }
+            3 => {
+                let (_, _, source) = self.beside(&table);
+                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
+                let returning = self.returning();
+                self.scopes.pop();
+                format!("DELETE FROM {name} USING {source} WHERE {condition}{returning}")
+            }
+            _ => {
+                let (value, _, source) = self.beside(&table);
+                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
+                let returning = self.returning();
+                self.scopes.pop();
+                let column = if name == "bills" { "email" } else { "name" };
+                format!(
+                    "UPDATE {name} SET {column} = {value} FROM {source} WHERE {condition}{returning}"
+                )
+            }
+        }
+    }
+
+    /// Puts a table and another item in scope: a text made of them, the item's name, and the item.
+    fn beside(&mut self, table: &Table) -> (String, String, String) {
+        let (source, others) = self.from_item(1, &[]);
+        let name = others.first().map_or_else(String::new, |other| other.name.clone());
+        let mut all = vec![table.clone()];
+        all.extend(others);
+        self.scopes.push(all);
+        let text = self.without_aggregates(|m| m.expression(Text, 1));
+        (text, name, source)
+    }
+
+    fn returning(&mut self) -> String {
+        if self.choices.chance(40) {
+            return String::new();
+        }
+        let before = std::mem::replace(&mut self.aggregates, false);
+        let (items, _) = self.items(&[], 1);
+        self.aggregates = before;
+        format!(" RETURNING {items}")
     }
 
     // Queries.

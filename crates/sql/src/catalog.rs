@@ -211,6 +211,8 @@ impl Relation {
                 !matches!(column, "starelid" | "staattnum" | "stainherit")
             }
             "pg_largeobject" => column == "data",
+            // What rows hold that are older than the column.
+            "pg_attribute" => column == "attmissingval",
             "pg_stat_activity" => column == "query",
             // Among them the password for a directory service.
             "pg_hba_file_rules" => column == "options",

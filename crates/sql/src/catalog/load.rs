@@ -338,12 +338,13 @@ pub const QUERIES: &[&str] = &[
      SELECT DISTINCT relation, on_read, function, type FROM x WHERE relation IS NOT NULL \
      ORDER BY 1, 2, 3, 4",
     // 15: types whose values implicit casts by functions of users may convert, as may be what is made
-    // of them. Those from a type of the server count where the function is volatile. The server makes
+    // of them. Functions that make documents use casts to json unasked, of whatever context
+    // (json_categorize_type, PostgreSQL `src/backend/utils/adt/jsonfuncs.c`). Those from a type of the server count where the function is volatile. The server makes
     // one for every range type, of its own code (language 12).
     "SELECT k.castsource, p.oid, n.nspname, p.proname \
      FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     WHERE k.castfunc >= 16384 AND k.castcontext = 'i' \
+     WHERE k.castfunc >= 16384 AND (k.castcontext = 'i' OR k.casttarget = 114) \
        AND NOT (p.prolang = 12 AND p.prosrc = 'multirange_constructor1') \
        AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \

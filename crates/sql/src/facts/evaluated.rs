@@ -348,7 +348,9 @@ impl<'c> Analyzer<'c> {
             for node in list {
                 // `MINVALUE` and `MAXVALUE` look like columns here.
                 if !matches!(node.node, Some(NodeEnum::ColumnRef(_))) {
-                    self.expr(node)?;
+                    // They are in the catalog then, for all to read, and must not overlap others.
+                    let bound = self.condition_on(Some(node))?;
+                    self.sink(bound);
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
 use super::{Analyzer, Result};
-use crate::catalog::{Relation, RelationKind, TRACED_CHILDREN, ViewFacts};
+use crate::catalog::{ImplicitCast, Relation, RelationKind, TRACED_CHILDREN, ViewFacts};
 use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -137,10 +137,12 @@ impl<'c> Analyzer<'c> {
                 self.execute(object);
             }
         }
-        if relation.columns.iter().any(|c| self.catalog.casts_implicitly(c.type_oid)) {
-            self.user_code = true;
-        }
-        self.may_cast(|cast| relation.columns.iter().any(|c| c.type_oid == cast.source));
+        let converted = relation.columns.iter().any(|c| self.catalog.casts_implicitly(c.type_oid));
+        self.user_code |= converted;
+        // A row has the type of its table's name; what is in lists and rows is reached by taking them
+        // apart.
+        let row = |cast: &ImplicitCast| cast.name == relation.name && cast.schema == relation.schema;
+        self.may_cast(|cast| converted || row(cast));
         let catalog = self.catalog;
         self.may_read_literals(relation, |type_oid| catalog.adopts_literals(type_oid));
         self.reach_beyond(relation);

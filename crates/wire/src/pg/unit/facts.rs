@@ -222,22 +222,31 @@ pub(super) fn lineage(resolved: &Resolved) -> Arc<Lineage> {
         return Arc::new(Lineage { makes, sinks, ..Lineage::clone(&untold()) });
     }
     let inner = own_lineage(&resolved.statement);
+    let outer = resolved.chain.iter().rev().skip(1);
+    let around: Vec<_> =
+        outer.filter_map(|outer| Some((&*outer.kind, outer.lineage.as_ref()?))).collect();
+    if around.is_empty() {
+        return inner;
+    }
+    let mut merged = (*inner).clone();
+    for (_, own) in &around {
+        // The values an EXECUTE is given are worked out too, and go where the parameters are.
+        merged.relations.extend_from_slice(&own.relations);
+        merged.sinks.extend(own.sinks.iter().cloned());
+        merged.conditions.add(&own.conditions);
+        merged.missing |= own.missing;
+    }
     // EXECUTE and FETCH answer with the rows of what they name. Any other statement around a name
     // (EXPLAIN EXECUTE) has an answer of its own.
-    let outer = resolved.chain.iter().rev().skip(1);
-    let mut outer = outer.filter(|s| !matches!(&*s.kind, "execute" | "fetch" | "move"));
-    let Some(own) = outer.find_map(|outer| outer.lineage.as_ref()) else { return inner };
+    let mut others = around.iter().filter(|(k, _)| !matches!(*k, "execute" | "fetch" | "move"));
     let untraced = |outputs: &Vec<ColumnOrigin>| vec![ColumnOrigin::Untraced; outputs.len()];
-    let mut merged = (*inner).clone();
-    merged.outputs = own.outputs.as_ref().map(untraced);
-    merged.relations.extend_from_slice(&own.relations);
-    merged.sinks.extend(own.sinks.iter().cloned());
-    merged.conditions.add(&own.conditions);
-    merged.user_code |= own.user_code;
-    merged.unresolved |= own.unresolved;
-    merged.missing |= own.missing;
-    if let Some(table) = &own.makes {
-        make_from(&mut merged, table, inner.outputs.as_deref());
+    if let Some((_, own)) = others.next() {
+        merged.outputs = own.outputs.as_ref().map(untraced);
+        merged.user_code |= own.user_code;
+        merged.unresolved |= own.unresolved;
+        if let Some(table) = &own.makes {
+            make_from(&mut merged, table, inner.outputs.as_deref());
+        }
     }
     Arc::new(merged)
 }
