@@ -159,7 +159,8 @@ fn look_at_line<T>(
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut fields = LineFields { format, line, at: Some(0) }.enumerate();
     fields.find_map(|(column, (start, end))| {
-        let value = format.read(line.get(start..end).unwrap_or_default(), scratch)?;
+        // What stands for NULL is looked at too: `FORCE_NOT_NULL` makes a value of it.
+        let value = format.value(line.get(start..end).unwrap_or_default(), scratch);
         let spot = Spot { row, column: Some(column) };
         look(value, spot).map(|found| (found, spot))
     })
@@ -199,6 +200,7 @@ fn look_at_tuples<T>(
 mod tests {
     use super::*;
     use crate::pg::conversation::FeedKind;
+    use portcullis_core::mask::NullString;
 
     fn feed(data: &[u8]) -> CopyFeed {
         let mut bytes = vec![b'd'];
@@ -221,14 +223,16 @@ mod tests {
 
     #[test]
     fn fields_are_found_in_every_format() {
-        let text = CopyFormat::Text { delimiter: b'\t', header: false };
+        let text = CopyFormat::TEXT;
         let spot = |row, column| Some(Spot { row, column: Some(column) });
         check(text, b"a\tb\nc\tx\n", spot(2, 1));
         check(text, b"a\t\\x78\n", spot(1, 1));
         check(text, b"a\tx\r\n", spot(1, 1));
         check(text, b"a\tx", spot(1, 1));
         check(text, b"a\txx\n\\N\t\\N\n\\.\n", None);
-        let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true };
+        let null = NullString::new("x").unwrap();
+        let csv =
+            CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true, null };
         check(csv, b"x,x\n\"x\",b\n", spot(1, 0));
         check(csv, b"x,x\n\"a\nx\",b\n", None);
         let mut binary = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
@@ -238,7 +242,7 @@ mod tests {
 
     #[test]
     fn long_rows_are_shown_in_pieces() {
-        let mut reader = CopyReader::new(CopyFormat::Text { delimiter: b'\t', header: false });
+        let mut reader = CopyReader::new(CopyFormat::TEXT);
         let holds = |value: &[u8], _: Spot| value.windows(6).any(|w| w == b"needle").then_some(());
         let filler = vec![b'a'; MAX_ROW];
         assert!(reader.look(&feed(&filler), holds).is_none());

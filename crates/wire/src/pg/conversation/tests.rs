@@ -69,11 +69,8 @@ impl Toy {
         let steers = s.names != NameChange::None || s.transaction != TransactionChange::None;
         if words[0] == "copy" {
             s.copy = Some(match word(1)? {
-                "in" => Copy::In(CopyIn {
-                    format: CopyFormat::Text { delimiter: b'\t', header: false },
-                    columns: Arc::default(),
-                }),
-                _ => Copy::Out(CopyFormat::Text { delimiter: b'\t', header: false }),
+                "in" => Copy::In(CopyIn { format: CopyFormat::TEXT, columns: Arc::default() }),
+                _ => Copy::Out(CopyFormat::TEXT),
             });
             s.effects.push(effect(Verb::Insert, "t"));
         } else if let Some(verb) = verb(words[0]) {
