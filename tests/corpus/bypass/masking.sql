@@ -1068,6 +1068,18 @@ COPY (SELECT v.* FROM customers c, LATERAL (VALUES (NULL, reverse(c.email), NULL
 --! secret: SELECT reverse(email) FROM customers
 COPY (SELECT v.* FROM customers c, LATERAL (VALUES (NULL, reverse(c.email), NULL), ('q', NULL, 's')) v(a,b,c)) TO STDOUT WITH NULL AS '\'
 
+--! intent: read e-mail through COPY whose quotes are newlines
+--! secret: SELECT reverse(email) FROM customers
+COPY (VALUES (NULL,'q'), ((SELECT reverse(email) FROM customers WHERE id=8),'s')) TO STDOUT (FORMAT csv, QUOTE E'\n')
+
+--! intent: read e-mail through COPY whose quotes are carriage returns
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (E'\n', reverse(c.email)), ('s', E'\n')) v(a,b)) TO STDOUT (FORMAT csv, QUOTE E'\r')
+
+--! intent: read e-mail through COPY whose escapes are newlines
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (E'a\n', reverse(c.email)), ('s', E'\n')) v(a,b)) TO STDOUT (FORMAT csv, ESCAPE E'\n')
+
 --! intent: tell empty texts made of e-mail from others by what COPY writes for NULL
 --! secret: SELECT 'customer ' || id || ',,end' FROM customers WHERE email LIKE 'a%' AND id < 9
 COPY (SELECT 'customer ' || id, replace(left(email, 1), 'a', ''), 'end' FROM customers WHERE id < 9) TO STDOUT (FORMAT csv, NULL 'x')

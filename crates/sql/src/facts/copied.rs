@@ -75,7 +75,7 @@ impl RowOptions {
     }
 
     /// `None` where rows in it cannot be taken apart for certain: the server writes what stands for
-    /// NULL as it is. What it refuses is not told either.
+    /// NULL as it is, and lets quotes be ends of lines. What it refuses is not told either.
     fn format(self, direction: Direction) -> Option<CopyFormat> {
         let Self { rows, delimiter, quote, escape, null, header } = self;
         let ends_line = |byte: u8| matches!(byte, b'\r' | b'\n');
@@ -103,7 +103,8 @@ impl RowOptions {
                 let quote = quote.unwrap_or(b'"');
                 let escape = escape.unwrap_or(quote);
                 let refused = delimiter == quote || ends_line(delimiter);
-                let clear = told(null, &[delimiter, quote]);
+                let clear =
+                    told(null, &[delimiter, quote]) && !ends_line(quote) && !ends_line(escape);
                 let format = CopyFormat::Csv { delimiter, quote, escape, header, null };
                 (clear && !refused).then_some(format)
             }

@@ -954,6 +954,22 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "copy: read public.products => (products.id) copy Out(Text { delimiter: 124, header: false, null: \"-\" })",
     ),
     (
+        "COPY products (id) TO STDOUT (FORMAT csv, QUOTE E'\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, QUOTE E'\\r')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, ESCAPE E'\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, ESCAPE E'\\r')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
         "COPY products (id) TO STDOUT (FORMAT csv, NULL 'a,b')",
         "copy: read public.products => (products.id) copy Out(Untold)",
     ),
