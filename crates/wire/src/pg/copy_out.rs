@@ -61,6 +61,8 @@ pub(super) struct Lines {
     pub(super) pending: Vec<u8>,
     /// The state of reading after `pending`.
     pub(super) state: State,
+    /// True where carriage returns end rows too.
+    returns: bool,
 }
 
 #[derive(Debug, Default)]
@@ -185,13 +187,20 @@ impl CopyOut {
 
 impl Lines {
     pub(super) const fn new(format: LineFormat) -> Self {
-        Self { format, pending: Vec::new(), state: State::Plain }
+        Self { format, pending: Vec::new(), state: State::Plain, returns: false }
+    }
+
+    /// Rows from a client, which may end in carriage returns: the server goes by what ends the first
+    /// row, and fails at another.
+    pub(super) const fn coming_in(format: LineFormat) -> Self {
+        Self { format, pending: Vec::new(), state: State::Plain, returns: true }
     }
 
     /// Where the row that `bytes` continues ends, newline included; `None` where it goes on.
     pub(super) fn end_of_row(&mut self, bytes: &[u8]) -> Option<usize> {
         for (i, byte) in bytes.iter().enumerate() {
-            if self.format.step(&mut self.state, *byte) == Mark::Newline {
+            let returned = self.returns && *byte == b'\r' && self.state == State::Plain;
+            if self.format.step(&mut self.state, *byte) == Mark::Newline || returned {
                 return Some(i + 1);
             }
         }
