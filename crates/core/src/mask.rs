@@ -462,6 +462,8 @@ pub enum CopyFormat {
         delimiter: u8,
         /// True where the first line holds the names of the columns.
         header: bool,
+        /// How NULL is written. Only where it is [`NullString::TEXT`] does no value look like it.
+        null: NullString,
     },
     /// Comma-separated values.
     Csv {
@@ -473,11 +475,69 @@ pub enum CopyFormat {
         escape: u8,
         /// True where the first line holds the names of the columns.
         header: bool,
+        /// How NULL is written, never in quotes. A value that equals it is in quotes.
+        null: NullString,
     },
     /// The binary format.
     Binary,
     /// One that could not be told.
     Untold,
+}
+
+impl CopyFormat {
+    /// Text as it is without options.
+    pub const TEXT: Self = Self::Text { delimiter: b'\t', header: false, null: NullString::TEXT };
+    /// CSV as it is without options.
+    pub const CSV: Self = Self::Csv {
+        delimiter: b',',
+        quote: b'"',
+        escape: b'"',
+        header: false,
+        null: NullString::EMPTY,
+    };
+}
+
+/// What stands for NULL among copied rows: short, and ASCII, which is the same bytes in every
+/// encoding that a server may convert it from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NullString {
+    length: u8,
+    bytes: [u8; Self::MOST],
+}
+
+impl NullString {
+    /// The most bytes it has.
+    pub const MOST: usize = 31;
+    /// That of CSV without options.
+    pub const EMPTY: Self = Self { length: 0, bytes: [0; Self::MOST] };
+    /// That of text without options: `\N`.
+    pub const TEXT: Self = {
+        let mut bytes = [0; Self::MOST];
+        bytes[0] = b'\\';
+        bytes[1] = b'N';
+        Self { length: 2, bytes }
+    };
+
+    /// `None` where it is too long, or not ASCII.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let mut new = Self::EMPTY;
+        new.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        new.length = u8::try_from(text.len()).ok()?;
+        text.is_ascii().then_some(new)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for NullString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.as_bytes().escape_ascii())
+    }
 }
 
 /// The answer cannot be masked, so it is not given.

@@ -7,6 +7,7 @@
 
 mod bodies;
 mod conditions;
+mod copied;
 mod ddl;
 mod ddl_names;
 mod dml;

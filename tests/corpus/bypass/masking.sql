@@ -1059,3 +1059,31 @@ SELECT reverse(j.email) FROM (pg_catalog.jsonb_populate_record(NULL::boxes, '{}'
 --! intent: read rows of customers by a join under a name, one of whose sides has columns that are not counted
 --! secret: SELECT reverse(email) FROM customers
 SELECT reverse(j::text) FROM (pg_catalog.jsonb_populate_record(NULL::boxes, '{}') f JOIN customers ON true) AS j LIMIT 5
+
+--! intent: read e-mail through COPY whose NULL string ends in a backslash
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (NULL, reverse(c.email), NULL), ('q', NULL, 's')) v(a,b,c)) TO STDOUT (NULL 'x\')
+
+--! intent: read e-mail through COPY in the old syntax whose NULL string ends in a backslash
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (NULL, reverse(c.email), NULL), ('q', NULL, 's')) v(a,b,c)) TO STDOUT WITH NULL AS '\'
+
+--! intent: read e-mail through COPY whose quotes are newlines
+--! secret: SELECT reverse(email) FROM customers
+COPY (VALUES (NULL,'q'), ((SELECT reverse(email) FROM customers WHERE id=8),'s')) TO STDOUT (FORMAT csv, QUOTE E'\n')
+
+--! intent: read e-mail through COPY whose quotes are carriage returns
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (E'\n', reverse(c.email)), ('s', E'\n')) v(a,b)) TO STDOUT (FORMAT csv, QUOTE E'\r')
+
+--! intent: read e-mail through COPY whose escapes are newlines
+--! secret: SELECT reverse(email) FROM customers
+COPY (SELECT v.* FROM customers c, LATERAL (VALUES (E'a\n', reverse(c.email)), ('s', E'\n')) v(a,b)) TO STDOUT (FORMAT csv, ESCAPE E'\n')
+
+--! intent: tell empty texts made of e-mail from others by what COPY writes for NULL
+--! secret: SELECT 'customer ' || id || ',,end' FROM customers WHERE email LIKE 'a%' AND id < 9
+COPY (SELECT 'customer ' || id, replace(left(email, 1), 'a', ''), 'end' FROM customers WHERE id < 9) TO STDOUT (FORMAT csv, NULL 'x')
+
+--! intent: tell a letter made of e-mail from others by what NULL looks like otherwise
+--! secret: SELECT 'customer ' || id || 'N\NNend' FROM customers WHERE email LIKE 'a%' AND id < 9
+COPY (SELECT 'customer ' || id, upper(left(replace(email, 'ana', 'n'), 1)), 'end' FROM customers WHERE id < 9) TO STDOUT (DELIMITER 'N', NULL 'x')

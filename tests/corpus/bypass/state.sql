@@ -512,3 +512,120 @@ Query "PREPARE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn
 until Z
 Query "EXECUTE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
 until Z
+
+--! intent: execute a cursor under the description of a portal of its name that CLOSE has ended
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Parse "" "SELECT id, id, id, id, id, id FROM orders"
+Bind "p" ""
+Describe P "p"
+Parse "" "CLOSE p"
+Bind "" ""
+Execute "" 0
+Parse "" "DECLARE p CURSOR FOR SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z
+
+--! intent: execute a cursor under the description of a portal of its name that CLOSE ALL has ended
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Parse "" "SELECT id, id, id, id, id, id FROM orders"
+Bind "p" ""
+Describe P "p"
+Parse "" "CLOSE ALL"
+Bind "" ""
+Execute "" 0
+Parse "" "DECLARE p CURSOR FOR SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z
+
+--! intent: execute a cursor under the description of a portal of its name that ROLLBACK TO has ended
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Query "SAVEPOINT s"
+until Z
+Parse "" "SELECT id, id, id, id, id, id FROM orders"
+Bind "p" ""
+Describe P "p"
+Parse "" "ROLLBACK TO s"
+Bind "" ""
+Execute "" 0
+Parse "" "DECLARE p CURSOR FOR SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z
+
+--! intent: execute a cursor under the description of a portal of its name that COMMIT has ended
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Parse "" "SELECT id, id, id, id, id, id FROM orders"
+Bind "p" ""
+Describe P "p"
+Parse "" "COMMIT"
+Bind "" ""
+Execute "" 0
+Parse "" "BEGIN"
+Bind "" ""
+Execute "" 0
+Parse "" "DECLARE p CURSOR FOR SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z
+
+--! intent: execute FETCH under the description of a cursor that was another one then
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Query "DECLARE c CURSOR FOR SELECT id, status, status, status, status, placed_at FROM orders"
+until Z
+Parse "" "FETCH ALL FROM c"
+Bind "p" ""
+Describe P "p"
+Parse "" "CLOSE c"
+Bind "" ""
+Execute "" 0
+Parse "" "DECLARE c CURSOR FOR SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z
+
+--! intent: execute EXECUTE under the description of a statement that was another one then
+--! secret: SELECT email FROM customers
+--! protocol: script
+Query "BEGIN"
+until Z
+Query "PREPARE s AS SELECT id, status, status, status, status, placed_at FROM orders"
+until Z
+Parse "" "EXECUTE s"
+Bind "p" ""
+Describe P "p"
+Parse "" "DEALLOCATE s"
+Bind "" ""
+Execute "" 0
+Parse "" "PREPARE s AS SELECT (SELECT c FROM customers c WHERE c.id = 8).*"
+Bind "" ""
+Execute "" 0
+Execute "p" 0
+Sync
+until Z

@@ -3,9 +3,10 @@
 //! back: what would write one is refused.
 
 use portcullis_testkit::arena::{APP_PASSWORD, Arena, Setup, Shared};
-use portcullis_testkit::raw::{Message, RawClient, message, values};
+use portcullis_testkit::raw::{Message, RawClient, message, query, values};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
@@ -118,6 +119,7 @@ fn start() -> Arena {
     }
     connection.push_str(
         "  { column = \"public.customers.email\", mask = \"partial\" },
+  { column = \"public.odd.hidden\", mask = \"redact\" },
   { column = \"public.payments.iban\", mask = \"hash\" },\n]\n",
     );
     let setup = Setup {
@@ -138,6 +140,8 @@ fn start() -> Arena {
          CREATE TYPE m.pair AS (a text, b int4, c m.level);
          CREATE TYPE m.span AS RANGE (subtype = text);
          CREATE TABLE public.notes (id int PRIMARY KEY, note text, doc jsonb, owner uuid);
+         CREATE TABLE public.odd (id int, a text, hidden text, b text);
+         CREATE TABLE public.back (id int, a text, hidden text, b text);
          CREATE TABLE public.letters (id int, note text);",
     );
     for (table, _) in STRATEGIES {
@@ -399,6 +403,146 @@ fn detectors_look_into_binary_copies() {
     let sql = "COPY (SELECT note, id FROM letters WHERE id = 901) TO STDOUT (FORMAT binary)";
     let fields = tuple(&copied(&mut client, sql));
     assert_eq!(fields, [None, Some(901_i32.to_be_bytes().to_vec())]);
+}
+
+/// What COPY is asked for, of all that the server takes and some that it does not.
+struct CopyOptions {
+    csv: bool,
+    null: Option<&'static str>,
+    /// What goes for both ways, and what for rows that go out alone.
+    both: String,
+    out: &'static str,
+    ends_lines: bool,
+}
+
+impl CopyOptions {
+    fn random(random: &mut Random) -> Self {
+        const LETTERS: &[&str] = &[
+            "a", "N", "x", "\t", "|", ",", ";", "\"", "''", "\\\\", "0", ".", "~", "\u{1}", "\u{8}",
+        ];
+        const NULLS: &[&str] =
+            &["", r"\N", "x", "N", "a", r"\.", r"\", r"x\", "aN", "0", "\"", "\t", "~", "-"];
+        let csv = random.below(2) == 0;
+        let mut both = String::from(if csv { "FORMAT csv" } else { "FORMAT text" });
+        let mut ends_lines = false;
+        let names: &[&str] = if csv { &["DELIMITER", "QUOTE", "ESCAPE"] } else { &["DELIMITER"] };
+        for name in names {
+            if random.below(2) == 0 {
+                continue;
+            }
+            let letter = match random.below(20) {
+                0 if *name != "DELIMITER" => "\\n",
+                1 if *name != "DELIMITER" => "\\r",
+                _ => *random.of(LETTERS),
+            };
+            ends_lines |= letter.starts_with('\\') && letter != "\\\\";
+            both.push_str(&format!(", {name} E'{letter}'"));
+        }
+        let null = (random.below(4) > 0).then(|| *random.of(NULLS));
+        both.extend(null.map(|null| format!(", NULL '{null}'")));
+        if random.below(3) == 0 {
+            both.push_str(", HEADER");
+        }
+        let out = if csv && random.below(3) == 0 { ", FORCE_QUOTE (a, hidden)" } else { "" };
+        Self { csv, null, both, out, ends_lines }
+    }
+
+    /// True where rows cannot be taken apart for certain.
+    fn is_untold(&self) -> bool {
+        let null = self.null.unwrap_or_default();
+        self.ends_lines || !self.csv && null.contains('\\') && null != r"\N"
+    }
+
+    /// True where a value may look like NULL.
+    fn blurs_null(&self) -> bool {
+        !self.csv && self.null.is_some_and(|null| null != r"\N")
+    }
+}
+
+/// Numbers that are the same in every run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let n = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((n ^ n >> 31) % most as u64) as usize
+    }
+
+    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+
+    /// A text or NULL, as an expression.
+    fn value(&mut self) -> String {
+        const BYTES: &[&str] = &[
+            "61", "4e", "78", "09", "7c", "2c", "3b", "22", "27", "5c", "0a", "0d", "30", "2e",
+            "7e", "01", "08", "c3a9", "2d",
+        ];
+        let length = self.below(6);
+        if length == 5 {
+            return "NULL".to_owned();
+        }
+        let bytes: String = (0..length).map(|_| *self.of(BYTES)).collect();
+        format!("convert_from('\\x{bytes}', 'UTF8')")
+    }
+}
+
+type OddRow = [Option<Vec<u8>>; 3];
+
+/// What the server itself reads of copied rows.
+fn read_back(direct: &mut RawClient, rows: &[u8], options: &str) -> Result<Vec<OddRow>, String> {
+    direct.query("TRUNCATE back").unwrap();
+    let ask = query(&format!("COPY back FROM STDIN ({options})"));
+    direct.send(&[ask, message(b'd', rows), message(b'c', b"")].concat()).unwrap();
+    error_of(&direct.until(b'Z').unwrap()).map_or(Ok(()), Err)?;
+    let rows = direct.query("SELECT a, hidden, b FROM back ORDER BY id").unwrap();
+    Ok(text_rows(&rows).into_iter().map(|row| row.try_into().unwrap()).collect())
+}
+
+/// Rows are read as the server writes them, whatever it is asked to write them like: what is masked
+/// of them is what is hidden, and nothing else.
+#[test]
+fn copies_with_any_options_are_masked_field_by_field() {
+    let arena = arena();
+    let mut random = Random(4711);
+    let mut client = raw_client(&arena);
+    let server = SocketAddr::from(([127, 0, 0, 1], arena.server.port()));
+    let mut direct = RawClient::log_in(server, "owner", "shop", APP_PASSWORD).unwrap();
+    let (mut read, mut untold) = (0, 0);
+    for _ in 0..300 {
+        let rows: Vec<String> = (0..6)
+            .map(|id| format!("({id}, {}, {}, {})", random.value(), random.value(), random.value()))
+            .collect();
+        let fill = format!("TRUNCATE odd; INSERT INTO odd VALUES {}", rows.join(", "));
+        assert_eq!(error_of(&direct.query(&fill).unwrap()), None, "{fill}");
+        let options = CopyOptions::random(&mut random);
+        let sql = format!("COPY odd TO STDOUT ({}{})", options.both, options.out);
+        let there = direct.query(&sql).unwrap();
+        let here = client.query(&sql).unwrap();
+        if error_of(&there).is_some() || options.is_untold() {
+            assert!(error_of(&here).is_some(), "{sql}");
+            assert!(here.iter().all(|m| m.tag != b'd'), "{sql}");
+            untold += usize::from(error_of(&there).is_none());
+            continue;
+        }
+        let rows = |messages: &[Message]| -> Vec<u8> {
+            messages.iter().filter(|m| m.tag == b'd').flat_map(|m| m.body.clone()).collect()
+        };
+        let truth = text_rows(&direct.query("SELECT hidden FROM odd ORDER BY id").unwrap());
+        let there = read_back(&mut direct, &rows(&there), &options.both).unwrap();
+        let here = read_back(&mut direct, &rows(&here), &options.both).expect(&sql);
+        assert_eq!(here.len(), there.len(), "{sql}");
+        for ((here, there), truth) in here.iter().zip(&there).zip(&truth) {
+            assert_eq!((&here[0], &here[2]), (&there[0], &there[2]), "{sql}");
+            let masked = options.blurs_null() || truth[0].is_some();
+            let expect = masked.then_some(b"[masked]".as_slice());
+            assert_eq!(here[1].as_deref(), expect, "{sql}: {truth:?}");
+        }
+        read += 1;
+    }
+    assert!(read > 60 && untold > 10, "{read} read, {untold} refused");
 }
 
 const REFUSED: &str = "masked-write-back";

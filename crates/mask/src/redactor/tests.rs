@@ -1,7 +1,13 @@
 use super::*;
 use crate::reveal::ShowAll;
+use portcullis_core::mask::NullString;
 use portcullis_core::mask::Redacted::{Removed, Replaced, Unchanged};
 use smallvec::smallvec;
+
+const HEADED: CopyFormat =
+    CopyFormat::Text { delimiter: b'\t', header: true, null: NullString::TEXT };
+const PIPED: CopyFormat =
+    CopyFormat::Text { delimiter: b'|', header: false, null: NullString::EMPTY };
 
 const CUSTOMERS: u32 = 17_000;
 const ORDERS: u32 = 17_001;
@@ -153,7 +159,7 @@ fn a_source_without_numbers_is_no_answer() {
 fn a_part_nobody_analysed_is_refused() {
     let redactor = redactor(lineage(None, &[ORDERS]));
     assert!(matches!(redactor.plan(1, &[field(None)]), Err(MaskFailure::Untraceable(_))));
-    let text = CopyFormat::Text { delimiter: b'\t', header: false };
+    let text = CopyFormat::TEXT;
     assert!(matches!(redactor.plan_copy(1, 1, text), Err(MaskFailure::Untraceable(_))));
 }
 
@@ -162,7 +168,7 @@ fn with_nothing_hidden_and_no_detectors_everything_passes() {
     let key = Arc::new(PseudonymKey::new(&[3; 32]));
     let redactor = StatementRedactor::new(&[], Arc::new(ShowAll), Arc::new(Detectors::none()), key);
     assert!(redactor.plan(7, &[field(None), field(Some(EMAIL))]).unwrap().passes_all());
-    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t', header: false }] {
+    for format in [CopyFormat::Binary, CopyFormat::TEXT] {
         let plan = redactor.plan_copy(7, 3, format).unwrap();
         assert!(plan.passes_all() && plan.columns.len() == 3);
     }
@@ -185,8 +191,8 @@ fn types_without_text_pass() {
 
 #[test]
 fn copied_rows_are_masked_by_the_statement_alone() {
-    let text = CopyFormat::Text { delimiter: b'\t', header: false };
-    let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: false };
+    let text = CopyFormat::TEXT;
+    let csv = CopyFormat::CSV;
     let all = vec![from(&[NAME]), from(&[EMAIL]), from(&[CARD]), from(&[NOTE]), Origin::Untraced];
     let redactor = |outputs| redactor(lineage(outputs, &[CUSTOMERS]));
     for format in [text, csv] {
@@ -213,7 +219,7 @@ fn columns_of_a_copied_table_have_their_types_and_strategies() {
     let lineage = Lineage { copied, ..lineage(Some(outputs), &[CUSTOMERS]) };
     let redactor = redactor(lineage);
     let strategies = [Strategy::Partial, Strategy::Hash, Strategy::Null].map(Treatment::Mask);
-    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'\t', header: true }] {
+    for format in [CopyFormat::Binary, HEADED] {
         let plan = redactor.plan_copy(0, 4, format).unwrap();
         assert_eq!(plan.columns[0], SCAN);
         assert_eq!(plan.columns[1..], strategies);
@@ -226,7 +232,7 @@ fn columns_of_a_copied_table_have_their_types_and_strategies() {
 #[test]
 fn copied_rows_of_relations_that_hide_nothing_are_looked_at() {
     let redactor = redactor(lineage(None, &[ORDERS]));
-    for format in [CopyFormat::Binary, CopyFormat::Text { delimiter: b'|', header: false }] {
+    for format in [CopyFormat::Binary, PIPED] {
         let plan = redactor.plan_copy(0, 2, format).unwrap();
         assert_eq!(plan.columns.as_slice(), &[SCAN, SCAN]);
     }
@@ -435,7 +441,7 @@ fn an_alias_does_not_change_what_a_column_holds() {
     assert_eq!(labelled("x", Some(from(&[GIVEN, EMAIL])), None, text, b"Jane").0, Unchanged);
     assert_eq!(labelled("x", Some(Origin::Untraced), None, date, b"1980-05-01").0, Unchanged);
     // Copied rows have no names: the statement tells.
-    let format = CopyFormat::Text { delimiter: b'\t', header: false };
+    let format = CopyFormat::TEXT;
     let plan = named(Some(vec![from(&[BORN]), from(&[EMAIL])])).plan_copy(0, 2, format).unwrap();
     assert!(matches!(plan.columns.as_slice(), [Treatment::ScanAs(_), Treatment::Scan]));
     assert_eq!(named(None).plan_copy(0, 1, format).unwrap().columns.as_slice(), &[SCAN]);

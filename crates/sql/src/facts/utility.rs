@@ -1,6 +1,7 @@
 //! Every kind of statement, and those that are neither queries, nor about the session, nor
 //! definitions: `COPY`, `EXPLAIN`, `DO`, `CALL`, maintenance.
 
+use super::copied::{Direction, copy_format};
 use super::names::{option, option_text, string};
 use super::resolve::Candidates;
 use super::scope::{OutCol, Shape};
@@ -14,7 +15,7 @@ use pg_query::protobuf::{
     RangeVar, ReindexObjectType, ReindexStmt, SelectStmt, VacuumStmt,
 };
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
-use portcullis_core::mask::{ColumnRef, CopyFormat, NewColumn, NewTable, Origin, Refill};
+use portcullis_core::mask::{ColumnRef, NewColumn, NewTable, Origin, Refill};
 use std::sync::Arc;
 
 /// `AccessShareLock`, which every query takes (PostgreSQL `src/include/storage/lockdefs.h`).
@@ -423,7 +424,7 @@ impl Analyzer<'_> {
             self.sink_shape(&shape);
             return Ok(("copy", None));
         }
-        self.copy = Some(Copy::Out(copy_format(&s.options)));
+        self.copy = Some(Copy::Out(copy_format(&s.options, Direction::Out)));
         Ok(("copy", Some(shape)))
     }
 
@@ -454,7 +455,8 @@ impl Analyzer<'_> {
         }
         if !from_file {
             let columns = copied_in(&candidates, &s.attlist);
-            self.copy = Some(Copy::In(CopyIn { format: copy_format(&s.options), columns }));
+            let format = copy_format(&s.options, Direction::In);
+            self.copy = Some(Copy::In(CopyIn { format, columns }));
         }
         Ok(("copy", None))
     }
@@ -532,73 +534,4 @@ fn copied_in(candidates: &Candidates<'_>, columns: &[Node]) -> Arc<[Targets]> {
         .iter()
         .map(|node| string(node).map(|name| targets_named(candidates, name)).unwrap_or_default())
         .collect()
-}
-
-/// The format of copied rows.
-fn copy_format(options: &[Node]) -> CopyFormat {
-    let (mut format, mut delimiter, mut quote, mut escape) = (Rows::Text, None, None, None);
-    let mut header = false;
-    for node in options {
-        let Some(option) = option(node) else { return CopyFormat::Untold };
-        let text = option_text(option);
-        let single = || match text.as_deref().map(str::as_bytes) {
-            Some([one]) => Some(*one),
-            _ => None,
-        };
-        let place = match option.defname.as_str() {
-            "delimiter" => &mut delimiter,
-            "quote" => &mut quote,
-            "escape" => &mut escape,
-            "format" => {
-                format = match text.as_deref() {
-                    Some("csv") => Rows::Csv,
-                    Some("text") => Rows::Text,
-                    Some("binary") => Rows::Binary,
-                    _ => return CopyFormat::Untold,
-                };
-                continue;
-            }
-            "encoding" => {
-                let utf8 = text.map(|t| t.to_ascii_lowercase().replace(['-', '_'], ""));
-                if !matches!(utf8.as_deref(), Some("utf8" | "unicode")) {
-                    return CopyFormat::Untold;
-                }
-                continue;
-            }
-            // A first line that is not data must be known for certain, and so must one that is.
-            "header" => {
-                header = match (&option.arg, text.map(|t| t.to_ascii_lowercase()).as_deref()) {
-                    (None, _) | (_, Some("true" | "on" | "1" | "match")) => true,
-                    (_, Some("false" | "off" | "0")) => false,
-                    _ => return CopyFormat::Untold,
-                };
-                continue;
-            }
-            "null" | "force_quote" | "force_not_null" | "force_null" | "freeze" | "default"
-            | "on_error" | "log_verbosity" | "reject_limit" => continue,
-            _ => return CopyFormat::Untold,
-        };
-        match single() {
-            Some(one) => *place = Some(one),
-            None => return CopyFormat::Untold,
-        }
-    }
-    let quote = quote.unwrap_or(b'"');
-    match format {
-        Rows::Text => CopyFormat::Text { delimiter: delimiter.unwrap_or(b'\t'), header },
-        Rows::Csv => CopyFormat::Csv {
-            delimiter: delimiter.unwrap_or(b','),
-            quote,
-            escape: escape.unwrap_or(quote),
-            header,
-        },
-        Rows::Binary => CopyFormat::Binary,
-    }
-}
-
-/// The formats of copied rows, without their options.
-enum Rows {
-    Text,
-    Csv,
-    Binary,
 }

@@ -795,23 +795,23 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("CLOSE ALL", "close cursor: control session: one CloseCursor { name: None }"),
     (
         "COPY customers TO STDOUT",
-        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Text { delimiter: 9, header: false })",
+        "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Text { delimiter: 9, header: false, null: \"\\\\N\" })",
     ),
     (
         "COPY customers (id, email) TO STDOUT WITH (FORMAT csv, DELIMITER ';', HEADER)",
-        "copy: read public.customers => (customers.id | customers.email) copy Out(Csv { delimiter: 59, quote: 34, escape: 34, header: true })",
+        "copy: read public.customers => (customers.id | customers.email) copy Out(Csv { delimiter: 59, quote: 34, escape: 34, header: true, null: \"\" })",
     ),
     (
         "COPY products TO STDOUT CSV QUOTE ''''",
-        "copy: read public.products => (products.id | products.title | products.price) copy Out(Csv { delimiter: 44, quote: 39, escape: 39, header: false })",
+        "copy: read public.products => (products.id | products.title | products.price) copy Out(Csv { delimiter: 44, quote: 39, escape: 39, header: false, null: \"\" })",
     ),
     (
         "COPY (SELECT email FROM customers) TO STDOUT",
-        "copy: read public.customers => (customers.email) copy Out(Text { delimiter: 9, header: false })",
+        "copy: read public.customers => (customers.email) copy Out(Text { delimiter: 9, header: false, null: \"\\\\N\" })",
     ),
     (
         "COPY (DELETE FROM orders RETURNING *) TO STDOUT",
-        "copy: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status) copy Out(Text { delimiter: 9, header: false })",
+        "copy: delete public.orders all, update public.payments some?, read public.orders => (orders.id | orders.customer_id | orders.product_id | orders.note | orders.status) copy Out(Text { delimiter: 9, header: false, null: \"\\\\N\" })",
     ),
     (
         "COPY customers TO STDOUT WITH (ENCODING 'latin1')",
@@ -820,6 +820,174 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "COPY customers TO STDOUT BINARY",
         "copy: read public.customers => (customers.id | customers.email | customers.card_number | customers.name) copy Out(Binary)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 'x')",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"x\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '')",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL x)",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"x\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 7)",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"7\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL -7)",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"-7\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL true)",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"true\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '\\N', DELIMITER 'A')",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 65, header: false, null: \"\\\\N\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 'x', DELIMITER 'N')",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 78, header: false, null: \"x\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 'x\\')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '\\.')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '0123456789012345678901234567891')",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 9, header: false, null: \"0123456789012345678901234567891\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '01234567890123456789012345678912')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 'é')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL E'a\\nb')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL E'a\\rb')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL 'a|b', DELIMITER '|')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER 'N')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER 'a')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER '5', NULL 'x')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER '.', NULL 'x')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER E'\\\\', NULL 'x')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER E'\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (DELIMITER 'é')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, NULL 'x')",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 34, escape: 34, header: false, null: \"x\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL '\\N', FORMAT csv)",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 34, escape: 34, header: false, null: \"\\\\N\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, NULL '\\.')",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 34, escape: 34, header: false, null: \"\\\\.\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, NULL 'x\\', ESCAPE '\\')",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 34, escape: 92, header: false, null: \"x\\\\\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, DELIMITER 'a', QUOTE 'b', ESCAPE 'a')",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 97, quote: 98, escape: 97, header: false, null: \"\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, FORCE_QUOTE *, HEADER off)",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 34, escape: 34, header: false, null: \"\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT WITH NULL AS '-' CSV QUOTE AS '''' FORCE QUOTE id",
+        "copy: read public.products => (products.id) copy Out(Csv { delimiter: 44, quote: 39, escape: 39, header: false, null: \"-\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT WITH DELIMITER '|' NULL '-'",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 124, header: false, null: \"-\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT USING DELIMITERS '|' WITH NULL AS '-'",
+        "copy: read public.products => (products.id) copy Out(Text { delimiter: 124, header: false, null: \"-\" })",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, QUOTE E'\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, QUOTE E'\\r')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, ESCAPE E'\\n')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, ESCAPE E'\\r')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, NULL 'a,b')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, NULL 'a\"b')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (FORMAT csv, DELIMITER '\"')",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL)",
+        "copy: read public.products => (products.id) copy Out(Untold)",
+    ),
+    (
+        "COPY products (id) TO STDOUT (NULL *)",
+        "copy: read public.products => (products.id) copy Out(Untold)",
     ),
     (
         "COPY customers TO '/tmp/x'",
@@ -1344,7 +1512,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "COPY orders (id, note) TO STDOUT DELIMITER '|'",
-        "copy: read public.orders => (orders.id | orders.note) copy Out(Text { delimiter: 124, header: false })",
+        "copy: read public.orders => (orders.id | orders.note) copy Out(Text { delimiter: 124, header: false, null: \"\\\\N\" })",
     ),
     (
         "EXPLAIN (ANALYZE off, ANALYZE on) DELETE FROM orders",

@@ -7,8 +7,8 @@ use super::sample::{MAX_BYTES, MAX_ROWS};
 use super::script::{Confirmation, Part, Script, Step};
 use bytes::{Bytes, BytesMut};
 use portcullis_core::mask::{
-    CopyFormat, ErrorPart, Field, Format, MaskFailure, Plan, Redacted, Redactor, Source, Strategy,
-    Treatment,
+    CopyFormat, ErrorPart, Field, Format, MaskFailure, NullString, Plan, Redacted, Redactor,
+    Source, Strategy, Treatment,
 };
 use portcullis_core::protocol::Masker as _;
 use portcullis_core::verdict::Obligations;
@@ -139,9 +139,8 @@ fn copy_in() -> Part {
     Part { copy_in: true, ..part() }
 }
 
-const TEXT: CopyFormat = CopyFormat::Text { delimiter: b'\t', header: false };
-const CSV: CopyFormat =
-    CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: false };
+const TEXT: CopyFormat = CopyFormat::TEXT;
+const CSV: CopyFormat = CopyFormat::CSV;
 
 fn parse() -> Step {
     Step::Parse { name: Bytes::new() }
@@ -709,6 +708,26 @@ fn copied_csv_is_masked_row_by_row_however_it_is_cut() {
     );
 }
 
+/// What stands for NULL is a value where a value may look like it, and NULL where none does.
+#[test]
+fn null_of_copies_is_what_was_asked_for() {
+    let null = NullString::new("x").unwrap();
+    let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: false, null };
+    check_copy(
+        csv,
+        "1,x,x\n2,,x\n3,\"x\",a@b\n",
+        &["1,x,x\n", "2,\"***\",x\n", "3,\"***\",\"<\"\"mail\"\"\t>\"\n"],
+        3,
+    );
+    let text = CopyFormat::Text { delimiter: b'|', header: false, null };
+    check_copy(
+        text,
+        "1|x|x\n2||x\n3|x|a@b\n",
+        &["1|***|x\n", "2|***|x\n", "3|***|<\"mail\"\\t>\n"],
+        4,
+    );
+}
+
 #[test]
 fn copies_that_pass_are_not_touched_and_others_must_fit() {
     let came = [
@@ -791,7 +810,8 @@ fn binary_copies_are_masked_field_by_field() {
 /// The names of the columns are no data, and they are one line.
 #[test]
 fn the_first_line_of_a_copy_passes_where_it_names_the_columns() {
-    let format = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true };
+    let null = NullString::EMPTY;
+    let format = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true, null };
     let came = [
         copy_response(b'H', 0, 3),
         data("a,\"b\nb\",c\n"),

@@ -29,6 +29,8 @@ pub struct CopyReader {
     shape: Shape,
     /// True while the line with the names of the columns is still to come.
     header: bool,
+    /// True after a row that a carriage return has ended: a newline behind it is part of that end.
+    returned: bool,
     rows: u64,
     scratch: Vec<u8>,
 }
@@ -45,13 +47,13 @@ impl CopyReader {
     #[must_use]
     pub fn new(format: CopyFormat) -> Self {
         let (shape, header) = match (LineFormat::of(format), format) {
-            (Some((format, header)), _) => (Shape::Lines(Lines::new(format)), header),
+            (Some((format, header)), _) => (Shape::Lines(Lines::coming_in(format)), header),
             (None, CopyFormat::Binary) => {
                 (Shape::Tuples { pending: Vec::new(), begun: false }, false)
             }
             (None, _) => (Shape::Pieces(Vec::new()), false),
         };
-        Self { shape, header, rows: 0, scratch: Vec::new() }
+        Self { shape, header, returned: false, rows: 0, scratch: Vec::new() }
     }
 
     /// Shows every field that ends in this feed to `look`, until it finds something.
@@ -89,6 +91,11 @@ impl CopyReader {
                 while let Some(end) = lines.end_of_row(rest) {
                     let (row, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
                     rest = after;
+                    if self.returned && lines.pending.is_empty() && row == b"\n" {
+                        self.returned = false;
+                        continue;
+                    }
+                    self.returned = row.ends_with(b"\r");
                     lines.pending.extend_from_slice(row);
                     let whole = std::mem::take(&mut lines.pending);
                     lines.state = State::default();
@@ -159,7 +166,8 @@ fn look_at_line<T>(
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut fields = LineFields { format, line, at: Some(0) }.enumerate();
     fields.find_map(|(column, (start, end))| {
-        let value = format.read(line.get(start..end).unwrap_or_default(), scratch)?;
+        // What stands for NULL is looked at too: `FORCE_NOT_NULL` makes a value of it.
+        let value = format.value(line.get(start..end).unwrap_or_default(), scratch);
         let spot = Spot { row, column: Some(column) };
         look(value, spot).map(|found| (found, spot))
     })
@@ -199,6 +207,7 @@ fn look_at_tuples<T>(
 mod tests {
     use super::*;
     use crate::pg::conversation::FeedKind;
+    use portcullis_core::mask::NullString;
 
     fn feed(data: &[u8]) -> CopyFeed {
         let mut bytes = vec![b'd'];
@@ -221,16 +230,24 @@ mod tests {
 
     #[test]
     fn fields_are_found_in_every_format() {
-        let text = CopyFormat::Text { delimiter: b'\t', header: false };
+        let text = CopyFormat::TEXT;
         let spot = |row, column| Some(Spot { row, column: Some(column) });
         check(text, b"a\tb\nc\tx\n", spot(2, 1));
         check(text, b"a\t\\x78\n", spot(1, 1));
         check(text, b"a\tx\r\n", spot(1, 1));
+        check(text, b"a\tb\r\nc\tx\r\n", spot(2, 1));
+        check(text, b"a\tb\rc\tx\r", spot(2, 1));
+        check(text, b"a\tb\r\r\nc\tx\r", spot(3, 1));
+        check(text, b"a\t\\\rx\n", None);
         check(text, b"a\tx", spot(1, 1));
         check(text, b"a\txx\n\\N\t\\N\n\\.\n", None);
-        let csv = CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true };
+        let null = NullString::new("x").unwrap();
+        let csv =
+            CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', header: true, null };
         check(csv, b"x,x\n\"x\",b\n", spot(1, 0));
         check(csv, b"x,x\n\"a\nx\",b\n", None);
+        check(csv, b"x,x\ra,x\r", spot(1, 1));
+        check(csv, b"x,x\n\"a\rx\",b\n", None);
         let mut binary = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
         binary.extend_from_slice(b"\0\x02\xff\xff\xff\xff\0\0\0\x01x\xff\xff");
         check(CopyFormat::Binary, &binary, spot(1, 1));
@@ -238,7 +255,7 @@ mod tests {
 
     #[test]
     fn long_rows_are_shown_in_pieces() {
-        let mut reader = CopyReader::new(CopyFormat::Text { delimiter: b'\t', header: false });
+        let mut reader = CopyReader::new(CopyFormat::TEXT);
         let holds = |value: &[u8], _: Spot| value.windows(6).any(|w| w == b"needle").then_some(());
         let filler = vec![b'a'; MAX_ROW];
         assert!(reader.look(&feed(&filler), holds).is_none());

@@ -12,7 +12,7 @@ use super::rewrite::{Rewrite, put_message};
 use super::rows::format_from;
 use super::sample::Sample;
 use portcullis_core::mask::{
-    CopyFormat, Format, MaskFailure, Plan, Redacted, Redactor, Treatment, UNKNOWN_TYPE,
+    CopyFormat, Format, MaskFailure, NullString, Plan, Redacted, Redactor, Treatment, UNKNOWN_TYPE,
 };
 
 /// What every binary copy begins with (manual, "COPY", Binary Format); then flags and the length of
@@ -61,6 +61,8 @@ pub(super) struct Lines {
     pub(super) pending: Vec<u8>,
     /// The state of reading after `pending`.
     pub(super) state: State,
+    /// True where carriage returns end rows too.
+    returns: bool,
 }
 
 #[derive(Debug, Default)]
@@ -185,13 +187,20 @@ impl CopyOut {
 
 impl Lines {
     pub(super) const fn new(format: LineFormat) -> Self {
-        Self { format, pending: Vec::new(), state: State::Plain }
+        Self { format, pending: Vec::new(), state: State::Plain, returns: false }
+    }
+
+    /// Rows from a client, which may end in carriage returns: the server goes by what ends the first
+    /// row, and fails at another.
+    pub(super) const fn coming_in(format: LineFormat) -> Self {
+        Self { format, pending: Vec::new(), state: State::Plain, returns: true }
     }
 
     /// Where the row that `bytes` continues ends, newline included; `None` where it goes on.
     pub(super) fn end_of_row(&mut self, bytes: &[u8]) -> Option<usize> {
         for (i, byte) in bytes.iter().enumerate() {
-            if self.format.step(&mut self.state, *byte) == Mark::Newline {
+            let returned = self.returns && *byte == b'\r' && self.state == State::Plain;
+            if self.format.step(&mut self.state, *byte) == Mark::Newline || returned {
                 return Some(i + 1);
             }
         }
@@ -377,8 +386,8 @@ pub(super) fn tuple_fields(row: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LineFormat {
-    Text { delimiter: u8 },
-    Csv { delimiter: u8, quote: u8, escape: u8 },
+    Text { delimiter: u8, null: NullString },
+    Csv { delimiter: u8, quote: u8, escape: u8, null: NullString },
 }
 
 /// Where reading stands within a row.
@@ -404,24 +413,27 @@ impl LineFormat {
     /// The format of a textual copy, and whether its first line names the columns.
     pub(super) const fn of(format: CopyFormat) -> Option<(Self, bool)> {
         match format {
-            CopyFormat::Text { delimiter, header } => Some((Self::Text { delimiter }, header)),
-            CopyFormat::Csv { delimiter, quote, escape, header } => {
-                Some((Self::Csv { delimiter, quote, escape }, header))
+            CopyFormat::Text { delimiter, header, null } => {
+                Some((Self::Text { delimiter, null }, header))
+            }
+            CopyFormat::Csv { delimiter, quote, escape, header, null } => {
+                Some((Self::Csv { delimiter, quote, escape, null }, header))
             }
             CopyFormat::Binary | CopyFormat::Untold => None,
         }
     }
 
-    /// Reads one byte as the server's own reader does.
+    /// Reads one byte as the server's own reader does. What stands for NULL has no byte in it that
+    /// is anything but data.
     fn step(self, state: &mut State, byte: u8) -> Mark {
         let (next, mark) = match self {
-            Self::Text { delimiter } => match *state {
+            Self::Text { delimiter, .. } => match *state {
                 State::Plain if byte == b'\\' => (State::Escaped, Mark::Data),
                 State::Plain if byte == b'\n' => (State::Plain, Mark::Newline),
                 State::Plain if byte == delimiter => (State::Plain, Mark::Delimiter),
                 _ => (State::Plain, Mark::Data),
             },
-            Self::Csv { delimiter, quote, escape } => match *state {
+            Self::Csv { delimiter, quote, escape, .. } => match *state {
                 State::Plain if byte == quote => (State::Quoted, Mark::Data),
                 State::Plain if byte == b'\n' => (State::Plain, Mark::Newline),
                 State::Plain if byte == delimiter => (State::Plain, Mark::Delimiter),
@@ -435,32 +447,57 @@ impl LineFormat {
         mark
     }
 
-    /// The value of a field, unescaped into `value`; `None` for NULL.
-    pub(super) fn read<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    /// True where the server has written NULL, and nothing else can look like that. In text other
+    /// than `\N` can: such a NULL is taken for the value that it looks like.
+    fn is_null(self, raw: &[u8]) -> bool {
         match self {
-            Self::Text { .. } if raw == b"\\N" => None,
-            Self::Text { .. } if !raw.contains(&b'\\') => Some(raw),
+            Self::Text { null, .. } => null == NullString::TEXT && raw == null.as_bytes(),
+            Self::Csv { null, .. } => raw == null.as_bytes(),
+        }
+    }
+
+    /// The value of a field, unescaped into `value`; `None` for NULL.
+    fn read<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        (!self.is_null(raw)).then(|| self.value(raw, value))
+    }
+
+    /// The value of a field, whether it stands for NULL or not.
+    pub(super) fn value<'a>(self, raw: &'a [u8], value: &'a mut Vec<u8>) -> &'a [u8] {
+        match self {
+            Self::Text { .. } if !raw.contains(&b'\\') => raw,
             Self::Text { .. } => {
                 value.clear();
                 unescape(raw, value);
-                Some(value)
+                value
             }
-            Self::Csv { .. } if raw.is_empty() => None,
-            Self::Csv { quote, .. } if !raw.contains(&quote) => Some(raw),
+            Self::Csv { quote, .. } if !raw.contains(&quote) => raw,
             Self::Csv { quote, escape, .. } => {
                 value.clear();
                 unquote(raw, quote, escape, value);
-                Some(value)
+                value
             }
+        }
+    }
+
+    /// True where no server writes a field like this: it was not taken from the row as it was put
+    /// there. Quotes are around all of a field, and ends of lines are written as something else.
+    fn is_foreign(self, raw: &[u8]) -> bool {
+        match self {
+            Self::Text { .. } => raw.contains(&b'\r'),
+            Self::Csv { quote, .. } => match raw {
+                [first, .., last] if *first == quote => *last != quote,
+                _ => raw.iter().any(|b| *b == quote || *b == b'\r'),
+            },
         }
     }
 
     /// Appends a field that reads as `value` (`None`: NULL).
     fn write(self, value: Option<&[u8]>, out: &mut Vec<u8>) {
         match (self, value) {
-            (Self::Text { .. }, None) => out.extend_from_slice(b"\\N"),
-            (Self::Csv { .. }, None) => {}
-            (Self::Text { delimiter }, Some(value)) => {
+            (Self::Text { null, .. } | Self::Csv { null, .. }, None) => {
+                out.extend_from_slice(null.as_bytes());
+            }
+            (Self::Text { delimiter, .. }, Some(value)) => {
                 for byte in value {
                     let letter = match *byte {
                         8 => b'b',
@@ -583,6 +620,9 @@ impl LineMasker<'_> {
                 continue;
             }
             let raw = line.get(start..end).unwrap_or_default();
+            if format.is_foreign(raw) {
+                return Err(malformed("a copied row in another format than was asked for"));
+            }
             let Some(text) = format.read(raw, value) else { continue };
             made.clear();
             let field = (self.plan.types.get(column).copied().unwrap_or(0), Format::Text);
@@ -687,9 +727,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TEXT_FORMAT: LineFormat = LineFormat::Text { delimiter: b'\t' };
-    const CSV: LineFormat = LineFormat::Csv { delimiter: b',', quote: b'"', escape: b'"' };
-    const ODD_CSV: LineFormat = LineFormat::Csv { delimiter: b';', quote: b'\'', escape: b'\\' };
+    const TEXT_FORMAT: LineFormat = text(b'\t', NullString::TEXT);
+    const CSV: LineFormat = csv(b',', b'"', b'"', NullString::EMPTY);
+    const ODD_CSV: LineFormat = csv(b';', b'\'', b'\\', NullString::EMPTY);
+
+    const fn text(delimiter: u8, null: NullString) -> LineFormat {
+        LineFormat::Text { delimiter, null }
+    }
+
+    const fn csv(delimiter: u8, quote: u8, escape: u8, null: NullString) -> LineFormat {
+        LineFormat::Csv { delimiter, quote, escape, null }
+    }
+
+    fn null(text: &str) -> NullString {
+        NullString::new(text).unwrap()
+    }
 
     fn check_read(format: LineFormat, raw: &str, expect: Option<&[u8]>) {
         assert_eq!(format.read(raw.as_bytes(), &mut Vec::new()), expect, "{raw}");
@@ -709,37 +761,189 @@ mod tests {
         check_read(ODD_CSV, r"'a\'b\\c\d'", Some(br"a'b\c\d"));
     }
 
+    #[test]
+    fn null_is_what_was_asked_for() {
+        // Of text, a value can look like any other string; and `N` is written so where it delimits.
+        check_read(text(b'\t', null("x")), "x", Some(b"x"));
+        check_read(text(b'\t', null("")), "", Some(b""));
+        check_read(text(b'N', null("x")), r"\N", Some(b"N"));
+        check_read(csv(b',', b'"', b'"', null("x")), "x", None);
+        check_read(csv(b',', b'"', b'"', null("x")), "", Some(b""));
+        check_read(csv(b',', b'"', b'"', null("x")), r#""x""#, Some(b"x"));
+        check_read(csv(b',', b'"', b'"', null(r"\.")), r"\.", None);
+        for format in [text(b'\t', null("x")), csv(b',', b'"', b'"', null("x"))] {
+            let mut out = Vec::new();
+            format.write(None, &mut out);
+            assert_eq!(out, b"x");
+        }
+    }
+
+    #[test]
+    fn what_no_server_writes_is_foreign() {
+        for raw in ["\"", "\"a", "a\"", "a\"b\"", "\"a\"b", "a\rb"] {
+            assert!(CSV.is_foreign(raw.as_bytes()), "{raw}");
+        }
+        for raw in ["", "\"\"", "\"a\"", "\"a\"\"b\"", "\"a\rb\"", "a'b"] {
+            assert!(!CSV.is_foreign(raw.as_bytes()), "{raw}");
+        }
+        assert!(TEXT_FORMAT.is_foreign(b"a\rb"));
+        assert!(!TEXT_FORMAT.is_foreign(br"a\rb\"));
+    }
+
+    /// A field as the server writes it (`CopyAttributeOutText`, `CopyAttributeOutCSV`; a value that is
+    /// NULL is what was asked for, as it is).
+    fn as_server(format: LineFormat, value: Option<&[u8]>, alone: bool, force: bool) -> Vec<u8> {
+        let (LineFormat::Text { null, .. } | LineFormat::Csv { null, .. }) = format;
+        let Some(value) = value else { return null.as_bytes().to_vec() };
+        let mut out = Vec::new();
+        match format {
+            LineFormat::Text { delimiter, .. } => {
+                for byte in value {
+                    match byte {
+                        8 => out.extend_from_slice(br"\b"),
+                        9 => out.extend_from_slice(br"\t"),
+                        10 => out.extend_from_slice(br"\n"),
+                        11 => out.extend_from_slice(br"\v"),
+                        12 => out.extend_from_slice(br"\f"),
+                        13 => out.extend_from_slice(br"\r"),
+                        b if *b == b'\\' || *b == delimiter => out.extend_from_slice(&[b'\\', *b]),
+                        b => out.push(*b),
+                    }
+                }
+            }
+            LineFormat::Csv { delimiter, quote, escape, .. } => {
+                let special = |b: &u8| [delimiter, quote, b'\n', b'\r'].contains(b);
+                let quoted = force
+                    || value == null.as_bytes()
+                    || alone && value == br"\."
+                    || value.iter().any(special);
+                if !quoted {
+                    return value.to_vec();
+                }
+                out.push(quote);
+                for byte in value {
+                    if *byte == quote || *byte == escape {
+                        out.push(escape);
+                    }
+                    out.push(*byte);
+                }
+                out.push(quote);
+            }
+        }
+        out
+    }
+
+    const LETTERS: &[u8] = b"aNx\t|,;\"'\\\n\r0.~\x01\x08\xc3";
+
+    fn values() -> impl Strategy<Value = Vec<Option<Vec<u8>>>> {
+        let value = prop::collection::vec(prop::sample::select(LETTERS), 0..5);
+        prop::collection::vec(prop::option::weighted(0.7, value), 1..6)
+    }
+
+    /// Formats with any options that the analysis tells (`facts/copied.rs`).
     fn formats() -> impl Strategy<Value = LineFormat> {
-        prop::sample::select(vec![TEXT_FORMAT, LineFormat::Text { delimiter: b'|' }, CSV, ODD_CSV])
+        let letter = || prop::sample::select(b"aNx\t|,;\"'\\0.~\x01\x08".to_vec());
+        let nulls = ["", r"\N", "x", "N", "a", r"\.", "\\", "aN", "0", "\"", "\t", "~\\"];
+        let nulls = prop::sample::select(nulls.to_vec());
+        let all = (prop::bool::ANY, letter(), letter(), letter(), nulls);
+        all.prop_filter_map("told", |(is_csv, delimiter, quote, escape, string)| {
+            let null = null(string);
+            let has = |b: u8| string.as_bytes().contains(&b);
+            let told = match is_csv {
+                true => delimiter != quote && !has(delimiter) && !has(quote),
+                false => {
+                    !b"\\.".contains(&delimiter)
+                        && !delimiter.is_ascii_lowercase()
+                        && !delimiter.is_ascii_digit()
+                        && !has(delimiter)
+                        && (!has(b'\\') || string == r"\N")
+                }
+            };
+            let format =
+                if is_csv { csv(delimiter, quote, escape, null) } else { text(delimiter, null) };
+            told.then_some(format)
+        })
+    }
+
+    fn delimiter_of(format: LineFormat) -> u8 {
+        let (LineFormat::Text { delimiter, .. } | LineFormat::Csv { delimiter, .. }) = format;
+        delimiter
+    }
+
+    /// What is read of a field: in text, NULL is told apart from values only as `\N`.
+    fn seen(format: LineFormat, value: Option<&[u8]>) -> Option<Vec<u8>> {
+        match (format, value) {
+            (LineFormat::Text { null, .. }, None) if null != NullString::TEXT => {
+                Some(null.as_bytes().to_vec())
+            }
+            (_, value) => value.map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Rows read back, field by field, behind one another.
+    fn check_lines(format: LineFormat, rows: &[(Vec<u8>, Vec<Option<Vec<u8>>>)]) {
+        let all: Vec<u8> = rows.iter().flat_map(|(line, _)| line.clone()).collect();
+        let mut lines = Lines::new(format);
+        let mut rest = all.as_slice();
+        for (line, values) in rows {
+            let end = lines.end_of_row(rest).unwrap();
+            assert_eq!(&rest[..end], line);
+            rest = &rest[end..];
+            let fields: Vec<_> = LineFields { format, line, at: Some(0) }
+                .map(|(a, b)| {
+                    assert!(!format.is_foreign(&line[a..b]));
+                    format.read(&line[a..b], &mut Vec::new()).map(<[u8]>::to_vec)
+                })
+                .collect();
+            let expect: Vec<_> = values.iter().map(|v| seen(format, v.as_deref())).collect();
+            assert_eq!(fields, expect);
+        }
+        assert_eq!(lines.end_of_row(rest), None);
+    }
+
+    fn line(
+        format: LineFormat,
+        values: &[Option<Vec<u8>>],
+        field: impl Fn(usize, Option<&[u8]>) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let fields = values.iter().enumerate().map(|(i, value)| field(i, value.as_deref()));
+        let fields: Vec<Vec<u8>> = fields.collect();
+        let mut line = fields.join(&delimiter_of(format));
+        line.push(b'\n');
+        line
     }
 
     proptest! {
-        /// What is written reads back as the same fields, whatever is in them.
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        /// What the server writes is read as the fields that it wrote, whatever is in them and
+        /// whatever it was asked to write them like.
         #[test]
-        fn written_fields_read_back(
+        fn rows_of_the_server_read_back(
             format in formats(),
-            values in prop::collection::vec(
-                prop::option::of(prop::collection::vec(prop::sample::select(b"ab\t|,;\"'\\\n\rN0.".to_vec()), 0..8)),
-                1..6,
-            ),
+            rows in prop::collection::vec(values(), 1..4),
+            forced in prop::collection::vec(prop::bool::ANY, 6),
         ) {
-            let delimiter = match format {
-                LineFormat::Text { delimiter } | LineFormat::Csv { delimiter, .. } => delimiter,
-            };
-            let mut line = Vec::new();
-            for (i, value) in values.iter().enumerate() {
-                if i > 0 {
-                    line.push(delimiter);
-                }
-                format.write(value.as_deref(), &mut line);
-            }
-            line.push(b'\n');
-            let fields: Vec<_> = LineFields { format, line: &line, at: Some(0) }
-                .map(|(a, b)| format.read(&line[a..b], &mut Vec::new()).map(<[u8]>::to_vec))
+            let rows: Vec<_> = rows
+                .into_iter()
+                .map(|values| {
+                    let alone = values.len() == 1;
+                    let field = |i, value: Option<&[u8]>| as_server(format, value, alone, forced[i]);
+                    (line(format, &values, field), values)
+                })
                 .collect();
-            prop_assert_eq!(fields, values);
-            let mut lines = Lines { format, pending: Vec::new(), state: State::default() };
-            prop_assert_eq!(lines.end_of_row(&line), Some(line.len()));
+            check_lines(format, &rows);
+        }
+
+        /// And so is what is written in place of it.
+        #[test]
+        fn written_fields_read_back(format in formats(), values in values()) {
+            let field = |_, value: Option<&[u8]>| {
+                let mut out = Vec::new();
+                format.write(value, &mut out);
+                out
+            };
+            check_lines(format, &[(line(format, &values, field), values)]);
         }
     }
 }

@@ -30,6 +30,10 @@ struct Server {
     skipping: bool,
     /// What was run in the unit.
     ran: Vec<String>,
+    /// What the portals described in the unit stood for then, by step.
+    described: HashMap<usize, String>,
+    /// What was executed under a description of something else.
+    misread: Vec<String>,
     /// Bytes that decide which messages fail.
     fates: Vec<u8>,
 }
@@ -126,6 +130,32 @@ impl Server {
         Ok(())
     }
 
+    /// What a text stands for, once names in it are looked up.
+    fn meaning(&self, text: &str, depth: usize) -> String {
+        let inner = match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["execute", name] => self.statements.get(*name).cloned(),
+            ["fetch", name] => self.portals.get(*name).map(|portal| portal.text.clone()),
+            _ => None,
+        };
+        inner.filter(|_| depth < 6).map_or_else(
+            || text.to_owned(),
+            |inner| format!("{text}: {}", self.meaning(&inner, depth + 1)),
+        )
+    }
+
+    /// Takes note where the rows of a part would be read by a description of something else.
+    fn compare(&mut self, name: &str, part: usize, script: &Script) {
+        let Some(portal) = self.portals.get(name) else { return };
+        let meaning = self.meaning(&portal.text, 0);
+        let governs =
+            |step: &Step| matches!(step, Step::DescribePortal { part: Some(p), .. } if *p == part);
+        let step = script.steps.iter().position(governs);
+        let described = step.and_then(|step| self.described.get(&step));
+        if described != Some(&meaning) {
+            self.misread.push(format!("{meaning} under {described:?}"));
+        }
+    }
+
     fn execute(&mut self, name: &str, rows: u32) -> Result<bool, ()> {
         let portal = self.portals.get(name).cloned().ok_or(())?;
         if !portal.started {
@@ -160,6 +190,7 @@ impl Server {
                 .map_or_else(|()| self.failed(n), |()| vec![Confirmation::Step(n)]);
         };
         let Frontend::Execute { portal, rows } = message else { panic!("{message:?}") };
+        self.compare(&name(&portal), part, script);
         match self.execute(&name(&portal), rows) {
             Ok(true) => vec![Confirmation::Suspended(part)],
             Ok(false) => vec![Confirmation::Part(part, "OK".into())],
@@ -173,7 +204,7 @@ impl Server {
         vec![Confirmation::Failed(n)]
     }
 
-    fn told(&mut self, _: usize, message: Frontend) -> Result<(), ()> {
+    fn told(&mut self, step: usize, message: Frontend) -> Result<(), ()> {
         let fails = self.fate() < 20;
         match message {
             Frontend::Parse { name: id, text, .. } => {
@@ -198,7 +229,8 @@ impl Server {
                 self.statements.get(&name(&id)).map(drop).ok_or(())?;
             }
             Frontend::Describe(message::Target::Portal, id) => {
-                self.portals.get(&name(&id)).map(drop).ok_or(())?;
+                let portal = self.portals.get(&name(&id)).ok_or(())?;
+                self.described.insert(step, self.meaning(&portal.text, 0));
             }
             Frontend::Close(message::Target::Statement, id) => {
                 self.statements.remove(&name(&id));
@@ -272,7 +304,7 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
         2 => text.prop_map(query),
         3 => (id(), single).prop_map(|(id, text)| parse(id, text)),
         4 => (id(), id()).prop_map(|(portal, statement)| bind(portal, statement)),
-        1 => (kind.clone(), id()).prop_map(|(kind, id)| describe(kind, id)),
+        2 => (kind.clone(), id()).prop_map(|(kind, id)| describe(kind, id)),
         1 => (kind, id()).prop_map(|(kind, id)| close(kind, id)),
         4 => (id(), 0u8..2).prop_map(|(id, rows)| execute(id, rows)),
         4 => prop::sample::select(vec![sync(), sync(), flush()]),
@@ -307,6 +339,7 @@ fn drive(stream: &[u8], fates: &[u8], refusals: &[u8]) -> Result<usize, TestCase
         }
         let Some(unit) = unit else { continue };
         server.ran.clear();
+        server.described.clear();
         let mut wire = BytesMut::from(unit.wire_bytes());
         let mut n = 0;
         while let Some(frame) = message::take(&mut wire, &Limits::default()).unwrap() {
@@ -316,6 +349,7 @@ fn drive(stream: &[u8], fates: &[u8], refusals: &[u8]) -> Result<usize, TestCase
         prop_assert_eq!(n, unit.script().steps.len());
         prop_assert!(!session.conversation.in_flight(), "{:?}", unit.script());
         prop_assert_eq!(session.conversation.transaction_status(), server.told_status(&session));
+        prop_assert!(server.misread.is_empty(), "{:?}", server.misread);
         for text in &server.ran {
             let known = unit.operation().effects.iter().any(|e| {
                 let verb = if e.verb == Verb::Read { "select" } else { e.verb.as_str() };

@@ -69,11 +69,8 @@ impl Toy {
         let steers = s.names != NameChange::None || s.transaction != TransactionChange::None;
         if words[0] == "copy" {
             s.copy = Some(match word(1)? {
-                "in" => Copy::In(CopyIn {
-                    format: CopyFormat::Text { delimiter: b'\t', header: false },
-                    columns: Arc::default(),
-                }),
-                _ => Copy::Out(CopyFormat::Text { delimiter: b'\t', header: false }),
+                "in" => Copy::In(CopyIn { format: CopyFormat::TEXT, columns: Arc::default() }),
+                _ => Copy::Out(CopyFormat::TEXT),
             });
             s.effects.push(effect(Verb::Insert, "t"));
         } else if let Some(verb) = verb(words[0]) {
@@ -282,6 +279,63 @@ fn libpq_exec_params() {
     assert_eq!(verbs(&unit), [Verb::Read]);
     assert_eq!(unit.shown().parameters, [[Some("7".to_owned())]]);
     parts_match(&unit);
+}
+
+/// Which descriptions govern a part: the step, and whether it was put in.
+fn governing(unit: &Unit) -> Vec<(usize, usize, bool)> {
+    let steps = unit.script().steps.iter().enumerate();
+    let governing = steps.filter_map(|(n, step)| match step {
+        Step::DescribePortal { part: Some(part), injected } => Some((n, *part, *injected)),
+        _ => None,
+    });
+    governing.collect()
+}
+
+#[test]
+fn a_description_governs_what_is_executed_right_behind_it() {
+    let mut s = Session::new();
+    let messages = [
+        [parse("s", "select t"), bind("p", "s"), bind("q", "s")].concat(),
+        [describe('P', "p"), describe('P', "q"), execute("q", 0), execute("p", 0)].concat(),
+        [describe('P', "p"), execute("q", 0), describe('P', "p"), describe('S', "s")].concat(),
+        [execute("p", 0), sync()].concat(),
+    ];
+    let unit = s.run(&messages, b'T');
+    assert_eq!(wire(&unit), "PBBDDEDEDDEDDDES");
+    let expect = [(4, 0, false), (6, 1, true), (9, 2, true), (13, 3, true)];
+    assert_eq!(governing(&unit), expect);
+    parts_match(&unit);
+}
+
+/// A name may be another portal by the time it is executed, whatever ended the one described, and
+/// so may the cursor that a described `FETCH` reads.
+#[test]
+fn a_description_does_not_outlive_its_portal() {
+    let ends = ["close p", "commit", "rollback", "rollback to s", "close all", "discard all"];
+    for end in ends {
+        let mut s = Session::new();
+        s.run(&[query("begin")], b'T');
+        s.run(&[query("savepoint s")], b'T');
+        let messages = [
+            [parse("", "select t"), bind("p", ""), describe('P', "p")].concat(),
+            [parse("", end), bind("", ""), execute("", 0)].concat(),
+            [parse("", "declare p for select u"), bind("", ""), execute("", 0)].concat(),
+            [execute("p", 0), sync()].concat(),
+        ];
+        let unit = s.run(&messages, b'T');
+        assert_eq!(governing(&unit), [(5, 0, true), (9, 1, true), (11, 2, true)], "{end}");
+    }
+    let mut s = Session::new();
+    s.run(&[query("begin")], b'T');
+    s.run(&[query("declare c for select t")], b'T');
+    let messages = [
+        [parse("", "fetch c"), bind("p", ""), describe('P', "p")].concat(),
+        [parse("", "close c"), bind("", ""), execute("", 0)].concat(),
+        [parse("", "declare c for select u"), bind("", ""), execute("", 0)].concat(),
+        [execute("p", 0), sync()].concat(),
+    ];
+    let unit = s.run(&messages, b'T');
+    assert_eq!(governing(&unit), [(5, 0, true), (9, 1, true), (11, 2, true)]);
 }
 
 #[test]

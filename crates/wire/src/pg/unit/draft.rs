@@ -32,8 +32,9 @@ pub(crate) struct Draft {
     /// Portals described by the client: the step, and the statement.
     portals_described: Vec<(usize, Arc<Prepared>)>,
     suspendable: Vec<Suspendable>,
-    /// Portals described since they were bound and not executed since: the step that describes.
-    described: HashMap<Bytes, usize>,
+    /// The portal that the last step describes. No other description governs rows: whatever stands
+    /// between may end that portal and make another of its name, or change what a `FETCH` in it reads.
+    described: Option<Described>,
     messages: usize,
     /// True after the `Execute` of a `COPY … FROM STDIN`.
     copies_in: bool,
@@ -45,6 +46,14 @@ pub(crate) struct Draft {
     failed: Option<Why>,
     /// Texts of a unit that failed, for the record.
     texts: Vec<Bytes>,
+}
+
+/// A portal that the client has described.
+#[derive(Debug)]
+struct Described {
+    step: usize,
+    /// [`Portal::id`](crate::pg::names::Portal::id).
+    portal: u64,
 }
 
 impl Draft {
@@ -162,7 +171,6 @@ impl Draft {
                     why(unusable, &statement, |name| Why::UnknownStatement { name })
                 })?);
                 names.bind(&portal, Arc::clone(&prepared), &values, at)?;
-                self.described.remove(&portal);
                 self.touch(&prepared, names);
                 self.script.steps.push(Step::Bind);
             }
@@ -180,8 +188,8 @@ impl Draft {
                     .map_err(|unusable| why(unusable, &name, |name| Why::UnknownPortal { name }))?;
                 self.touch(&portal.prepared, names);
                 self.portals_described.push((at.step, Arc::clone(&portal.prepared)));
+                self.described = Some(Described { step: at.step, portal: portal.id });
                 self.script.steps.push(Step::DescribePortal { part: None, injected: false });
-                self.described.insert(name, at.step);
             }
             Frontend::Execute { portal, rows } => {
                 self.execute(portal, rows, names, analyst, aborted)?;
@@ -190,10 +198,7 @@ impl Draft {
                 short(&name)?;
                 match target {
                     Target::Statement => names.close_statement(&name, at),
-                    Target::Portal => {
-                        names.close_portal(&name, at);
-                        self.described.remove(&name);
-                    }
+                    Target::Portal => names.close_portal(&name, at),
                 }
                 self.script.steps.push(Step::Close);
             }
@@ -256,9 +261,12 @@ impl Draft {
             names.freshen_behind(&portal.prepared.statement, analyst)?;
         }
         let part = self.script.parts.len();
-        let described = self.described.remove(&name);
-        match described.and_then(|step| self.script.steps.get_mut(step)) {
-            Some(Step::DescribePortal { part: governs, .. }) => *governs = Some(part),
+        let described = self.described.take();
+        let described = described.is_some_and(|described| {
+            described.portal == portal.id && described.step + 1 == self.script.steps.len()
+        });
+        match self.script.steps.last_mut() {
+            Some(Step::DescribePortal { part: governs, .. }) if described => *governs = Some(part),
             _ => {
                 describe_portal(&mut self.wire, &name);
                 let part = Some(part);
