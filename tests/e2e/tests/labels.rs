@@ -22,7 +22,18 @@ unless { principal in Group::"dba" };
 forbid (principal, action == Action::"infer", resource) unless { principal in Group::"dba" };
 "#;
 
+/// The same, but that nobody may run code of which nobody knows what it does, but for one function.
+const NO_CODE: &str = r#"
+@id("no-code") @reason("opaque")
+forbid (principal, action == Action::"execute", resource)
+unless { principal in Group::"dba" || resource is Routine && resource.name == "helper" };
+"#;
+
 fn start() -> Arena {
+    start_with(POLICY)
+}
+
+fn start_with(policy: &str) -> Arena {
     let setup = Setup {
         policy: "[policy]\npacks = []\nfiles = [\"labels.cedar\"]\n".to_owned(),
         connection: r#"detectors = []
@@ -31,13 +42,16 @@ sensitive = [
   { column = "public.customers.created_at", mask = "shift_days:30" },
   { column = "public.payments.iban", label = "iban", mask = "hash" },
   { column = "public.people.email", mask = "redact", optional = true },
+  { column = "own.mail.address", mask = "redact", optional = true },
+  { column = "own.*.other_address", mask = "redact", optional = true },
+  { column = "public.typed_one.mailed", mask = "redact", optional = true },
 ]
 "#
         .to_owned(),
         settings: &["max_prepared_transactions = 4"],
         ..Setup::agent_safe()
     };
-    let arena = Arena::start_with(&setup, &[("labels.cedar", POLICY)]).unwrap();
+    let arena = Arena::start_with(&setup, &[("labels.cedar", policy)]).unwrap();
     arena.server.sql("shop", "CREATE SCHEMA other; CREATE TABLE plain (id int, x text)").unwrap();
     arena
 }
@@ -312,6 +326,106 @@ fn names_of_temporary_tables_mean_what_they_mean_now() {
     claude.does("CREATE TEMP TABLE \"Loot\" AS SELECT name AS y FROM customers ORDER BY id");
     claude.comes_to("SELECT y FROM \"Loot\" LIMIT 1", "Bo Chen 1");
     ana.does("DROP TABLE plunder");
+}
+
+/// What temporary tables run or hide is seen by whoever has them, however they were made and whoever
+/// reads definitions meanwhile, and by nobody else.
+#[test]
+fn temporary_tables_hide_no_code() {
+    let arena = start_with(&format!("{POLICY}{NO_CODE}"));
+    let helper =
+        "CREATE TABLE ran (i int); CREATE TABLE orders2 (id int); CREATE TABLE orders3 (id int);
+         CREATE FUNCTION grab() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN INSERT INTO public.ran VALUES (1); RETURN NEW; END';
+         CREATE FUNCTION helper(n text) RETURNS void LANGUAGE plpgsql AS
+           'BEGIN EXECUTE format(''CREATE TEMP TABLE %I (id int)'', n);
+                  EXECUTE format(''CREATE TRIGGER z BEFORE INSERT ON pg_temp.%I
+                    FOR EACH ROW EXECUTE FUNCTION grab()'', n); END'";
+    arena.server.sql("shop", helper).unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut ana = Caller::new(&arena, "ana");
+    let mut round = 0;
+    // Others read the catalog, and do not take these tables for theirs.
+    let mut others_read = |table: &str| {
+        round += 1;
+        ana.does(&format!("CREATE TABLE noise{round} (i int); DROP TABLE noise{round}"));
+        ana.does("SELECT id FROM plain");
+        ana.does(&format!("INSERT INTO {table} VALUES (1)"));
+    };
+    let trigger = "CREATE TRIGGER z BEFORE INSERT ON pg_temp.plain FOR EACH ROW
+         EXECUTE FUNCTION grab()";
+    let write = "INSERT INTO plain VALUES (1, 'x')";
+    // What is refused again and again is answered later.
+    let mut times = 0;
+    let mut again = |sql: &str| {
+        times += 1;
+        format!("{sql} -- {times}")
+    };
+    claude.does("PREPARE before AS INSERT INTO plain VALUES (2, 'y')");
+    claude.does(write);
+    for make in [
+        "CREATE TEMP TABLE plain (id int, x text)",
+        "CREATE TABLE pg_temp.plain (id int, x text)",
+        "SELECT 1 AS id, 'x' AS x INTO TEMP plain",
+        "BEGIN; CREATE TEMP TABLE plain (id int, x text); COMMIT",
+        "SET search_path = pg_temp, public; CREATE TABLE plain (id int, x text); RESET search_path",
+    ] {
+        claude.does(make);
+        others_read("plain");
+        claude.does(trigger);
+        others_read("plain");
+        claude.refused(&again(write), "no-code");
+        claude.refused(&again("EXECUTE before"), "no-code");
+        claude.refused(&again(&format!("BEGIN; {write}; COMMIT")), "no-code");
+        others_read("plain");
+        claude.does("SELECT id FROM orders LIMIT 1");
+        claude.refused(&again(write), "no-code");
+        claude.does("DROP TABLE pg_temp.plain");
+        claude.does(write);
+    }
+    // A rule, a view with one, a default.
+    for (make, undo) in [
+        (
+            "CREATE TEMP TABLE plain (id int, x text);
+             CREATE RULE z AS ON INSERT TO pg_temp.plain DO ALSO INSERT INTO orders2 SELECT helped()",
+            "DROP TABLE pg_temp.plain",
+        ),
+        (
+            "CREATE TEMP VIEW plain AS SELECT id, x FROM public.plain;
+             CREATE RULE z AS ON INSERT TO pg_temp.plain DO INSTEAD SELECT helped()",
+            "DROP VIEW pg_temp.plain",
+        ),
+    ] {
+        let helped = "CREATE FUNCTION public.helped() RETURNS int LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO public.ran VALUES (1); RETURN 1; END'";
+        arena.server.sql("shop", helped).unwrap();
+        for one in make.split_inclusive(';') {
+            claude.does(one);
+        }
+        others_read("plain");
+        claude.refused(&again(write), "no-code");
+        claude.does(undo);
+        arena.server.sql("shop", "DROP FUNCTION public.helped() CASCADE").unwrap();
+    }
+    // In code that was permitted, inside a transaction and outside.
+    claude.does("SELECT helper('orders2')");
+    others_read("orders2");
+    claude.refused("INSERT INTO orders2 VALUES (1)", "no-code");
+    claude.does("INSERT INTO orders3 VALUES (1)");
+    claude.does("BEGIN");
+    claude.does("SELECT helper('orders3')");
+    claude.refused("INSERT INTO orders3 VALUES (1)", "no-code");
+    claude.does("ROLLBACK");
+    claude.does("INSERT INTO orders3 VALUES (1)");
+    claude.does("DISCARD TEMP");
+    claude.does("INSERT INTO orders2 VALUES (1)");
+    claude.does(write);
+    assert_eq!(arena.truth("SELECT count(*) FROM ran").unwrap(), "0", "no trigger has run");
+    // They do run.
+    let mut bo = Caller::new(&arena, "bo");
+    bo.runs("SELECT helper('orders2')");
+    bo.runs("INSERT INTO orders2 VALUES (1)");
+    assert_eq!(arena.truth("SELECT count(*) FROM ran").unwrap(), "1");
 }
 
 #[test]
