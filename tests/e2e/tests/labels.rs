@@ -1040,6 +1040,9 @@ fn definitions_do_not_tell_what_values_are() {
             "CREATE TRIGGER early BEFORE UPDATE ON {t} FOR EACH ROW WHEN (old.email < 'm')
              EXECUTE FUNCTION suppress_redundant_updates_trigger()",
             "ALTER TABLE by_email ATTACH PARTITION {t} FOR VALUES FROM ('a') TO ('m')",
+            "CLUSTER {t} USING {t}_email",
+            "CLUSTER {t}",
+            "ALTER TABLE {t} CLUSTER ON {t}_email",
             "CREATE TABLE guesses (guess varchar REFERENCES {t} (email))",
             "ALTER TABLE plain ADD guess varchar DEFAULT 'a' REFERENCES {t} (email)",
             "ALTER TABLE plain ADD n int; CREATE UNIQUE INDEX ON {t} (email)",
@@ -1060,6 +1063,20 @@ fn definitions_do_not_tell_what_values_are() {
          ALTER TABLE p ATTACH PARTITION oracle FOR VALUES FROM ('a') TO ('m')",
         "masked",
     );
+    claude.refused("CLUSTER", "masked-conditions");
+    // Rows of tables that are made of a type are converted with it.
+    claude.does("CREATE TABLE typed AS SELECT 1 AS n, email::varchar AS email FROM customers");
+    claude.does("CREATE TYPE row_of_typed AS (n int, email varchar)");
+    claude.does("ALTER TABLE typed OF row_of_typed");
+    let convert = "ALTER TYPE row_of_typed ALTER ATTRIBUTE";
+    claude.refused(&format!("{convert} email TYPE varchar(1) CASCADE"), "no-inference");
+    claude.refused(
+        &format!("COMMENT ON TYPE row_of_typed IS 'x'; {convert} email TYPE varchar(1) CASCADE"),
+        "masked",
+    );
+    claude
+        .does(&format!("{convert} n TYPE bigint CASCADE, ALTER ATTRIBUTE email TYPE text CASCADE"));
+    claude.does("DROP TABLE typed; DROP TYPE row_of_typed");
     // Its key is masked, and no column is named.
     claude.does("CREATE TABLE keyed AS SELECT email FROM customers WHERE id < 10");
     arena.server.sql("shop", "ALTER TABLE keyed ADD PRIMARY KEY (email)").unwrap();

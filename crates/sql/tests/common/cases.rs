@@ -858,7 +858,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("VACUUM FULL orders", "vacuum: alter public.orders all => () code"),
     ("VACUUM", "vacuum: alter database: all => () code"),
     ("ANALYZE orders", "analyze: alter public.orders all => () code"),
-    ("CLUSTER", "cluster: alter database: all => () code"),
+    ("CLUSTER", "cluster: alter database: all => () code unresolved"),
     ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
     ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
     ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
