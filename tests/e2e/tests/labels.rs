@@ -1175,6 +1175,58 @@ fn what_was_asked_before_is_not_asked_of_labelled_rows() {
     claude.does("DROP TABLE eldest, early, late CASCADE");
 }
 
+/// Masking by rule goes by names: what a rule masks keeps a name under which it is masked likewise.
+#[test]
+fn no_new_name_unmasks() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut bo = Caller::new(&arena, "bo");
+    let own =
+        "CREATE SCHEMA own; CREATE TABLE own.mail AS SELECT id, email AS address FROM customers;
+         CREATE TYPE typed_people AS (id int, mailed text); CREATE TABLE typed_one OF typed_people;
+         INSERT INTO typed_one SELECT id, email FROM customers";
+    arena.server.sql("shop", own).unwrap();
+    // The next reading has them.
+    claude.does("CREATE TABLE noise_of_names (i int); DROP TABLE noise_of_names");
+    claude.hidden("SELECT reverse(address), address FROM own.mail");
+    claude.hidden("SELECT reverse(mailed), mailed FROM typed_one");
+    for sql in [
+        "ALTER TABLE own.mail RENAME address TO x",
+        "ALTER TABLE own.mail RENAME TO post",
+        "ALTER INDEX own.mail RENAME TO post",
+        "ALTER VIEW own.mail RENAME TO post",
+        "ALTER TABLE own.mail SET SCHEMA other",
+        "ALTER SCHEMA own RENAME TO owned",
+        "ALTER TYPE typed_people RENAME ATTRIBUTE mailed TO x CASCADE",
+        "ALTER TABLE customers RENAME email TO x",
+        "ALTER TABLE customers RENAME TO x",
+        "CREATE TABLE noise_of_names (i int); ALTER TABLE own.mail RENAME address TO x",
+        "ALTER TABLE plain RENAME TO p; ALTER TABLE own.mail RENAME TO post",
+        "ALTER TABLE plain RENAME TO p; ALTER TABLE p RENAME x TO y",
+        "ALTER TABLE own.mail RENAME id TO n; ALTER TABLE own.mail RENAME TO post",
+    ] {
+        claude.refused(sql, STAYS);
+    }
+    // What is masked likewise, or not at all, or by its label.
+    claude.does("ALTER TABLE own.mail RENAME id TO n; ALTER TABLE own.mail RENAME n TO id");
+    claude.does("ALTER TABLE own.mail RENAME address TO other_address");
+    claude.hidden("SELECT reverse(other_address), other_address FROM own.mail");
+    claude.does("ALTER TYPE typed_people RENAME ATTRIBUTE id TO n CASCADE");
+    claude.does("CREATE TABLE own.kept AS SELECT other_address AS address FROM own.mail");
+    claude.does("ALTER TABLE own.kept RENAME address TO x; ALTER TABLE own.mail RENAME id TO m");
+    claude.hidden("SELECT reverse(x), x FROM own.kept");
+    claude.does(
+        "CREATE TABLE plain2 (a int, b int, c text); ALTER TABLE plain2 RENAME a TO x;
+         ALTER TABLE plain2 RENAME b TO y; ALTER TABLE plain2 RENAME TO plain3; DROP TABLE plain3",
+    );
+    claude.does("CREATE TABLE swaps (i int); CREATE INDEX first_of ON swaps (i)");
+    claude.does("ALTER INDEX first_of RENAME TO second_of; ALTER TABLE swaps RENAME TO swapped");
+    claude.does("ALTER TABLE swapped SET SCHEMA other; DROP TABLE other.swapped");
+    // Whoever may see it may name it.
+    bo.runs("ALTER TABLE own.mail RENAME other_address TO address");
+    bo.runs("DROP SCHEMA own CASCADE; DROP TABLE typed_one; DROP TYPE typed_people");
+}
+
 /// A row that does not hold is told with its values.
 #[test]
 fn what_is_validated_shows_no_row() {
