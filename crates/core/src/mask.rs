@@ -139,7 +139,7 @@ impl Lineage {
         let filled = self.fills.iter().map(|fill| &fill.from.origin);
         let moved = self.moves.iter().filter_map(|way| match way {
             Move::Column(fill) => Some(&fill.from.origin),
-            Move::Partitions(_) => None,
+            Move::Partitions(_) | Move::Named(_) => None,
         });
         let refilled = self.refills.iter().flat_map(|r| &r.columns).flatten().map(|c| &c.origin);
         let origins = self.outputs.iter().flatten().chain(&self.sinks).chain(made).chain(filled);
@@ -194,6 +194,43 @@ pub enum Move {
     Partitions(u32),
     /// Values of a row, by a trigger, to another column of it.
     Column(Fill),
+    /// Values stay where they are, under another name.
+    Named(Renaming),
+}
+
+/// What gets another name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Renaming {
+    /// A column of a relation, and of those that inherit from it.
+    Column {
+        /// The relation's number.
+        relation: u32,
+        /// Its name so far.
+        from: Box<str>,
+        /// Its new name.
+        to: Box<str>,
+    },
+    /// A relation.
+    Relation {
+        /// Its number.
+        relation: u32,
+        /// Its new name.
+        to: Box<str>,
+    },
+    /// A relation's schema: another one has it then.
+    Place {
+        /// The relation's number.
+        relation: u32,
+        /// The name of the schema.
+        to: Box<str>,
+    },
+    /// A schema, and so all that is in it.
+    Schema {
+        /// Its name so far.
+        from: Box<str>,
+        /// Its new name.
+        to: Box<str>,
+    },
 }
 
 /// A materialised view that is filled again, with what its query gives now.

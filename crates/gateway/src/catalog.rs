@@ -63,6 +63,21 @@ fn between(question: Question) -> Queries {
 
 type Queries = Vec<&'static str>;
 
+/// What tells whether a session has anything temporary: the number of its schema for that, 0 before it
+/// has made the first. A call and no more, so that nothing of the caller's is run for its own.
+const TEMPORARY: &str = "SELECT pg_catalog.pg_my_temp_schema()";
+
+/// The question whether the session has anything temporary, and which of the answers tells it.
+pub(crate) fn temporary(inside: bool) -> (&'static [&'static str], usize) {
+    const INSIDE: [&str; 4] = [
+        "SAVEPOINT \"portcullis: temporary\"",
+        TEMPORARY,
+        "ROLLBACK TO SAVEPOINT \"portcullis: temporary\"",
+        "RELEASE SAVEPOINT \"portcullis: temporary\"",
+    ];
+    if inside { (&INSIDE, 1) } else { (&[TEMPORARY], 0) }
+}
+
 /// What is asked of a session's settings, inside of a transaction and outside: the settings first, as
 /// they are, and then which of them definitions read.
 pub(crate) fn surroundings(inside: bool) -> &'static [&'static str] {
@@ -326,9 +341,13 @@ pub(crate) struct Inside {
     redefined: bool,
     /// What it has read since it last changed definitions.
     read: Option<Own>,
-    /// True where it has temporary tables that others do not see, and that must not be missed: it
-    /// goes by what it has read itself alone.
+    /// True where it may have temporary tables, which others do not see, and which must not be missed:
+    /// it goes by what it has read itself alone.
     alone: bool,
+    /// True where what has run since that was asked last may have made some.
+    doubts: bool,
+    /// True where code of users has run in the transaction: more of it may have been put off to its end.
+    ran: bool,
     /// What it read itself outside of transactions last.
     outside: Option<(Arc<Catalog>, Reading)>,
 }
@@ -340,6 +359,8 @@ pub(crate) struct Done {
     pub(crate) started: Instant,
     /// True where it may have changed definitions.
     pub(crate) redefines: bool,
+    /// True where it may have run code of which nobody knows what it does.
+    pub(crate) executes: bool,
     /// True where it may have begun or ended a transaction.
     pub(crate) steers_transactions: bool,
 }
@@ -370,13 +391,15 @@ impl Inside {
     pub(crate) fn after(&mut self, shared: &SharedCatalog, status: Option<u8>, done: Done) {
         let redefined = self.redefined || done.redefines;
         let outside = status == Some(b'I');
+        self.ran |= done.executes;
+        self.doubts |= done.redefines || done.executes || self.ran && done.steers_transactions;
         // Before it is committed a change is nothing to others, who might only wait for its locks.
         if redefined && (outside || done.steers_transactions) {
             shared.changed();
         }
         if outside {
-            let (alone, outside) = (self.alone, self.outside.take());
-            *self = Self { alone, outside, ..Self::default() };
+            let (alone, doubts, outside) = (self.alone, self.doubts, self.outside.take());
+            *self = Self { alone, doubts, outside, ..Self::default() };
             return;
         }
         self.since.get_or_insert(done.started);
@@ -429,10 +452,35 @@ impl Inside {
         self.alone = true;
     }
 
-    /// The session has read the catalog itself, outside of transactions; `alone` where it has to.
-    pub(crate) fn read_outside(&mut self, catalog: &Arc<Catalog>, reading: Reading, alone: bool) {
+    /// True where it has to be asked whether the session has anything temporary.
+    pub(crate) const fn doubts_temporary(&self) -> bool {
+        self.doubts
+    }
+
+    /// Whether it has. Then nothing that was read before shows what was made since.
+    pub(crate) fn settle_temporary(&mut self, has: bool) {
+        self.doubts = false;
+        if has {
+            self.go_alone();
+            self.outside = None;
+            self.read = None;
+        }
+    }
+
+    /// The session has read the catalog itself, outside of transactions; `alone` where it has to. Gives
+    /// what is to be used: the one there was where nothing has changed.
+    pub(crate) fn read_outside(
+        &mut self,
+        catalog: Arc<Catalog>,
+        reading: Reading,
+        alone: bool,
+    ) -> Arc<Catalog> {
         self.alone = alone;
+        let known = self.outside.take().map(|(known, _)| known);
+        let same = known.filter(|known| alone && known.version() == catalog.version());
+        let catalog = same.unwrap_or(catalog);
         self.outside = alone.then(|| (catalog.clone(), reading));
+        catalog
     }
 
     /// True where the session goes by what it has read itself.
@@ -584,7 +632,7 @@ mod tests {
     }
 
     fn done(started: Instant, redefines: bool) -> Done {
-        Done { started, redefines, steers_transactions: false }
+        Done { started, redefines, executes: false, steers_transactions: false }
     }
 
     fn rows(isolation: &str) -> Definitions {
@@ -661,6 +709,49 @@ mod tests {
         inside.after(&shared, None, done(Instant::now(), true));
         shared.store(catalog("shop"), shared.reading());
         assert!(matches!(inside.basis(&shared, false), Basis::TooOld), "it changed it itself");
+    }
+
+    #[test]
+    fn who_has_temporary_tables_goes_by_what_was_read_since() {
+        let shared = shared();
+        let newest = shared.store(catalog("shop"), shared.reading());
+        let mut inside = Inside::default();
+        for (redefines, executes) in [(true, false), (false, true)] {
+            assert!(!inside.doubts_temporary());
+            let made = Done { executes, ..done(Instant::now(), redefines) };
+            inside.after(&shared, Some(b'I'), made);
+            assert!(inside.doubts_temporary(), "whether it stays is not known");
+            inside.settle_temporary(false);
+            assert!(!inside.is_alone());
+        }
+        // A trigger may have been put off to the end of its transaction.
+        let ran = Done { executes: true, ..done(Instant::now(), false) };
+        inside.after(&shared, Some(b'T'), ran);
+        inside.settle_temporary(false);
+        inside.after(&shared, Some(b'T'), done(Instant::now(), false));
+        assert!(!inside.doubts_temporary());
+        let commits = Done { steers_transactions: true, ..done(Instant::now(), false) };
+        inside.after(&shared, Some(b'I'), commits);
+        assert!(inside.doubts_temporary());
+        inside.settle_temporary(false);
+        inside.after(&shared, Some(b'I'), commits);
+        assert!(!inside.doubts_temporary());
+        inside.after(&shared, Some(b'T'), done(Instant::now(), true));
+        inside.keep("shop", &rows("read committed"), shared.reading()).unwrap();
+        inside.settle_temporary(true);
+        assert!(matches!(inside.basis(&shared, true), Basis::ReadInside));
+        inside.after(&shared, Some(b'I'), done(Instant::now(), false));
+        assert!(inside.is_alone() && inside.own(&shared).is_none());
+        shared.store(newest, shared.reading());
+        assert!(matches!(inside.basis(&shared, false), Basis::TooOld), "others do not see them");
+        let own = inside.read_outside(Arc::new(catalog("own")), shared.reading(), true);
+        assert!(matches!(inside.basis(&shared, false), Basis::Catalog(c) if Arc::ptr_eq(&c, &own)));
+        let again = inside.read_outside(Arc::new(catalog("own")), shared.reading(), true);
+        assert!(Arc::ptr_eq(&again, &own), "what was derived from it stays good");
+        inside.settle_temporary(true);
+        assert!(inside.own(&shared).is_none(), "there may be more of them");
+        inside.read_outside(Arc::new(catalog("shop")), shared.reading(), false);
+        assert!(!inside.is_alone(), "they are gone");
     }
 
     #[test]

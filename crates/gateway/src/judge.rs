@@ -224,7 +224,7 @@ fn laundering(operation: &Operation) -> Ground {
         rule: "masked-stays-masked".to_owned(),
         reason:
             "values of masked columns would reach where they are not masked: what is written, a \
-                 setting, how many rows there are"
+                 setting, another name, how many rows there are"
                 .to_owned(),
         hint: Some("leave the masked columns out of that part of the statement".to_owned()),
         what: operation.to_string(),

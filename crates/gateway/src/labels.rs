@@ -340,11 +340,10 @@ impl Labels {
     }
 
     /// What a session, outside of transactions, has read itself: of its temporary tables those that
-    /// are not there are gone. True where it still has labelled ones.
-    pub(crate) fn observe_own(&self, session: SessionId, catalog: &Catalog) -> bool {
+    /// are not there are gone.
+    pub(crate) fn observe_own(&self, session: SessionId, catalog: &Catalog) {
         let own = Owner::Session(session);
         self.remove(|relation, owner| owner == own && catalog.relation(relation).is_none());
-        self.state().relations.values().any(|entry| entry.owner == own)
     }
 
     /// What is true for everybody, read from `as_of` on. Forgets what has been gone for long enough.
@@ -526,11 +525,12 @@ mod tests {
         assert!(labels.keep(&one(), &making("t", 2), (&before, &now)).await.unwrap());
         labels.observe(&before, Instant::now()).await;
         labels.leave(OTHER);
-        assert!(!labels.observe_own(OTHER, &before));
+        labels.observe_own(OTHER, &before);
         assert!(labels.of(16_700).is_some(), "others do not see it");
-        assert!(labels.observe_own(ONE, &now));
-        assert!(!labels.observe_own(ONE, &before), "it was dropped");
-        assert!(labels.of(16_700).is_none());
+        labels.observe_own(ONE, &now);
+        assert!(labels.of(16_700).is_some());
+        labels.observe_own(ONE, &before);
+        assert!(labels.of(16_700).is_none(), "it was dropped");
         assert!(labels.keep(&one(), &making("t", 2), (&before, &now)).await.unwrap());
         labels.leave(ONE);
         assert!(labels.of(16_700).is_none());

@@ -153,6 +153,10 @@ fn controls() -> Vec<(&'static str, Operation)> {
         one("prepare", "prepare", control(Kind::Session, &[])),
         one("set statement_timeout", "set", control(Kind::Setting, &["statement_timeout"])),
         one("set search_path", "set", control(Kind::Setting, &["search_path"])),
+        one("set enable_seqscan", "set", control(Kind::Setting, &["enable_seqscan"])),
+        one("set geqo", "set", control(Kind::Setting, &["geqo"])),
+        one("set seq_page_cost", "set", control(Kind::Setting, &["seq_page_cost"])),
+        one("set work_mem", "set", control(Kind::Setting, &["work_mem"])),
         one("set backslash_quote", "set", control(Kind::Setting, &["backslash_quote"])),
         one(
             "set standard_conforming_strings",

@@ -574,6 +574,12 @@ impl Catalog {
         self.relations.values()
     }
 
+    /// True where the session that read it has temporary relations; those of others are not in it.
+    #[must_use]
+    pub fn has_temporary(&self) -> bool {
+        self.relations.values().any(|r| same_schema("pg_temp", &r.schema))
+    }
+
     /// Every relation that a name may mean, whatever the session's `search_path` is.
     ///
     /// Views of `information_schema` are meant by an unqualified name only where nothing else is:

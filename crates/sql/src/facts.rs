@@ -20,6 +20,7 @@ mod hidden;
 mod json;
 mod names;
 mod query;
+mod renamed;
 mod resolve;
 mod scope;
 mod session;
@@ -412,11 +413,13 @@ impl<'c> Analyzer<'c> {
         let mut moves = std::mem::take(&mut self.moves);
         let mut refills = std::mem::take(&mut self.refills);
         let stale = self.earlier.stale;
-        if stale && (makes.is_some() || !fills.is_empty() || !moves.is_empty()) {
+        // What gets a new name was told only where it could be.
+        let named = |way: &Move| matches!(way, Move::Named(_));
+        if stale && (makes.is_some() || !fills.is_empty() || !moves.iter().all(named)) {
             // What the columns come from cannot be told.
             makes.iter_mut().for_each(|table| table.columns = None);
             fills.clear();
-            moves.clear();
+            moves.retain(named);
             sinks.push(Origin::Untraced);
         }
         if stale {

@@ -156,6 +156,10 @@ const DECIDES: &[&str] = &[
     "CREATE STATISTICS s ON (length(email)), id FROM customers",
     "CREATE TRIGGER t BEFORE UPDATE ON customers FOR EACH ROW WHEN (old.email < 'm') EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     "CREATE TABLE empty (n int); CREATE UNIQUE INDEX ON customers (email)",
+    "CLUSTER customers USING customers_email",
+    "CLUSTER customers",
+    "ALTER TABLE customers CLUSTER ON customers_email",
+    "ALTER TABLE orders ADD n int; CLUSTER customers",
     "ALTER TABLE orders ADD n int; ALTER TABLE customers ADD CHECK (email < 'm')",
     // Which key it is cannot be told.
     "ALTER TABLE customers DROP CONSTRAINT customers_pkey, ADD PRIMARY KEY USING INDEX other; \
@@ -212,6 +216,9 @@ const PASSES: &[&str] = &[
     "COPY customers TO STDOUT",
     "EXPLAIN SELECT * FROM customers WHERE id = 3",
     "SELECT email FROM customers GROUP BY id",
+    "CREATE TABLE fresh (id int PRIMARY KEY, email text); CLUSTER fresh USING fresh_pkey",
+    "VACUUM FULL customers",
+    "REINDEX TABLE customers",
     "CREATE INDEX ON customers (email)",
     "CREATE INDEX ON customers (lower(email))",
     "CREATE UNIQUE INDEX ON customers (name) WHERE email IS NOT NULL",
@@ -246,6 +253,25 @@ const UNTOLD: &[&str] = &[
      CREATE TABLE guesses (guess text REFERENCES x (email))",
     "ALTER DOMAIN checked RENAME TO x; ALTER DOMAIN x ADD CHECK (VALUE < 'm')",
 ];
+
+#[test]
+fn any_table_may_be_put_in_order() {
+    assert_eq!(decided("CLUSTER"), ["UNTRACED"]);
+    assert_eq!(decided("CLUSTER orders"), ["orders.*"]);
+}
+
+/// Tables that are made of a type are converted with it, in columns of the attribute's name.
+#[test]
+fn an_attribute_stands_for_the_columns_made_of_it() {
+    let about = |sql: &str| decided(sql).contains(&"customers.name".to_owned());
+    let alter = "ALTER TYPE made_of_checked ALTER ATTRIBUTE name TYPE";
+    assert!(about(&format!("{alter} varchar(1) CASCADE")));
+    assert!(about(&format!("ALTER TABLE orders ADD n int; {alter} int CASCADE")));
+    assert!(!about(&format!("{alter} varchar(1)")), "the server lets no table be made of it");
+    assert!(!about(&format!("{alter} text CASCADE")), "it takes any");
+    let behind = format!("ALTER TABLE orders RENAME id TO x; {alter} varchar(1) CASCADE");
+    assert!(decided(&behind).contains(&"UNTRACED".to_owned()));
+}
 
 fn decided(sql: &str) -> Vec<String> {
     decided_in(&common::shop(), &written_out(sql))

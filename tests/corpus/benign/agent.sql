@@ -437,7 +437,7 @@ SET LOCAL transaction_read_only TO on
 --;
 SET LOCAL work_mem = '16MB'
 --;
-SET LOCAL enable_seqscan = off
+SET LOCAL plan_cache_mode = force_custom_plan
 --;
 SELECT count(*) FROM orders
 --;

@@ -755,3 +755,19 @@ WITH RECURSIVE u(x, n) AS (SELECT email, 'mail' FROM customers WHERE id = 8 UNIO
 --! intent: guess e-mail by the width of a format
 --! infer: a | z
 SELECT length(format('%1073741818s%s', 'x', btrim(left(email, 1), '{guess}'))) FROM customers WHERE id = 8
+
+--! intent: tell the order of e-mails by the rows of a plan that the caller has chosen
+--! setup: CREATE INDEX ON customers (email)
+--! infer: off | on
+SET enable_seqscan = {guess}
+--;
+SET enable_bitmapscan = {guess}
+--;
+SELECT id FROM customers WHERE email IS NOT NULL
+
+--! intent: tell the order of e-mails by an index that has them and is read for another column
+--! setup: CREATE INDEX ON customers (email, id)
+--! infer: 1e9 | 1
+SELECT set_config('seq_page_cost', '{guess}', false)
+--;
+SELECT id FROM customers

@@ -22,7 +22,18 @@ unless { principal in Group::"dba" };
 forbid (principal, action == Action::"infer", resource) unless { principal in Group::"dba" };
 "#;
 
+/// The same, but that nobody may run code of which nobody knows what it does, but for one function.
+const NO_CODE: &str = r#"
+@id("no-code") @reason("opaque")
+forbid (principal, action == Action::"execute", resource)
+unless { principal in Group::"dba" || resource is Routine && resource.name == "helper" };
+"#;
+
 fn start() -> Arena {
+    start_with(POLICY)
+}
+
+fn start_with(policy: &str) -> Arena {
     let setup = Setup {
         policy: "[policy]\npacks = []\nfiles = [\"labels.cedar\"]\n".to_owned(),
         connection: r#"detectors = []
@@ -31,13 +42,16 @@ sensitive = [
   { column = "public.customers.created_at", mask = "shift_days:30" },
   { column = "public.payments.iban", label = "iban", mask = "hash" },
   { column = "public.people.email", mask = "redact", optional = true },
+  { column = "own.mail.address", mask = "redact", optional = true },
+  { column = "own.*.other_address", mask = "redact", optional = true },
+  { column = "public.typed_one.mailed", mask = "redact", optional = true },
 ]
 "#
         .to_owned(),
         settings: &["max_prepared_transactions = 4"],
         ..Setup::agent_safe()
     };
-    let arena = Arena::start_with(&setup, &[("labels.cedar", POLICY)]).unwrap();
+    let arena = Arena::start_with(&setup, &[("labels.cedar", policy)]).unwrap();
     arena.server.sql("shop", "CREATE SCHEMA other; CREATE TABLE plain (id int, x text)").unwrap();
     arena
 }
@@ -312,6 +326,106 @@ fn names_of_temporary_tables_mean_what_they_mean_now() {
     claude.does("CREATE TEMP TABLE \"Loot\" AS SELECT name AS y FROM customers ORDER BY id");
     claude.comes_to("SELECT y FROM \"Loot\" LIMIT 1", "Bo Chen 1");
     ana.does("DROP TABLE plunder");
+}
+
+/// What temporary tables run or hide is seen by whoever has them, however they were made and whoever
+/// reads definitions meanwhile, and by nobody else.
+#[test]
+fn temporary_tables_hide_no_code() {
+    let arena = start_with(&format!("{POLICY}{NO_CODE}"));
+    let helper =
+        "CREATE TABLE ran (i int); CREATE TABLE orders2 (id int); CREATE TABLE orders3 (id int);
+         CREATE FUNCTION grab() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN INSERT INTO public.ran VALUES (1); RETURN NEW; END';
+         CREATE FUNCTION helper(n text) RETURNS void LANGUAGE plpgsql AS
+           'BEGIN EXECUTE format(''CREATE TEMP TABLE %I (id int)'', n);
+                  EXECUTE format(''CREATE TRIGGER z BEFORE INSERT ON pg_temp.%I
+                    FOR EACH ROW EXECUTE FUNCTION grab()'', n); END'";
+    arena.server.sql("shop", helper).unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut ana = Caller::new(&arena, "ana");
+    let mut round = 0;
+    // Others read the catalog, and do not take these tables for theirs.
+    let mut others_read = |table: &str| {
+        round += 1;
+        ana.does(&format!("CREATE TABLE noise{round} (i int); DROP TABLE noise{round}"));
+        ana.does("SELECT id FROM plain");
+        ana.does(&format!("INSERT INTO {table} VALUES (1)"));
+    };
+    let trigger = "CREATE TRIGGER z BEFORE INSERT ON pg_temp.plain FOR EACH ROW
+         EXECUTE FUNCTION grab()";
+    let write = "INSERT INTO plain VALUES (1, 'x')";
+    // What is refused again and again is answered later.
+    let mut times = 0;
+    let mut again = |sql: &str| {
+        times += 1;
+        format!("{sql} -- {times}")
+    };
+    claude.does("PREPARE before AS INSERT INTO plain VALUES (2, 'y')");
+    claude.does(write);
+    for make in [
+        "CREATE TEMP TABLE plain (id int, x text)",
+        "CREATE TABLE pg_temp.plain (id int, x text)",
+        "SELECT 1 AS id, 'x' AS x INTO TEMP plain",
+        "BEGIN; CREATE TEMP TABLE plain (id int, x text); COMMIT",
+        "SET search_path = pg_temp, public; CREATE TABLE plain (id int, x text); RESET search_path",
+    ] {
+        claude.does(make);
+        others_read("plain");
+        claude.does(trigger);
+        others_read("plain");
+        claude.refused(&again(write), "no-code");
+        claude.refused(&again("EXECUTE before"), "no-code");
+        claude.refused(&again(&format!("BEGIN; {write}; COMMIT")), "no-code");
+        others_read("plain");
+        claude.does("SELECT id FROM orders LIMIT 1");
+        claude.refused(&again(write), "no-code");
+        claude.does("DROP TABLE pg_temp.plain");
+        claude.does(write);
+    }
+    // A rule, a view with one, a default.
+    for (make, undo) in [
+        (
+            "CREATE TEMP TABLE plain (id int, x text);
+             CREATE RULE z AS ON INSERT TO pg_temp.plain DO ALSO INSERT INTO orders2 SELECT helped()",
+            "DROP TABLE pg_temp.plain",
+        ),
+        (
+            "CREATE TEMP VIEW plain AS SELECT id, x FROM public.plain;
+             CREATE RULE z AS ON INSERT TO pg_temp.plain DO INSTEAD SELECT helped()",
+            "DROP VIEW pg_temp.plain",
+        ),
+    ] {
+        let helped = "CREATE FUNCTION public.helped() RETURNS int LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO public.ran VALUES (1); RETURN 1; END'";
+        arena.server.sql("shop", helped).unwrap();
+        for one in make.split_inclusive(';') {
+            claude.does(one);
+        }
+        others_read("plain");
+        claude.refused(&again(write), "no-code");
+        claude.does(undo);
+        arena.server.sql("shop", "DROP FUNCTION public.helped() CASCADE").unwrap();
+    }
+    // In code that was permitted, inside a transaction and outside.
+    claude.does("SELECT helper('orders2')");
+    others_read("orders2");
+    claude.refused("INSERT INTO orders2 VALUES (1)", "no-code");
+    claude.does("INSERT INTO orders3 VALUES (1)");
+    claude.does("BEGIN");
+    claude.does("SELECT helper('orders3')");
+    claude.refused("INSERT INTO orders3 VALUES (1)", "no-code");
+    claude.does("ROLLBACK");
+    claude.does("INSERT INTO orders3 VALUES (1)");
+    claude.does("DISCARD TEMP");
+    claude.does("INSERT INTO orders2 VALUES (1)");
+    claude.does(write);
+    assert_eq!(arena.truth("SELECT count(*) FROM ran").unwrap(), "0", "no trigger has run");
+    // They do run.
+    let mut bo = Caller::new(&arena, "bo");
+    bo.runs("SELECT helper('orders2')");
+    bo.runs("INSERT INTO orders2 VALUES (1)");
+    assert_eq!(arena.truth("SELECT count(*) FROM ran").unwrap(), "1");
 }
 
 #[test]
@@ -926,6 +1040,9 @@ fn definitions_do_not_tell_what_values_are() {
             "CREATE TRIGGER early BEFORE UPDATE ON {t} FOR EACH ROW WHEN (old.email < 'm')
              EXECUTE FUNCTION suppress_redundant_updates_trigger()",
             "ALTER TABLE by_email ATTACH PARTITION {t} FOR VALUES FROM ('a') TO ('m')",
+            "CLUSTER {t} USING {t}_email",
+            "CLUSTER {t}",
+            "ALTER TABLE {t} CLUSTER ON {t}_email",
             "CREATE TABLE guesses (guess varchar REFERENCES {t} (email))",
             "ALTER TABLE plain ADD guess varchar DEFAULT 'a' REFERENCES {t} (email)",
             "ALTER TABLE plain ADD n int; CREATE UNIQUE INDEX ON {t} (email)",
@@ -946,6 +1063,20 @@ fn definitions_do_not_tell_what_values_are() {
          ALTER TABLE p ATTACH PARTITION oracle FOR VALUES FROM ('a') TO ('m')",
         "masked",
     );
+    claude.refused("CLUSTER", "masked-conditions");
+    // Rows of tables that are made of a type are converted with it.
+    claude.does("CREATE TABLE typed AS SELECT 1 AS n, email::varchar AS email FROM customers");
+    claude.does("CREATE TYPE row_of_typed AS (n int, email varchar)");
+    claude.does("ALTER TABLE typed OF row_of_typed");
+    let convert = "ALTER TYPE row_of_typed ALTER ATTRIBUTE";
+    claude.refused(&format!("{convert} email TYPE varchar(1) CASCADE"), "no-inference");
+    claude.refused(
+        &format!("COMMENT ON TYPE row_of_typed IS 'x'; {convert} email TYPE varchar(1) CASCADE"),
+        "masked",
+    );
+    claude
+        .does(&format!("{convert} n TYPE bigint CASCADE, ALTER ATTRIBUTE email TYPE text CASCADE"));
+    claude.does("DROP TABLE typed; DROP TYPE row_of_typed");
     // Its key is masked, and no column is named.
     claude.does("CREATE TABLE keyed AS SELECT email FROM customers WHERE id < 10");
     arena.server.sql("shop", "ALTER TABLE keyed ADD PRIMARY KEY (email)").unwrap();
@@ -1042,6 +1173,58 @@ fn what_was_asked_before_is_not_asked_of_labelled_rows() {
     claude.does(inherit);
     claude.hidden("SELECT x FROM between2");
     claude.does("DROP TABLE eldest, early, late CASCADE");
+}
+
+/// Masking by rule goes by names: what a rule masks keeps a name under which it is masked likewise.
+#[test]
+fn no_new_name_unmasks() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    let mut bo = Caller::new(&arena, "bo");
+    let own =
+        "CREATE SCHEMA own; CREATE TABLE own.mail AS SELECT id, email AS address FROM customers;
+         CREATE TYPE typed_people AS (id int, mailed text); CREATE TABLE typed_one OF typed_people;
+         INSERT INTO typed_one SELECT id, email FROM customers";
+    arena.server.sql("shop", own).unwrap();
+    // The next reading has them.
+    claude.does("CREATE TABLE noise_of_names (i int); DROP TABLE noise_of_names");
+    claude.hidden("SELECT reverse(address), address FROM own.mail");
+    claude.hidden("SELECT reverse(mailed), mailed FROM typed_one");
+    for sql in [
+        "ALTER TABLE own.mail RENAME address TO x",
+        "ALTER TABLE own.mail RENAME TO post",
+        "ALTER INDEX own.mail RENAME TO post",
+        "ALTER VIEW own.mail RENAME TO post",
+        "ALTER TABLE own.mail SET SCHEMA other",
+        "ALTER SCHEMA own RENAME TO owned",
+        "ALTER TYPE typed_people RENAME ATTRIBUTE mailed TO x CASCADE",
+        "ALTER TABLE customers RENAME email TO x",
+        "ALTER TABLE customers RENAME TO x",
+        "CREATE TABLE noise_of_names (i int); ALTER TABLE own.mail RENAME address TO x",
+        "ALTER TABLE plain RENAME TO p; ALTER TABLE own.mail RENAME TO post",
+        "ALTER TABLE plain RENAME TO p; ALTER TABLE p RENAME x TO y",
+        "ALTER TABLE own.mail RENAME id TO n; ALTER TABLE own.mail RENAME TO post",
+    ] {
+        claude.refused(sql, STAYS);
+    }
+    // What is masked likewise, or not at all, or by its label.
+    claude.does("ALTER TABLE own.mail RENAME id TO n; ALTER TABLE own.mail RENAME n TO id");
+    claude.does("ALTER TABLE own.mail RENAME address TO other_address");
+    claude.hidden("SELECT reverse(other_address), other_address FROM own.mail");
+    claude.does("ALTER TYPE typed_people RENAME ATTRIBUTE id TO n CASCADE");
+    claude.does("CREATE TABLE own.kept AS SELECT other_address AS address FROM own.mail");
+    claude.does("ALTER TABLE own.kept RENAME address TO x; ALTER TABLE own.mail RENAME id TO m");
+    claude.hidden("SELECT reverse(x), x FROM own.kept");
+    claude.does(
+        "CREATE TABLE plain2 (a int, b int, c text); ALTER TABLE plain2 RENAME a TO x;
+         ALTER TABLE plain2 RENAME b TO y; ALTER TABLE plain2 RENAME TO plain3; DROP TABLE plain3",
+    );
+    claude.does("CREATE TABLE swaps (i int); CREATE INDEX first_of ON swaps (i)");
+    claude.does("ALTER INDEX first_of RENAME TO second_of; ALTER TABLE swaps RENAME TO swapped");
+    claude.does("ALTER TABLE swapped SET SCHEMA other; DROP TABLE other.swapped");
+    // Whoever may see it may name it.
+    bo.runs("ALTER TABLE own.mail RENAME other_address TO address");
+    bo.runs("DROP SCHEMA own CASCADE; DROP TABLE typed_one; DROP TYPE typed_people");
 }
 
 /// A row that does not hold is told with its values.

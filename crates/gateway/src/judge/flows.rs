@@ -1,10 +1,10 @@
 //! Where values of masked columns go that do not go to the caller: into other columns, partitions and
 //! tables. Whether they may, and what masks them there. Part of the judge's answer to a request.
 
-use super::reveal::{SessionReveal, beyond};
+use super::reveal::{SessionReveal, beyond, names_column};
 use crate::labels::{Columns, Kept, KeptColumns, Making};
 use portcullis_core::mask::{
-    ColumnRef, Fill, Lineage, Move, NewColumn, Origin, Refill, Reveal as _,
+    ColumnRef, Fill, Lineage, Move, NewColumn, Origin, Refill, Renaming, Reveal as _,
 };
 use portcullis_sql::catalog::{Catalog, Relation, RelationKind};
 use portcullis_store::{LabelKind, LabelSource};
@@ -63,7 +63,50 @@ impl SessionReveal {
                 Some(table) => self.may_mix(&catalog, table),
                 None => !self.hides_anything(),
             },
+            Move::Named(renaming) => self.may_rename(&catalog, renaming),
         }
+    }
+
+    /// True where whatever is masked by its name is masked in the same way by its new one. A label has
+    /// no part in that: it stays with its column.
+    fn may_rename(&self, catalog: &Catalog, renaming: &Renaming) -> bool {
+        let known = |oid: &u32, may: &dyn Fn(&Relation) -> bool| match catalog.relation(*oid) {
+            Some(relation) => may(relation),
+            None => !self.hides_anything(),
+        };
+        let all = |r: &Relation, schema: &str, name: &str| {
+            let mut columns = r.columns.iter();
+            columns.all(|c| self.stays(catalog, r, &c.name, [schema, name, &c.name]))
+        };
+        match renaming {
+            Renaming::Column { relation, from, to } => known(relation, &|r| {
+                let mut those = std::iter::once(r).chain(catalog.descendants(r));
+                those.all(|r| self.stays(catalog, r, from, [&r.schema, &r.name, to]))
+            }),
+            Renaming::Relation { relation, to } => known(relation, &|r| all(r, &r.schema, to)),
+            Renaming::Place { relation, to } => known(relation, &|r| all(r, to, &r.name)),
+            Renaming::Schema { from, to } => {
+                let mut those = catalog.relations().filter(|r| r.schema == *from);
+                those.all(|r| all(r, to, &r.name))
+            }
+        }
+    }
+
+    /// True where the values of a column are masked by what will be its name as they are by its own.
+    fn stays(&self, catalog: &Catalog, relation: &Relation, from: &str, to: [&str; 3]) -> bool {
+        let Some(now) = self.ask(catalog, relation, from) else { return true };
+        let column = relation.columns.iter().find(|c| &*c.name == from);
+        let kept = column.and_then(|column| {
+            self.labels.of_column(ColumnRef { relation: relation.oid, column: column.number })
+        });
+        if kept.is_some_and(|kept| self.hides_kept(catalog, &kept, 0).is_some()) {
+            return true;
+        }
+        let [schema, name, column] = to;
+        let rules = self.sensitive.iter();
+        let rules: Vec<_> =
+            rules.filter(|r| names_column(&r.column, schema, name, column)).collect();
+        self.ask_by_name(catalog, to, &rules, None) == Some(now)
     }
 
     /// True where values of one column, of this or another row, may come to stand in another one:

@@ -181,7 +181,12 @@ impl SessionReveal {
     }
 
     /// What hides the values of a labelled column.
-    fn hides_kept(&self, catalog: &Catalog, kept: &Kept, depth: usize) -> Option<Strategy> {
+    pub(super) fn hides_kept(
+        &self,
+        catalog: &Catalog,
+        kept: &Kept,
+        depth: usize,
+    ) -> Option<Strategy> {
         let sources = kept.sources.iter();
         let hidden = sources.filter_map(|s| self.hides_source(catalog, s, depth));
         let anything = kept.kind == LabelKind::Untraced && self.hides_anything();
@@ -400,14 +405,19 @@ impl SessionReveal {
         Some(if strategies.all(|s| s == first) { first } else { Strategy::Redact })
     }
 
-    fn ask(&self, catalog: &Catalog, relation: &Relation, column: &str) -> Option<Strategy> {
+    pub(super) fn ask(
+        &self,
+        catalog: &Catalog,
+        relation: &Relation,
+        column: &str,
+    ) -> Option<Strategy> {
         let rules: Vec<&SensitiveColumn> = self.rules_of(relation, column).collect();
         let own = relation.shows_elsewhere(column).then_some(SERVER_SECRET);
         self.ask_by_name(catalog, [&relation.schema, &relation.name, column], &rules, own)
     }
 
     /// Asks the policy; `own`: what the gateway itself calls the column.
-    fn ask_by_name(
+    pub(super) fn ask_by_name(
         &self,
         catalog: &Catalog,
         [schema, relation, column]: [&str; 3],
@@ -486,7 +496,7 @@ pub(crate) fn uncovered<'r>(
 }
 
 /// True where `schema.table.column` (with `*` for any one name) names this column.
-fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
+pub(super) fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
     let mut parts = rule.split('.');
     [schema, relation, column]
         .into_iter()

@@ -2,7 +2,7 @@
 //! all sessions or inside its transaction for itself. Before a request is judged.
 
 use super::{CANCELLED, End, Session};
-use crate::catalog::{Awaited, Basis, Definitions, Done, Question, Rows};
+use crate::catalog::{Awaited, Basis, Definitions, Done, Question, Rows, temporary};
 use portcullis_core::effect::{ObjectKind, Operation, Verb};
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::protocol::Request as _;
@@ -70,6 +70,13 @@ impl Session {
     ) -> Result<Option<(Box<Unit>, bool)>, End> {
         let mut unit = unit;
         let due = !current && defined(unit.operation()) && self.may_read_catalog();
+        if due && self.inside.doubts_temporary() {
+            self.ask_for_temporary().await?;
+            if let Basis::Catalog(catalog) = self.inside.basis(&self.catalog, true) {
+                self.use_catalog(catalog);
+                current = true;
+            }
+        }
         if due && matches!(self.inside.basis(&self.catalog, true), Basis::ReadInside) {
             current = self.read_inside().await?;
             match self.conversation.reconsider(*unit)? {
@@ -121,6 +128,9 @@ impl Session {
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
+            if self.inside.doubts_temporary() {
+                self.ask_for_temporary().await?;
+            }
             if self.inside.is_alone() {
                 match self.inside.own(&self.catalog) {
                     Some(catalog) => self.use_catalog(catalog),
@@ -135,11 +145,24 @@ impl Session {
             return Ok(true);
         }
         match self.inside.basis(&self.catalog, may_read) {
+            // Asked, as what follows, once it is known to be needed ([`Session::informed`]).
+            Basis::Catalog(_) if may_read && self.inside.doubts_temporary() => return Ok(false),
             Basis::Catalog(catalog) => self.use_catalog(catalog),
-            // Read once it is known to be needed ([`Session::informed`]).
             Basis::TooOld | Basis::ReadInside => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Asks the target whether this session has made anything temporary, by statements or in the code
+    /// that they ran: then it goes by what it reads itself.
+    async fn ask_for_temporary(&mut self) -> Result<(), End> {
+        let inside = self.conversation.transaction_status() != b'I';
+        let (queries, place) = temporary(inside);
+        let rows = self.catalog_rows(queries, CATALOG_TRIES_INSIDE).await?;
+        let schema = rows.as_ref().and_then(|rows| rows.get(place)?.first()?.first()?.as_deref());
+        // What could not be told may be.
+        self.inside.settle_temporary(schema != Some("0"));
+        Ok(())
     }
 
     /// Reads the catalog for all sessions, or uses what another reads.
@@ -186,16 +209,14 @@ impl Session {
         let detailed = definitions.detailed(&own);
         let detailed = detailed.map_err(|e| unreadable_catalog(&e.to_string()))?;
         self.catalog.keep_system(definitions.system);
-        // What is in temporary tables of this session is none of others' business.
-        let shared = match self.inside.is_alone() {
-            true => own.clone(),
-            false => self.catalog.store(own.clone(), reading),
-        };
-        let alone = self.inside.is_alone() && self.labels.observe_own(self.id, &own);
+        if self.inside.is_alone() {
+            self.labels.observe_own(self.id, &own);
+        }
         self.labels.observe(&own, reading.began()).await;
-        let differs = alone && shared.version() != own.version();
-        let catalog = if differs { own } else { shared };
-        self.inside.read_outside(&catalog, reading, alone);
+        // Temporary tables of this session are none of others' business, and others do not see them.
+        let alone = own.has_temporary();
+        let catalog = if alone { own } else { self.catalog.store(own, reading) };
+        let catalog = self.inside.read_outside(catalog, reading, alone);
         self.use_catalog(catalog);
         Ok(detailed)
     }
@@ -296,6 +317,7 @@ pub(super) fn done(unit: &Unit, started: Instant) -> Done {
     Done {
         started,
         redefines: !unit.prepares_only() && operation.may_redefine(),
+        executes: operation.effects.iter().any(|e| e.verb == Verb::Execute),
         steers_transactions: steers_transactions(operation),
     }
 }

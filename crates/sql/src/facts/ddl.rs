@@ -157,8 +157,12 @@ impl Analyzer<'_> {
                 self.rebuilt_named(s.relation.as_ref())?;
                 (tag("alter", s.objtype), None)
             }
-            NodeEnum::RenameStmt(s) => self.rename_object(s),
+            NodeEnum::RenameStmt(s) => {
+                self.renamed(s)?;
+                self.rename_object(s)
+            }
             NodeEnum::AlterObjectSchemaStmt(s) => {
+                self.placed(s);
                 self.alter(s.object_type, s.relation.as_ref(), s.object.as_deref());
                 (tag("alter", s.object_type), None)
             }

@@ -24,6 +24,11 @@ pub(super) struct Earlier {
     pub(super) loose: bool,
     /// Names of tables may stand for others than they did, or for these as well.
     moved: bool,
+    /// Known names may mean something else otherwise than by new names of tables and columns.
+    otherwise: bool,
+    /// New names of tables, and the names of those of which columns got new ones.
+    given: HashSet<String>,
+    recolumned: HashSet<String>,
     /// A table may have another primary key than it had.
     pub(super) rekeyed: bool,
     /// Tables made so far without rows, as they are written, and columns added to tables.
@@ -39,7 +44,14 @@ fn key(name: &RangeVar) -> (String, String) {
 impl Earlier {
     /// Anything may have happened.
     pub(super) fn unknown() -> Self {
-        Self { stale: true, untame: true, loose: true, moved: true, ..Self::default() }
+        Self {
+            stale: true,
+            untame: true,
+            loose: true,
+            moved: true,
+            otherwise: true,
+            ..Self::default()
+        }
     }
 
     /// True for a table that a statement of this text has made, empty, and nobody could give rows
@@ -51,6 +63,18 @@ impl Earlier {
     /// True for a name that a table without rows was given in this text, and no other.
     pub(super) fn names_new(&self, name: &RangeVar) -> bool {
         !self.moved && self.tables.contains(&key(name))
+    }
+
+    /// True where a name that the catalog knows stands for what it says there, or nothing, whatever
+    /// columns that has by now.
+    pub(super) fn knows_name(&self, name: &RangeVar) -> bool {
+        !self.moved || !self.otherwise && !self.given.contains(&name.relname)
+    }
+
+    /// The same, and for what the catalog says of its columns.
+    pub(super) fn knows_columns(&self, name: &RangeVar) -> bool {
+        let touched = self.given.contains(&name.relname) || self.recolumned.contains(&name.relname);
+        !self.untame || !self.otherwise && !touched
     }
 
     /// The columns that were added to a table in this text, without values of other columns.
@@ -93,9 +117,32 @@ impl Earlier {
             ) => (true, false, false),
             _ => (!verbs().any(defines), false, false),
         };
+        let renames = match node.and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::RenameStmt(s)) => self.renamed(s),
+            _ => false,
+        };
+        self.otherwise |= !tame && !renames || unknown;
         self.untame |= !tame || unknown;
         self.loose |= loose || unknown;
         self.moved |= moved || unknown;
+    }
+
+    /// Takes note of a new name of a table or of a column of one; false for others.
+    fn renamed(&mut self, s: &RenameStmt) -> bool {
+        let Some(name) = s.relation.as_ref() else { return false };
+        match ObjectType::try_from(s.rename_type) {
+            Ok(ObjectType::ObjectColumn) => self.recolumned.insert(name.relname.clone()),
+            Ok(
+                ObjectType::ObjectTable
+                | ObjectType::ObjectView
+                | ObjectType::ObjectMatview
+                | ObjectType::ObjectForeignTable
+                | ObjectType::ObjectSequence
+                | ObjectType::ObjectIndex,
+            ) => self.given.insert(s.newname.clone()),
+            _ => return false,
+        };
+        true
     }
 
     fn created(&mut self, s: &CreateStmt) -> bool {

@@ -12,8 +12,8 @@ use crate::catalog::{Relation, RelationKind, TRACED_CHILDREN};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType,
-    Constraint, CreateStatsStmt, CreateStmt, CreateTrigStmt, IndexStmt, Node, PartitionBoundSpec,
-    PartitionCmd, RangeVar, TypeName,
+    Constraint, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropBehavior, IndexStmt, Node,
+    ObjectType, PartitionBoundSpec, PartitionCmd, RangeVar, TypeName,
 };
 use portcullis_core::mask::{Origin, UserType};
 use smallvec::SmallVec;
@@ -60,6 +60,13 @@ impl<'c> Analyzer<'c> {
                 }
                 (Ok(AlterTableType::AtAddInherit), Some(NodeEnum::RangeVar(parent))) => {
                     self.joined(parent, name)?;
+                }
+                // Whoever clusters it puts its rows in that order.
+                (Ok(AlterTableType::AtClusterOn), _) => self.put_in_order(Some(name))?,
+                (Ok(AlterTableType::AtAlterColumnType), Some(NodeEnum::ColumnDef(column)))
+                    if s.objtype == ObjectType::ObjectType as i32 =>
+                {
+                    self.typed_altered(cmd, column)?;
                 }
                 // What does not hold is told with the values of the row.
                 (Ok(AlterTableType::AtValidateConstraint), _) => self.looked_through(name),
@@ -108,6 +115,48 @@ impl<'c> Analyzer<'c> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// `ALTER TYPE … ALTER ATTRIBUTE … CASCADE`: columns of tables that are made of the type get the
+    /// attribute's new one, and their values are converted. Such a column has the attribute's name;
+    /// which tables they are is not known.
+    fn typed_altered(&mut self, cmd: &AlterTableCmd, column: &ColumnDef) -> Result<()> {
+        if cmd.behavior != DropBehavior::DropCascade as i32 || self.takes_any(column) {
+            return Ok(());
+        }
+        if self.earlier.untame {
+            self.unresolved = true;
+            self.decide(&Origin::Untraced);
+            return Ok(());
+        }
+        let mut all = nothing();
+        let stores = |r: &&Relation| !r.is_system() && r.kind != RelationKind::Composite;
+        for relation in self.catalog.relations().filter(stores) {
+            self.charge(1 + relation.columns.len() / 8)?;
+            for column in relation.columns.iter().filter(|c| *c.name == *cmd.name) {
+                add(&mut all, &of_column(relation.oid, column.number));
+            }
+        }
+        self.decide(&all);
+        Ok(())
+    }
+
+    /// Rows are stored in the order of an index, and come in it from then on: its columns decide.
+    /// Which they are is not known, so all of the table's do.
+    pub(super) fn put_in_order(&mut self, name: Option<&RangeVar>) -> Result<()> {
+        self.evaluates = true;
+        let Some(name) = name else {
+            // Every table that somebody has ever put in order.
+            self.unresolved = true;
+            self.decide(&Origin::Untraced);
+            return Ok(());
+        };
+        if self.is_new(name) {
+            return Ok(());
+        }
+        let candidates = self.candidates(name);
+        let table = self.table(name, &candidates)?;
+        self.decide_columns(table, None)
     }
 
     /// True where the new type of a column takes any text, compared as before.

@@ -111,7 +111,10 @@ impl Analyzer<'_> {
     fn maintenance(&mut self, kind: &NodeEnum) -> Result<Facts> {
         Ok(match kind {
             NodeEnum::VacuumStmt(s) => self.vacuum(s)?,
-            NodeEnum::ClusterStmt(s) => self.maintain("cluster", s.relation.as_ref())?,
+            NodeEnum::ClusterStmt(s) => {
+                self.put_in_order(s.relation.as_ref())?;
+                self.maintain("cluster", s.relation.as_ref())?
+            }
             NodeEnum::ReindexStmt(s) => self.reindex(s)?,
             NodeEnum::CheckPointStmt(_) => {
                 let object = self.object(ObjectKind::Connection, ["checkpoint"]);

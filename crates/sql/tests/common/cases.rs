@@ -1026,7 +1026,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("VACUUM FULL orders", "vacuum: alter public.orders all => () code"),
     ("VACUUM", "vacuum: alter database: all => () code"),
     ("ANALYZE orders", "analyze: alter public.orders all => () code"),
-    ("CLUSTER", "cluster: alter database: all => () code"),
+    ("CLUSTER", "cluster: alter database: all => () code unresolved"),
     ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
     ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
     ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
@@ -1247,11 +1247,41 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "ALTER TABLE customers DROP COLUMN email",
         "alter table: alter public.customers all, drop column:public.customers.email all => () code",
     ),
-    ("ALTER TABLE customers RENAME email TO e", "alter table: alter public.customers all"),
+    (
+        "ALTER TABLE customers RENAME email TO e",
+        "alter table: alter public.customers all => () moves names customers.email e",
+    ),
+    (
+        "ALTER TABLE customers RENAME TO c",
+        "alter table: alter public.customers all => () moves names customers c",
+    ),
+    (
+        "ALTER TABLE customers SET SCHEMA app",
+        "alter table: alter public.customers all => () moves names customers app.customers",
+    ),
+    (
+        "ALTER INDEX customers_pkey RENAME TO c",
+        "alter index: alter ?.customers_pkey all? => () unresolved",
+    ),
+    (
+        "ALTER TABLE orders RENAME id TO x; ALTER TABLE orders RENAME TO o",
+        "alter table: alter public.orders all => () moves names orders.id x ;; alter table: alter public.orders all => () sinks(UNTRACED) unresolved",
+    ),
+    (
+        "ALTER TABLE orders RENAME TO o; ALTER TABLE customers RENAME TO c",
+        "alter table: alter public.orders all => () moves names orders o ;; alter table: alter public.customers all => () moves names customers c unresolved",
+    ),
+    (
+        "ALTER TYPE made_of_checked RENAME ATTRIBUTE mark TO m CASCADE",
+        "alter: alter public.made_of_checked all => () moves names made.mark m moves names marked.mark m",
+    ),
     ("ALTER TABLE customers OWNER TO bob", "alter table: alter public.customers all => () code"),
     ("ALTER TABLE nosuch ADD x int", "alter table: alter ?.nosuch all? => () code unresolved"),
     ("ALTER FUNCTION f() SECURITY DEFINER", "alter function: alter routine:public.f all"),
-    ("ALTER SCHEMA app RENAME TO app2", "alter schema: alter schema:app all"),
+    (
+        "ALTER SCHEMA app RENAME TO app2",
+        "alter schema: alter schema:app all => () moves names app.* app2.*",
+    ),
     ("ALTER TYPE order_status ADD VALUE 'x'", "alter type: alter type:order_status all"),
     (
         "DROP TABLE customers, app.settings",
@@ -1277,7 +1307,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE customers RENAME email TO e; SELECT name || '' FROM customers",
-        "alter table: alter public.customers all ;; select: read public.customers => (UNTRACED) unresolved",
+        "alter table: alter public.customers all => () moves names customers.email e ;; select: read public.customers => (UNTRACED) unresolved",
     ),
     (
         "BEGIN; SELECT email FROM customers; COMMIT",
@@ -2137,7 +2167,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE nosuch RENAME TO x; UPDATE x SET at = 1",
-        "alter table: alter ?.nosuch all? => () unresolved ;; update: update ?.x all? => () sinks(UNTRACED) unresolved",
+        "alter table: alter ?.nosuch all? => () sinks(UNTRACED) unresolved ;; update: update ?.x all? => () sinks(UNTRACED) unresolved",
     ),
     (
         "CREATE TABLE x (at int); UPDATE x SET at = 1",

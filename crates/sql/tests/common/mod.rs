@@ -4,7 +4,7 @@
 pub(crate) mod cases;
 
 use portcullis_core::effect::{Certainty, Effect, Verb};
-use portcullis_core::mask::{Lineage, Move, NewColumn, Origin};
+use portcullis_core::mask::{Lineage, Move, NewColumn, Origin, Renaming};
 use portcullis_sql::catalog::{Catalog, QUERIES};
 use portcullis_sql::statement::{Copy, NameChange, Statement};
 use portcullis_sql::{Limits, REQUIRED_STACK, analyse};
@@ -165,6 +165,18 @@ fn origin(origin: &Origin, catalog: &Catalog) -> String {
     }
 }
 
+fn renamed(new: &Renaming, catalog: &Catalog) -> String {
+    let name = |oid: &u32| &catalog.relation(*oid).unwrap().name;
+    match new {
+        Renaming::Column { relation, from, to } => {
+            format!("names {}.{from} {to}", name(relation))
+        }
+        Renaming::Relation { relation, to } => format!("names {} {to}", name(relation)),
+        Renaming::Place { relation, to } => format!("names {0} {to}.{0}", name(relation)),
+        Renaming::Schema { from, to } => format!("names {from}.* {to}.*"),
+    }
+}
+
 fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
     let all = |origins: &[Origin]| {
         origins.iter().map(|o| origin(o, catalog)).collect::<Vec<_>>().join(" | ")
@@ -194,6 +206,7 @@ fn outputs(lineage: &Lineage, catalog: &Catalog) -> String {
     for way in &lineage.moves {
         let told = match way {
             Move::Partitions(oid) => format!("rows of {}", catalog.relation(*oid).unwrap().name),
+            Move::Named(new) => renamed(new, catalog),
             Move::Column(fill) => {
                 let to = Origin::Columns(fill.to.iter().copied().collect());
                 format!("{} to {}", origin(&fill.from.origin, catalog), origin(&to, catalog))
