@@ -606,3 +606,135 @@ SELECT sha256('x'), hashtext('a') IS NOT NULL, get_byte('\x01', 0), convert_from
 SELECT i, (ARRAY['x', 'y'])[i] FROM generate_subscripts(ARRAY['x', 'y'], 1) i
 --;
 SELECT * FROM ROWS FROM (generate_series(1, 2), unnest(ARRAY['a', 'b', 'c'])) WITH ORDINALITY AS t(n, s, o)
+
+--! who bought what before and after
+SELECT customer_id, total, lag(total) OVER w, lead(total) OVER w, first_value(total) OVER w FROM orders WINDOW w AS (PARTITION BY customer_id ORDER BY placed_at) ORDER BY customer_id, placed_at LIMIT 30
+
+--! an average over the last day
+SELECT id, avg(total) OVER (ORDER BY placed_at RANGE BETWEEN interval '1 day' PRECEDING AND CURRENT ROW) FROM orders ORDER BY id LIMIT 20
+
+--! days with and without orders, counted by recursion
+WITH RECURSIVE days(d) AS (SELECT date '2026-03-01' UNION ALL SELECT d + 1 FROM days WHERE d < date '2026-03-10') SELECT d, (SELECT count(*) FROM orders WHERE placed_at::date = d) FROM days ORDER BY d
+
+--! names found by a text search
+SELECT name, to_tsvector('simple', name) @@ to_tsquery('simple', 'lima & ana') FROM customers ORDER BY id LIMIT 10
+
+--! rows as documents without one key
+SELECT to_jsonb(o) - 'note' FROM orders o ORDER BY id LIMIT 3
+
+--! dates made, justified and binned
+SELECT make_date(2026, 2, 28) + 1, justify_interval(interval '35 days 30 hours'), date_bin('15 minutes', timestamptz '2026-01-01 10:07:00+00', timestamptz '2026-01-01 00:00:00+00')
+
+--! times that overlap and ranges that hold them
+SELECT (timestamp '2026-01-01', timestamp '2026-02-01') OVERLAPS (timestamp '2026-01-15', timestamp '2026-03-01'), tsrange('2026-01-01', '2026-02-01') @> timestamp '2026-01-15'
+
+--! how totals go with numbers
+SELECT corr(id, total), regr_slope(total, id), stddev_samp(total), var_pop(total), mode() WITHIN GROUP (ORDER BY status) FROM orders
+
+--! parts of names
+SELECT concat_ws(', ', name, city), left(name, 3), right(city, 2), lpad(id::text, 5, '0'), reverse(city), translate(city, 'aeiou', '.....') FROM customers ORDER BY id LIMIT 5
+
+--! arithmetic
+SELECT greatest(1, 2, 3), least(4, 5), nullif(1, 1), power(2, 10), sqrt(2), round(2.5), trunc(-1.5), mod(7, 3), 7 / 2, 7 % 3, pi() > 3
+
+--! whether a table is there
+SELECT to_regclass('public.orders'), to_regclass('public.nothing'), 'orders'::regclass::oid > 0
+
+--! columns with signs in their names
+SELECT 1 AS "Total (€)", 2 AS "select", 3 AS "a.b", 4 AS "with space"
+
+--! networks and addresses
+SELECT '10.0.0.1'::inet << '10.0.0.0/8'::cidr, host('10.0.0.1/24'::inet), masklen('10.0.0.0/8')
+
+--! points and circles
+SELECT point(1, 2) <-> point(4, 6), circle '((0,0),2)' @> point '(1,1)', area(box '((0,0),(2,3))')
+
+--! ranges
+SELECT int4range(1, 10) * int4range(5, 15), upper(numrange(1, 2)), isempty(int4range(1, 1)), daterange('2026-01-01', '2026-02-01') -|- daterange('2026-02-01', '2026-03-01')
+
+--! all, any and every bit
+SELECT bit_and(id), bool_and(total > 0), every(status IS NOT NULL) FROM orders
+
+--! hashes that spread rows
+SELECT hashtext('x') % 10, crc FROM (SELECT hashtextextended('a', 0) AS crc) t
+
+--! masked columns: an address
+--! masked: email
+SELECT id, email FROM customers ORDER BY id LIMIT 5
+
+--! masked columns: all of a row
+--! masked: email, card_number
+SELECT * FROM customers ORDER BY id LIMIT 5
+
+--! masked columns: a join with masked columns shown
+--! masked: email
+SELECT c.id, c.name, c.email, count(o.id) AS n FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY c.id ORDER BY c.id LIMIT 5
+
+--! masked columns: a page of payments
+--! masked: iban
+SELECT p.*, o.status FROM payments p JOIN orders o ON o.id = p.order_id ORDER BY p.paid_at DESC LIMIT 5
+
+--! masked columns: a document of a masked column
+--! masked: j
+SELECT id, json_build_object('mail', email) AS j FROM customers ORDER BY id LIMIT 2
+
+--! masked columns: the contacts
+--! masked: email
+SELECT id, name, email FROM customer_contacts ORDER BY id LIMIT 5
+
+--! masked columns: a masked default
+--! masked: card
+SELECT id, coalesce(card_number, 'none') AS card FROM customers ORDER BY id LIMIT 3
+
+--! masked columns: a CTE over it
+--! masked: email
+WITH c AS (SELECT * FROM customers WHERE city = 'Oslo') SELECT id, email FROM c ORDER BY id LIMIT 3
+
+--! masked columns: a label
+--! masked: label
+SELECT id, name || ' <' || email || '>' AS label FROM customers ORDER BY id LIMIT 3
+
+--! masked columns: an aggregate of it
+--! masked: all_of_them
+SELECT string_agg(email, ', ' ORDER BY id) AS all_of_them FROM customers WHERE city = 'Rome'
+
+--! masked columns: a masked value in a locked row
+--! masked: email
+SELECT id, email FROM customers WHERE id = 3 FOR SHARE
+
+--! an agent's tools: what a PostgreSQL MCP server asks
+BEGIN TRANSACTION READ ONLY
+--;
+SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1
+--;
+SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'customers' ORDER BY ordinal_position
+--;
+SELECT * FROM orders LIMIT 1
+--;
+ROLLBACK
+
+--! an agent's tools: the health of a database
+SELECT schemaname, relname, seq_scan >= 0 AS s, n_dead_tup >= 0 AS d FROM pg_stat_user_tables ORDER BY 2
+--;
+SELECT sum(blks_hit) >= 0, sum(blks_read) >= 0 FROM pg_stat_database WHERE datname = current_database()
+--;
+SELECT i.relname AS index_name, idx_scan >= 0 FROM pg_stat_user_indexes s JOIN pg_class i ON i.oid = s.indexrelid ORDER BY 1
+--;
+SELECT c.relname, age(c.relfrozenxid) >= 0 AS a FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace ORDER BY 1
+--;
+SELECT extname FROM pg_available_extensions a JOIN pg_extension e ON e.extname = a.name ORDER BY 1
+--;
+SELECT count(*) FROM pg_stat_replication
+--;
+SELECT state, count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'none' GROUP BY state
+--;
+EXPLAIN (FORMAT JSON, COSTS OFF) SELECT status FROM orders WHERE id = 4
+
+--! an agent's tools: a look before a query
+SELECT status, count(*) FROM orders GROUP BY status ORDER BY 2 DESC, 1 LIMIT 20
+--;
+SELECT min(total), max(total), avg(total)::numeric(10,2), count(*) - count(note) AS without_note FROM orders
+--;
+SELECT id, name, city FROM customers WHERE lower(city) IN ('oslo', 'rome') AND created_at > timestamptz '2026-01-10 00:00:00+00' - interval '7 days' ORDER BY created_at, id LIMIT 5
+--;
+WITH top AS (SELECT customer_id, sum(total) AS spent FROM orders GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5) SELECT c.name, t.spent FROM top t JOIN customers c ON c.id = t.customer_id ORDER BY t.spent DESC, c.id

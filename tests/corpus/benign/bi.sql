@@ -174,3 +174,168 @@ SELECT current_database(), schemaname, tblname, bs*tblpages AS real_size, (tblpa
    SELECT tbl.oid AS tblid, ns.nspname AS schemaname, tbl.relname AS tblname, tbl.reltuples, tbl.relpages AS heappages, coalesce(toast.relpages, 0) AS toastpages, coalesce(toast.reltuples, 0) AS toasttuples, coalesce(substring(array_to_string(tbl.reloptions, ' ') FROM 'fillfactor=([0-9]+)')::smallint, 100) AS fillfactor, current_setting('block_size')::numeric AS bs, CASE WHEN version()~'mingw32' OR version()~'64-bit|x86_64|ppc64|ia64|amd64' THEN 8 ELSE 4 END AS ma, 24 AS page_hdr, 23 + CASE WHEN MAX(coalesce(s.null_frac,0)) > 0 THEN (7 + count(s.attname)) / 8 ELSE 0::int END + CASE WHEN bool_or(att.attname = 'oid' and att.attnum < 0) THEN 4 ELSE 0 END AS tpl_hdr_size, sum((1-coalesce(s.null_frac, 0)) * coalesce(s.avg_width, 0)) AS tpl_data_size, bool_or(att.atttypid = 'pg_catalog.name'::regtype) OR sum(CASE WHEN att.attnum > 0 THEN 1 ELSE 0 END) <> count(s.attname) AS is_na
    FROM pg_attribute AS att JOIN pg_class AS tbl ON att.attrelid = tbl.oid JOIN pg_namespace AS ns ON ns.oid = tbl.relnamespace LEFT JOIN pg_stats AS s ON s.schemaname=ns.nspname AND s.tablename = tbl.relname AND s.inherited=false AND s.attname=att.attname LEFT JOIN pg_class AS toast ON tbl.reltoastrelid = toast.oid
    WHERE NOT att.attisdropped AND tbl.relkind in ('r','m') GROUP BY 1,2,3,4,5,6,7,8,9,10 ORDER BY 2,3) AS s) AS s2) AS s3 WHERE schemaname = 'public' ORDER BY schemaname, tblname
+
+--! Grafana: a time series
+SELECT floor(extract(epoch from placed_at)/3600)*3600 AS "time", avg(total) AS total FROM orders WHERE placed_at BETWEEN '2026-03-01T00:00:00Z' AND '2026-03-02T00:00:00Z' GROUP BY 1 ORDER BY 1
+--;
+SELECT placed_at AS "time", status AS metric, total AS value FROM orders WHERE extract(epoch from placed_at) BETWEEN 1772323200 AND 1772409600 ORDER BY 1
+--;
+SELECT current_setting('server_version_num')::int/100 as version
+
+--! Grafana: its query editor
+SELECT CASE WHEN quote_ident(table_schema) IN (SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END FROM generate_series(array_lower(string_to_array(current_setting('search_path'),','),1), array_upper(string_to_array(current_setting('search_path'),','),1)) as i, string_to_array(current_setting('search_path'),',') s) THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS "table" FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache', '_timescaledb_catalog') ORDER BY 1
+--;
+SELECT quote_ident(column_name) AS "column", data_type AS "type" FROM information_schema.columns WHERE quote_ident(table_name) = 'orders' ORDER BY 1
+
+--! Metabase: a question with a date bucket
+SELECT CAST(DATE_TRUNC('month', "public"."orders"."placed_at") AS date) AS "placed_at", "public"."orders"."status" AS "status", COUNT(*) AS "count" FROM "public"."orders" WHERE ("public"."orders"."placed_at" >= timestamp with time zone '2026-03-01 00:00:00.000Z') AND ("public"."orders"."placed_at" < timestamp with time zone '2026-04-01 00:00:00.000Z') GROUP BY CAST(DATE_TRUNC('month', "public"."orders"."placed_at") AS date), "public"."orders"."status" ORDER BY CAST(DATE_TRUNC('month', "public"."orders"."placed_at") AS date) ASC, "public"."orders"."status" ASC
+--;
+-- Metabase:: userID: 1 queryType: MBQL queryHash: 0123456789abcdef
+SELECT "source"."status" AS "status", SUM("source"."total") AS "sum" FROM (SELECT "public"."orders"."status" AS "status", "public"."orders"."total" AS "total" FROM "public"."orders" LIMIT 2000) AS "source" GROUP BY "source"."status" ORDER BY "source"."status" ASC
+
+--! Metabase: how long texts are, and which fields there are
+SELECT SUBSTRING("public"."orders"."status", 1, 1234) AS "substring", "public"."orders"."id" AS "id" FROM "public"."orders" ORDER BY "id" LIMIT 100
+--;
+SELECT count(distinct "public"."customers"."city") AS "count" FROM "public"."customers"
+--;
+select "n"."nspname" as "schema", "c"."relname" as "name", case "c"."relkind" when 'r' then 'TABLE' when 'p' then 'PARTITIONED TABLE' when 'v' then 'VIEW' when 'f' then 'FOREIGN TABLE' when 'm' then 'MATERIALIZED VIEW' else null end as "type", "d"."description" as "description", "stat"."n_live_tup" >= 0 as "estimated" from "pg_catalog"."pg_class" as "c" inner join "pg_catalog"."pg_namespace" as "n" on "c"."relnamespace" = "n"."oid" left join "pg_catalog"."pg_description" as "d" on ("c"."oid" = "d"."objoid") and ("d"."objsubid" = 0) and ("d"."classoid" = 'pg_class'::regclass) left join "pg_stat_user_tables" as "stat" on ("n"."nspname" = "stat"."schemaname") and ("c"."relname" = "stat"."relname") where ("c"."relnamespace" = "n"."oid") and ("n"."nspname" !~ '^information_schema|catalog_history|pg_') and ("c"."relkind" in ('r', 'p', 'v', 'f', 'm')) order by "type" asc, "schema" asc, "name" asc
+
+--! Metabase: what the role may do
+with table_privileges as (
+	 select
+	   NULL as role,
+	   t.schemaname as schema,
+	   t.objectname as table,
+	   pg_catalog.has_any_column_privilege(current_user, '"' || replace(t.schemaname, '"', '""') || '"' || '.' || '"' || replace(t.objectname, '"', '""') || '"',  'update') as update,
+	   pg_catalog.has_any_column_privilege(current_user, '"' || replace(t.schemaname, '"', '""') || '"' || '.' || '"' || replace(t.objectname, '"', '""') || '"',  'select') as select,
+	   pg_catalog.has_table_privilege(     current_user, '"' || replace(t.schemaname, '"', '""') || '"' || '.' || '"' || replace(t.objectname, '"', '""') || '"',  'delete') as delete
+	 from (
+	   select schemaname, tablename as objectname from pg_catalog.pg_tables
+	   union
+	   select schemaname, viewname as objectname from pg_catalog.pg_views
+	   union
+	   select schemaname, matviewname as objectname from pg_catalog.pg_matviews
+	 ) t
+	 where t.schemaname !~ '^pg_'
+	   and t.schemaname <> 'information_schema'
+	   and pg_catalog.has_schema_privilege(current_user, t.schemaname, 'usage')
+	)
+	select t.*
+	from table_privileges t
+	where t.select or t.update or t.delete order by 2, 3
+
+--! Superset: a chart
+SELECT DATE_TRUNC('day', placed_at) AS placed_at, status AS status, sum(total) AS "SUM(total)" FROM public.orders JOIN (SELECT status AS status__, sum(total) AS mme_inner__ FROM public.orders WHERE placed_at >= TO_TIMESTAMP('2026-03-01 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US') AND placed_at < TO_TIMESTAMP('2026-03-10 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US') GROUP BY status ORDER BY mme_inner__ DESC LIMIT 3) AS anon_1 ON status = status__ WHERE placed_at >= TO_TIMESTAMP('2026-03-01 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US') GROUP BY status, DATE_TRUNC('day', placed_at) ORDER BY 1, 2 LIMIT 100
+
+--! Superset: cost and schema of a query
+SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_%' ORDER BY nspname
+--;
+select description from pg_description join pg_class on pg_description.objoid = pg_class.oid where relname = 'orders'
+--;
+EXPLAIN SELECT count(*) FROM orders WHERE status = 'paid'
+
+--! Tableau: what it looks for
+BEGIN;declare "SQL_CUR0x1" cursor with hold for SELECT 1 AS "COL";fetch 100 in "SQL_CUR0x1"
+--;
+close "SQL_CUR0x1"
+--;
+COMMIT
+
+--! Tableau: an extract and its quick filters
+SELECT "orders"."status" AS "status" FROM "public"."orders" "orders" GROUP BY 1 ORDER BY 1
+--;
+SELECT SUM("orders"."total") AS "sum:total:ok", CAST(DATE_TRUNC('QUARTER', CAST("orders"."placed_at" AS DATE)) AS DATE) AS "tqr:placed_at:ok" FROM "public"."orders" "orders" INNER JOIN "public"."customers" "customers" ON ("orders"."customer_id" = "customers"."id") WHERE ((CASE WHEN ("customers"."city" = 'Oslo') THEN TRUE ELSE FALSE END)) GROUP BY 2
+--;
+SELECT COUNT(1) AS "cnt" FROM (SELECT 1 AS "x" FROM "public"."orders" LIMIT 1) "t"
+
+--! Tableau: temporary tables are not needed
+SELECT "t0"."city" AS "city", "t0"."n" FROM (SELECT "customers"."city" AS "city", COUNT(DISTINCT "customers"."id") AS "n" FROM "public"."customers" "customers" GROUP BY 1) "t0" WHERE ("t0"."n" >= 1) ORDER BY 1
+
+--! Looker: a pivot
+SELECT * FROM (SELECT *, DENSE_RANK() OVER (ORDER BY z___min_rank) as z___pivot_row_rank, RANK() OVER (PARTITION BY z__pivot_col_rank ORDER BY z___min_rank) as z__pivot_col_ordering FROM (SELECT *, MIN(z___rank) OVER (PARTITION BY "orders.status") as z___min_rank FROM (SELECT *, RANK() OVER (ORDER BY "orders.count" DESC, z__pivot_col_rank, "orders.status") AS z___rank FROM (SELECT *, DENSE_RANK() OVER (ORDER BY "customers.city" NULLS LAST) AS z__pivot_col_rank FROM (SELECT orders.status AS "orders.status", customers.city AS "customers.city", COUNT(*) AS "orders.count" FROM public.orders AS orders LEFT JOIN public.customers AS customers ON orders.customer_id = customers.id GROUP BY 1, 2) ww) bb) aa) xx) zz WHERE (z__pivot_col_rank <= 50 OR 1 = 1) AND (z___pivot_row_rank <= 500) ORDER BY z___pivot_row_rank, "orders.status", z__pivot_col_rank LIMIT 20
+
+--! Redash: a schema
+SELECT s.nspname AS table_schema, c.relname AS table_name, a.attname AS column_name, null AS data_type FROM pg_class c JOIN pg_namespace s ON c.relnamespace = s.oid AND s.nspname NOT IN ('pg_catalog', 'information_schema') JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relkind = ANY(ARRAY['r', 'v', 'm', 'f', 'p']) AND s.nspname = 'public' ORDER BY 1, 2, a.attnum
+--;
+SELECT oid, typname FROM pg_type WHERE oid < 100 ORDER BY oid
+
+--! DataGrip: the start of a session
+SET extra_float_digits = 3
+--;
+SET application_name = 'DataGrip 2024.1'
+--;
+select version()
+--;
+select current_database() as a, current_schemas(false) as b
+--;
+SHOW TRANSACTION ISOLATION LEVEL
+--;
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY
+--;
+SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE
+--;
+select round(extract(epoch from pg_postmaster_start_time() at time zone 'UTC')) > 0 as startup_time
+
+--! DataGrip: databases, roles, schemas
+select N.oid::bigint as id, datname as name, D.description, datistemplate as is_template, datallowconn as allow_connections, pg_catalog.pg_get_userbyid(N.datdba) as "owner" from pg_catalog.pg_database N left join pg_catalog.pg_shdescription D on N.oid = D.objoid order by case when datname = pg_catalog.current_database() then -1::bigint else N.oid::bigint end
+--;
+select R.oid::bigint as role_id, rolname as role_name, rolsuper is_super, rolinherit is_inherit, rolcreaterole can_createrole, rolcreatedb can_createdb, rolcanlogin can_login, rolreplication is_replication, rolconnlimit conn_limit, rolvaliduntil valid_until, rolbypassrls bypass_rls, D.description from pg_catalog.pg_roles R left join pg_catalog.pg_shdescription D on D.objoid = R.oid order by 1
+--;
+select member id, roleid role_id, admin_option from pg_catalog.pg_auth_members order by id, roleid::text
+--;
+select N.oid::bigint as id, N.xmin as state_number, nspname as name, D.description, pg_catalog.pg_get_userbyid(N.nspowner) as "owner" from pg_catalog.pg_namespace N left join pg_catalog.pg_description D on N.oid = D.objoid order by case when nspname = pg_catalog.current_schema() then -1::bigint else N.oid::bigint end
+--;
+select pg_catalog.age(xmin) >= 0 from pg_catalog.pg_namespace limit 1
+--;
+select L.transactionid::varchar::bigint as transaction_id from pg_catalog.pg_locks L where L.transactionid is not null and false order by pg_catalog.age(L.transactionid) desc limit 1
+
+--! DataGrip: relations and their columns
+select T.relkind as table_kind, T.relname as table_name, T.oid as table_id, T.xmin as table_state_number, false as table_with_oids, T.reltablespace as tablespace_id, T.reloptions as options, T.relpersistence as persistence, (select pg_catalog.array_agg(inhparent::bigint order by inhseqno)::varchar from pg_catalog.pg_inherits where T.oid = inhrelid) as ancestors, T.relispartition as is_partition, pg_catalog.pg_get_partkeydef(T.oid) as partition_key, pg_catalog.pg_get_expr(T.relpartbound, T.oid) as partition_expression, T.relam am_id, pg_catalog.pg_get_userbyid(T.relowner) as "owner" from pg_catalog.pg_class T where relnamespace = 'public'::regnamespace and relkind in ('r', 'm', 'v', 'f', 'p') order by table_kind, table_id
+--;
+with T as (select T.oid as table_id, T.relname as table_name from pg_catalog.pg_class T where T.relnamespace = 'public'::regnamespace and T.relkind in ('r', 'm', 'v', 'f', 'p')) select T.table_id, C.attnum as column_position, C.attname as column_name, C.xmin as column_state_number, C.atttypmod as type_mod, C.attndims as dimensions_number, pg_catalog.format_type(C.atttypid, C.atttypmod) as type_spec, C.atttypid as type_id, C.attnotnull as mandatory, pg_catalog.pg_get_expr(D.adbin, T.table_id) as column_default_expression, not C.attislocal as column_is_inherited, C.attfdwoptions as options, C.attisdropped as column_is_dropped, C.attidentity as identity_kind, C.attgenerated as generated from T inner join pg_catalog.pg_attribute C on T.table_id = C.attrelid left outer join pg_catalog.pg_attrdef D on (C.attrelid, C.attnum) = (D.adrelid, D.adnum) where attnum > 0 order by table_id, attnum
+--;
+select ind_stor.relname index_name, ind_head.indexrelid index_id, ind_stor.xmin state_number, ind_head.indisunique is_unique, ind_head.indisprimary is_primary, pg_catalog.pg_get_expr(ind_head.indpred, ind_head.indrelid) as condition, (select pg_catalog.array_agg(inhparent::bigint order by inhseqno)::varchar from pg_catalog.pg_inherits where ind_stor.oid = inhrelid) as ancestors, opcmethod as access_method_id from pg_catalog.pg_class tab join pg_catalog.pg_index ind_head on ind_head.indrelid = tab.oid join pg_catalog.pg_class ind_stor on tab.relnamespace = ind_stor.relnamespace and ind_stor.oid = ind_head.indexrelid left join pg_catalog.pg_opclass on pg_opclass.oid = ANY(indclass) where tab.relnamespace = 'public'::regnamespace and tab.relkind in ('r', 'm', 'v', 'p') and ind_stor.relkind in ('i', 'I') order by 1, 2
+
+--! DataGrip: a page of rows and their number
+--! volatile: note
+SELECT t.* FROM public.orders t ORDER BY t.id LIMIT 501
+--;
+SELECT COUNT(*) FROM public.orders t
+--;
+select sum(total), min(placed_at) from public.orders t where status = 'open'
+
+--! DBeaver: the start of a session
+SET extra_float_digits = 3
+--;
+SET application_name = 'DBeaver 24.0.0 - Main <shop>'
+--;
+SELECT current_schema(),session_user
+--;
+SHOW search_path
+--;
+SELECT n.oid,n.*,d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=n.oid AND d.objsubid=0 AND d.classoid='pg_namespace'::regclass ORDER BY nspname
+--;
+SELECT t.oid,t.*,c.relkind,format_type(nullif(t.typbasetype, 0), t.typtypmod) as base_type_name, d.description FROM pg_catalog.pg_type t LEFT OUTER JOIN pg_catalog.pg_type et ON et.oid=t.typelem LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid=t.typrelid LEFT OUTER JOIN pg_catalog.pg_description d ON t.oid=d.objoid WHERE t.typname IS NOT NULL AND (c.relkind IS NULL OR c.relkind = 'c') AND (et.typcategory IS NULL OR et.typcategory <> 'C') ORDER BY t.oid LIMIT 50
+
+--! DBeaver: a table in its tree
+--! volatile: relpages, reltuples, relallvisible, relfrozenxid, relminmxid, total_rel_size, rel_size
+SELECT c.oid,c.*,d.description,pg_catalog.pg_get_expr(c.relpartbound, c.oid) as partition_expr, pg_catalog.pg_get_partkeydef(c.oid) as partition_key FROM pg_catalog.pg_class c LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass WHERE c.relnamespace='public'::regnamespace AND c.relkind not in ('i','I','c') ORDER BY c.relname
+--;
+SELECT c.relname,a.*,pg_catalog.pg_get_expr(ad.adbin, ad.adrelid, true) as def_value,dsc.description,dep.objid FROM pg_catalog.pg_attribute a INNER JOIN pg_catalog.pg_class c ON (a.attrelid=c.oid) LEFT OUTER JOIN pg_catalog.pg_attrdef ad ON (a.attrelid=ad.adrelid AND a.attnum = ad.adnum) LEFT OUTER JOIN pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid) LEFT OUTER JOIN pg_depend dep on dep.refobjid = a.attrelid AND dep.deptype = 'i' and dep.refobjsubid = a.attnum and dep.classid = dep.refclassid WHERE NOT a.attisdropped AND c.oid = 'public.orders'::regclass ORDER BY a.attnum
+--;
+SELECT c.oid,c.*,t.relname as tabrelname,rt.relnamespace as refnamespace,d.description, case when c.contype='c' then "substring"(pg_get_constraintdef(c.oid), 7) else null end consrc_copy FROM pg_catalog.pg_constraint c INNER JOIN pg_catalog.pg_class t ON t.oid=c.conrelid LEFT OUTER JOIN pg_catalog.pg_class rt ON rt.oid=c.confrelid LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_constraint'::regclass WHERE c.conrelid='public.orders'::regclass ORDER BY c.oid
+--;
+SELECT i.*,i.indkey as keys,c.relname,c.relnamespace,c.relam,c.reltablespace,tc.relname as tabrelname,dsc.description,pg_catalog.pg_get_expr(i.indpred, i.indrelid) as pred_expr,pg_catalog.pg_get_expr(i.indexprs, i.indrelid, true) as expr,pg_catalog.pg_relation_size(i.indexrelid) as index_rel_size,pg_catalog.pg_stat_get_numscans(i.indexrelid) >= 0 as index_num_scans FROM pg_catalog.pg_index i INNER JOIN pg_catalog.pg_class c ON c.oid=i.indexrelid INNER JOIN pg_catalog.pg_class tc ON tc.oid=i.indrelid LEFT OUTER JOIN pg_catalog.pg_description dsc ON i.indexrelid=dsc.objoid WHERE i.indrelid='public.orders'::regclass ORDER BY tabrelname, c.relname
+--;
+select c.oid,pg_catalog.pg_total_relation_size(c.oid) as total_rel_size,pg_catalog.pg_relation_size(c.oid) as rel_size FROM pg_class c WHERE c.relnamespace='public'::regnamespace AND c.relkind = 'r' ORDER BY 1
+
+--! Airbyte: whether a table can be synchronised
+SELECT nspname AS schema, relname AS tbl, pg_relation_size(c.oid) >= 0 AS size FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relkind = 'r' AND nspname = 'public' ORDER BY 2
+--;
+SELECT CASE WHEN coalesce((SELECT TRUE FROM orders WHERE id IS NULL LIMIT 1), FALSE) THEN TRUE ELSE FALSE END AS nullvalue
+--;
+SELECT MAX(placed_at) FROM public.orders
+--;
+SELECT COUNT(*) FROM (SELECT ctid FROM public.orders WHERE ctid > '(0,0)'::tid AND ctid <= '(3,0)'::tid) AS chunk
+--;
+SELECT txid_snapshot_xmin(txid_current_snapshot()) > 0, pg_current_wal_lsn() IS NOT NULL

@@ -857,3 +857,108 @@ SELECT note FROM orders WHERE id = 1
 --! setup: CREATE MATERIALIZED VIEW kept_settings AS SELECT setconfig FROM pg_db_role_setting
 --! secret: SELECT 'app.jwt_secret=jwt-4740-secret'
 SELECT * FROM kept_settings
+
+--! intent: read a secret of an application by SHOW with quotes
+--! setup: ALTER DATABASE {db} SET myapp.token = 'hunter2-quebec'
+--! secret: SELECT 'hunter2-quebec'
+SHOW "myapp"."token"
+
+--! intent: read a secret of an application by an array of names
+--! setup: ALTER DATABASE {db} SET myapp.token = 'hunter2-quebec'
+--! secret: SELECT 'hunter2-quebec'
+SELECT array_agg(current_setting(n)) FROM unnest(ARRAY['myapp.token']) n
+
+--! intent: read a secret of an application by options in rows
+--! setup: ALTER DATABASE {db} SET myapp.token = 'hunter2-quebec'
+--! secret: SELECT 'hunter2-quebec'
+SELECT option_value FROM pg_db_role_setting, pg_options_to_table(setconfig)
+
+--! intent: read a secret of an application by setting it to nothing
+--! setup: ALTER DATABASE {db} SET myapp.token = 'hunter2-quebec'
+--! secret: SELECT 'hunter2-quebec'
+SELECT set_config('myapp.token', NULL, false), current_setting('myapp.token')
+--;
+SELECT current_setting('myapp.token')
+
+--! intent: read the settings of a role from its list
+--! setup: ALTER ROLE shop_app SET myapp.token = 'hunter2-quebec'
+--! cleanup: ALTER ROLE shop_app RESET ALL
+--! secret: SELECT 'hunter2-quebec'
+SELECT rolconfig FROM pg_roles
+--;
+SELECT useconfig FROM pg_user
+
+--! intent: read password hashes by a function of an administrator
+--! setup: CREATE FUNCTION pw_of(name) RETURNS text LANGUAGE sql STABLE AS 'SELECT rolpassword FROM pg_authid WHERE rolname = $1'
+--! secret: SELECT left(rolpassword, 40) FROM pg_authid WHERE rolpassword IS NOT NULL
+SELECT pw_of('owner')
+
+--! intent: read password hashes as whole rows
+--! secret: SELECT left(rolpassword, 40) FROM pg_authid WHERE rolpassword IS NOT NULL
+SELECT to_jsonb(a), a::text FROM pg_authid a
+
+--! intent: read password hashes by COPY
+--! secret: SELECT left(rolpassword, 40) FROM pg_authid WHERE rolpassword IS NOT NULL
+--! protocol: copy
+--! data
+COPY pg_authid (rolname, rolpassword) TO STDOUT (FORMAT csv)
+
+--! intent: read password hashes in a scalar subquery of VALUES
+--! secret: SELECT left(max(rolpassword), 40) FROM pg_authid
+SELECT x FROM (VALUES ((SELECT max(rolpassword) FROM pg_authid))) v(x)
+
+--! intent: read passwords of foreign servers as options in rows
+--! setup: CREATE EXTENSION postgres_fdw
+--! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
+--! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
+--! secret: SELECT 'hunter2-quebec'
+SELECT (pg_options_to_table(umoptions)).* FROM pg_user_mapping
+
+--! intent: read passwords of foreign servers by a subscript
+--! setup: CREATE EXTENSION postgres_fdw
+--! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
+--! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
+--! secret: SELECT 'hunter2-quebec'
+SELECT umoptions[2] FROM pg_user_mapping
+
+--! intent: read passwords of foreign servers as a whole row
+--! setup: CREATE EXTENSION postgres_fdw
+--! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
+--! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
+--! secret: SELECT 'hunter2-quebec'
+SELECT m::text FROM pg_user_mappings m
+
+--! intent: read e-mail from the statistics of a table as whole rows
+--! secret: SELECT email FROM customers
+SELECT to_jsonb(s) FROM pg_stats s WHERE tablename = 'customers'
+
+--! intent: read card numbers from the statistics of a materialized view
+--! setup: CREATE MATERIALIZED VIEW cards AS SELECT reverse(card_number) AS x FROM customers
+--! setup: ANALYZE cards
+--! secret: SELECT card_number FROM customers
+SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE tablename = 'cards'
+
+--! intent: read e-mail through the error of a function's result
+--! secret: SELECT email FROM customers
+SELECT somebody()::int
+
+--! intent: read e-mail through the error of a function's result in WHERE
+--! secret: SELECT email FROM customers
+SELECT id FROM orders WHERE id = somebody()::int
+
+--! intent: read e-mail through the plan of a function that is folded
+--! setup: CREATE FUNCTION folded() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT reverse(email) FROM customers WHERE id = 1'
+--! secret: SELECT email FROM customers
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM orders WHERE note = folded()
+
+--! intent: read e-mail through the name of the application, set by a view
+--! secret: SELECT email FROM customers
+SELECT set_config('application_name', liame, false) FROM mirrored WHERE id = 1
+--;
+SHOW application_name
+
+--! intent: read e-mail through the name of the application, set by a function
+--! secret: SELECT email FROM customers
+SELECT set_config('application_name', somebody(), false)
+--;
+SHOW application_name

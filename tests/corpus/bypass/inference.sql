@@ -731,6 +731,7 @@ SELECT length(greatest(left(email, 1), '{guess}' || repeat('z', 100))) FROM cust
 --! infer: bo1@example.com | bo2@example.com
 SELECT octet_length(jsonb_build_object(email, 1, '{guess}', 2)::text) FROM customers WHERE id = 1
 
+<<<<<<< HEAD
 --! intent: guess e-mail by whether a path of XMLTABLE finds something
 --! infer: a | z
 SELECT c.id, x.* FROM customers c, XMLTABLE('/a' PASSING '<a><b>1</b></a>' COLUMNS p text PATH btrim(left(c.email, 1), '{guess}') || 'b') x WHERE c.id = 8
@@ -771,3 +772,570 @@ SELECT id FROM customers WHERE email IS NOT NULL
 SELECT set_config('seq_page_cost', '{guess}', false)
 --;
 SELECT id FROM customers
+=======
+--! intent: guess e-mail by counted a key of a document that it is
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(jsonb_build_object('{guess}', 1) -> email) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS NULL of a key of a document that it is
+--! infer: ana8@example.com | ana9@example.com
+SELECT (jsonb_build_object('{guess}', 1) -> email) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of string_to_table of a key of a document that it is
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM customers, string_to_table((jsonb_build_object('{guess}', 1) -> email)::text, '#') WHERE id = 8
+
+--! intent: guess e-mail by counted a document that it is the key of
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(jsonb_build_object(email, 1) -> '{guess}') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by behind COALESCE, which fails otherwise: a document that it is the key of
+--! infer: ana8@example.com | ana9@example.com
+SELECT coalesce((jsonb_build_object(email, 1) -> '{guess}')::text, (1 / (id - 8))::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the greatest IS NULL: a document that it is the key of
+--! infer: ana8@example.com | ana9@example.com
+SELECT max((jsonb_build_object(email, 1) -> '{guess}')::text) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted what a regular expression picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(substring(email from '^{guess}$')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by a whole row IS NOT NULL with what a regular expression picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT ROW(1, substring(email from '^{guess}$')) IS NOT NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by an array without NULL of what a regular expression picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(array_remove(ARRAY[(substring(email from '^{guess}$'))::text], NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted what a regular expression of SQL picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(substring(email similar '#"{guess}#"' escape '#')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by num_nulls of what a regular expression of SQL picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT num_nulls(substring(email similar '#"{guess}#"' escape '#')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted over a window: what a regular expression of SQL picks
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(substring(email similar '#"{guess}#"' escape '#')) OVER () FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a match of a regular expression
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(regexp_match(email, '^{guess}$')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of string_to_table of a match of a regular expression
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM customers, string_to_table((regexp_match(email, '^{guess}$'))::text, '#') WHERE id = 8
+
+--! intent: guess e-mail by counted behind a CTE: a match of a regular expression
+--! infer: ana8@example.com | ana9@example.com
+WITH w AS (SELECT regexp_match(email, '^{guess}$') AS y FROM customers WHERE id = 8) SELECT count(y) FROM w
+
+--! intent: guess e-mail by counted the length of an array without it
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(array_length(array_remove(ARRAY[email], '{guess}'), 1)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the greatest IS NULL: the length of an array without it
+--! infer: ana8@example.com | ana9@example.com
+SELECT max((array_length(array_remove(ARRAY[email], '{guess}'), 1))::text) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS NULL of the length of an array without it
+--! infer: ana8@example.com | ana9@example.com
+SELECT (array_length(array_remove(ARRAY[email], '{guess}'), 1)) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted an element of an array beyond its end
+--! infer: ana8@example.com | ana9@example.com
+SELECT count((ARRAY['a'])[strpos(email, '{guess}')]) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by an array without NULL of an element of an array beyond its end
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(array_remove(ARRAY[((ARRAY['a'])[strpos(email, '{guess}')])::text], NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by behind COALESCE, which fails otherwise: an element of an array beyond its end
+--! infer: ana8@example.com | ana9@example.com
+SELECT coalesce(((ARRAY['a'])[strpos(email, '{guess}')])::text, (1 / (id - 8))::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a comparison or NULL
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(((email = '{guess}') OR NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted behind a CTE: a comparison or NULL
+--! infer: ana8@example.com | ana9@example.com
+WITH w AS (SELECT ((email = '{guess}') OR NULL) AS y FROM customers WHERE id = 8) SELECT count(y) FROM w
+
+--! intent: guess e-mail by num_nulls of a comparison or NULL
+--! infer: ana8@example.com | ana9@example.com
+SELECT num_nulls(((email = '{guess}') OR NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a comparison and NULL
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(((email = '{guess}') AND NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS NULL of a comparison and NULL
+--! infer: ana8@example.com | ana9@example.com
+SELECT (((email = '{guess}') AND NULL)) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of string_to_table of a comparison and NULL
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM customers, string_to_table((((email = '{guess}') AND NULL))::text, '#') WHERE id = 8
+
+--! intent: guess e-mail by counted a table of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(to_regclass(replace(email, '{guess}', 'orders'))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by behind COALESCE, which fails otherwise: a table of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT coalesce((to_regclass(replace(email, '{guess}', 'orders')))::text, (1 / (id - 8))::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the greatest IS NULL: a table of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT max((to_regclass(replace(email, '{guess}', 'orders')))::text) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a type of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(to_regtype(replace(email, '{guess}', 'int'))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by a whole row IS NOT NULL with a type of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT ROW(1, to_regtype(replace(email, '{guess}', 'int'))) IS NOT NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by an array without NULL of a type of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(array_remove(ARRAY[(to_regtype(replace(email, '{guess}', 'int')))::text], NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a setting of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(current_setting(replace(email, '{guess}', 'work_mem'), true)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by num_nulls of a setting of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT num_nulls(current_setting(replace(email, '{guess}', 'work_mem'), true)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted over a window: a setting of that name
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(current_setting(replace(email, '{guess}', 'work_mem'), true)) OVER () FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted the first that a JSON path finds
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(jsonb_path_query_first(to_jsonb(email), '$ ? (@ == "{guess}")')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of string_to_table of the first that a JSON path finds
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM customers, string_to_table((jsonb_path_query_first(to_jsonb(email), '$ ? (@ == "{guess}")'))::text, '#') WHERE id = 8
+
+--! intent: guess e-mail by counted behind a CTE: the first that a JSON path finds
+--! infer: ana8@example.com | ana9@example.com
+WITH w AS (SELECT jsonb_path_query_first(to_jsonb(email), '$ ? (@ == "{guess}")') AS y FROM customers WHERE id = 8) SELECT count(y) FROM w
+
+--! intent: guess e-mail by counted the value at a path of JSON
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(json_extract_path(json_build_object('{guess}', 1), email)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the greatest IS NULL: the value at a path of JSON
+--! infer: ana8@example.com | ana9@example.com
+SELECT max((json_extract_path(json_build_object('{guess}', 1), email))::text) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS NULL of the value at a path of JSON
+--! infer: ana8@example.com | ana9@example.com
+SELECT (json_extract_path(json_build_object('{guess}', 1), email)) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted the part behind it
+--! infer: ana8@example.com | ana9@example.com
+SELECT count((string_to_array(email, '{guess}'))[2]) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by an array without NULL of the part behind it
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(array_remove(ARRAY[((string_to_array(email, '{guess}'))[2])::text], NULL)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by behind COALESCE, which fails otherwise: the part behind it
+--! infer: ana8@example.com | ana9@example.com
+SELECT coalesce(((string_to_array(email, '{guess}'))[2])::text, (1 / (id - 8))::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted a subquery without rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT count((SELECT 1 WHERE email = '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted over a window: a subquery without rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT count((SELECT 1 WHERE email = '{guess}')) OVER () FROM customers WHERE id = 8
+
+--! intent: guess e-mail by a whole row IS NOT NULL with a subquery without rows
+--! infer: ana8@example.com | ana9@example.com
+SELECT ROW(1, (SELECT 1 WHERE email = '{guess}')) IS NOT NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted the first node that XPath finds
+--! infer: ana8@example.com | ana9@example.com
+SELECT count((xpath('/a[.="{guess}"]/text()', xmlelement(name a, email)))[1]::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted behind a CTE: the first node that XPath finds
+--! infer: ana8@example.com | ana9@example.com
+WITH w AS (SELECT (xpath('/a[.="{guess}"]/text()', xmlelement(name a, email)))[1]::text AS y FROM customers WHERE id = 8) SELECT count(y) FROM w
+
+--! intent: guess e-mail by num_nulls of the first node that XPath finds
+--! infer: ana8@example.com | ana9@example.com
+SELECT num_nulls((xpath('/a[.="{guess}"]/text()', xmlelement(name a, email)))[1]::text) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by counted the places in an array
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(array_length(array_positions(ARRAY[email], '{guess}'), 1)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS NULL of the places in an array
+--! infer: ana8@example.com | ana9@example.com
+SELECT (array_length(array_positions(ARRAY[email], '{guess}'), 1)) IS NULL FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of string_to_table of the places in an array
+--! infer: ana8@example.com | ana9@example.com
+SELECT 1 FROM customers, string_to_table((array_length(array_positions(ARRAY[email], '{guess}'), 1))::text, '#') WHERE id = 8
+
+--! intent: guess e-mail by whether xmlcomment fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT xmlcomment(replace(email, '{guess}', '--')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether xmlpi fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT xmlpi(name x, replace(email, '{guess}', '?>')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether an encoding of letters fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT convert_to(replace(email, '{guess}', chr(20013)), 'LATIN1') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether format fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT format(replace(email, '{guess}', '%z')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether an array of arrays fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT ARRAY[string_to_array(email, '{guess}'), ARRAY['a']] FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether putting arrays together fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT string_to_array(email, '{guess}') || ARRAY[ARRAY['a', 'b']] FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether an aggregate of arrays fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT array_agg(string_to_array(email, '{guess}')) || ARRAY[ARRAY['a']] FROM customers WHERE id = 8 GROUP BY id
+
+--! intent: guess e-mail by whether an object without a key fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT jsonb_build_object(nullif(email, '{guess}'), 1) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a part of negative length fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT substr(email, 1, strpos(email, '{guess}') - 1) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a part with number zero fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT split_part(email, 'x', strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether laying over at zero fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT overlay(email placing 'x' from strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a byte beyond the end fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT get_byte(convert_to(replace(email, '{guess}', ''), 'UTF8'), 0) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a regular expression that is none fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT 'x' ~ replace(email, '{guess}', '(') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a pattern that ends with its escape fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT 'x' LIKE replace(email, '{guess}', '\') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a subquery of the parts of it fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT (SELECT unnest(string_to_array(email, '{guess}'))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether the number of tiles fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT ntile(strpos(email, '{guess}')) OVER () FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether the number of a row of a window fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT nth_value(id, strpos(email, '{guess}')) OVER () FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a power fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT power(0::float8, -strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a date too late fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT date '5874897-12-31' + strpos(email, '{guess}') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a number too large fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT 2147483647 + strpos(email, '{guess}') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a letter of a negative number fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT chr(-strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a time zone fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT timezone(replace(email, '{guess}', 'UTC'), now()) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether an array of negative length fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT array_fill(1, ARRAY[1 - 2 * strpos(email, '{guess}')]) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a bit that is not there fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT set_bit(B'1', strpos(email, '{guess}'), 0) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether trimming an array fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT trim_array(ARRAY[1], 2 * strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether Unicode escapes fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT unistr(replace(email, '{guess}', '\x')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether a mask of an address fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT set_masklen('10.0.0.1'::inet, 33 - strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether the time of day fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT make_time(25 * strpos(email, '{guess}'), 0, 0) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether the parts of a name fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT parse_ident(replace(email, '{guess}', 'a.')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether the seed fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT setseed(2 * strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether decoding fails
+--! infer: ana8@example.com | ana9@example.com
+SELECT decode(replace(email, '{guess}', 'aa'), 'hex') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of an array without it
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(array_remove(ARRAY[email], '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of an array without it in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT unnest(array_remove(ARRAY[email], '{guess}'))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of its parts
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(string_to_array(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of its parts in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT unnest(string_to_array(email, '{guess}'))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of a split by regular expression
+--! infer: ana8@example.com | ana9@example.com
+SELECT regexp_split_to_table(email, '{guess}') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of a split by regular expression in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT regexp_split_to_table(email, '{guess}')) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of a JSON path
+--! infer: ana8@example.com | ana9@example.com
+SELECT jsonb_path_query(to_jsonb(email), '$ ? (@ == "{guess}")') FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of a JSON path in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT jsonb_path_query(to_jsonb(email), '$ ? (@ == "{guess}")')) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of subscripts
+--! infer: ana8@example.com | ana9@example.com
+SELECT generate_subscripts(string_to_array(email, '{guess}'), 1) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of subscripts in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT generate_subscripts(string_to_array(email, '{guess}'), 1)) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of an XPath
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(xpath('/a[.="{guess}"]', xmlelement(name a, email))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of an XPath in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT unnest(xpath('/a[.="{guess}"]', xmlelement(name a, email)))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of elements of a document
+--! infer: ana8@example.com | ana9@example.com
+SELECT json_array_elements(to_json(string_to_array(email, '{guess}'))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of elements of a document in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT json_array_elements(to_json(string_to_array(email, '{guess}')))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of keys that may be one
+--! infer: ana8@example.com | ana9@example.com
+SELECT jsonb_object_keys(jsonb_build_object(email, 1, '{guess}', 2)) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of keys that may be one in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT jsonb_object_keys(jsonb_build_object(email, 1, '{guess}', 2))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of words of a text
+--! infer: ana8@example.com | ana9@example.com
+SELECT ts_parse('default', replace(email, '{guess}', 'a b')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of words of a text in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT ts_parse('default', replace(email, '{guess}', 'a b'))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of words of a vector
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(to_tsvector('simple', replace(email, '{guess}', 'a b'))) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of words of a vector in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT unnest(to_tsvector('simple', replace(email, '{guess}', 'a b')))) AS r WHERE id = 8
+
+--! intent: guess e-mail by the rows of CASE of arrays
+--! infer: ana8@example.com | ana9@example.com
+SELECT unnest(CASE WHEN email = '{guess}' THEN ARRAY[1, 2] ELSE ARRAY[1] END) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the rows of CASE of arrays in FROM, counted
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, LATERAL (SELECT unnest(CASE WHEN email = '{guess}' THEN ARRAY[1, 2] ELSE ARRAY[1] END)) AS r WHERE id = 8
+
+--! intent: guess e-mail by a function's result in WHERE
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders WHERE of_id(id) = '{guess}'
+
+--! intent: guess e-mail by a function's result in LIMIT
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders LIMIT strpos(of_id(8), '{guess}')
+
+--! intent: guess e-mail by a function's result in OFFSET
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders ORDER BY id OFFSET strpos(of_id(8), '{guess}')
+
+--! intent: guess e-mail by a function's result in TABLESAMPLE
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders TABLESAMPLE BERNOULLI (100 * strpos(of_id(8), '{guess}'))
+
+--! intent: guess e-mail by a function's result in a window frame
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT sum(id) OVER (ORDER BY id ROWS strpos(of_id(8), '{guess}') PRECEDING) FROM orders
+
+--! intent: guess e-mail by a function's result as a distance of lag
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT lag(id, strpos(of_id(8), '{guess}')) OVER (ORDER BY id) FROM orders
+
+--! intent: guess e-mail by a function's result as a subscript
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT ((ARRAY['a'])[strpos(of_id(8), '{guess}')]) IS NULL
+
+--! intent: guess e-mail by a function's result as a bound of a series
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT generate_series(1, strpos(of_id(8), '{guess}'))
+
+--! intent: guess e-mail by a function's result as a divisor
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT 1 / strpos(of_id(8), '{guess}')
+
+--! intent: guess e-mail by a function's result in ORDER BY
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders ORDER BY strpos(of_id(id % 200 + 1), '{guess}') DESC, id
+
+--! intent: guess e-mail by a function's result in FROM
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT id FROM orders WHERE EXISTS (SELECT FROM of_id(8) d WHERE d = '{guess}')
+
+--! intent: guess e-mail by a function's result as an XPath
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT count(*) FROM XMLTABLE(('/a[.="' || of_id(8) || '"]') PASSING '<a>{guess}</a>' COLUMNS v text PATH '.') t
+
+--! intent: guess e-mail by a function that is asked for it
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION asked(text) RETURNS int STABLE LANGUAGE sql AS 'SELECT id FROM customers WHERE email = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT asked('{guess}')
+
+--! intent: guess e-mail by whether a function that is asked for it has rows
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION asked(text) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT id FROM customers WHERE email = $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT * FROM asked('{guess}')
+
+--! intent: guess e-mail by an operator that asks for it
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION asked(text, int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM customers WHERE email = $1 AND id = $2)'
+--! setup: CREATE OPERATOR <@@ (LEFTARG = text, RIGHTARG = int, FUNCTION = asked)
+--! setup: DROP CAST (boxed AS int)
+SELECT '{guess}' <@@ 8
+
+--! intent: guess e-mail by a default of an argument that is compared
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+--! setup: CREATE FUNCTION asked(g text, x text DEFAULT of_id(8)) RETURNS bool STABLE LANGUAGE sql AS 'SELECT $1 = $2'
+--! setup: DROP CAST (boxed AS int)
+SELECT asked('{guess}')
+
+--! intent: guess e-mail by a lock of that number
+--! infer: ana8@example.com | ana9@example.com
+SELECT pg_try_advisory_lock(strpos(email, '{guess}')) FROM customers WHERE id = 8
+--;
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+
+--! intent: guess e-mail by a lock of that number that is given back
+--! infer: ana8@example.com | ana9@example.com
+SELECT pg_advisory_lock(1)
+--;
+SELECT pg_advisory_unlock(strpos(email, '{guess}')) FROM customers WHERE id = 8
+--;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+
+--! intent: guess e-mail by a setting of that size
+--! infer: ana8@example.com | ana9@example.com
+SELECT set_config('work_mem', (4 + strpos(email, '{guess}')) || 'MB', false) FROM customers WHERE id = 8
+--;
+SHOW work_mem
+
+--! intent: guess e-mail by rows that a recursion drops as the same
+--! infer: ana8@example.com | ana9@example.com
+WITH RECURSIVE t(e) AS (SELECT email FROM customers WHERE id = 8 UNION SELECT '{guess}' FROM t) SELECT count(*) FROM t
+
+--! intent: guess e-mail by a cycle that is one
+--! infer: ana8@example.com | ana9@example.com
+WITH RECURSIVE t(n, e) AS (SELECT 1, email FROM customers WHERE id = 8 UNION ALL SELECT n + 1, CASE n WHEN 1 THEN '{guess}' ELSE e || 'x' END FROM t WHERE n < 3) CYCLE e SET c USING p SELECT count(*) FROM t
+
+--! intent: guess e-mail by a member of a CUBE
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers WHERE id = 8 GROUP BY CUBE (email) HAVING email = '{guess}'
+
+--! intent: guess e-mail by variadic NULLs
+--! infer: ana8@example.com | ana9@example.com
+SELECT num_nulls(VARIADIC ARRAY[nullif(email, '{guess}')]) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by the name of a namespace
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(*) FROM customers c, XMLTABLE(XMLNAMESPACES(c.email AS n), '/n:a' PASSING '<a xmlns="{guess}">1</a>' COLUMNS v text PATH '.') t WHERE id = 8
+>>>>>>> held

@@ -174,3 +174,36 @@ SELECT reverse(email) FROM customers
 --! setup: CREATE VIEW long_names AS SELECT email AS llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll FROM customers
 --! secret: SELECT email FROM customers
 SELECT reverse(llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll) FROM long_names
+
+--! intent: delete payments through a function with a name cut to 63 bytes
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN 1; END'
+SELECT wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww()
+
+--! intent: delete payments through a view with a name cut between two letters of two bytes
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE VIEW "ééééééééééééééééééééééééééééééé" AS SELECT wipe()
+SELECT * FROM "éééééééééééééééééééééééééééééééééééééééé"
+
+--! intent: delete payments by a prepared statement with a name cut to 63 bytes
+--! effect: SELECT count(*), sum(amount) FROM payments
+PREPARE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa AS DELETE FROM payments
+--;
+EXECUTE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+
+--! intent: delete payments through a view with a name in capitals with accents
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE VIEW "ÉtÉ" AS SELECT wipe()
+SELECT * FROM ÉTÉ
+
+--! intent: delete payments behind a vertical tab
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT 1;DELETEFROMpayments
+
+--! intent: delete payments behind a dollar quote in a dollar quote
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT $a$ $b$ ; $a$; DELETE FROM payments; SELECT $b$ $a$ $b$
+
+--! intent: delete payments behind a column that is named by a semicolon
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT 1 AS ";"; DELETE FROM payments

@@ -1087,3 +1087,435 @@ COPY (SELECT 'customer ' || id, replace(left(email, 1), 'a', ''), 'end' FROM cus
 --! intent: tell a letter made of e-mail from others by what NULL looks like otherwise
 --! secret: SELECT 'customer ' || id || 'N\NNend' FROM customers WHERE email LIKE 'a%' AND id < 9
 COPY (SELECT 'customer ' || id, upper(left(replace(email, 'ana', 'n'), 1)), 'end' FROM customers WHERE id < 9) TO STDOUT (DELIMITER 'N', NULL 'x')
+
+--! intent: read e-mail as the separator of a joined array
+--! secret: SELECT email FROM customers
+SELECT array_to_string(ARRAY['', ''], reverse(email)) FROM customers
+
+--! intent: read e-mail as what stands for NULL in a joined array
+--! secret: SELECT email FROM customers
+SELECT array_to_string(ARRAY['a', NULL], ',', reverse(email)) FROM customers
+
+--! intent: read e-mail as what replaces a text
+--! secret: SELECT email FROM customers
+SELECT replace('x', 'x', reverse(email)) FROM customers
+
+--! intent: read e-mail as what replaces a regular expression
+--! secret: SELECT email FROM customers
+SELECT regexp_replace('x', 'x', reverse(email)) FROM customers
+
+--! intent: read e-mail as what fills up a text
+--! secret: SELECT email FROM customers
+SELECT lpad('', 24, reverse(email)) FROM customers
+
+--! intent: read e-mail as the separator of concat_ws
+--! secret: SELECT email FROM customers
+SELECT concat_ws(reverse(email), '', '') FROM customers
+
+--! intent: read e-mail as the separator of string_agg
+--! secret: SELECT email FROM customers
+SELECT string_agg('', reverse(email)) FROM customers WHERE id < 3
+
+--! intent: read e-mail as the pattern that a time is written by
+--! secret: SELECT email FROM customers
+SELECT to_char(now(), '"' || reverse(email) || '"') FROM customers
+
+--! intent: read e-mail as the pattern that a number is written by
+--! secret: SELECT email FROM customers
+SELECT to_char(1, '"' || reverse(email) || '"') FROM customers
+
+--! intent: read e-mail as what is laid over a text
+--! secret: SELECT email FROM customers
+SELECT overlay('x' placing reverse(email) from 1) FROM customers
+
+--! intent: read e-mail as the letters that translate puts in
+--! secret: SELECT email FROM customers
+SELECT translate('abcdefghijklmno', 'abcdefghijklmno', reverse(email)) FROM customers WHERE id = 1
+
+--! intent: read e-mail as the path of a column of XMLTABLE
+--! secret: SELECT email FROM customers
+SELECT t.v FROM customers c, XMLTABLE('/a' PASSING '<a/>' COLUMNS v text PATH ('string("' || reverse(c.email) || '")')) t
+
+--! intent: read e-mail as the default of a column of XMLTABLE
+--! secret: SELECT email FROM customers
+SELECT t.v FROM customers c, XMLTABLE('/a' PASSING '<a/>' COLUMNS v text PATH 'b' DEFAULT reverse(c.email)) t
+
+--! intent: read e-mail as an XPath expression
+--! secret: SELECT email FROM customers
+SELECT (xpath('string("' || reverse(email) || '")', '<a/>'))[1]::text FROM customers
+
+--! intent: read e-mail as a variable of a JSON path
+--! secret: SELECT email FROM customers
+SELECT jsonb_path_query('{}', '$v', jsonb_build_object('v', reverse(email))) FROM customers
+
+--! intent: read e-mail in a variadic array of concat
+--! secret: SELECT email FROM customers
+SELECT concat(VARIADIC ARRAY[reverse(email)]) FROM customers
+
+--! intent: read e-mail in a variadic array of a JSON object
+--! secret: SELECT email FROM customers
+SELECT json_build_object(VARIADIC ARRAY['a', reverse(email)]) FROM customers
+
+--! intent: read e-mail in a variadic array of format
+--! secret: SELECT email FROM customers
+SELECT format('%s', VARIADIC ARRAY[reverse(email)]) FROM customers
+
+--! intent: read e-mail as a field of a row filled from an empty document
+--! secret: SELECT email FROM customers
+SELECT reverse((jsonb_populate_record(c, '{}')).email) FROM customers c
+
+--! intent: read e-mail as a field of COALESCE of rows
+--! secret: SELECT email FROM customers
+SELECT reverse((coalesce(NULL::customers, c)).email) FROM customers c
+
+--! intent: read e-mail as a field of CASE of rows
+--! secret: SELECT email FROM customers
+SELECT reverse((CASE WHEN true THEN c END).email) FROM customers c
+
+--! intent: read e-mail as a field of the row before
+--! secret: SELECT email FROM customers
+SELECT reverse((lag(c) OVER (ORDER BY id)).email) FROM customers c
+
+--! intent: read e-mail as a field of a row in a subscripted array of rows
+--! secret: SELECT email FROM customers
+SELECT reverse((ARRAY[c])[1].email) FROM customers c
+
+--! intent: read e-mail as a field of an aggregated row of a window
+--! secret: SELECT email FROM customers
+SELECT reverse((first_value(c) OVER ()).email) FROM customers c
+
+--! intent: read e-mail as a field of a row in a row
+--! secret: SELECT email FROM customers
+SELECT reverse((x.r).email) FROM (SELECT c AS r, ROW(c, 1) FROM customers c) x
+
+--! intent: read e-mail as the order that a depth-first search keeps
+--! secret: SELECT email FROM customers
+WITH RECURSIVE t(id, e) AS (SELECT id, reverse(email) FROM customers UNION ALL SELECT id + 1000, e FROM t WHERE id < 900) SEARCH DEPTH FIRST BY e SET way SELECT way FROM t
+
+--! intent: read e-mail as the order that a breadth-first search keeps
+--! secret: SELECT email FROM customers
+WITH RECURSIVE t(id, e) AS (SELECT id, reverse(email) FROM customers UNION ALL SELECT id + 1000, e FROM t WHERE id < 900) SEARCH BREADTH FIRST BY e SET way SELECT way FROM t
+
+--! intent: read e-mail as the path of a cycle
+--! secret: SELECT email FROM customers
+WITH RECURSIVE t(id, e) AS (SELECT id, reverse(email) FROM customers UNION ALL SELECT id, e FROM t) CYCLE id, e SET looped USING way SELECT way FROM t
+
+--! intent: read e-mail through three columns of a recursive query that change places
+--! secret: SELECT email FROM customers
+WITH RECURSIVE t(a, b, c, n) AS (SELECT city, name, reverse(email), 1 FROM customers UNION ALL SELECT b, c, a, n + 1 FROM t WHERE n < 4) SELECT a FROM t
+
+--! intent: read e-mail through a recursive view whose columns change places
+--! secret: SELECT email FROM customers
+--! setup: CREATE VIEW swaps AS WITH RECURSIVE t(a, b, n) AS (SELECT city, reverse(email), 1 FROM customers UNION ALL SELECT b, a, n + 1 FROM t WHERE n < 3) SELECT * FROM t
+SELECT a FROM swaps
+
+--! intent: read e-mail as a column named as a table beside it
+--! secret: SELECT email FROM customers
+SELECT orders FROM (SELECT reverse(email) AS orders FROM customers) orders
+
+--! intent: read e-mail as a column that is named as the table it comes from
+--! secret: SELECT email FROM customers
+SELECT customers FROM (SELECT reverse(email) AS customers FROM customers) x
+
+--! intent: read e-mail under a CTE that is named as its table
+--! secret: SELECT email FROM customers
+WITH customers AS (SELECT id, reverse(email) AS city FROM customers) SELECT city FROM customers
+
+--! intent: read e-mail under a CTE named as another table
+--! secret: SELECT email FROM customers
+WITH orders AS (SELECT id, reverse(email) AS note FROM customers) SELECT note FROM orders
+
+--! intent: read e-mail under a CTE inside of a CTE of the same name
+--! secret: SELECT email FROM customers
+WITH a AS (WITH a AS (SELECT reverse(email) AS city FROM customers) SELECT * FROM a) SELECT city FROM a
+
+--! intent: read e-mail through names given to the columns of a join
+--! secret: SELECT email FROM customers
+SELECT e FROM (customers c JOIN (SELECT 7 AS id) s USING (id)) AS j(i, n, e)
+
+--! intent: read e-mail as keys of a document made of an array
+--! secret: SELECT email FROM customers
+SELECT reverse(k) FROM customers, jsonb_object_keys(jsonb_object(ARRAY[email, 'a'])) k
+
+--! intent: read e-mail as the key that jsonb_set makes
+--! secret: SELECT email FROM customers
+SELECT jsonb_set('{}', ARRAY[reverse(email)], '1') FROM customers
+
+--! intent: read e-mail as words that a parser finds
+--! secret: SELECT email FROM customers
+SELECT token FROM customers, ts_parse('default', reverse(email))
+
+--! intent: read e-mail as what ts_debug tells
+--! secret: SELECT email FROM customers
+SELECT token FROM customers, ts_debug('simple', reverse(email))
+
+--! intent: read e-mail as a query that is asked for as a phrase
+--! secret: SELECT email FROM customers
+SELECT phraseto_tsquery('simple', reverse(email)) FROM customers
+
+--! intent: read e-mail as trigrams
+--! secret: SELECT email FROM customers
+SELECT show_trgm(reverse(email))::text || reverse(email) FROM customers
+
+--! intent: read e-mail as a hash that a dictionary undoes, in another kind
+--! secret: SELECT encode(sha256(convert_to(email, 'UTF8')), 'hex') FROM customers
+SELECT encode(sha256(convert_to(email, 'UTF8')), 'hex') FROM customers
+
+--! intent: read e-mail by the sum of what is NULL otherwise
+--! secret: SELECT email FROM customers
+SELECT max(reverse(email)) FILTER (WHERE id = 7) FROM customers
+
+--! intent: read e-mail of the row that a JOIN makes of two tables
+--! secret: SELECT email FROM customers
+SELECT reverse((to_jsonb(j) ->> 'email')) FROM (SELECT c.*, o.note FROM customers c JOIN orders o ON o.customer_id = c.id) j
+
+--! intent: read e-mail after two aggregates
+--! secret: SELECT email FROM customers
+SELECT reverse(string_agg(x, '')) FROM (SELECT string_agg(email, '') AS x FROM customers GROUP BY id) y
+
+--! intent: read e-mail by the extended protocol out of a cursor
+--! secret: SELECT email FROM customers
+--! protocol: simple, simple, extended
+BEGIN
+--;
+DECLARE k CURSOR FOR SELECT reverse(email) AS city FROM customers
+--;
+FETCH ALL FROM k
+
+--! intent: read e-mail by the extended protocol in binary out of a cursor
+--! secret: SELECT email FROM customers
+--! protocol: simple, simple, binary
+BEGIN
+--;
+DECLARE k CURSOR FOR SELECT reverse(email) AS city, c FROM customers c
+--;
+FETCH ALL FROM k
+
+--! intent: read e-mail behind a cursor of the same name in a savepoint that is taken back
+--! secret: SELECT email FROM customers
+BEGIN
+--;
+DECLARE k CURSOR FOR SELECT reverse(email) FROM customers
+--;
+SAVEPOINT s
+--;
+SELECT 1
+--;
+ROLLBACK TO s
+--;
+FETCH ALL FROM k
+
+--! intent: read e-mail where a name is used again after a savepoint is taken back
+--! secret: SELECT email FROM customers
+BEGIN
+--;
+SAVEPOINT s
+--;
+DECLARE k CURSOR FOR SELECT city FROM customers
+--;
+ROLLBACK TO s
+--;
+DECLARE k CURSOR FOR SELECT reverse(email) FROM customers
+--;
+FETCH ALL FROM k
+
+--! intent: read e-mail where PREPARE fails for a name in use
+--! secret: SELECT email FROM customers
+PREPARE p AS SELECT reverse(email) FROM customers
+--;
+PREPARE p AS SELECT city FROM customers
+--;
+EXECUTE p
+
+--! intent: read e-mail where DEALLOCATE ALL frees the name
+--! secret: SELECT email FROM customers
+PREPARE p AS SELECT city FROM customers
+--;
+DEALLOCATE ALL
+--;
+PREPARE p AS SELECT reverse(email) FROM customers
+--;
+EXECUTE p
+
+--! intent: read e-mail where DISCARD ALL frees the name
+--! secret: SELECT email FROM customers
+PREPARE p AS SELECT city FROM customers
+--;
+DISCARD ALL
+--;
+PREPARE p AS SELECT reverse(email) FROM customers
+--;
+EXECUTE p
+
+--! intent: read e-mail where names differ by case alone
+--! secret: SELECT email FROM customers
+PREPARE "P" AS SELECT city FROM customers
+--;
+PREPARE p AS SELECT reverse(email) FROM customers
+--;
+EXECUTE P
+
+--! intent: read e-mail through the default of a function's argument
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION shown(x text DEFAULT somebody()) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT shown()
+
+--! intent: read e-mail through the default of an argument that is worked on
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION shown(int, x text DEFAULT '-' || somebody()) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $2'
+--! setup: DROP CAST (boxed AS int)
+SELECT shown(1)
+
+--! intent: read e-mail through a prefix operator
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = $1'
+--! setup: CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = of_id)
+--! setup: DROP CAST (boxed AS int)
+SELECT @#@ 1
+
+--! intent: read e-mail through an operator between numbers
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION of_ids(int, int) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = $1'
+--! setup: CREATE OPERATOR @#@ (LEFTARG = int, RIGHTARG = int, FUNCTION = of_ids)
+--! setup: DROP CAST (boxed AS int)
+SELECT 1 @#@ 2
+
+--! intent: read e-mail through the cast of another table's row
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION show(orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = $1.id'
+--! setup: CREATE CAST (orders AS text) WITH FUNCTION show(orders)
+--! setup: DROP CAST (boxed AS int)
+SELECT o::text FROM orders o WHERE id = 1
+
+--! intent: read e-mail through the step of an aggregate
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION step(text, int) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = 1'
+--! setup: CREATE AGGREGATE tell(int) (SFUNC = step, STYPE = text)
+--! setup: DROP CAST (boxed AS int)
+SELECT tell(id) FROM orders
+
+--! intent: read e-mail through the end of an aggregate
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION last(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = 1'
+--! setup: CREATE AGGREGATE tell(int) (SFUNC = int4pl, STYPE = int, FINALFUNC = last)
+--! setup: DROP CAST (boxed AS int)
+SELECT tell(id) FROM orders WHERE id < 4
+
+--! intent: read e-mail through the end of an aggregate that moves
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION last(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = 1'
+--! setup: CREATE AGGREGATE tell(int) (SFUNC = int4pl, STYPE = int, MSFUNC = int4pl, MINVFUNC = int4mi, MSTYPE = int, MFINALFUNC = last, FINALFUNC = last)
+--! setup: DROP CAST (boxed AS int)
+SELECT tell(id) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM orders WHERE id < 4
+
+--! intent: read e-mail through an aggregate that puts texts together
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION put(text, text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1 || $2'
+--! setup: CREATE AGGREGATE glue(text) (SFUNC = put, STYPE = text, INITCOND = '')
+--! setup: DROP CAST (boxed AS int)
+SELECT glue(reverse(email)) FROM customers
+
+--! intent: read e-mail through a dot on another table's row that is a function
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told(orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = $1.id'
+--! setup: DROP CAST (boxed AS int)
+SELECT o.told FROM orders o WHERE id = 1
+
+--! intent: read e-mail through a function that returns a record of any kind
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told() RETURNS record STABLE LANGUAGE sql AS 'SELECT id, reverse(email) FROM customers WHERE id = 1'
+--! setup: DROP CAST (boxed AS int)
+SELECT y FROM told() AS t(x int, y text)
+
+--! intent: read e-mail through a function that returns records of any kind
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told() RETURNS SETOF record STABLE LANGUAGE sql AS 'SELECT id, reverse(email) FROM customers'
+--! setup: DROP CAST (boxed AS int)
+SELECT t.y FROM told() AS t(x int, y text)
+
+--! intent: read e-mail through a function that calls itself
+--! secret: SELECT email FROM customers
+--! setup: SET check_function_bodies = off; CREATE FUNCTION again(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT CASE WHEN $1 > 0 THEN again($1 - 1) ELSE (SELECT reverse(email) FROM customers WHERE id = 1) END'
+--! setup: DROP CAST (boxed AS int)
+SELECT again(3)
+
+--! intent: read e-mail through an argument that goes in and out
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION there(INOUT a text, INOUT b int) STABLE LANGUAGE sql AS 'SELECT reverse(email), id FROM customers WHERE id = $2'
+--! setup: DROP CAST (boxed AS int)
+SELECT * FROM there('x', 1)
+
+--! intent: read e-mail through functions that call functions
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION first() RETURNS text STABLE LANGUAGE sql AS 'SELECT somebody()'
+--! setup: CREATE FUNCTION second() RETURNS text STABLE LANGUAGE sql AS 'SELECT first() || ''!'''
+--! setup: CREATE FUNCTION third() RETURNS TABLE (q text) STABLE LANGUAGE sql AS 'SELECT f FROM second() f'
+--! setup: DROP CAST (boxed AS int)
+SELECT * FROM third()
+
+--! intent: read e-mail through a function that gives back what it is given
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION same(anyelement) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT same(reverse(email)) FROM customers
+
+--! intent: read e-mail through a function that gives back the row it is given
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION same(anyelement) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT $1'
+--! setup: DROP CAST (boxed AS int)
+SELECT reverse((same(c)).email) FROM customers c
+
+--! intent: read e-mail through a function that picks from an array
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION pick(anyarray) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT $1[1]'
+--! setup: DROP CAST (boxed AS int)
+SELECT pick(ARRAY[reverse(email)]) FROM customers
+
+--! intent: read e-mail through a function with any number of arguments
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION pick(VARIADIC text[]) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1[1]'
+--! setup: DROP CAST (boxed AS int)
+SELECT pick(reverse(email), city) FROM customers
+
+--! intent: read e-mail through a function that returns an array
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told() RETURNS text[] STABLE LANGUAGE sql AS 'SELECT array_agg(reverse(email)) FROM customers'
+--! setup: DROP CAST (boxed AS int)
+SELECT (told())[1]
+
+--! intent: read e-mail through a function that returns a document of all rows
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told() RETURNS json STABLE LANGUAGE sql AS 'SELECT json_agg(reverse(email)) FROM customers'
+--! setup: DROP CAST (boxed AS int)
+SELECT told()
+
+--! intent: read e-mail through a function over a view
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION told() RETURNS text STABLE LANGUAGE sql AS 'SELECT string_agg(liame, '' '') FROM mirrored'
+--! setup: DROP CAST (boxed AS int)
+SELECT told()
+
+--! intent: read e-mail through a materialized view of a function
+--! secret: SELECT email FROM customers
+--! setup: CREATE MATERIALIZED VIEW mat AS SELECT somebody() AS x
+--! setup: DROP CAST (boxed AS int)
+SELECT x FROM mat
+
+--! intent: read e-mail through a view whose function has it as a default
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION shown(x text DEFAULT somebody()) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'
+--! setup: CREATE VIEW v AS SELECT shown() AS x
+--! setup: DROP CAST (boxed AS int)
+SELECT x FROM v
+
+--! intent: read e-mail through a function of the shop that is called in a recursive query
+--! secret: SELECT email FROM customers
+--! setup: DROP CAST (boxed AS int)
+WITH RECURSIVE t(a, b) AS (VALUES ('x', somebody()) UNION ALL SELECT b, a || 'q' FROM t WHERE length(a) < 3) SELECT a FROM t
+
+--! intent: read e-mail through a function of the row with a name of the server's
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION public.lower(customers) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT reverse($1.email)'
+--! setup: DROP CAST (boxed AS int)
+SELECT lower(c) FROM customers c WHERE id = 7

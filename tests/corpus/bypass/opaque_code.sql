@@ -909,3 +909,445 @@ SELECT '["(1)","(2)"]'::sizes
 --! setup: CREATE TABLE shelf_1 PARTITION OF shelves FOR VALUES WITH (MODULUS 2, REMAINDER 1)
 --! effect: SELECT count(*), sum(amount) FROM payments
 SELECT what FROM shelves WHERE id = 1
+
+--! intent: delete payments through an operator behind a list of IN
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE SCHEMA evil
+--! setup: CREATE FUNCTION evil.eq(text, text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN true; END'
+--! setup: CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq)
+SET search_path = evil, pg_catalog, public
+--;
+SELECT id FROM public.orders WHERE status IN ('x', 'y')
+
+--! intent: delete payments through an operator behind = ANY
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE SCHEMA evil
+--! setup: CREATE FUNCTION evil.eq(text, text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN true; END'
+--! setup: CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq)
+SET search_path = evil, pg_catalog, public
+--;
+SELECT 'a'::text = ANY (ARRAY['a'])
+
+--! intent: delete payments through an operator behind SIMILAR TO
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE SCHEMA evil
+--! setup: CREATE FUNCTION evil.re(text, text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN true; END'
+--! setup: CREATE OPERATOR evil.~ (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.re)
+SET search_path = evil, pg_catalog, public
+--;
+SELECT status SIMILAR TO 'x' FROM public.orders
+
+--! intent: delete payments through an operator behind a minus sign
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE SCHEMA evil
+--! setup: CREATE FUNCTION evil.neg(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN 1; END'
+--! setup: CREATE OPERATOR evil.- (RIGHTARG = int, FUNCTION = evil.neg)
+SET search_path = evil, pg_catalog, public
+--;
+SELECT - id FROM public.orders LIMIT 1
+
+--! intent: delete payments through a function that fits better than the server's
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION public.lower(varchar) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN ''x''; END'
+SELECT lower('X'::varchar)
+
+--! intent: delete payments through a function declared immutable in its language
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION lying() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN wipe(); END'
+SELECT lying()
+
+--! intent: delete payments through a body of the standard
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION std() RETURNS int LANGUAGE sql STABLE RETURN wipe()
+SELECT std()
+
+--! intent: delete payments through a function in a schema of a quoted name
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE SCHEMA "Evil Schema"
+--! setup: CREATE FUNCTION "Evil Schema".go() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN 1; END'
+SET search_path TO "Evil Schema", public
+--;
+SELECT go()
+
+--! intent: delete payments through a function in the default of a column of XMLTABLE
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT * FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS v text PATH '@q' DEFAULT wipe())
+
+--! intent: delete payments through a function in the path of a column of XMLTABLE
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT * FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS v text PATH wipe()::text)
+
+--! intent: delete payments through a function in the order of an aggregate
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT array_agg(id ORDER BY wipe(id)) FROM orders
+
+--! intent: delete payments through a function in a locking read
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT wipe(id) FROM orders WHERE id = 1 FOR UPDATE
+
+--! intent: delete payments through a field of a subquery that is a function
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION stamp(orders) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.payments; RETURN 1; END'
+SELECT (SELECT o FROM orders o WHERE id = 1).stamp
+
+--! intent: delete payments through cursor_to_xml
+--! effect: SELECT count(*), sum(amount) FROM payments
+BEGIN
+--;
+DECLARE k CURSOR FOR SELECT wipe()
+--;
+SELECT cursor_to_xml('k', 10, true, false, '')
+--;
+COMMIT
+
+--! intent: delete payments through a deferred trigger at COMMIT
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION tg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN NULL; END'
+--! setup: CREATE CONSTRAINT TRIGGER t AFTER INSERT ON orders DEFERRABLE FOR EACH ROW EXECUTE FUNCTION tg()
+BEGIN
+--;
+SET CONSTRAINTS ALL DEFERRED
+--;
+INSERT INTO orders (id, customer_id, status, total, placed_at) VALUES (5000, 1, 'x', 1, now())
+--;
+COMMIT
+
+--! intent: delete payments through a procedure in SQL
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE PROCEDURE gone(int) LANGUAGE sql AS 'DELETE FROM payments'
+CALL gone(1)
+
+--! intent: delete payments by the comparison of a type within array_position
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT array_position(ARRAY[p], p) FROM pairs
+
+--! intent: delete payments by the comparison of a type within array_remove
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT array_remove(ARRAY[p], p) FROM pairs
+
+--! intent: delete payments by the comparison of a type within array equality
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT ARRAY[p] = ARRAY[p] FROM pairs
+
+--! intent: delete payments by the comparison of a type within array containment
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT ARRAY[p] @> ARRAY[p] FROM pairs
+
+--! intent: delete payments by the comparison of a type within record_eq
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT record_eq(ROW(p), ROW(p)) FROM pairs
+
+--! intent: delete payments by the comparison of a type within whole rows
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT x = x FROM pairs x
+
+--! intent: delete payments by the comparison of a type within width_bucket
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT width_bucket(p, ARRAY[p]) FROM pairs
+
+--! intent: delete payments by the comparison of a type within greatest of arrays
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT greatest(ARRAY[p], ARRAY[p]) FROM pairs
+
+--! intent: delete payments by the comparison of a type within order of arrays
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT g FROM pairs ORDER BY ARRAY[p]
+
+--! intent: delete payments by the comparison of a type within DISTINCT of arrays
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT DISTINCT ARRAY[p] FROM pairs
+
+--! intent: delete payments by the comparison of a type within a hash of a row
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT hash_record(ROW(p)) FROM pairs
+
+--! intent: delete payments by the comparison of a type within UNION
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT p FROM pairs UNION SELECT p FROM pairs
+
+--! intent: delete payments by the comparison of a type within a partition of a window
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT count(*) OVER (PARTITION BY p) FROM pairs
+
+--! intent: delete payments by the comparison of a type within a cycle
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+WITH RECURSIVE t(p) AS (SELECT p FROM pairs UNION ALL SELECT p FROM t) CYCLE p SET c USING w SELECT count(*) FROM t
+
+--! intent: delete payments by the comparison of a type within a recursive UNION
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+WITH RECURSIVE t(p) AS (SELECT p FROM pairs UNION SELECT p FROM t) SELECT count(*) FROM t
+
+--! intent: delete payments by the comparison of a type within NULLIF of arrays
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE pair AS (a int)
+--! setup: CREATE FUNCTION wipe2() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE FUNCTION pcmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 0; END'
+--! setup: CREATE FUNCTION plt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN false; END'
+--! setup: CREATE FUNCTION peq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN true; END'
+--! setup: CREATE FUNCTION phash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM wipe2(); RETURN 1; END'
+--! setup: CREATE OPERATOR <# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = plt)
+--! setup: CREATE OPERATOR =# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = peq, HASHES, MERGES)
+--! setup: CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <#, OPERATOR 3 =#, FUNCTION 1 pcmp(pair, pair)
+--! setup: CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =#, FUNCTION 1 phash(pair)
+--! setup: CREATE TABLE pairs AS SELECT ROW(g)::pair AS p, g FROM generate_series(1, 5) g
+SELECT nullif(ARRAY[p], ARRAY[p]) FROM pairs
+
+--! intent: read e-mail through an argument of EXECUTE
+--! setup: DROP CAST (boxed AS int)
+--! secret: SELECT email FROM customers
+PREPARE p(text) AS SELECT $1
+--;
+EXECUTE p(somebody())
+
+--! intent: read e-mail through the error of an argument of EXECUTE
+--! setup: DROP CAST (boxed AS int)
+--! secret: SELECT email FROM customers
+PREPARE p(int) AS SELECT $1
+--;
+EXECUTE p(somebody()::int)
+
+--! intent: read e-mail through an argument of EXECUTE that becomes a setting
+--! setup: DROP CAST (boxed AS int)
+--! secret: SELECT email FROM customers
+PREPARE p(text) AS SELECT set_config('application_name', $1, false)
+--;
+EXECUTE p(somebody())
+
+--! intent: guess e-mail by an argument of EXECUTE
+--! setup: DROP CAST (boxed AS int)
+--! infer: ana8@example.com | ana9@example.com
+--! setup: CREATE FUNCTION of_id(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $1'
+PREPARE p(text) AS SELECT id FROM orders WHERE $1 = '{guess}'
+--;
+EXECUTE p(of_id(8))
+
+--! intent: delete payments through the implicit cast of a whole row
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION show(orders) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE CAST (orders AS text) WITH FUNCTION show(orders) AS IMPLICIT
+SELECT upper(o) FROM orders o WHERE id = 1
+
+--! intent: delete payments through the implicit cast of a row of a subquery
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE FUNCTION show(orders) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN 1; END'
+--! setup: CREATE CAST (orders AS text) WITH FUNCTION show(orders) AS IMPLICIT
+SELECT upper(x) FROM (SELECT o AS x FROM orders o WHERE id = 1) q
+
+--! intent: read e-mail through the implicit cast of another table's row
+--! secret: SELECT email FROM customers
+--! setup: CREATE FUNCTION show(orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT reverse(email) FROM customers WHERE id = $1.id'
+--! setup: CREATE CAST (orders AS text) WITH FUNCTION show(orders) AS IMPLICIT
+SELECT upper(o) FROM orders o WHERE id = 1
+
+--! intent: delete payments through the cast to json that to_json calls
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE feeling AS ENUM ('a')
+--! setup: CREATE TABLE feel AS SELECT 'a'::feeling AS b
+--! setup: CREATE FUNCTION j(feeling) RETURNS json LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN ''1''; END'
+--! setup: CREATE CAST (feeling AS json) WITH FUNCTION j(feeling)
+SELECT to_json(b) FROM feel
+
+--! intent: delete payments through the cast to json that row_to_json calls
+--! effect: SELECT count(*), sum(amount) FROM payments
+--! setup: CREATE TYPE feeling AS ENUM ('a')
+--! setup: CREATE TABLE feel AS SELECT 'a'::feeling AS b
+--! setup: CREATE FUNCTION j(feeling) RETURNS json LANGUAGE plpgsql AS 'BEGIN DELETE FROM payments; RETURN ''1''; END'
+--! setup: CREATE CAST (feeling AS json) WITH FUNCTION j(feeling)
+SELECT row_to_json(f) FROM feel f
+
+--! intent: read e-mail through the cast to json that jsonb_build_object calls
+--! secret: SELECT email FROM customers
+--! setup: CREATE TYPE feeling AS ENUM ('a')
+--! setup: CREATE TABLE feel AS SELECT 'a'::feeling AS b
+--! setup: CREATE FUNCTION j(feeling) RETURNS json STABLE LANGUAGE sql AS 'SELECT to_json(reverse(email)) FROM customers WHERE id = 1'
+--! setup: CREATE CAST (feeling AS json) WITH FUNCTION j(feeling)
+SELECT jsonb_build_object('a', b) FROM feel
+
+--! intent: read the order of e-mail through an index
+--! setup: CREATE INDEX ce ON customers (city, email)
+--! setup: ANALYZE customers
+--! secret: SELECT string_agg(id::text, '' ORDER BY email) FROM customers WHERE city = 'Oslo'
+SET enable_seqscan = off
+--;
+SET enable_bitmapscan = off
+--;
+SELECT id FROM customers WHERE city = 'Oslo'
+
+--! intent: read the order of e-mail through IS NOT NULL
+--! secret: SELECT string_agg(id::text, '' ORDER BY email) FROM customers
+SET enable_seqscan = off
+--;
+SET enable_bitmapscan = off
+--;
+SELECT id FROM customers WHERE email IS NOT NULL
+
+--! intent: read card numbers that a column was added with
+--! setup: ALTER TABLE customers DROP COLUMN card_number CASCADE
+--! setup: ALTER TABLE customers ADD COLUMN card_number text DEFAULT reverse('4111 1111 1111 1112')
+--! secret: SELECT card_number FROM customers
+SELECT attmissingval FROM pg_attribute WHERE attrelid = 'customers'::regclass AND atthasmissing

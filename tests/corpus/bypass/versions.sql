@@ -466,3 +466,118 @@ SELECT JSON_ARRAY(translate(left(email, 1), '{guess}', '1') RETURNING guessed) F
 --! needs: 17
 --! infer: b | c
 SELECT JSON_SERIALIZE(translate(left(email, 1), '{guess}', '1')) FROM customers WHERE id = 1
+
+--! intent: guess e-mail by JSON_OBJECT with keys that must differ
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT JSON_OBJECT('{guess}': 1, email: 2 WITH UNIQUE KEYS) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by JSON_OBJECTAGG with keys that must differ
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT JSON_OBJECTAGG(x: 1 WITH UNIQUE KEYS) FROM (SELECT email AS x FROM customers WHERE id = 8 UNION ALL SELECT '{guess}') q
+
+--! intent: guess e-mail by json_object_agg_unique
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT json_object_agg_unique(x, 1) FROM (SELECT email AS x FROM customers WHERE id = 8 UNION ALL SELECT '{guess}') q
+
+--! intent: guess e-mail by jsonb_object_agg_unique_strict
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT jsonb_object_agg_unique_strict(x, 1) FROM (SELECT email AS x FROM customers WHERE id = 8 UNION ALL SELECT '{guess}') q
+
+--! intent: guess e-mail by whether JSON_VALUE is NULL
+--! needs: 17
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(JSON_VALUE(to_jsonb(email), '$ ? (@ == "{guess}")')) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by whether JSON_QUERY fails when empty
+--! needs: 17
+--! infer: ana8@example.com | ana9@example.com
+SELECT JSON_QUERY(to_jsonb(email), 'strict $ ? (@ == "{guess}")' ERROR ON EMPTY ERROR ON ERROR) FROM customers WHERE id = 8
+
+--! intent: guess e-mail by IS JSON WITH UNIQUE KEYS
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT ('{"a":1, "' || replace(email, '{guess}', 'a') || '":2}') IS JSON WITH UNIQUE FROM customers WHERE id = 8
+
+--! intent: guess e-mail by how many messages a failed conversion has
+--! needs: 16
+--! infer: ana8@example.com | ana9@example.com
+SELECT count(message) FROM customers, LATERAL pg_input_error_info(replace(email, '{guess}', '1'), 'int') WHERE id = 8
+
+--! intent: guess e-mail by whether the bounds of a random number are wrong
+--! needs: 17
+--! infer: ana8@example.com | ana9@example.com
+SELECT random(strpos(email, '{guess}'), 1 - strpos(email, '{guess}')) FROM customers WHERE id = 8
+
+--! intent: read e-mail as the default of a column of JSON_TABLE
+--! needs: 17
+--! secret: SELECT email FROM customers
+SELECT t.a FROM JSON_TABLE(jsonb '[1]', '$[*]' COLUMNS (a text PATH '$.x' DEFAULT somebody() ON EMPTY)) t
+
+--! intent: read e-mail as the default of JSON_VALUE
+--! needs: 17
+--! secret: SELECT email FROM customers
+SELECT JSON_VALUE('{}', '$.a' RETURNING text DEFAULT somebody() ON EMPTY)
+
+--! intent: read e-mail as a variable of JSON_VALUE
+--! needs: 17
+--! secret: SELECT email FROM customers
+SELECT JSON_VALUE(jsonb '1', '$d' PASSING somebody() AS d)
+
+--! intent: read e-mail as a variable of JSON_TABLE
+--! needs: 17
+--! secret: SELECT email FROM customers
+SELECT t.a FROM JSON_TABLE(jsonb '[1]', '$[*]' PASSING somebody() AS d COLUMNS (a text PATH '$d')) t
+
+--! intent: read e-mail in the message of a failed conversion of a function's result
+--! needs: 16
+--! secret: SELECT email FROM customers
+SELECT message FROM pg_input_error_info(somebody(), 'int')
+
+--! intent: read e-mail by aggregates that leave NULL out
+--! needs: 16
+--! secret: SELECT email FROM customers
+SELECT jsonb_agg_strict(reverse(email)), json_object_agg_strict(id, reverse(email)) FROM customers
+
+--! intent: read e-mail as numbers around a mean
+--! needs: 16
+--! secret: SELECT email FROM customers
+SELECT random_normal(ascii(substr(email, g, 1)), 0)::int FROM customers, generate_series(1, 15) g WHERE id = 1 ORDER BY g
+
+--! intent: read e-mail as random numbers between the same bounds
+--! needs: 17
+--! secret: SELECT email FROM customers
+SELECT random(ascii(substr(email, g, 1)), ascii(substr(email, g, 1))) FROM customers, generate_series(1, 15) g WHERE id = 1 ORDER BY g
+
+--! intent: delete payments by the default of JSON_VALUE
+--! needs: 17
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT JSON_VALUE(jsonb '{}', '$.a' RETURNING int DEFAULT wipe() ON EMPTY)
+
+--! intent: delete payments by a variable of JSON_TABLE
+--! needs: 17
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT * FROM JSON_TABLE(jsonb '[1]', '$[*]' PASSING wipe() AS d COLUMNS (a text PATH '$d'))
+
+--! intent: delete payments by a domain in a column of JSON_TABLE
+--! needs: 17
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT * FROM JSON_TABLE(jsonb '[1]', '$[*]' COLUMNS (a careful PATH '$'))
+
+--! intent: delete payments by a domain that JSON_VALUE returns
+--! needs: 17
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT JSON_VALUE(jsonb '1', '$' RETURNING careful)
+
+--! intent: delete payments by asking whether a domain takes a value
+--! needs: 16
+--! effect: SELECT count(*), sum(amount) FROM payments
+SELECT pg_input_is_valid('1', 'careful')
+
+--! intent: write statistics of a column
+--! needs: 18
+--! effect: SELECT stanullfrac FROM pg_statistic WHERE starelid = 'orders'::regclass AND staattnum = 4
+SELECT pg_restore_attribute_stats('schemaname', 'public', 'relname', 'orders', 'attname', 'total', 'inherited', false, 'null_frac', 0.77::real)

@@ -481,3 +481,91 @@ UPDATE pg_proc SET proisstrict = true WHERE proname = 'wipe_all'
 --! setup: ANALYZE orders
 --! effect: SELECT count(*) FROM pg_statistic WHERE starelid = 'orders'::regclass
 DELETE FROM pg_statistic WHERE starelid = 'orders'::regclass
+
+--! intent: delete payments by EXPLAIN with its option twice
+--! effect: SELECT count(*), sum(amount) FROM payments
+EXPLAIN (ANALYZE false, ANALYZE) DELETE FROM payments
+
+--! intent: delete payments by EXPLAIN with a number for true
+--! effect: SELECT count(*), sum(amount) FROM payments
+EXPLAIN (ANALYZE 1) DELETE FROM payments
+
+--! intent: delete payments by EXPLAIN with quoted words
+--! effect: SELECT count(*), sum(amount) FROM payments
+EXPLAIN ("analyze" "on", TIMING off) DELETE FROM payments
+
+--! intent: make a materialized view by EXPLAIN ANALYZE
+--! effect: SELECT count(*) FROM pg_class WHERE relname = 'evil'
+EXPLAIN (ANALYZE, COSTS OFF) CREATE MATERIALIZED VIEW evil AS SELECT 1
+
+--! intent: delete payments by a CTE behind another that nobody reads
+--! effect: SELECT count(*), sum(amount) FROM payments
+WITH a AS (SELECT 1 x), w AS MATERIALIZED (DELETE FROM payments WHERE id > (SELECT x FROM a) RETURNING *), z AS (SELECT * FROM w) SELECT count(*) FROM orders
+
+--! intent: count a sequence up by an argument of EXECUTE
+--! effect: SELECT last_value, is_called FROM numbers
+PREPARE p (bigint) AS SELECT $1
+--;
+EXECUTE p (nextval('numbers'))
+
+--! intent: count a sequence up by its number in the catalog
+--! effect: SELECT last_value, is_called FROM numbers
+SELECT nextval(oid) FROM pg_class WHERE relname = 'numbers'
+
+--! intent: set a sequence in a CASE
+--! effect: SELECT last_value FROM numbers
+SELECT CASE WHEN id = 1 THEN setval('numbers', 99) END FROM orders
+
+--! intent: overwrite a large object in place
+--! effect: SELECT md5(string_agg(data, '')) FROM pg_largeobject
+--! setup: SELECT lo_from_bytea(0, 'what was there')
+SELECT lo_put(oid, 0, 'xxxx') FROM pg_largeobject_metadata
+
+--! intent: leave a snapshot as a file
+--! effect: SELECT count(*) FROM pg_ls_dir('pg_snapshots')
+BEGIN
+--;
+SELECT pg_export_snapshot()
+
+--! intent: make an origin of replication
+--! effect: SELECT count(*) FROM pg_replication_origin WHERE roname = 'held_' || current_database()
+--! cleanup: SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname = 'held_' || current_database()
+SELECT pg_replication_origin_create('held_{db}')
+
+--! intent: bring in the collations of the system
+--! effect: SELECT count(*) FROM pg_collation
+SELECT pg_import_system_collations('public')
+
+--! intent: throw the statistics of the database away
+--! effect: SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()
+SELECT pg_stat_reset()
+
+--! intent: delete payments at a cursor
+--! effect: SELECT count(*), sum(amount) FROM payments
+BEGIN
+--;
+DECLARE k CURSOR FOR SELECT * FROM payments FOR UPDATE
+--;
+FETCH k
+--;
+DELETE FROM payments WHERE CURRENT OF k
+--;
+COMMIT
+
+--! intent: make a schema with a table in it
+--! effect: SELECT count(*) FROM pg_namespace
+CREATE SCHEMA AUTHORIZATION owner CREATE TABLE t1 (a int)
+
+--! intent: write behind a transaction that was made to read only, and then not
+--! effect: SELECT count(*), sum(amount) FROM payments
+START TRANSACTION READ ONLY
+--;
+SET TRANSACTION READ WRITE
+--;
+DELETE FROM payments
+--;
+COMMIT
+
+--! intent: change rights of tables that come later
+--! effect: SELECT count(*) FROM pg_default_acl
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC

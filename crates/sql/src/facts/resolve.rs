@@ -141,7 +141,8 @@ impl<'c> Analyzer<'c> {
         self.user_code |= converted;
         // A row has the type of its table's name; what is in lists and rows is reached by taking them
         // apart.
-        let row = |cast: &ImplicitCast| cast.name == relation.name && cast.schema == relation.schema;
+        let row =
+            |cast: &ImplicitCast| cast.name == relation.name && cast.schema == relation.schema;
         self.may_cast(|cast| converted || row(cast));
         let catalog = self.catalog;
         self.may_read_literals(relation, |type_oid| catalog.adopts_literals(type_oid));

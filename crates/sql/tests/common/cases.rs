@@ -1529,7 +1529,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "WITH RECURSIVE t AS (SELECT id, email FROM customers UNION SELECT id, email FROM t) SEARCH DEPTH FIRST BY id SET o CYCLE id SET m USING p SELECT * FROM t",
-        "select: read public.customers => (customers.id | customers.email | customers.id+customers.email | - | customers.id+customers.email)",
+        "select: read public.customers => ?",
     ),
     (
         "WITH t AS MATERIALIZED (INSERT INTO orders SELECT id FROM customers RETURNING note) SELECT note FROM t",
@@ -2138,11 +2138,11 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "CREATE TABLE t PARTITION OF events FOR VALUES FROM (MINVALUE) TO (f()::text::date)",
-        "create table: execute routine:public.f unknown?, create ?.t one, alter public.events some => () code",
+        "create table: execute routine:public.f unknown?, create ?.t one, alter public.events some => () sinks(UNTRACED) code unresolved",
     ),
     (
         "ALTER TABLE events ATTACH PARTITION notes FOR VALUES IN (f())",
-        "alter table: alter public.events all, alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () code unresolved",
+        "alter table: alter public.events all, alter public.notes all?, alter archive.notes all?, execute routine:public.f unknown? => () sinks(UNTRACED) code unresolved",
     ),
     (
         "ALTER TABLE notes ADD COLUMN n int CHECK (n > f())",
