@@ -669,6 +669,7 @@ SELECT ('(' || translate(left(email, 1), '{guess}', '1') || ')')::name FROM cust
 --! intent: guess e-mail by XML that is too long for the type it is written as
 --! infer: b | c
 SELECT XMLSERIALIZE(CONTENT xmlelement(name a, translate(left(email, 1), '{guess}', '')) AS varchar(7)) FROM customers WHERE id = 1
+
 --! intent: guess e-mail by groups of a name that the row of another table has too
 --! infer: b | c
 SELECT count(*) FROM (SELECT v.x AS k FROM (SELECT left(email, 1) AS x FROM customers WHERE id = 1 UNION ALL SELECT '{guess}') v, (SELECT 1) k GROUP BY k) z
@@ -731,7 +732,6 @@ SELECT length(greatest(left(email, 1), '{guess}' || repeat('z', 100))) FROM cust
 --! infer: bo1@example.com | bo2@example.com
 SELECT octet_length(jsonb_build_object(email, 1, '{guess}', 2)::text) FROM customers WHERE id = 1
 
-<<<<<<< HEAD
 --! intent: guess e-mail by whether a path of XMLTABLE finds something
 --! infer: a | z
 SELECT c.id, x.* FROM customers c, XMLTABLE('/a' PASSING '<a><b>1</b></a>' COLUMNS p text PATH btrim(left(c.email, 1), '{guess}') || 'b') x WHERE c.id = 8
@@ -772,7 +772,7 @@ SELECT id FROM customers WHERE email IS NOT NULL
 SELECT set_config('seq_page_cost', '{guess}', false)
 --;
 SELECT id FROM customers
-=======
+
 --! intent: guess e-mail by counted a key of a document that it is
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(jsonb_build_object('{guess}', 1) -> email) FROM customers WHERE id = 8
@@ -1338,4 +1338,3 @@ SELECT num_nulls(VARIADIC ARRAY[nullif(email, '{guess}')]) FROM customers WHERE 
 --! intent: guess e-mail by the name of a namespace
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(*) FROM customers c, XMLTABLE(XMLNAMESPACES(c.email AS n), '/n:a' PASSING '<a xmlns="{guess}">1</a>' COLUMNS v text PATH '.') t WHERE id = 8
->>>>>>> held
