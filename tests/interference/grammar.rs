@@ -594,15 +594,11 @@ impl<'c> Maker<'c> {
             column.name = name.to_owned();
         }
         let name = format!("s{n}");
-        let what = *self.choices.one(&[
-            "TEMP TABLE",
-            "TEMP TABLE",
-            "TABLE",
-            "TEMP VIEW",
-            "MATERIALIZED VIEW",
-        ]);
+        let what = *self.choices.one(&["TEMP TABLE", "TEMP TABLE", "TABLE", "MATERIALIZED VIEW"]);
         self.named.push(Table { name: name.clone(), schema: None, columns });
-        format!("CREATE {what} {name}(id, name, email) AS {query}")
+        // What is not temporary may be made in any schema, unless it is said in which.
+        let schema = if what.starts_with("TEMP") { "" } else { "public." };
+        format!("CREATE {what} {schema}{name}(id, name, email) AS {query}")
     }
 
     /// A change of a table that was made, or of one that is there.

@@ -5,7 +5,7 @@
 //! for byte: where it is not, the answer depends on what the caller may not see. Nothing of the
 //! gateway's own reading of a statement is used for that, so a mistake in it has no way to hide.
 //!
-//! `PORTCULLIS_PROGRAMS=n` runs n programs of each kind, `PORTCULLIS_SEED=s` begins with the seed s. A failure
+//! `PORTCULLIS_PROGRAMS=n` runs n queries and a tenth of the rest, `PORTCULLIS_SEED=s` begins with the seed s. A failure
 //! is told by the simplest program that fails. `PORTCULLIS_PROGRAM='statement; statement'` tells what is
 //! answered to that one.
 
@@ -21,13 +21,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Programs of each kind, unless asked otherwise.
+/// Queries, and ten times as many as of the rest, unless asked otherwise.
 const PROGRAMS: u64 = 4000;
 const WORKERS: u64 = 4;
 /// Programs tried to make a failing one simpler.
 const ATTEMPTS: usize = 3000;
 /// Failures after which there is no point in going on.
 const ENOUGH: usize = 5;
+
+/// Numbers from here on are of what users have made.
+const FIRST_OF_USERS: u32 = 16_384;
 
 /// What stands before the reason why there was no answer.
 const ENDED: &str = "! ";
@@ -126,6 +129,9 @@ impl<'a> Pair<'a> {
     /// What both were answered; anew with new sessions, so that nothing is left of an earlier program.
     fn run(&mut self, program: &Program) -> [Vec<String>; 2] {
         let told = self.clients.each_mut().map(|client| answers(client, program));
+        for error in told.iter().filter_map(|told| told.as_ref().err()) {
+            eprintln!("{error:#}: {:#?}", program.statements);
+        }
         if told.iter().any(Result::is_err) {
             // What comes yet would be taken for answers to the next one.
             self.renew();
@@ -166,12 +172,21 @@ fn answers(client: &mut RawClient, program: &Program) -> anyhow::Result<Vec<Stri
         client.query("BEGIN")?;
     }
     for statement in &program.statements {
+        if !single {
+            client.query("SAVEPOINT before")?;
+        }
         match program.extended {
-            true => client
-                .send(&[extended(statement.as_bytes(), &[], true), message(b'S', b"")].concat())?,
+            true => {
+                let messages = extended(statement.as_bytes(), &[], true);
+                client.send(&[messages, message(b'S', b"")].concat())?;
+            }
             false => client.send(&query(statement))?,
         }
         seen.extend(client.until(b'Z')?);
+        // The rest goes on without what was refused.
+        if seen.last().is_some_and(|ready| ready.body == b"E") {
+            client.query("ROLLBACK TO before")?;
+        }
     }
     if !single {
         client.query("ROLLBACK")?;
@@ -181,7 +196,18 @@ fn answers(client: &mut RawClient, program: &Program) -> anyhow::Result<Vec<Stri
 
 /// A message without what differs from decision to decision, and from database to database.
 fn told(message: &Message) -> String {
-    let shown = DATABASES.iter().fold(message.shown(), |shown, name| shown.replace(name, "DB"));
+    let mut shown = DATABASES.iter().fold(message.shown(), |shown, name| shown.replace(name, "DB"));
+    if message.tag == b'T' {
+        // So are the numbers of types of rows of new tables.
+        let number = |word: &str| word.parse().is_ok_and(|n: u32| n >= FIRST_OF_USERS);
+        let words = shown.split(':').map(|word| if number(word) { "own" } else { word });
+        shown = words.collect::<Vec<_>>().join(":");
+    }
+    // Which number a session's schema of temporary tables has is chance.
+    while let Some(at) = shown.find("pg_temp_") {
+        let end = shown[at + 8..].find(|c: char| !c.is_ascii_digit());
+        shown.replace_range(at..end.map_or(shown.len(), |end| at + 8 + end), "pg_temp");
+    }
     match shown.find("[dec_").zip(shown.find("[dec_").and_then(|at| shown[at..].find(']'))) {
         Some((at, length)) => format!("{}{}", &shown[..at], &shown[at + length + 1..]),
         None => shown,
@@ -197,6 +223,10 @@ fn outcome(told: &[String]) -> Outcome {
     if told.iter().any(|line| line.starts_with(ENDED)) {
         return Outcome::Ended;
     }
+    // Of a program of several statements, what the last of them came to.
+    let last = told.iter().rposition(|line| line.starts_with('Z'));
+    let told = &told[..last.unwrap_or(told.len())];
+    let told = &told[told.iter().rposition(|line| line.starts_with('Z')).unwrap_or(0)..];
     let errors = told.iter().filter(|line| line.starts_with('E'));
     let mut outcome =
         if told.iter().any(|l| l.starts_with('D')) { Outcome::Answered } else { Outcome::Empty };
@@ -244,6 +274,7 @@ fn seeds() -> (u64, u64) {
 /// Runs programs of a kind until there are enough of them, or of failures.
 fn explore(arena: &Arena, kind: Kind) -> Tally {
     let (first, count) = seeds();
+    let count = if kind == Kind::Query { count } else { count / 10 };
     let next = AtomicU64::new(0);
     let tally = Mutex::new(Tally::default());
     // Who changes the same tables waits for the others.
@@ -270,6 +301,7 @@ fn explore(arena: &Arena, kind: Kind) -> Tally {
                     tally.lock().unwrap().add(&program, &answers);
                     if differs {
                         let told = told_apart(&program, &answers, first + at);
+                        eprintln!("{told}\n(looking for a simpler one)");
                         let failure = failure(&mut pair, kind, choices.made(), told);
                         tally.lock().unwrap().failures.push(failure);
                     }
