@@ -4,6 +4,8 @@
 //! something else than meant here, all the better. Nothing here knows what the gateway makes of them.
 
 use crate::choices::Choices;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What a program consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,424 +107,19 @@ const COLUMN_NAMES: [&str; 9] = ["x", "id", "email", "name", "b", "note", "peopl
 const EXPRESSIONS: [&str; 6] =
     ["\"case\"", "\"coalesce\"", "\"row\"", "\"array\"", "lower", "jsonb_build_object"];
 
-/// Expressions by type. In braces stands what is put in: `t` text, `i` an integer, `n` a number, `d` a
-/// date, `j` jsonb, `a` texts, `k` integers, `b` a truth, `h` an address, `r` a row, `x` anything; `p` a plain
-/// column, `c` a condition over mostly plain ones; `q` a query of one column of the type that follows.
-const TEXT: &[&str] = &[
-    "{x}::text",
-    "lower({t})",
-    "upper({t})",
-    "reverse({t})",
-    "initcap({t})",
-    "md5({t})",
-    "({t} || {t})",
-    "({t} || {x})",
-    "concat({x}, {t})",
-    "concat_ws('-', {t}, {x}, {r})",
-    "left({t}, 2)",
-    "right({t}, -1)",
-    "substr({t}, 2, 3)",
-    "replace({t}, 'a', {t})",
-    "translate({t}, 'ab', 'xy')",
-    "repeat({t}, 2)",
-    "lpad({t}, 3)",
-    "split_part({t}, '@', 1)",
-    "regexp_replace({t}, '[a-m]', '-', 'g')",
-    "substring({t} from '[a-z]+')",
-    "substring({t} from 2 for 2)",
-    "trim({t})",
-    "btrim({t}, 'a')",
-    "format('%s %s', {x}, {x})",
-    "format('%1$s', {r})",
-    "quote_literal({t})",
-    "quote_nullable({x})",
-    "to_char({d}, 'YYYY')",
-    "to_char({n}, '999')",
-    "CAST({x} AS varchar(2))",
-    "{t}::char(3)",
-    "encode(convert_to({t}, 'UTF8'), 'hex')",
-    "coalesce({t}, {t})",
-    "CASE WHEN {c} THEN {t} ELSE {t} END",
-    "CASE {p} WHEN {p} THEN {t} END",
-    "nullif({t}, {t})",
-    "greatest({t}, {t})",
-    "({qt})",
-    "({j} ->> 'k')",
-    "({j} #>> '{\"k\"}')",
-    "({a})[1]",
-    "array_to_string({a}, ',')",
-    "row_to_json({r})::text",
-    "{r}::text",
-    "xmlserialize(content xmlelement(name e, {x}) AS text)",
-    "xmlforest({x} AS f)::text",
-    "pg_typeof({x})::text",
-    "({t} COLLATE \"C\")",
-    "({h}).street",
-    "overlay({t} placing 'x' from 1)",
-    "convert_from(convert_to({t}, 'UTF8'), 'UTF8')",
-    "to_hex({i})",
-    "jsonb_pretty({j})",
-    "(json_build_object('k', {x}) ->> 'k')",
-    "mail({i})",
-    "same({t})",
-    "(to_jsonb({r}) ->> 'email')",
-    "({r}).email",
-    "name({r})",
-    "email({r})",
-    "(array_agg({t}))[1]",
-    "(ROW({x}, {x})::address).street",
-    "normalize({t})",
-    "unistr('x')",
-    "to_json({x})::text",
-    "array_to_json({a})::text",
-    "({t} || NULL)",
-    "nullif({p}, {p})::text",
-    "max({t})",
-    "string_agg({t}, ',')",
-    "(jsonb_populate_record(NULL::people, to_jsonb({r}))).email",
-    "quote_ident({t})",
-    "ltrim({t})",
-    "CASE WHEN {x} IS NULL THEN 'none' ELSE {t} END",
-    "decode(encode({t}::bytea, 'hex'), 'hex')::text",
-    "(SELECT {t})",
-    "(SELECT z.v FROM (VALUES ({t})) z(v))",
-    "current_setting('TimeZone')",
-    "{t}::name::text",
-    "substring({t}, 1, {i})",
-    "(string_to_array({t}, '@'))[1]",
-    "xmlconcat(xmlcomment('x'), xmlelement(name y, {t}))::text",
-    "array_to_string(ARRAY({qt}), ',')",
-    "(regexp_match({t}, '^.'))[1]",
-    "repeat('x', {i})",
-    "chr(65 + {i})",
-    "least({t}, {t})",
-    "({h})::text",
-    "{k}::text",
-    "{a}::text",
-    "jsonb_path_query_first({j}, '$.k')::text",
-];
-const INT: &[&str] = &[
-    "({i} + {i})",
-    "({i} * 2)",
-    "length({t})",
-    "octet_length({t})",
-    "ascii({t})",
-    "position('a' in {t})",
-    "strpos({t}, {t})",
-    "array_length({a}, 1)",
-    "cardinality({a})",
-    "extract(year from {d})::int",
-    "{n}::int",
-    "{t}::int",
-    "hashtext({t})",
-    "abs({i})",
-    "({i} % 2)",
-    "({i} / {i})",
-    "coalesce({i}, {i})",
-    "CASE WHEN {c} THEN {i} ELSE 0 END",
-    "({qi})",
-    "jsonb_array_length({j})",
-    "({k})[1]",
-    "({h}).zip",
-    "num_nulls({x}, {x})",
-    "num_nonnulls({r})",
-    "{b}::int",
-    "({j} ->> 'n')::int",
-    "sign({n})::int",
-    "width_bucket({n}, 0, 10, 5)",
-    "array_position({a}, {t})",
-    "count(*)::int",
-    "count({x})::int",
-    "max({i})",
-    "row_number() OVER (ORDER BY {p})::int",
-    "pg_column_size({x})",
-    "array_ndims({a})",
-    "(-{i})",
-    "~{i}",
-    "greatest({i}, {i})",
-    "nullif({i}, {i})",
-    "({d} - {d})",
-    "bit_length({t})",
-    "grouping({p})",
-    "array_upper({k}, 1)",
-    "(SELECT count(*) FROM people WHERE {c})::int",
-    "id({r})",
-    "({r}).id",
-    "(SELECT {i})",
-    "least({i}, 1)",
-    "date_part('day', {d})::int",
-    "scale({n})",
-    "regexp_count({t}, 'a')",
-    "sum({i})::int",
-    "rank() OVER (ORDER BY {p})::int",
-];
-const NUMBER: &[&str] = &[
-    "({n} + 1)",
-    "round({n})",
-    "{i}::numeric",
-    "coalesce({n}, {i})",
-    "trunc({n}, 1)",
-    "({n} * {i})",
-    "sum({n})",
-    "avg({i})",
-    "({r}).pay",
-    "({qn})",
-    "CASE WHEN {c} THEN {n} END",
-    "sqrt({n})",
-    "({n} / {i})",
-    "({n} ^ 2)",
-    "{t}::numeric",
-    "greatest({n}, 0)",
-    "mod({n}, 3)",
-    "stddev({n})",
-    "factorial({i})",
-    "exp({n})",
-];
-const DATE: &[&str] = &[
-    "({d} + 1)",
-    "date_trunc('month', {d})::date",
-    "make_date(2000 + {i}, 1, 1)",
-    "coalesce({d}, {d})",
-    "({d} + {i})",
-    "least({d}, {d})",
-    "({r}).born",
-    "({qd})",
-    "{t}::date",
-    "({d} - interval '1 day')::date",
-    "max({d})",
-    "CASE WHEN {c} THEN {d} END",
-    "to_date({t}, 'YYYY')",
-    "born({r})",
-];
-const JSON: &[&str] = &[
-    "to_jsonb({x})",
-    "jsonb_build_object('k', {x})",
-    "jsonb_build_array({x}, {x})",
-    "to_jsonb({r})",
-    "({j} -> 'k')",
-    "({j} || {j})",
-    "jsonb_set({j}, '{\"k\"}', to_jsonb({x}))",
-    "jsonb_strip_nulls({j})",
-    "({j} - 'k')",
-    "({j} #> '{\"k\"}')",
-    "row_to_json({r})::jsonb",
-    "jsonb_path_query_first({j}, '$.k')",
-    "coalesce({j}, {j})",
-    "jsonb_agg({x})",
-    "jsonb_build_object({p}, {x})",
-    "jsonb_object_agg({p}, {x})",
-    "json_agg({r})::jsonb",
-    "({qj})",
-    "({r}).doc",
-    "jsonb_build_object({t}, 1)",
-    "jsonb_object(ARRAY[{t}, {t}])",
-    "jsonb_insert({j}, '{z}', '1')",
-    "({j} - {t})",
-    "jsonb_path_query_array({j}, '$.*')",
-    "(to_jsonb({r}) - 'email')",
-    "({j} -> {t})",
-    "jsonb_object_agg({t}, 1)",
-    "json_build_object('r', {r})::jsonb",
-    "jsonb_build_object(VARIADIC ARRAY['k', {t}])",
-];
-const TEXTS: &[&str] = &[
-    "ARRAY[{t}, {t}]",
-    "({a} || {t})",
-    "array_append({a}, {t})",
-    "string_to_array({t}, ',')",
-    "ARRAY({qt})",
-    "({a})[1:2]",
-    "regexp_split_to_array({t}, '')",
-    "array_remove({a}, {t})",
-    "coalesce({a}, {a})",
-    "array_agg({t})",
-    "({r}).tags",
-    "({a} || {a})",
-    "array_cat({a}, {a})",
-    "array_fill({t}, ARRAY[2])",
-    "array_replace({a}, {t}, {t})",
-    "array_prepend({t}, {a})",
-    "tags({r})",
-    "({qa})",
-    "regexp_match({t}, '(.)(.)')",
-    "array_agg({t} ORDER BY {p})",
-];
-const INTS: &[&str] = &[
-    "ARRAY[{i}]",
-    "ARRAY({qi})",
-    "array_positions({a}, {t})",
-    "({k} || {i})",
-    "array_agg({i})",
-    "({r}).kin",
-    "({k})[1:1]",
-    "array_remove({k}, {i})",
-    "coalesce({k}, {k})",
-];
-const ADDRESS: &[&str] = &[
-    "ROW({t}, {i})::address",
-    "coalesce({h}, {h})",
-    "({r}).home",
-    "({qh})",
-    "CASE WHEN {c} THEN {h} END",
-    "({t}, {i})::address",
-];
-const TRUTH: &[&str] = &[
-    "({x} IS NULL)",
-    "({x} IS NOT NULL)",
-    "({p} = {p})",
-    "({t} = {t})",
-    "({i} < {i})",
-    "({t} LIKE 'a%')",
-    "({b} AND {b})",
-    "({b} OR {b})",
-    "(NOT {b})",
-    "EXISTS ({q*})",
-    "({i} IN ({qi}))",
-    "({t} NOT IN ({qt}))",
-    "({i} = ANY ({k}))",
-    "({r} IS NULL)",
-    "({r} IS NOT NULL)",
-    "({t} ~ 'a')",
-    "starts_with({t}, 'a')",
-    "({j} ? 'k')",
-    "({j} @> '{}')",
-    "({a} && {a})",
-    "({i} BETWEEN 1 AND {i})",
-    "(({i}, {t}) = ({i}, {t}))",
-    "({x} IS DISTINCT FROM NULL)",
-    "({d} > '2000-01-01')",
-    "({d}, {d}) OVERLAPS ({d}, {d})",
-    "({t} IS NORMALIZED)",
-    "bool_and({b})",
-    "({r} = {r})",
-    "({b} IS TRUE)",
-    "({b} IS NOT UNKNOWN)",
-    "({p} IN (1, 2))",
-    "({t} = ANY ({a}))",
-    "({i} >= ALL ({qi}))",
-    "coalesce({b}, {b})",
-    "({j} @? '$.k')",
-    "({x} IS NULL = {b})",
-    "(({x}, {x}) IS NULL)",
-    "({r} IS DISTINCT FROM {r})",
-    "({t} SIMILAR TO 'a%')",
-    "({p} < {p})",
-    "({i} = {p})",
-    "(num_nulls({x}) = 0)",
-];
-const ROW: &[&str] = &[
-    "ROW({x}, {x})",
-    "ROW({r}.*)",
-    "(SELECT z FROM people z LIMIT 1)",
-    "({i}, {t})",
-    "folk()",
-    "pairs()",
-    "ROW({x})",
-];
-const SETS: &[&str] = &[
-    "unnest({a})",
-    "generate_series(1, {i})",
-    "jsonb_array_elements({j})",
-    "regexp_split_to_table({t}, 'a')",
-    "jsonb_object_keys({j})",
-    "string_to_table({t}, '')",
-    "(jsonb_each({j})).value",
-    "(folk()).email",
-    "(pairs()).*",
-    "regexp_matches({t}, '.', 'g')",
-    "jsonb_path_query({j}, '$.*')",
-    "generate_subscripts({a}, 1)",
-];
-const AGGREGATES: &[&str] = &[
-    "count(*)",
-    "count({x})",
-    "count(DISTINCT {x})",
-    "max({i})",
-    "min({t})",
-    "string_agg({t}, ',' ORDER BY {p})",
-    "array_agg({x})",
-    "json_agg({x})",
-    "jsonb_agg({r})",
-    "json_object_agg({p}, {x})",
-    "sum({n})",
-    "avg({n})",
-    "bool_or({c})",
-    "array_agg({x} ORDER BY {p})",
-    "count(*) FILTER (WHERE {c})",
-    "percentile_disc(0.5) WITHIN GROUP (ORDER BY {p})",
-    "mode() WITHIN GROUP (ORDER BY {x})",
-    "xmlagg(xmlelement(name e, {x}))",
-    "bit_and({i})",
-    "max({d})",
-    "every({b})",
-    "string_agg(DISTINCT {t}, ',')",
-    "array_agg({t}) FILTER (WHERE {c})",
-    "json_agg({r} ORDER BY {p})",
-    "min({n})",
-    "rank({i}) WITHIN GROUP (ORDER BY {p})",
-    "corr({n}, {i})",
-    "jsonb_object_agg({t}, {x})",
-    "array_agg({a})",
-    "max({a})",
-];
-const WINDOWS: &[&str] = &[
-    "row_number() OVER (ORDER BY {p})",
-    "lag({t}) OVER (ORDER BY {p})",
-    "first_value({x}) OVER (PARTITION BY {p} ORDER BY {p})",
-    "count({x}) OVER (PARTITION BY {p})",
-    "ntile(2) OVER (ORDER BY {p})",
-    "rank() OVER w",
-    "max({t}) OVER w",
-    "sum({i}) OVER (ORDER BY {p} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)",
-    "array_agg({x}) OVER (ORDER BY {p})",
-    "count(*) OVER (PARTITION BY {p})",
-    "row_number() OVER (PARTITION BY {p} ORDER BY {x})",
-    "nth_value({t}, 2) OVER w",
-    "sum({i}) OVER (ORDER BY {i} RANGE {i} PRECEDING)",
-    "lag({x}, {i}) OVER (ORDER BY {p})",
-];
-/// Functions in FROM, with the columns they give.
-const FROM: &[(&str, &str)] = &[
-    ("generate_series(1, 3) {A}", "{A} int"),
-    ("unnest({a}) {A}", "{A} text"),
-    ("unnest({a}, {k}) {A}(x, id)", "x text, id int"),
-    ("unnest({a}) WITH ORDINALITY {A}(name, id)", "name text, id int"),
-    ("jsonb_each({j}) {A}", "key text, value json"),
-    ("jsonb_each_text({j}) {A}", "key text, value text"),
-    ("json_to_record(row_to_json({r})) {A}(email text, id int)", "email text, id int"),
-    (
-        "jsonb_to_recordset(jsonb_build_array(to_jsonb({r}))) {A}(id int, name text)",
-        "id int, name text",
-    ),
-    ("jsonb_populate_record(NULL::people, to_jsonb({r})) {A}", PEOPLE),
-    ("folk() {A}", PEOPLE),
-    ("pairs() {A}", "id int, name text!"),
-    ("mail(1) {A}", "{A} text!"),
-    ("mail({i}) {A}(email)", "email text!"),
-    ("folk() {A}(b, email, name)", "b int, email text, name text!"),
-    ("regexp_split_to_table({t}, '') {A}", "{A} text"),
-    ("ROWS FROM (folk(), generate_series(1, 3)) {A}", PEOPLE),
-    (
-        "ROWS FROM (generate_series(1, 2), pairs()) WITH ORDINALITY {A}(b, id, x, email)",
-        "b int, id int, x text!, email int",
-    ),
-    (
-        "XMLTABLE('/r/e' PASSING xmlelement(name r, xmlelement(name e, {t})) COLUMNS v text PATH '.') {A}",
-        "v text",
-    ),
-    ("jsonb_array_elements(to_jsonb({a})) {A}(b)", "b json"),
-    ("string_to_table({t}, 'n') {A}(email)", "email text"),
-    (
-        "XMLTABLE('/r' PASSING '<r><e>1</e></r>' COLUMNS v text PATH {t}, w varchar(3) PATH 'z' DEFAULT {t}) {A}",
-        "v text, w text",
-    ),
-    ("pairs() WITH ORDINALITY {A}", "id int, name text!, ordinality int"),
-    ("(VALUES ({i}, {t}), (2, 'v')) {A}(id, name)", "id int, name text"),
-    (
-        "json_populate_recordset(NULL::a, '[{\"id\": 1, \"b\": \"z\"}]') {A}(name, email)",
-        "name int, email text",
-    ),
-];
+/// What expressions are made of, by section.
+static TEMPLATES: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+    let mut section = "";
+    let lines = include_str!("templates.txt").lines();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(name) => section = name,
+            None => all.entry(section).or_default().push(line),
+        }
+    }
+    all
+});
 
 struct Maker<'c> {
     choices: &'c mut Choices,
@@ -663,7 +260,7 @@ impl<'c> Maker<'c> {
 
     /// Puts a table and another item in scope: a text made of them, the item's name, and the item.
     fn beside(&mut self, table: &Table) -> (String, String, String) {
-        let (source, others) = self.from_item(1, &[]);
+        let (source, others) = self.item_of_from(1, &[]);
         let name = others.first().map_or_else(String::new, |other| other.name.clone());
         let mut all = vec![table.clone()];
         all.extend(others);
@@ -918,12 +515,12 @@ impl<'c> Maker<'c> {
             }
             14 => {
                 let (item, _) = self.noting(|m| {
-                    m.from_templates(if m.aggregates { WINDOWS } else { SETS }, depth.min(2))
+                    m.template(if m.aggregates { "windows" } else { "sets" }, depth.min(2))
                 });
                 self.named_item(item, Text, true, items, columns);
             }
             15 => {
-                let (item, _) = self.noting(|m| m.from_templates(SETS, depth.min(2)));
+                let (item, _) = self.noting(|m| m.template("sets", depth.min(2)));
                 self.named_item(item, Text, true, items, columns);
             }
             _ => {
@@ -963,14 +560,11 @@ impl<'c> Maker<'c> {
     fn aggregated(&mut self, depth: usize) -> (String, Vec<Column>, String) {
         let (mut items, mut columns) = (Vec::new(), Vec::new());
         for _ in 0..1 + self.choices.below(2) {
-            let (item, secret) = self.noting(|m| m.from_templates(AGGREGATES, depth.min(2)));
+            let (item, secret) = self.noting(|m| m.template("aggregates", depth.min(2)));
             self.named_item(item, Text, secret, &mut items, &mut columns);
         }
         let having = if self.choices.chance(15) {
-            format!(
-                " HAVING {}",
-                self.plainly(|m| m.from_templates(AGGREGATES, 1) + " IS NOT NULL")
-            )
+            format!(" HAVING {}", self.plainly(|m| m.template("aggregates", 1) + " IS NOT NULL"))
         } else {
             String::new()
         };
@@ -995,7 +589,7 @@ impl<'c> Maker<'c> {
             });
         }
         for _ in 0..1 + self.choices.below(2) {
-            let (item, secret) = self.noting(|m| m.from_templates(AGGREGATES, depth.min(2)));
+            let (item, secret) = self.noting(|m| m.template("aggregates", depth.min(2)));
             self.named_item(item, Text, secret, &mut items, &mut columns);
         }
         let keys = keys.join(", ");
@@ -1014,14 +608,14 @@ impl<'c> Maker<'c> {
         let count = [1, 1, 1, 1, 2, 2, 3][self.choices.below(7)];
         let (mut texts, mut tables) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let (text, own) = self.from_item(depth, &tables);
+            let (text, own) = self.item_of_from(depth, &tables);
             texts.push(text);
             tables.extend(own);
         }
         (format!(" FROM {}", texts.join(", ")), tables)
     }
 
-    fn from_item(&mut self, depth: usize, before: &[Table]) -> (String, Vec<Table>) {
+    fn item_of_from(&mut self, depth: usize, before: &[Table]) -> (String, Vec<Table>) {
         let form = self.choices.below(if depth == 0 { 12 } else { 22 });
         match form {
             16..18 => self.derived(depth - 1, None),
@@ -1082,7 +676,9 @@ impl<'c> Maker<'c> {
     }
 
     fn function(&mut self, before: &[Table]) -> (String, Vec<Table>) {
-        let (template, columns) = *self.choices.one(FROM);
+        let template = *self.choices.one(&TEMPLATES["from"]);
+        let (template, columns) = template.split_once(" => ").unwrap();
+        let columns = if columns == "people" { PEOPLE } else { columns };
         let name = self.fresh();
         self.scopes.push(before.to_vec());
         let (text, secret) =
@@ -1097,9 +693,9 @@ impl<'c> Maker<'c> {
     }
 
     fn join(&mut self, depth: usize, before: &[Table]) -> (String, Vec<Table>) {
-        let (left, mut tables) = self.from_item(depth, before);
+        let (left, mut tables) = self.item_of_from(depth, before);
         let known = [before, &tables].concat();
-        let (right, others) = self.from_item(depth, &known);
+        let (right, others) = self.item_of_from(depth, &known);
         let shared = shared(&tables, &others);
         tables.extend(others);
         let kind = *self.choices.one(&["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
@@ -1161,22 +757,23 @@ impl<'c> Maker<'c> {
         if depth == 0 || self.choices.below(10) < 4 {
             return self.reference(of);
         }
-        let templates = match of {
-            Text => TEXT,
-            Int => INT,
-            Number => NUMBER,
-            Date => DATE,
-            Json => JSON,
-            Texts => TEXTS,
-            Ints => INTS,
-            Address => ADDRESS,
-            Truth => TRUTH,
-            Row => ROW,
+        let section = match of {
+            Text => "text",
+            Int => "integer",
+            Number => "number",
+            Date => "date",
+            Json => "json",
+            Texts => "texts",
+            Ints => "integers",
+            Address => "address",
+            Truth => "truth",
+            Row => "row",
         };
-        self.from_templates(templates, depth)
+        self.template(section, depth)
     }
 
-    fn from_templates(&mut self, templates: &[&str], depth: usize) -> String {
+    fn template(&mut self, section: &str, depth: usize) -> String {
+        let templates = &TEMPLATES[section];
         let mut template = *self.choices.one(templates);
         // Most places have no room for an aggregate.
         let over = |t: &str| {
@@ -1184,7 +781,7 @@ impl<'c> Maker<'c> {
                 .iter()
                 .any(|a| t.contains(a))
         };
-        let listed = std::ptr::eq(templates, AGGREGATES) || std::ptr::eq(templates, WINDOWS);
+        let listed = matches!(section, "aggregates" | "windows");
         if !listed && over(template) && !(self.aggregates && self.choices.chance(15)) {
             template = templates[0];
         }

@@ -215,7 +215,7 @@ fn told(message: &Message) -> String {
 }
 
 /// How long something takes is not looked at.
-fn took_too_long(told: &Vec<String>) -> bool {
+fn took_too_long(told: &[String]) -> bool {
     told.iter().any(|line| line.contains("57014") || line.starts_with(ENDED))
 }
 
@@ -291,13 +291,14 @@ fn explore(arena: &Arena, kind: Kind) -> Tally {
                     if at % 500 < WORKERS {
                         pair.renew();
                     }
-                    if at % 10_000 == 0 {
+                    if at.is_multiple_of(10_000) {
                         eprintln!("{at} programs");
                     }
                     let mut choices = Choices::random(first + at);
                     let program = Program::of(kind, &mut choices);
                     let answers = pair.run(&program);
-                    let differs = answers[0] != answers[1] && !answers.iter().any(took_too_long);
+                    let differs =
+                        answers[0] != answers[1] && !answers.iter().any(|told| took_too_long(told));
                     tally.lock().unwrap().add(&program, &answers);
                     if differs {
                         let told = told_apart(&program, &answers, first + at);
@@ -319,7 +320,7 @@ fn failure(pair: &mut Pair<'_>, kind: Kind, row: Vec<u32>, found: String) -> Str
     let differs = |pair: &mut Pair<'_>, row: &[u32]| {
         let program = Program::of(kind, &mut Choices::given(row.to_vec()));
         let answers = pair.run(&program);
-        let differ = answers[0] != answers[1] && !answers.iter().any(took_too_long);
+        let differ = answers[0] != answers[1] && !answers.iter().any(|told| took_too_long(told));
         differ.then_some((program, answers))
     };
     let row = simplest(row, ATTEMPTS, |row| differs(pair, row).is_some());

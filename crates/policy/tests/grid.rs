@@ -121,6 +121,7 @@ fn changes() -> Vec<(&'static str, Operation)> {
 fn controls() -> Vec<(&'static str, Operation)> {
     let control = |kind, path: &[&str]| effect(Verb::Control, kind, path, Extent::One);
     let one = |name, kind: &str, effect: Effect| (name, operation(&[kind], [effect]));
+    let temporary = || effect(Verb::Drop, Kind::Schema, &["shop", "pg_temp"], Extent::All);
     let channel = control(Kind::Channel, &["jobs"]);
     vec![
         one("commit prepared", "commit prepared", control(Kind::Transaction, &["prepared", "x"])),
@@ -170,6 +171,9 @@ fn controls() -> Vec<(&'static str, Operation)> {
         ),
         one("set app.user", "set", control(Kind::Setting, &["app.user"])),
         one("set role", "set", control(Kind::Role, &["postgres"])),
+        one("reset role", "reset", control(Kind::Role, &[])),
+        one("discard temp", "discard temp", temporary()),
+        ("discard temp, drop schema", operation(&["discard temp", "drop schema"], [temporary()])),
         one("select for update", "select", control(Kind::Lock, &["shop", "public", "orders"])),
         one("lock table", "lock table", control(Kind::Lock, &["shop", "public", "orders"])),
         one("listen", "listen", channel.clone()),

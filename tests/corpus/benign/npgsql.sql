@@ -122,3 +122,13 @@ SELECT o.id, o.status FROM orders AS o WHERE o.id = ANY ($1::int[]) ORDER BY o.i
 
 --! EF Core: a count with a date's part
 SELECT date_part('year', o.placed_at AT TIME ZONE 'UTC')::int AS "Key", count(*)::int AS "Count" FROM orders AS o GROUP BY date_part('year', o.placed_at AT TIME ZONE 'UTC')::int
+
+--! what the pool sends where statements stay prepared
+CLOSE ALL;UNLISTEN *;SET SESSION AUTHORIZATION DEFAULT;RESET ALL;SELECT pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP
+
+--! back to who the session was
+RESET ROLE
+--;
+RESET SESSION AUTHORIZATION
+--;
+SELECT current_user = session_user

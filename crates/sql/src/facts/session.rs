@@ -103,9 +103,7 @@ impl Analyzer<'_> {
             }
             Ok(kind) => {
                 if matches!(name.as_str(), "role" | "session_authorization") {
-                    let role = s.args.first().and_then(literal_text);
-                    let object = Object::new(ObjectKind::Role, [role.as_deref().unwrap_or("?")]);
-                    self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
+                    self.identity(kind, &s.args);
                 } else if only_reads(&name, kind, &s.args) {
                     // As `SET TRANSACTION READ ONLY` does it.
                     let object = Object::new(ObjectKind::Transaction, []);
@@ -127,6 +125,18 @@ impl Analyzer<'_> {
                 ("unreadable", None)
             }
         }
+    }
+
+    /// Who the session is at the target: somebody, or again who it was when it began, as `DISCARD ALL`
+    /// has it too.
+    fn identity(&mut self, kind: VariableSetKind, args: &[Node]) {
+        let object = if kind == VariableSetKind::VarSetValue {
+            let role = args.first().and_then(literal_text);
+            Object::new(ObjectKind::Role, [role.as_deref().unwrap_or("?")])
+        } else {
+            Object::new(ObjectKind::Role, [])
+        };
+        self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
     }
 
     /// A setting gets a value; `None` for what is known at run time alone. Of a name that is not

@@ -1062,9 +1062,9 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("SET NAMES 'latin1'", "set: control setting:client_encoding one"),
     ("SET ROLE postgres", "set: control role:postgres one"),
     ("SET ROLE NONE", "set: control role:none one"),
-    ("RESET ROLE", "reset: control role:? one"),
+    ("RESET ROLE", "reset: control role: one"),
     ("SET SESSION AUTHORIZATION postgres", "set: control role:postgres one"),
-    ("SET SESSION AUTHORIZATION DEFAULT", "set: control role:? one"),
+    ("SET SESSION AUTHORIZATION DEFAULT", "set: control role: one"),
     ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "set: control transaction: one"),
     (
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
