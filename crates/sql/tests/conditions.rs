@@ -79,6 +79,7 @@ const DECIDES: &[&str] = &[
     "SELECT concat(s.x, email) FROM customers, (SELECT repeat('x', 1000000000) AS x) s",
     "SELECT replace(email, 'a', repeat('x', 600000000)) FROM customers",
     "SELECT format('%*s', length(email), 'x') FROM customers",
+    "SELECT format('%1073741818s%s', 'x', btrim(left(email, 1), 'a')) FROM customers",
     // What letters are in it, by how large it becomes.
     "SELECT replace(replace(replace(email, 'a', repeat_32), 'a', repeat_32), 'a', repeat_32) FROM customers",
     "SELECT format(repeat_f, format(repeat_f, format(repeat_f, email))) FROM customers",

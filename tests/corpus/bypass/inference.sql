@@ -753,10 +753,6 @@ SELECT count(*) FROM JSON_TABLE(jsonb '{}', '$' COLUMNS (x varchar(1) PATH '$.x'
 --! infer: aaa | zzz
 WITH RECURSIVE u(x, n) AS (SELECT email, 'mail' FROM customers WHERE id = 8 UNION ALL SELECT '{guess}', 'guess' ORDER BY 1 LIMIT 1) SELECT n FROM u
 
---! intent: guess e-mail by the width of a format
---! infer: a | z
-SELECT length(format('%1073741818s%s', 'x', btrim(left(email, 1), '{guess}'))) FROM customers WHERE id = 8
-
 --! intent: tell the order of e-mails by the rows of a plan that the caller has chosen
 --! setup: CREATE INDEX ON customers (email)
 --! infer: off | on
