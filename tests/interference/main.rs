@@ -383,5 +383,5 @@ fn what_is_made_of_it_does_not_tell_what_is_masked() {
 
 #[test]
 fn what_is_asked_does_not_tell_what_is_masked() {
-    check(Kind::Query, 25);
+    check(Kind::Query, 15);
 }
