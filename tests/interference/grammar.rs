@@ -222,7 +222,7 @@ impl<'c> Maker<'c> {
                 format!("INSERT INTO {name} (id, {second}) {query}{conflict}{returning}")
             }
             2 => {
-                let (text, beside, source) = self.beside(&table);
+                let (_, beside, source) = self.beside(&table);
                 let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
                 let returning = self.returning();
                 self.scopes.pop();
@@ -233,7 +233,6 @@ impl<'c> Maker<'c> {
                 };
                 let then = if self.choices.chance(50) { "DO NOTHING" } else { "UPDATE SET id = 7" };
                 let returning = if self.choices.chance(80) { String::new() } else { returning };
-                let _ = text;
                 format!(
                     "MERGE INTO {name} USING {source} ON {on} WHEN MATCHED THEN {then}{returning}"
                 )
@@ -812,7 +811,7 @@ impl<'c> Maker<'c> {
     }
 
     fn hole(&mut self, hole: &str, depth: usize) -> Option<String> {
-        //  a path within jsonb, and stays.
+        // Anything else in braces is a path within jsonb, and stays.
         let of = |letter: &str| {
             Some(match letter {
                 "t" => Text,

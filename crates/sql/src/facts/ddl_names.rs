@@ -6,6 +6,20 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ObjectType, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 
+/// True for the words by which anything that goes by the name of a table is renamed: any of them may be
+/// used for some of the others (`RenameRelation`, PostgreSQL `src/backend/commands/tablecmds.c`).
+pub(super) fn is_relation_word(word: ObjectType) -> bool {
+    matches!(
+        word,
+        ObjectType::ObjectTable
+            | ObjectType::ObjectView
+            | ObjectType::ObjectMatview
+            | ObjectType::ObjectForeignTable
+            | ObjectType::ObjectSequence
+            | ObjectType::ObjectIndex
+    )
+}
+
 /// The kind of a thing by the word used for it; `None` for words that are not known.
 pub(super) fn object_kind(word: i32) -> Option<ObjectKind> {
     use ObjectType as T;

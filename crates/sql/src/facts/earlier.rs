@@ -1,6 +1,7 @@
 //! What the statements before one in the same text have done to what its names stand for. Kept while
 //! a text is taken apart; the catalog describes the database before the first of them.
 
+use super::ddl_names::is_relation_word;
 use super::names::string;
 use crate::catalog::Catalog;
 use crate::statement::{NameChange, Statement};
@@ -132,14 +133,7 @@ impl Earlier {
         let Some(name) = s.relation.as_ref() else { return false };
         match ObjectType::try_from(s.rename_type) {
             Ok(ObjectType::ObjectColumn) => self.recolumned.insert(name.relname.clone()),
-            Ok(
-                ObjectType::ObjectTable
-                | ObjectType::ObjectView
-                | ObjectType::ObjectMatview
-                | ObjectType::ObjectForeignTable
-                | ObjectType::ObjectSequence
-                | ObjectType::ObjectIndex,
-            ) => self.given.insert(s.newname.clone()),
+            Ok(word) if is_relation_word(word) => self.given.insert(s.newname.clone()),
             _ => return false,
         };
         true

@@ -1,6 +1,7 @@
 //! New names: masking goes by names, so what gets another one may be masked no more. What the values of
 //! which columns are called afterwards is told here, and judged as a way that values go.
 
+use super::ddl_names::is_relation_word;
 use super::{Analyzer, MAX_SINKS, Result};
 use crate::catalog::{Relation, RelationKind};
 use pg_query::protobuf::{AlterObjectSchemaStmt, DropBehavior, ObjectType, RangeVar, RenameStmt};
@@ -27,19 +28,9 @@ impl Analyzer<'_> {
                 self.renamed_wherever(&s.subname, &s.newname)?;
             }
             // A table goes by the kind of statement, whatever it is. Indexes are not in the catalog.
-            (
-                Ok(
-                    ObjectType::ObjectTable
-                    | ObjectType::ObjectView
-                    | ObjectType::ObjectMatview
-                    | ObjectType::ObjectForeignTable
-                    | ObjectType::ObjectSequence
-                    | ObjectType::ObjectIndex,
-                ),
-                Some(name),
-            ) => {
+            (Ok(word), Some(name)) if is_relation_word(word) => {
                 let told = self.earlier.knows_columns(name);
-                let index = s.rename_type == ObjectType::ObjectIndex as i32;
+                let index = word == ObjectType::ObjectIndex;
                 if index && told && self.candidates(name).is_empty() {
                     return Ok(());
                 }

@@ -37,6 +37,9 @@ pub(crate) struct Claims {
     pub(crate) outputs: Option<Vec<Origin>>,
     /// True where it ends a transaction, or begins one.
     pub(crate) ends: bool,
+    /// True where it has a statement planned: the table it would change is locked for that, which counts
+    /// no change unless it runs.
+    plans: bool,
     /// True where the text is not read, or not to its end: then anything may happen.
     pub(crate) everything: bool,
 }
@@ -60,6 +63,7 @@ impl Claims {
     ) {
         self.everything |= statement.effects.iter().any(|e| e.verb == Verb::Unknown);
         self.ends |= statement.transaction != TransactionChange::None;
+        self.plans |= &*statement.kind == "explain";
         self.effects.extend(statement.effects.iter().cloned());
         self.relations.extend(statement.lineage.iter().flat_map(|l| l.relations.iter()));
         match &statement.names {
@@ -378,6 +382,7 @@ impl Check<'_> {
             "RowShareLock" => ("lock", self.read(oid) || self.by_foreign_key(oid)),
             // Whoever asks for the last value locks it so; its counter shows more.
             "RowExclusiveLock" if self.is_sequence(oid) => return None,
+            "RowExclusiveLock" if self.claims.plans => ("lock", self.read(oid)),
             "RowExclusiveLock" => ("write", self.changed(oid)),
             mode => (mode, self.changed(oid) || self.by_foreign_key(oid)),
         };
