@@ -6,7 +6,9 @@ use crate::layout::{HEAD_NEW, Layout, private, sync_dir};
 use portcullis_core::id::SessionId;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A store for the journal's bytes. Every error is final: the ledger stops using the storage.
 ///
@@ -20,7 +22,7 @@ pub trait Storage: Send + Sync {
     /// Any: some of the bytes may have been kept.
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Puts everything written on stable storage.
+    /// Puts everything written on stable storage, where it is found again.
     ///
     /// # Errors
     /// Any: nothing is known about what was kept.
@@ -71,47 +73,75 @@ pub trait RecordingFile: Send {
 #[derive(Debug)]
 pub struct Files {
     layout: Layout,
-    segment: Mutex<Arc<File>>,
+    segment: Mutex<Segment>,
     heads: Mutex<File>,
+}
+
+/// The file that entries go to, and the number of the first one in it.
+#[derive(Debug, Clone)]
+struct Segment {
+    first: u64,
+    file: Arc<File>,
 }
 
 impl Files {
     /// Opens the files to append to: the segment that begins with entry `first`, and the heads.
     pub(crate) fn open(layout: &Layout, first: u64) -> io::Result<Self> {
         let append = |path| private().append(true).create(true).open(path);
-        let segment = Mutex::new(Arc::new(append(layout.segment(first))?));
+        let file = Arc::new(append(layout.segment(first))?);
+        let segment = Mutex::new(Segment { first, file });
         let heads = Mutex::new(append(layout.heads())?);
         let _ = std::fs::remove_file(layout.journal().join(HEAD_NEW));
         sync_dir(&layout.journal())?;
         Ok(Self { layout: layout.clone(), segment, heads })
     }
 
-    fn segment(&self) -> Arc<File> {
-        Arc::clone(&self.segment.lock().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> MutexGuard<'_, Segment> {
+        // It is replaced in one step.
+        self.segment.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a file that is written to is still the one that goes by its name.
+///
+/// # Errors
+/// Where it was removed, moved away or replaced (editors do so), or where that cannot be told.
+fn is_in_place(file: &File, path: &Path) -> io::Result<()> {
+    let (open, named) = (file.metadata()?, std::fs::metadata(path));
+    let named = named.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+        return Ok(());
+    }
+    let why = format!("{} is another file than was written to: it was replaced", path.display());
+    Err(io::Error::other(why))
 }
 
 impl Storage for Files {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        (&*self.segment()).write_all(bytes)
+        let file = Arc::clone(&self.current().file);
+        (&*file).write_all(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.segment().sync_data()
+        let Segment { first, file } = self.current().clone();
+        file.sync_data()?;
+        // Whoever reads the journal looks for it by its name.
+        is_in_place(&file, &self.layout.segment(first))
     }
 
     fn roll(&self, first: u64) -> io::Result<()> {
-        self.segment().sync_data()?;
+        self.sync()?;
         let next = private().append(true).create_new(true).open(self.layout.segment(first))?;
         sync_dir(&self.layout.journal())?;
-        *self.segment.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        *self.current() = Segment { first, file: Arc::new(next) };
         Ok(())
     }
 
     fn log_head(&self, line: &[u8]) -> io::Result<()> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         heads.write_all(line)?;
-        heads.sync_data()
+        heads.sync_data()?;
+        is_in_place(&heads, &self.layout.heads())
     }
 
     fn replace_head(&self, note: &[u8]) -> io::Result<()> {

@@ -281,6 +281,37 @@ async fn segments_are_rolled_and_read_as_one_journal() {
     assert_eq!(read::entries(dir.path()).unwrap().count(), 66);
 }
 
+/// Editors, `sed -i` and log rotation put another file in the place of the one that is written to.
+#[tokio::test]
+async fn nothing_is_acknowledged_once_the_file_is_not_there_any_more() {
+    type Harm = fn(&std::path::Path);
+    let harms: [(&str, Harm); 4] = [
+        ("removed", |file| fs::remove_file(file).unwrap()),
+        ("moved", |file| fs::rename(file, file.with_extension("old")).unwrap()),
+        ("replaced", |file| {
+            fs::copy(file, file.with_extension("new")).unwrap();
+            fs::rename(file.with_extension("new"), file).unwrap();
+        }),
+        ("removed with its directory", |file| {
+            fs::remove_dir_all(file.parent().unwrap()).unwrap();
+        }),
+    ];
+    for (how, harm) in harms {
+        let dir = tempdir().unwrap();
+        let ledger = open(dir.path());
+        durable(&ledger, intent(0, 1, 1, "SELECT 1")).await;
+        let segments = fs::read_dir(dir.path().join("journal")).unwrap().map(Result::unwrap);
+        let segment = segments
+            .map(|e| e.path())
+            .find(|p| fs::read_to_string(p).is_ok_and(|text| text.contains("SELECT 1")));
+        harm(&segment.unwrap());
+        let next = ledger.append(intent(0, 1, 2, "DELETE"), Durability::Durable).await;
+        assert!(matches!(next, Err(JournalError::Broken(_))), "{how}: {next:?}");
+        let read = ledger.append(intent(0, 1, 3, "SELECT 2"), Durability::Written).await;
+        assert!(matches!(read, Err(JournalError::Broken(_))), "{how}: {read:?}");
+    }
+}
+
 #[test]
 fn two_gateways_never_share_a_journal() {
     let dir = tempdir().unwrap();
