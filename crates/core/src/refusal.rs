@@ -30,6 +30,63 @@ pub enum RefusalClass {
     Unavailable,
 }
 
+/// The rules that are the gateway's own, as refusals and records name them. No policy goes by one of
+/// these names.
+pub mod rule {
+    /// No rule of the policy permits it.
+    pub const DEFAULT_DENY: &str = "default-deny";
+    /// A rule could not be evaluated.
+    pub const POLICY_ERROR: &str = "policy-error";
+    /// A masked column would decide, and no rule permits that.
+    pub const MASKED_CONDITIONS: &str = "masked-conditions";
+    /// Values of masked columns would go where they are not masked.
+    pub const MASKED_STAYS_MASKED: &str = "masked-stays-masked";
+    /// A placeholder or pseudonym of the gateway's own would be written.
+    pub const MASKED_WRITE_BACK: &str = "masked-write-back";
+    /// What there is at the target is not known, or not as it is now.
+    pub const CURRENT_DEFINITIONS: &str = "current-definitions";
+    /// It has to be reviewed, and nobody could be shown what it is.
+    pub const REVIEWABLE_REQUESTS: &str = "reviewable-requests";
+    /// It is larger than what the gateway keeps, reads or records.
+    pub const REQUEST_SIZE: &str = "request-size";
+    /// It cannot be read.
+    pub const READABLE_REQUESTS: &str = "readable-requests";
+    /// It is no SQL.
+    pub const SYNTAX: &str = "syntax";
+    /// A prepared statement or portal of the protocol that is not there.
+    pub const KNOWN_NAMES: &str = "known-names";
+    /// Nothing runs whose record is not safe.
+    pub const RECORD_BEFORE_RUN: &str = "record-before-run";
+    /// Reviews themselves: there is no room for another one, or nobody can be asked.
+    pub const REVIEW: &str = "review";
+    /// At log-in: who is calling is not established.
+    pub const VERIFIED_TOKEN: &str = "verified-token";
+    /// At log-in: there is no such connection.
+    pub const KNOWN_CONNECTION: &str = "known-connection";
+    /// At log-in: one principal has as many sessions as it may have.
+    pub const SESSIONS_PER_PRINCIPAL: &str = "sessions-per-principal";
+
+    /// All of them.
+    pub const ALL: [&str; 16] = [
+        DEFAULT_DENY,
+        POLICY_ERROR,
+        MASKED_CONDITIONS,
+        MASKED_STAYS_MASKED,
+        MASKED_WRITE_BACK,
+        CURRENT_DEFINITIONS,
+        REVIEWABLE_REQUESTS,
+        REQUEST_SIZE,
+        READABLE_REQUESTS,
+        SYNTAX,
+        KNOWN_NAMES,
+        RECORD_BEFORE_RUN,
+        REVIEW,
+        VERIFIED_TOKEN,
+        KNOWN_CONNECTION,
+        SESSIONS_PER_PRINCIPAL,
+    ];
+}
+
 /// Whether asking again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -415,14 +415,16 @@ fn with_nearest(message: &str) -> String {
     let (Some(key), true) = (quoted.next(), message.starts_with("unknown")) else {
         return message.to_owned();
     };
-    let nearest = quoted
-        .map(|known| (strsim::damerau_levenshtein(key, known), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    match nearest {
-        Some((_, known)) => format!("{message}; did you mean `{known}`?"),
+    match nearest(key, quoted) {
+        Some(known) => format!("{message}; did you mean `{known}`?"),
         None => message.to_owned(),
     }
+}
+
+/// The known word that was most likely meant, if any is near.
+pub(crate) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let all = known.map(|known| (strsim::damerau_levenshtein(word, known), known));
+    all.min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Lineage, NewColumn, Origin, Reveal};
 use portcullis_core::principal::Principal;
-use portcullis_core::refusal::{RefusalClass, Retry};
+use portcullis_core::refusal::{RefusalClass, Retry, rule};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::written::Found;
 use portcullis_mask::{Detectors, PseudonymKey, Recognizer, StatementRedactor};
-use portcullis_policy::{Decision, Hidden, MASKED_CONDITIONS, SessionPolicy, both_rehearse};
+use portcullis_policy::{Decision, Hidden, SessionPolicy, both_rehearse};
 use portcullis_sql::catalog::Catalog;
 pub(crate) use reveal::uncovered;
 use reveal::{Deciding, SessionReveal};
@@ -221,7 +221,7 @@ impl Judge for SessionJudge {
 
 fn laundering(operation: &Operation) -> Ground {
     Ground {
-        rule: "masked-stays-masked".to_owned(),
+        rule: rule::MASKED_STAYS_MASKED.to_owned(),
         reason:
             "values of masked columns would reach where they are not masked: what is written, a \
                  setting, another name, how many rows there are"
@@ -260,7 +260,7 @@ fn untold_conditions(operation: &Operation) -> Decision {
         class: RefusalClass::Policy,
         retry: Retry::AfterChange,
         ground: Ground {
-            rule: MASKED_CONDITIONS.to_owned(),
+            rule: rule::MASKED_CONDITIONS.to_owned(),
             reason: "rows, groups or order would depend on something that cannot be traced, and \
                      there are columns that are masked for you"
                 .to_owned(),

@@ -18,7 +18,7 @@ use portcullis_core::limits::Used;
 use portcullis_core::masked::Masked;
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::ProtocolKind;
-use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
+use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_sql::catalog::Catalog;
@@ -256,7 +256,7 @@ async fn find_place(
     let refusal = Refusal {
         decision: moments.next().decision,
         class: RefusalClass::Limit,
-        rule: "sessions-per-principal".to_owned(),
+        rule: rule::SESSIONS_PER_PRINCIPAL.to_owned(),
         what: "another session".to_owned(),
         why: format!("you have {} open already", services.places.most()),
         retry: Retry::Later,
@@ -315,7 +315,7 @@ async fn identify(
             let refusal = Refusal {
                 decision: moments.next().decision,
                 class: RefusalClass::Identity,
-                rule: "verified-token".to_owned(),
+                rule: rule::VERIFIED_TOKEN.to_owned(),
                 what: why,
                 why: String::new(),
                 retry,
@@ -362,7 +362,7 @@ async fn find_connection(
     let refusal = Refusal {
         decision: moments.next().decision,
         class: RefusalClass::Identity,
-        rule: "known-connection".to_owned(),
+        rule: rule::KNOWN_CONNECTION.to_owned(),
         what: why.to_owned(),
         why: String::new(),
         retry: Retry::AfterChange,

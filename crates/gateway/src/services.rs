@@ -2,7 +2,7 @@
 
 use crate::api;
 use crate::catalog::SharedCatalog;
-use crate::config::{Config, Connection, Reads, SensitiveColumn};
+use crate::config::{Config, Connection, Reads, SensitiveColumn, nearest};
 use crate::judge::Unmasked;
 use crate::labels::Labels;
 use crate::lanes::Lanes;
@@ -19,7 +19,7 @@ use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
 use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
-use portcullis_policy::{Policies, pack};
+use portcullis_policy::{NamedObject, Policies, pack};
 use portcullis_store::{LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store};
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
@@ -178,16 +178,24 @@ impl Gateway {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut providers = config.identity.providers.clone();
-        let dev_address = match &config.dev_provider {
+        let development = match &config.dev_provider {
             Some(settings) => {
-                let (provider, address) =
-                    start_development(settings, &config, &mut tasks, stopping.clone()).await?;
+                let (provider, address, secret) =
+                    start_development(settings, &mut tasks, stopping.clone()).await?;
                 providers.push(provider);
-                Some(address)
+                Some((address, secret))
             }
             None => None,
         };
         let services = Arc::new(build(&config, providers, stopping.clone()).await?);
+        // Not before the store is this gateway's: another one's secret stands there else.
+        let dev_address = match development {
+            Some((address, secret)) => {
+                secret.write_to(&config.data_dir.join(DEV_SECRET))?;
+                Some(address)
+            }
+            None => None,
+        };
         let listener = listen(&config)?;
         let postgres_address = listener.address();
         tasks.spawn(login::accept(listener, Lanes::start()?, services.clone()));
@@ -324,6 +332,7 @@ async fn labels(
 pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let policies = load_policies(config)?;
     let mut warnings: Vec<String> = policies.warnings().iter().map(ToString::to_string).collect();
+    warnings.extend(unknown_objects(config, &policies));
     let dialer = dialer(config)?;
     warnings.extend(dialer.warnings().iter().map(ToString::to_string));
     dialer.check_credentials()?;
@@ -357,6 +366,44 @@ fn doubts(config: &Config) -> Vec<String> {
         );
     }
     doubts
+}
+
+/// Objects that policies name and this gateway has not. Files may be shared with gateways that have them,
+/// and a forbid on what is misspelt permits what it was written against.
+fn unknown_objects(config: &Config, policies: &Policies) -> Vec<String> {
+    let connections: Vec<&str> = config.connections.keys().map(String::as_str).collect();
+    let unknown = |mut object: NamedObject| {
+        let first = object.path.first()?;
+        let (what, known) = match object.path.get(1) {
+            _ if object.kind == "Environment" => {
+                let all = config.connections.values().map(|c| c.environment.as_str());
+                (("environment", first), all.collect())
+            }
+            _ if !connections.contains(&first.as_str()) => {
+                (("connection", first), connections.clone())
+            }
+            Some(database) => {
+                let own = config.connections.get(first).map(|c| c.target.database.as_str());
+                (("database at that target", database), own.into_iter().collect())
+            }
+            None => return None,
+        };
+        let (word, name) = what;
+        if known.contains(&name.as_str()) {
+            return None;
+        }
+        let meant = nearest(name, known.iter().copied());
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        object.place.message = format!(
+            "{}::\"{}\": there is no {word} `{name}` here, so it applies to nothing{meant}",
+            object.kind,
+            object.path.join("/")
+        );
+        Some(object.place.to_string())
+    };
+    let mut all: Vec<String> = policies.objects().filter_map(unknown).collect();
+    all.dedup();
+    all
 }
 
 fn tls_files(config: &Config) -> Option<TlsSettings> {
@@ -396,13 +443,11 @@ pub(crate) async fn development_token(config: &Config, name: &str) -> anyhow::Re
 
 async fn start_development(
     settings: &portcullis_identity::DevProviderSettings,
-    config: &Config,
     tasks: &mut JoinSet<()>,
     stopping: watch::Receiver<bool>,
-) -> anyhow::Result<(Provider, SocketAddr)> {
+) -> anyhow::Result<(Provider, SocketAddr, DevSecret)> {
     let secret = DevSecret::generate()?;
-    secret.write_to(&config.data_dir.join(DEV_SECRET))?;
-    let provider = DevProvider::bind(settings.clone(), secret).await?;
+    let provider = DevProvider::bind(settings.clone(), secret.clone()).await?;
     let address = provider.address()?;
     let trusted = provider.issuer().as_provider(DEV_PROVIDER);
     warn!(%address, "the development provider vouches for callers: not for production");
@@ -411,7 +456,7 @@ async fn start_development(
             warn!(%error, "the development provider has stopped");
         }
     });
-    Ok((trusted, address))
+    Ok((trusted, address, secret))
 }
 
 async fn build(
@@ -421,6 +466,9 @@ async fn build(
 ) -> anyhow::Result<Services> {
     let policies = Arc::new(load_policies(config)?);
     for warning in policies.warnings() {
+        warn!(%warning, "policy");
+    }
+    for warning in unknown_objects(config, &policies) {
         warn!(%warning, "policy");
     }
     for warning in doubts(config) {

@@ -35,6 +35,7 @@ use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::{Request as _, Shown};
+use portcullis_core::refusal::rule;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
@@ -321,7 +322,7 @@ impl Session {
         if let Some(failure) = self.uncopyable(&unit) {
             let next = "use SELECT, or COPY in text or CSV format";
             let why = failure.to_string();
-            return Box::pin(self.refuse_unit(&unit, "masked-stays-masked", why, next)).await;
+            return Box::pin(self.refuse_unit(&unit, rule::MASKED_STAYS_MASKED, why, next)).await;
         }
         if let Some(why) = written::written_back(&self.judge, &unit) {
             let refused = self.refuse_unit(&unit, written::RULE, why, written::NEXT);
@@ -329,7 +330,7 @@ impl Session {
         }
         if let Some(why) = self.unfollowable(&unit) {
             let next = "end the transaction with COMMIT";
-            let refused = self.refuse_unit(&unit, "masked-stays-masked", why.to_owned(), next);
+            let refused = self.refuse_unit(&unit, rule::MASKED_STAYS_MASKED, why.to_owned(), next);
             return Box::pin(refused).await;
         }
         let (shape, moment) = (unit.shape(), self.metered());

@@ -4,6 +4,7 @@
 use crate::judge::SessionJudge;
 use portcullis_core::effect::Operation;
 use portcullis_core::protocol::{Request as _, Shown};
+use portcullis_core::refusal::rule;
 use portcullis_sql::statement::CopyIn;
 use portcullis_wire::pg::conversation::CopyFeed;
 use portcullis_wire::pg::copy_in::CopyReader;
@@ -11,7 +12,7 @@ use portcullis_wire::pg::unit::{Place, Unit};
 use std::collections::VecDeque;
 
 /// The rule that refuses it.
-pub(crate) const RULE: &str = "masked-write-back";
+pub(crate) const RULE: &str = rule::MASKED_WRITE_BACK;
 /// What to do instead.
 pub(crate) const NEXT: &str = "values you read here are masked: leave that column out of your \
                                change, so that it keeps its value, or ask for the right to see it";

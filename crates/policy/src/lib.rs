@@ -9,11 +9,13 @@
 mod cache;
 mod facts;
 mod load;
+mod objects;
 mod packs;
 mod session;
 mod words;
 
 pub use facts::SCHEMA;
-pub use load::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR, Policies, PolicyError, Problem};
+pub use load::{Policies, PolicyError, Problem};
+pub use objects::NamedObject;
 pub use packs::{PACKS, pack};
 pub use session::{Decision, Hidden, Reveal, SessionPolicy, both_rehearse};

@@ -4,6 +4,7 @@
 //! misspelt, that could raise an error or that can never apply would quietly permit.
 
 use crate::facts::{SCHEMA, Types, Unspeakable};
+use crate::objects::misnamed;
 use crate::packs::PACKS;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{
@@ -14,22 +15,13 @@ use portcullis_core::digest::Digester;
 use portcullis_core::effect::Verb;
 use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::Strategy;
-use portcullis_core::refusal::Retry;
+use portcullis_core::refusal::{Retry, rule};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// The rule named where no permit matched.
-pub const DEFAULT_DENY: &str = "default-deny";
-/// The rule named where no permit lets a masked column decide.
-pub const MASKED_CONDITIONS: &str = "masked-conditions";
-/// The rule named where a policy could not be evaluated.
-pub const POLICY_ERROR: &str = "policy-error";
-/// Rule names the gateway itself uses: no policy may go by one of them.
-const RESERVED: &[&str] =
-    &[DEFAULT_DENY, POLICY_ERROR, MASKED_CONDITIONS, "record-before-run", "review"];
 /// The annotations there are.
 const ANNOTATIONS: &[&str] = &[
     "id",
@@ -139,6 +131,14 @@ pub(crate) struct Rule {
     pub(crate) of_pack: bool,
     file: String,
     line: usize,
+}
+
+impl Rule {
+    /// Where it stands, with nothing said of it.
+    pub(crate) fn place(&self) -> Problem {
+        let (file, policy) = (self.file.clone(), Some(self.id.clone()));
+        Problem { file, line: self.line, policy, message: String::new() }
+    }
 }
 
 /// A loaded, validated set of policies, shared by every session under one version.
@@ -333,6 +333,9 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
         }
     };
     let limits = checked_limits(&raw, &id, scope)?;
+    if let Some(wrong) = misnamed(&raw.policy) {
+        return Err(raw.problem(wrong));
+    }
     let policy = raw.policy.new_id(PolicyId::new(&id));
     let (of_pack, file, line) = (raw.of_pack, raw.file.to_owned(), raw.line);
     let actions = scope;
@@ -376,7 +379,7 @@ fn checked_id(raw: &Raw<'_>) -> Result<String, Problem> {
             "an @id has at most {MAX_ID} characters, all of them letters, digits, or one of - _ . : /"
         )));
     }
-    if RESERVED.contains(&id) {
+    if rule::ALL.contains(&id) {
         return Err(raw.problem("this @id is a name the gateway itself uses"));
     }
     Ok(id.to_owned())

@@ -3,9 +3,7 @@
 
 use crate::cache::VerdictCache;
 use crate::facts::{self, Place, RequestFacts, Unspeakable};
-use crate::load::{
-    ACTIONS, DEFAULT_DENY, INFER, MASKED_CONDITIONS, MaskBy, POLICY_ERROR, Policies, REVEAL, Rule,
-};
+use crate::load::{ACTIONS, INFER, MaskBy, Policies, REVEAL, Rule};
 use crate::words::effect_in_words;
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Effect as Side, Entity, EntityUid, PolicySet,
@@ -14,6 +12,7 @@ use cedar_policy::{
 use portcullis_core::effect::{Certainty, Effect, Extent, Operation};
 use portcullis_core::limits::{LimitKind, Limits};
 use portcullis_core::mask::Strategy;
+use portcullis_core::refusal::rule::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
 use std::collections::{BTreeSet, HashSet};

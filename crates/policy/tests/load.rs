@@ -34,7 +34,10 @@ fn every_policy_has_an_id_of_its_own() {
     check("\npermit (principal, action, resource);", "a.cedar:2: every policy needs an @id");
     check("@id(\"\") permit (principal, action, resource);", "every policy needs an @id");
     check("@id(\"a b\") permit (principal, action, resource);", "an @id has at most 64");
-    check("@id(\"default-deny\") permit (principal, action, resource);", "the gateway itself uses");
+    for own in portcullis_core::refusal::rule::ALL {
+        let text = format!("@id(\"{own}\") permit (principal, action, resource);");
+        check(&text, "the gateway itself uses");
+    }
     let two = "@id(\"a\") permit (principal, action, resource);\n// b\n@id(\"a\") forbid (principal, action, resource);";
     check(two, "a.cedar:3: policy \"a\": this @id is taken by a.cedar:1");
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
@@ -44,6 +47,34 @@ fn every_policy_has_an_id_of_its_own() {
     let other = "@id(\"b\") permit (principal, action, resource);";
     let error = Policies::load(&[file("x.cedar", one), file("x.cedar", other)]).unwrap_err();
     assert_eq!(error.to_string(), "x.cedar: two policy files go by this name");
+}
+
+/// A forbid on what cannot be would permit what it was written against.
+#[test]
+fn objects_are_named_by_their_whole_path() {
+    let on = |what: &str| format!("@id(\"a\") forbid (principal, action, resource in {what});");
+    for (what, wanted) in [
+        (
+            "Schema::\"orders/hr\"",
+            "a schema is its path, connection/database/schema, which has 3 parts, not 2",
+        ),
+        ("Database::\"orders\"", "has 2 parts, not 1"),
+        ("Connection::\"orders/shop\"", "has 1 part, not 2"),
+    ] {
+        check(&on(what), wanted);
+    }
+    let condition = "@id(\"a\") forbid (principal, action, resource) when \
+        { resource in Relation::\"orders/public/payments\" };";
+    check(condition, "Relation::\"orders/public/payments\" names nothing");
+    let names = load(&[
+        &on("Schema::\"c%2Fd/db/s\""),
+        "@id(\"b\") permit (principal, action, resource in Environment::\"test\");",
+    ]);
+    let named: Vec<_> =
+        names.objects().map(|o| (o.kind, o.path.join("|"), o.place.policy)).collect();
+    let of =
+        |kind: &str, path: &str, id: &str| (kind.to_owned(), path.to_owned(), Some(id.to_owned()));
+    assert_eq!(named, [of("Schema", "c/d|db|s", "a"), of("Environment", "test", "b")]);
 }
 
 #[test]

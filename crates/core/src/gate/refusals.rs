@@ -7,7 +7,7 @@ use crate::id::{DecisionId, ReviewId};
 use crate::journal::JournalError;
 use crate::limits::LimitKind;
 use crate::protocol::Shown;
-use crate::refusal::{Refusal, RefusalClass, Retry};
+use crate::refusal::{Refusal, RefusalClass, Retry, rule};
 use crate::review::DeskError;
 use crate::verdict::{Ground, Obligations};
 
@@ -32,7 +32,7 @@ pub(super) fn used_up(
 /// Nobody approves what nobody can see.
 pub(super) fn unreviewable(decision: DecisionId, ground: Ground) -> Refusal {
     let ground = Ground {
-        rule: "reviewable-requests".to_owned(),
+        rule: rule::REVIEWABLE_REQUESTS.to_owned(),
         reason: "it needs a review and is too large to be shown to a reviewer whole".to_owned(),
         hint: Some("send it in smaller pieces".to_owned()),
         what: ground.what,
@@ -69,19 +69,19 @@ pub(super) fn unrecorded(decision: DecisionId, what: &str, error: &JournalError)
     let (class, rule, retry, next) = match error {
         JournalError::Full => (
             RefusalClass::Unavailable,
-            "record-before-run",
+            rule::RECORD_BEFORE_RUN,
             Retry::Later,
             "tell the operator of this gateway; nothing has run",
         ),
         JournalError::TooLarge(_) => (
             RefusalClass::Limit,
-            "request-size",
+            rule::REQUEST_SIZE,
             Retry::AfterChange,
             "send shorter statements and smaller parameters, in several requests",
         ),
         JournalError::Broken(_) => (
             RefusalClass::Unavailable,
-            "record-before-run",
+            rule::RECORD_BEFORE_RUN,
             Retry::Never,
             "tell the operator of this gateway that it must be restarted; nothing has run",
         ),
@@ -111,7 +111,7 @@ pub(super) fn undecidable(decision: DecisionId, what: &str, error: &DeskError) -
     Refusal {
         decision,
         class,
-        rule: "review".to_owned(),
+        rule: rule::REVIEW.to_owned(),
         what: what.to_owned(),
         why: error.to_string(),
         retry,

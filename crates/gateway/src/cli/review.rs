@@ -2,28 +2,31 @@
 
 use super::page::{self, Page};
 use crate::config::Config;
+use crate::moment::now;
 use crate::services;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use portcullis_core::basis::Estimate;
 use portcullis_core::rehearsal::{Image, Rehearsal, Sample, Stage};
+use portcullis_core::time::Timestamp;
 use portcullis_ledger::visible;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Decide held requests.
 #[derive(Debug, Args)]
 pub(crate) struct Review {
     /// The gateway's API; by default the one of the configuration.
-    #[arg(long, env = "PORTCULLIS_API")]
+    #[arg(long, env = "PORTCULLIS_API", global = true)]
     api: Option<String>,
     /// Your token.
-    #[arg(long, env = "PORTCULLIS_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "PORTCULLIS_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
     /// Take a token of the development provider for this person instead.
-    #[arg(long = "as", value_name = "NAME", conflicts_with = "token")]
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "token", global = true)]
     name: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -318,6 +321,7 @@ fn rendered(review: &Value, width: usize) -> String {
     let mut page = Page::new(width);
     page.fact("review", text(review, "/id"));
     page.fact("status", text(review, "/status"));
+    clock(&mut page, review);
     page.fact("digest", &short(review));
     page.fact("session", text(review, "/ask/session"));
     page.fact("for", &who(review));
@@ -367,6 +371,29 @@ fn rendered(review: &Value, width: usize) -> String {
         page.text("as a pattern", pattern);
     }
     page.finish()
+}
+
+/// When it was asked, and how long it is still open.
+fn clock(page: &mut Page, review: &Value) {
+    let at = |pointer| review.pointer(pointer).and_then(Value::as_i64).map(Timestamp::from_micros);
+    if let Some(asked) = at("/ask/at") {
+        page.fact("asked", &visible::rfc3339(asked));
+    }
+    let Some(expires) = at("/expires") else { return };
+    let mut told = visible::rfc3339(expires);
+    if matches!(text(review, "/status"), "pending" | "approved") {
+        told = format!("{told}, {}", left(expires.since(now())));
+    }
+    page.fact("expires", &told);
+}
+
+/// Time that is left, rounded down: nobody is to count on what is not there.
+fn left(time: Duration) -> String {
+    match time.as_secs() {
+        0 => "which is now".to_owned(),
+        seconds @ 1..120 => format!("in {seconds} s"),
+        seconds => format!("in {} min", seconds / 60),
+    }
 }
 
 /// How much it may touch, in words.
@@ -455,7 +482,21 @@ fn print_decision(review: &Value, json: bool) -> anyhow::Result<()> {
         say!("{}", page::json(review)?);
     } else {
         let (id, status) = (text(review, "/id"), text(review, "/status"));
-        say!("{} is {} (digest {})", visible::escape(id), visible::escape(status), short(review));
+        let waits: Vec<&str> =
+            list(review, "/waiting_for").iter().filter_map(Value::as_str).collect();
+        let counts = match (status, list(review, "/decisions")) {
+            ("pending", [_, ..]) => {
+                format!("; your approval counts, and it waits for {}", waits.join(" and "))
+            }
+            _ => String::new(),
+        };
+        say!(
+            "{} is {} (digest {}){}",
+            visible::escape(id),
+            visible::escape(status),
+            short(review),
+            visible::escape(&counts)
+        );
     }
     Ok(())
 }
@@ -467,7 +508,7 @@ mod tests {
     fn review(statement: &str, value: &str, name: &str) -> Value {
         json!({
             "id": "rev_1", "status": "pending", "decisions": [{"reason": statement}],
-            "repeats": 2,
+            "repeats": 2, "expires": 4_000_000_000_000_000_i64,
             "rehearsal": {
                 "stage": "undone", "why": name,
                 "seen": {
@@ -510,6 +551,8 @@ mod tests {
         let labels = [
             "review",
             "status",
+            "asked",
+            "expires",
             "digest",
             "session",
             "for",

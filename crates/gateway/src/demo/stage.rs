@@ -120,7 +120,7 @@ impl Stage {
             (
                 "is the record whole?",
                 format!("{portcullis} audit verify"),
-                "yes; edit a byte below data/journal and ask again",
+                "yes; with --keep, edit a byte below data/journal once this has ended, and ask again",
             ),
         ];
         let mut table = String::from("\nThe gateway is running. Try, in another terminal:\n\n");

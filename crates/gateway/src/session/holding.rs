@@ -7,7 +7,7 @@ use crate::catalog::surroundings;
 use portcullis_core::basis::Basis;
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
 use portcullis_core::protocol::Request as _;
-use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
+use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::review::{Decision, Withdrawal};
 use portcullis_wire::pg::conversation::Turn;
 use portcullis_wire::pg::protocol::Postgres;
@@ -54,7 +54,7 @@ impl Session {
                        inside this transaction or pipeline";
             let next = "end the transaction (or send Sync) and run it again";
             let unit = asked.request().clone();
-            self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await?;
+            self.refuse_unit(&unit, rule::CURRENT_DEFINITIONS, why.to_owned(), next).await?;
             return Ok(Looked::Refused);
         };
         let estimate = self.estimate(&unit).await?;

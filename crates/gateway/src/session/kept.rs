@@ -5,13 +5,14 @@ use super::bounded::Bounds;
 use super::{End, Session};
 use crate::labels::{Maker, Making, Unkept};
 use portcullis_core::effect::{Operation, Verb};
+use portcullis_core::refusal::rule;
 use portcullis_store::LabelMaker;
 use portcullis_wire::pg::server::WireError;
 use std::sync::Arc;
 
 /// The SQLSTATE of what would let masked values go where they are not masked.
 const REFUSED: &str = "42501";
-const RULE: &str = "masked-stays-masked";
+const RULE: &str = rule::MASKED_STAYS_MASKED;
 
 impl Session {
     /// Why the tables that a request makes could not be found again, if so.

@@ -5,11 +5,11 @@ use super::{End, NO_ROOM, Session, grammar};
 use portcullis_core::effect::Operation;
 use portcullis_core::id::DecisionId;
 use portcullis_core::protocol::Request as _;
-use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
+use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_wire::pg::chore::{Chore, ChoreOutcome};
 use portcullis_wire::pg::conversation::{Unformed, Why};
 use portcullis_wire::pg::script::Confirmation;
-use portcullis_wire::pg::server::{self, SYNTAX_RULE, WireError};
+use portcullis_wire::pg::server::{self, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Session {
                    this transaction or pipeline";
         let next = "end the transaction (or send Sync) and run it again; REPEATABLE READ and \
                     SERIALIZABLE transactions have to be short";
-        self.refuse_unit(&unit, "current-definitions", why.to_owned(), next).await
+        self.refuse_unit(&unit, rule::CURRENT_DEFINITIONS, why.to_owned(), next).await
     }
 
     /// Refuses a unit by a rule of the gateway's own.
@@ -145,19 +145,19 @@ pub(super) fn own_refusal(
 /// The refusal of a unit that could not be formed.
 fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
     let (class, rule) = match &unformed.why {
-        Why::Syntax { .. } => (RefusalClass::Unreadable, SYNTAX_RULE),
+        Why::Syntax { .. } => (RefusalClass::Unreadable, rule::SYNTAX),
         Why::TooLarge { .. } | Why::TooManyColumns | Why::Limit { .. } => {
-            (RefusalClass::Limit, "request-size")
+            (RefusalClass::Limit, rule::REQUEST_SIZE)
         }
         Why::UnknownStatement { .. } | Why::UnknownPortal { .. } => {
-            (RefusalClass::Unresolved, "known-names")
+            (RefusalClass::Unresolved, rule::KNOWN_NAMES)
         }
         Why::Encoding
         | Why::Unspoken { .. }
         | Why::FunctionCall
         | Why::Ambiguous { .. }
         | Why::LongName
-        | Why::CopyNotLast => (RefusalClass::Unreadable, "readable-requests"),
+        | Why::CopyNotLast => (RefusalClass::Unreadable, rule::READABLE_REQUESTS),
     };
     Refusal {
         decision,

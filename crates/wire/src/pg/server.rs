@@ -5,7 +5,7 @@
 //! assert that they are authored.
 
 use bytes::{BufMut as _, BytesMut};
-use portcullis_core::refusal::{Refusal, RefusalClass};
+use portcullis_core::refusal::{Refusal, RefusalClass, rule};
 use std::borrow::Cow;
 
 /// The length field of everything a gateway authors is far below this: texts are cut to it.
@@ -186,7 +186,7 @@ pub fn sqlstate(refusal: &Refusal) -> &'static str {
         // query_canceled
         RefusalClass::Expired | RefusalClass::Withdrawn => "57014",
         // syntax_error, where that is what keeps it from being read
-        RefusalClass::Unreadable if refusal.rule == SYNTAX_RULE => "42601",
+        RefusalClass::Unreadable if refusal.rule == rule::SYNTAX => "42601",
         RefusalClass::Unreadable => "42501",
         // invalid_authorization_specification
         RefusalClass::Identity => "28000",
@@ -196,9 +196,6 @@ pub fn sqlstate(refusal: &Refusal) -> &'static str {
         RefusalClass::Unavailable => "58000",
     }
 }
-
-/// The built-in rule under which a text with a syntax error is refused.
-pub const SYNTAX_RULE: &str = "syntax";
 
 /// A refusal as an error: what the sentence says, and the same again in fields.
 #[must_use]
@@ -325,7 +322,7 @@ mod tests {
         for (class, code) in all {
             assert_eq!(sqlstate(&a_refusal(class, "r")), code, "{class:?}");
         }
-        assert_eq!(sqlstate(&a_refusal(Unreadable, SYNTAX_RULE)), "42601");
+        assert_eq!(sqlstate(&a_refusal(Unreadable, rule::SYNTAX)), "42601");
         assert_eq!(refusal(&a_refusal(Identity, "r")).severity, "FATAL");
     }
 
