@@ -197,6 +197,8 @@ pub(crate) struct Maker<'c> {
     pub(crate) scopes: Vec<Vec<Table>>,
     /// Those of WITH, and those the program made.
     pub(crate) named: Vec<Table>,
+    /// Names of those that cannot be written to.
+    pub(crate) views: Vec<String>,
     /// Only columns that are not secret, as far as that is known.
     pub(crate) plain: bool,
     /// A column that may be secret was used.
@@ -214,12 +216,13 @@ pub(crate) struct Maker<'c> {
 
 impl<'c> Maker<'c> {
     fn new(choices: &'c mut Choices, version: u32) -> Self {
-        let (scopes, named, bound, taken) = Default::default();
+        let (scopes, named, views, bound, taken) = Default::default();
         Self {
             choices,
             version,
             scopes,
             named,
+            views,
             plain: false,
             used: false,
             aggregates: true,
@@ -383,8 +386,8 @@ impl<'c> Maker<'c> {
             " CYCLE name SET c USING w",
         ]);
         // Older servers have no such clauses, and names may be secret.
-        let skips = self.version < 14 && behind.contains("FIRST BY")
-            || self.version < 14 && behind.contains("CYCLE")
+        let clause = behind.contains("FIRST BY") || behind.contains("CYCLE");
+        let skips = self.version < 14 && clause
             || behind.contains(" name ") && secret && !self.choices.chance(6);
         let behind = if skips { "" } else { behind };
         // What orders the whole stands within.

@@ -83,6 +83,8 @@ fn start() -> Arena {
     let setup = Setup {
         policy: "[policy]\npacks = []\nfiles = [\"interference.cedar\"]\n".to_owned(),
         connection: SENSITIVE.to_owned(),
+        // A session must not end by its token in the middle of a long run.
+        provider: "token_ttl_seconds = 86400\n".to_owned(),
         // Rows of parallel plans come in any order.
         settings: &[
             "autovacuum = off",
@@ -455,20 +457,22 @@ fn check(kind: Kind, least: u64) {
     let answered = tally.outcomes.get(&Outcome::Answered).copied().unwrap_or_default();
     let all: u64 = tally.outcomes.values().sum();
     assert!(answered * 100 >= all * least, "only {answered} of {all} were answered with rows");
+    let (done, statements) = (tally.done, tally.statements);
+    assert!(done * 100 >= statements * 45, "only {done} of {statements} statements were done");
     assert!(tally.masked * 20 >= answered, "only {} answers had masked values", tally.masked);
 }
 
 #[test]
 fn what_is_made_of_it_does_not_tell_what_is_masked() {
-    check(Kind::Tables, 5);
+    check(Kind::Tables, 20);
 }
 
 #[test]
 fn what_is_asked_in_other_ways_does_not_tell_what_is_masked() {
-    check(Kind::Ways, 20);
+    check(Kind::Ways, 35);
 }
 
 #[test]
 fn what_is_asked_does_not_tell_what_is_masked() {
-    check(Kind::Query, 25);
+    check(Kind::Query, 40);
 }

@@ -1,6 +1,6 @@
 //! Tables that are made, filled and changed.
 
-use crate::grammar::Type::{Date, Int, Json, Number, Row, Text, Texts, Truth};
+use crate::grammar::Type::{Address, Date, Int, Ints, Json, Number, Row, Text, Texts, Truth};
 use crate::grammar::{Column, Maker, Table, base};
 
 impl Maker<'_> {
@@ -36,7 +36,8 @@ impl Maker<'_> {
 
     /// A query of three columns: its text, and the columns under these names.
     fn rows(&mut self) -> (String, Vec<Column>) {
-        let third = *self.choices.one(&[Text, Json, Texts, Number, Date, Row]);
+        let third =
+            *self.choices.one(&[Text, Json, Texts, Number, Date, Text, Json, Address, Ints, Row]);
         let types = [Int, Text, third];
         let (query, mut columns) = self.query(&types, 1);
         for (column, name) in columns.iter_mut().zip(["id", "name", "email"]) {
@@ -55,6 +56,9 @@ impl Maker<'_> {
         self.made(&name, columns);
         // What is not temporary may be made in any schema, unless it is said in which.
         let schema = if what.starts_with("TEMP") { "" } else { "public." };
+        if what.starts_with("MAT") {
+            self.views.push(name.clone());
+        }
         statements.push(format!("CREATE {what} {schema}{name}(id, name, email) AS {query}"));
     }
 
@@ -68,6 +72,7 @@ impl Maker<'_> {
         let plain = self.choices.chance(70);
         let (query, columns) = self.with_plain(plain, Self::rows);
         self.made(&name, columns);
+        self.views.push(name.clone());
         let recursive = if self.choices.chance(10) { "RECURSIVE " } else { "" };
         let checked = if self.choices.chance(10) { " WITH CHECK OPTION" } else { "" };
         statements.push(format!(
@@ -143,7 +148,12 @@ impl Maker<'_> {
         match self.choices.below(4) {
             0 => all[1].clone(),
             1 => all[0].clone(),
-            _ => self.named[self.choices.below(self.named.len())].clone(),
+            _ => {
+                let own = self.named[self.choices.below(self.named.len())].clone();
+                // What cannot be changed would only fail.
+                let fixed = self.views.contains(&own.name) && !self.choices.chance(5);
+                if fixed { all[1].clone() } else { own }
+            }
         }
     }
 
@@ -153,13 +163,18 @@ impl Maker<'_> {
             8 => self.indexed(),
             9 => self.writing_query(),
             10 => {
-                let table = self.named[self.choices.below(self.named.len())].name.clone();
-                format!("REFRESH MATERIALIZED VIEW {table}")
+                let name = self.named[self.choices.below(self.named.len())].name.clone();
+                let filled = self.views.contains(&name) || self.choices.chance(5);
+                match filled {
+                    true => format!("REFRESH MATERIALIZED VIEW {name}"),
+                    false => format!("ANALYZE {name}"),
+                }
             }
             11 => {
                 let table = self.some_table().name;
-                let what = *self.choices.one(&["ANALYZE", "TRUNCATE", "VACUUM", "CLUSTER"]);
-                format!("{what} {table}")
+                let what = *self.choices.one(&["TRUNCATE", "LOCK TABLE", "COMMENT ON TABLE"]);
+                let behind = if what.starts_with("COMMENT") { " IS 'x'" } else { "" };
+                format!("{what} {table}{behind}")
             }
             _ => self.written().0,
         }
@@ -241,7 +256,7 @@ impl Maker<'_> {
                 let condition = self.condition();
                 let (returning, columns) = self.returning(&table);
                 self.scopes.pop();
-                let column = second(&name);
+                let column = second(&table);
                 let set = match self.choices.below(4) {
                     0 => format!("({column}, id) = ({value}, 8)"),
                     1 => format!("({column}) = (SELECT {value})"),
@@ -287,7 +302,7 @@ impl Maker<'_> {
         self.scopes.push(vec![table.clone()]);
         let (returning, columns) = self.returning(&table);
         self.scopes.pop();
-        let second = second(&name);
+        let second = second(&table);
         (format!("INSERT INTO {name} (id, {second}) {query}{conflict}{returning}"), columns)
     }
 
@@ -305,7 +320,7 @@ impl Maker<'_> {
         } else {
             format!("{beside}.id = {name}.id")
         };
-        let column = second(&name);
+        let column = second(&table);
         let then = match self.choices.below(5) {
             0 => "WHEN MATCHED THEN DO NOTHING".to_owned(),
             1 => "WHEN MATCHED THEN UPDATE SET id = 7".to_owned(),
@@ -363,6 +378,6 @@ impl Maker<'_> {
 }
 
 /// The column that is written to besides `id`.
-fn second(table: &str) -> &'static str {
-    if table == "bills" { "email" } else { "name" }
+fn second(table: &Table) -> &'static str {
+    if table.columns.iter().any(|c| c.name == "name") { "name" } else { "email" }
 }
