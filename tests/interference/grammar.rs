@@ -484,6 +484,10 @@ impl<'c> Maker<'c> {
             " FETCH FIRST 2 ROWS WITH TIES",
         ];
         let limit = *self.choices.one(&limits[..limits.len() - usize::from(order.is_empty())]);
+        let limit = match limit.is_empty() && self.choices.chance(2) {
+            true => format!(" LIMIT ({})", self.plainly(|m| m.inner(&[Int], 1))),
+            false => limit.to_owned(),
+        };
         self.scopes.pop();
         (format!("SELECT {distinct}{items}{from}{condition}{group}{window}{order}{limit}"), columns)
     }
@@ -525,7 +529,7 @@ impl<'c> Maker<'c> {
         let tables = self.scopes.last().cloned().unwrap_or_default();
         let plain = self.plain;
         let fits = |c: &&Column| {
-            !(plain && c.secret) && !c.name.is_empty() && matches!(c.of, Int | Text | Number | Date)
+            !(c.name.is_empty() || plain && c.secret) && matches!(c.of, Int | Text | Number | Date)
         };
         let found: Vec<(&Table, &Column)> = tables
             .iter()
@@ -542,7 +546,7 @@ impl<'c> Maker<'c> {
 
     /// The frame of a window.
     fn frame(&mut self) -> &'static str {
-        *self.choices.one(&[
+        const FRAMES: [&str; 7] = [
             "",
             "",
             "",
@@ -550,7 +554,9 @@ impl<'c> Maker<'c> {
             " ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW",
             " GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES",
             " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE GROUP",
-        ])
+        ];
+        let frame: &&str = self.choices.one(&FRAMES);
+        frame
     }
 
     pub(crate) fn items(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
@@ -987,7 +993,7 @@ impl<'c> Maker<'c> {
         if of == Row {
             let plain = self.plain;
             let fits =
-                |t: &&Table| !t.name.is_empty() && !(plain && t.columns.iter().any(|c| c.secret));
+                |t: &&Table| !(t.name.is_empty() || plain && t.columns.iter().any(|c| c.secret));
             let all: Vec<&Table> = tables.iter().filter(fits).collect();
             if all.is_empty() {
                 return "ROW(1, 'x')".to_owned();

@@ -240,7 +240,7 @@ fn answers(client: &mut RawClient, kind: Kind, program: &Program) -> anyhow::Res
     if transaction {
         client.query("ROLLBACK")?;
     }
-    if kind == Kind::Ways {
+    if kind != Kind::Query {
         client.query("CLOSE ALL")?;
         client.query("DEALLOCATE ALL")?;
     }

@@ -3,8 +3,32 @@
 use crate::grammar::Type::{Address, Date, Int, Ints, Json, Number, Row, Text, Texts, Truth};
 use crate::grammar::{Column, Maker, Table, base};
 
+/// Changes of what was there before the program.
+const DEFINITIONS: [&str; 16] = [
+    "ALTER TABLE staff NO INHERIT people",
+    "ALTER TABLE memos NO INHERIT notes",
+    "ALTER TABLE parts DETACH PARTITION parts_1",
+    "CREATE OR REPLACE VIEW contacts AS SELECT id, name, name AS contact, pay FROM people",
+    "CREATE OR REPLACE VIEW columns (id, name, email) AS SELECT id, name, email FROM a",
+    "CREATE OR REPLACE FUNCTION mail(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT name FROM people WHERE id = $1'",
+    "ALTER VIEW contacts RENAME COLUMN contact TO name2",
+    "ALTER TABLE a SET SCHEMA other",
+    "ALTER SCHEMA other RENAME TO another",
+    "ALTER TABLE people RENAME COLUMN email TO mail",
+    "ALTER TABLE people ALTER COLUMN email TYPE varchar(100)",
+    "ALTER TABLE people ALTER COLUMN pay TYPE int",
+    "ALTER TABLE people ALTER COLUMN email SET NOT NULL",
+    "ALTER TYPE address ADD ATTRIBUTE more text",
+    "ALTER TYPE address ALTER ATTRIBUTE zip TYPE text CASCADE",
+    "ALTER TABLE people ADD COLUMN shown text GENERATED ALWAYS AS (upper(email)) STORED",
+];
+
 impl Maker<'_> {
     pub(crate) fn tables(&mut self) -> Vec<String> {
+        // What locks tables is for who has them to himself: of a view behind a lock nothing is known.
+        if self.choices.chance(12) {
+            return self.meanwhile();
+        }
         let mut statements = Vec::new();
         for n in 0..1 + self.choices.below(2) {
             self.new_table(n, &mut statements);
@@ -59,7 +83,11 @@ impl Maker<'_> {
         if what.starts_with("MAT") {
             self.views.push(name.clone());
         }
-        statements.push(format!("CREATE {what} {schema}{name}(id, name, email) AS {query}"));
+        let empty = match self.choices.chance(5) {
+            true => " WITH NO DATA",
+            false => "",
+        };
+        statements.push(format!("CREATE {what} {schema}{name}(id, name, email) AS {query}{empty}"));
     }
 
     fn of_select_into(&mut self, name: String, statements: &mut Vec<String>) {
@@ -213,6 +241,9 @@ impl Maker<'_> {
     }
 
     fn altered(&mut self) -> String {
+        if self.choices.chance(25) {
+            return (*self.choices.one(&DEFINITIONS)).to_owned();
+        }
         let table = self.some_table();
         let name = table.name.clone();
         let column = self.choices.one(&table.columns).clone();

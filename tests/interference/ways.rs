@@ -20,6 +20,33 @@ const STEPS: [&str; 14] = [
     "FETCH RELATIVE 0 FROM c",
     "FETCH FIRST FROM c",
 ];
+/// What is set before a query that is otherwise the same.
+const SETTINGS: [&str; 10] = [
+    "search_path = other, public",
+    "search_path = pg_temp, public, other",
+    "transform_null_equals = on",
+    "xmloption = document",
+    "bytea_output = escape",
+    "DateStyle = 'SQL, DMY'",
+    "extra_float_digits = -15",
+    "enable_hashjoin = off",
+    "plan_cache_mode = force_generic_plan",
+    "array_nulls = off",
+];
+
+/// What is done between PREPARE and EXECUTE, or DECLARE and FETCH.
+const BETWEEN: [&str; 9] = [
+    "CREATE TEMP TABLE people AS SELECT id, email AS name, name AS email FROM public.people",
+    "CREATE TEMP TABLE a AS SELECT * FROM other.a",
+    "SET LOCAL search_path = other, public",
+    "ALTER TABLE public.bills RENAME TO renamed",
+    "ALTER TABLE public.people RENAME COLUMN name TO renamed",
+    "ALTER TABLE public.a ADD COLUMN more text DEFAULT 'x'",
+    "CREATE OR REPLACE VIEW contacts AS SELECT id, name, name AS contact, pay FROM people",
+    "CREATE OR REPLACE FUNCTION same(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT upper($1)'",
+    "DROP VIEW columns",
+];
+
 /// The first of them, that go forwards.
 const FORWARDS: usize = 6;
 
@@ -48,7 +75,8 @@ const EXPLAINS: [&str; 7] = [
 impl Maker<'_> {
     /// Statements that ask a query, and whether they are one transaction.
     pub(crate) fn ways(&mut self, binds: bool) -> (Vec<String>, bool) {
-        match self.choices.below(20) {
+        match self.choices.below(22) {
+            20 | 21 => (self.under_a_setting(binds), true),
             0..4 => (self.cursor(false), true),
             4..6 => (self.cursor(true), false),
             6..11 => (vec![self.copy()], false),
@@ -84,6 +112,28 @@ impl Maker<'_> {
         statements
             .push(if self.choices.chance(50) { last } else { *self.choices.one(steps) }.to_owned());
         statements
+    }
+
+    fn under_a_setting(&mut self, binds: bool) -> Vec<String> {
+        let set = format!("SET LOCAL {}", self.choices.one(&SETTINGS));
+        self.binds = binds;
+        vec![set, self.asked()]
+    }
+
+    /// A query that is kept while what it is about changes.
+    pub(crate) fn meanwhile(&mut self) -> Vec<String> {
+        let query = self.asked();
+        let between = (*self.choices.one(&BETWEEN)).to_owned();
+        match self.choices.chance(70) {
+            true => {
+                vec![format!("PREPARE p AS {query}"), between, "EXECUTE p".to_owned()]
+            }
+            false => vec![
+                format!("DECLARE c CURSOR FOR {query}"),
+                between,
+                "FETCH ALL FROM c".to_owned(),
+            ],
+        }
     }
 
     fn copy(&mut self) -> String {
