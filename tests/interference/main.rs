@@ -37,6 +37,7 @@ const FIRST_OF_USERS: u32 = 16_384;
 
 /// What stands before the reason why there was no answer.
 const ENDED: &str = "! ";
+const TOO_LONG: &str = "it took too long";
 
 const DATABASES: [&str; 2] = ["left_side", "right_side"];
 
@@ -143,7 +144,7 @@ impl<'a> Pair<'a> {
             // What comes yet would be taken for answers to the next one.
             self.renew();
         }
-        told.map(|told| told.unwrap_or_else(|e| vec![format!("{ENDED}{e}")]))
+        told.map(|told| told.unwrap_or_else(|error| vec![format!("{ENDED}{}", end(&error))]))
     }
 
     fn renew(&mut self) {
@@ -267,9 +268,17 @@ fn told(message: &Message) -> String {
     }
 }
 
+/// Why there was no answer: in which call it was noticed that a session has ended is chance.
+fn end(error: &anyhow::Error) -> &'static str {
+    let waited = error.downcast_ref::<std::io::Error>().is_some_and(|error| {
+        matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+    });
+    if waited { TOO_LONG } else { "the session has ended" }
+}
+
 /// How long something takes is not looked at.
 fn took_too_long(told: &[String]) -> bool {
-    told.iter().any(|line| line.contains("57014") || line.starts_with(ENDED))
+    told.iter().any(|line| line.contains("57014") || line.strip_prefix(ENDED) == Some(TOO_LONG))
 }
 
 fn outcome(kind: Kind, told: &[String]) -> Outcome {
