@@ -24,3 +24,8 @@ CREATE FUNCTION folk() RETURNS SETOF people STABLE LANGUAGE sql AS 'SELECT * FRO
 CREATE FUNCTION pairs(OUT id int, OUT name text) RETURNS SETOF record STABLE LANGUAGE sql
     AS 'SELECT id, email FROM people';
 CREATE FUNCTION same(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+-- Types that not every value is of.
+CREATE DOMAIN brief AS text CHECK (length(VALUE) < 5);
+CREATE TYPE mood AS ENUM ('ann', 'x', 'cy');
+CREATE TYPE slim AS (street varchar(3), zip numeric(3, 1));
+CREATE TYPE tagged AS (label brief, feeling mood);

@@ -4,31 +4,105 @@
 //! something else than meant here, all the better. Nothing here knows what the gateway makes of them.
 
 use crate::choices::Choices;
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use crate::templates::{Template, templates};
 
 /// What a program consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A single query.
     Query,
+    /// A query that is asked in another way: behind a cursor, a view or a function, copied out, explained.
+    Ways,
     /// Tables that are made, filled and changed, and a query that reads them.
     Tables,
 }
 
+/// How a statement is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// By itself, as text.
+    Simple,
+    /// Unnamed statement and portal, results in binary or as text.
+    Extended { binary: bool },
+    /// Named statement and portal, described both, and a few rows at a time.
+    Portions { binary: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    /// Values of its parameters.
+    pub(crate) bound: Vec<&'static str>,
+    pub(crate) how: How,
+}
+
 /// Statements, one after the other.
-pub(crate) fn program(kind: Kind, choices: &mut Choices) -> Vec<String> {
-    match kind {
-        Kind::Query => {
-            let depth = 1 + choices.below(3);
-            vec![Maker::new(choices).query(&[], depth).0]
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) statements: Vec<Statement>,
+    /// All of them in one transaction, which is undone.
+    pub(crate) transaction: bool,
+}
+
+/// Numbers parameters anew, without those that are not in the text after all.
+pub(crate) fn numbered(mut text: String, bound: &[&'static str]) -> (String, Vec<&'static str>) {
+    let mut used = Vec::new();
+    for (n, value) in bound.iter().enumerate() {
+        let (old, new) = (format!("${}::", n + 1), format!("${}::", used.len() + 1));
+        if text.contains(&old) {
+            text = text.replace(&old, &new);
+            used.push(*value);
         }
-        Kind::Tables => Maker::new(choices).tables(),
+    }
+    (text, used)
+}
+
+impl Program {
+    /// All statements, with this between them.
+    pub(crate) fn shown(&self, between: &str) -> String {
+        let shown = self.statements.iter().map(|s| match s.bound.is_empty() {
+            true => s.text.clone(),
+            false => format!("{} -- {:?}", s.text, s.bound),
+        });
+        shown.collect::<Vec<_>>().join(between)
     }
 }
 
+/// A program for a server of that major version.
+pub(crate) fn program(kind: Kind, choices: &mut Choices, version: u32) -> Program {
+    let how = match choices.below(20) {
+        0..13 => How::Simple,
+        13..15 => How::Extended { binary: true },
+        15 => How::Extended { binary: false },
+        16..18 => How::Portions { binary: false },
+        _ => How::Portions { binary: true },
+    };
+    let mut maker = Maker::new(choices, version);
+    let (mut statements, transaction) = match kind {
+        Kind::Query => {
+            let depth = *maker.choices.one(&[1, 1, 2, 2, 3]);
+            maker.binds = how != How::Simple;
+            (vec![maker.query(&[], depth).0], false)
+        }
+        Kind::Ways => maker.ways(how != How::Simple),
+        Kind::Tables => (maker.tables(), true),
+    };
+    let last = statements.pop().unwrap_or_default();
+    // Only what gives rows can be taken in portions.
+    let whole = match how {
+        How::Portions { binary } => How::Extended { binary },
+        other => other,
+    };
+    let unbound = |text| Statement { text, bound: Vec::new(), how: whole };
+    let mut statements: Vec<Statement> = statements.into_iter().map(unbound).collect();
+    let how = if last.starts_with("COPY") { whole } else { how };
+    let (text, bound) = numbered(last, &maker.bound);
+    statements.push(Statement { text, bound, how });
+    Program { statements, transaction }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
+pub(crate) enum Type {
     Int,
     Number,
     Text,
@@ -39,31 +113,33 @@ enum Type {
     Ints,
     Address,
     Row,
+    /// Any other: nothing is made of it.
+    Other,
 }
 
-use Type::{Address, Date, Int, Ints, Json, Number, Row, Text, Texts, Truth};
+use Type::{Address, Date, Int, Ints, Json, Number, Other, Row, Text, Texts, Truth};
 
 const TYPES: [Type; 10] = [Text, Int, Json, Number, Date, Texts, Row, Ints, Truth, Address];
 
 #[derive(Debug, Clone)]
-struct Column {
-    name: String,
-    of: Type,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) of: Type,
     /// Made of something masked, as far as is known here. Only used to have fewer refusals.
-    secret: bool,
+    pub(crate) secret: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Table {
+pub(crate) struct Table {
     /// What it is called where it is used; empty for columns that are merged by a join.
-    name: String,
-    schema: Option<&'static str>,
-    columns: Vec<Column>,
+    pub(crate) name: String,
+    pub(crate) schema: Option<&'static str>,
+    pub(crate) columns: Vec<Column>,
 }
 
 const PEOPLE: &str = "id int, name text, email text!, born date!, pay number!, tags texts!, doc json!, home address!, kin ints!";
 
-fn base() -> Vec<Table> {
+pub(crate) fn base() -> Vec<Table> {
     let of = |schema, name: &str, columns: &str| Table {
         schema: Some(schema),
         name: name.to_owned(),
@@ -87,7 +163,11 @@ fn base() -> Vec<Table> {
 fn column(text: &str) -> Column {
     let (name, of) = text.split_once(' ').unwrap();
     let secret = of.ends_with('!');
-    let of = match of.trim_end_matches('!') {
+    Column { name: name.to_owned(), of: type_named(of.trim_end_matches('!')), secret }
+}
+
+fn type_named(word: &str) -> Type {
+    match word {
         "int" => Int,
         "text" => Text,
         "date" => Date,
@@ -95,9 +175,11 @@ fn column(text: &str) -> Column {
         "texts" => Texts,
         "json" => Json,
         "address" => Address,
-        _ => Ints,
-    };
-    Column { name: name.to_owned(), of, secret }
+        "ints" => Ints,
+        "truth" => Truth,
+        "row" => Row,
+        _ => Other,
+    }
 }
 
 /// Names that are given, most of which mean something else somewhere.
@@ -107,52 +189,73 @@ const COLUMN_NAMES: [&str; 9] = ["x", "id", "email", "name", "b", "note", "peopl
 const EXPRESSIONS: [&str; 6] =
     ["\"case\"", "\"coalesce\"", "\"row\"", "\"array\"", "lower", "jsonb_build_object"];
 
-/// What expressions are made of, by section.
-static TEMPLATES: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
-    let mut all: HashMap<_, Vec<_>> = HashMap::new();
-    let mut section = "";
-    let lines = include_str!("templates.txt").lines();
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            Some(name) => section = name,
-            None => all.entry(section).or_default().push(line),
-        }
-    }
-    all
-});
-
-struct Maker<'c> {
-    choices: &'c mut Choices,
+pub(crate) struct Maker<'c> {
+    pub(crate) choices: &'c mut Choices,
+    /// The server's major version.
+    pub(crate) version: u32,
     /// Tables that names may be of, the innermost last.
-    scopes: Vec<Vec<Table>>,
+    pub(crate) scopes: Vec<Vec<Table>>,
     /// Those of WITH, and those the program made.
-    named: Vec<Table>,
+    pub(crate) named: Vec<Table>,
+    /// Names of those that cannot be written to.
+    pub(crate) views: Vec<String>,
     /// Only columns that are not secret, as far as that is known.
-    plain: bool,
+    pub(crate) plain: bool,
     /// A column that may be secret was used.
     used: bool,
     /// Aggregates and window functions may stand here.
     aggregates: bool,
+    /// Literals may be parameters.
+    pub(crate) binds: bool,
+    /// Values of parameters.
+    pub(crate) bound: Vec<&'static str>,
+    /// Names of the items of the current FROM.
+    taken: Vec<String>,
     made: usize,
 }
 
 impl<'c> Maker<'c> {
-    fn new(choices: &'c mut Choices) -> Self {
-        let (scopes, named) = Default::default();
-        Self { choices, scopes, named, plain: false, used: false, aggregates: true, made: 0 }
-    }
-
-    fn fresh(&mut self) -> String {
-        self.made += 1;
-        match self.choices.below(10) {
-            0..5 => format!("t{}", self.made),
-            9 if self.choices.chance(30) => (*self.choices.one(&EXPRESSIONS)).to_owned(),
-            _ => (*self.choices.one(&ALIASES)).to_owned(),
+    fn new(choices: &'c mut Choices, version: u32) -> Self {
+        let (scopes, named, views, bound, taken) = Default::default();
+        Self {
+            choices,
+            version,
+            scopes,
+            named,
+            views,
+            plain: false,
+            used: false,
+            aggregates: true,
+            binds: false,
+            bound,
+            taken,
+            made: 0,
         }
     }
 
+    /// A name that nothing else in the same FROM has, most of the time.
+    fn fresh(&mut self) -> String {
+        self.made += 1;
+        let name = match self.choices.below(10) {
+            0..5 => format!("t{}", self.made),
+            9 if self.choices.chance(30) => (*self.choices.one(&EXPRESSIONS)).to_owned(),
+            _ => (*self.choices.one(&ALIASES)).to_owned(),
+        };
+        let name = match self.taken.contains(&name) && !self.choices.chance(2) {
+            true => format!("t{}", self.made),
+            false => name,
+        };
+        self.taken.push(name.clone());
+        name
+    }
+
+    /// No item of FROM gets this name, most of the time.
+    pub(crate) fn take_name(&mut self, name: &str) {
+        self.taken.push(name.to_owned());
+    }
+
     /// Something said within, and whether anything secret was used for it.
-    fn noting<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> (R, bool) {
+    pub(crate) fn noting<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> (R, bool) {
         let before = std::mem::replace(&mut self.used, false);
         let made = make(self);
         let used = self.used;
@@ -160,128 +263,24 @@ impl<'c> Maker<'c> {
         (made, used)
     }
 
-    fn plainly<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> R {
-        let plain = self.plain || self.choices.below(100) < 88;
+    /// What decides on something: made of plain columns, most of the time.
+    pub(crate) fn plainly<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> R {
+        let plain = self.plain || self.choices.below(100) < 94;
+        self.with_plain(plain, make)
+    }
+
+    /// With plain columns alone, or with any.
+    pub(crate) fn with_plain<R>(&mut self, plain: bool, make: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.plain, plain);
         let made = make(self);
         self.plain = before;
         made
     }
 
-    // Tables and what is in them.
-
-    fn tables(&mut self) -> Vec<String> {
-        let mut statements = Vec::new();
-        for n in 0..1 + self.choices.below(2) {
-            statements.push(self.new_table(n));
-        }
-        for _ in 0..self.choices.below(3) {
-            statements.push(self.change());
-        }
-        let (query, _) = self.query(&[], 1);
-        statements.push(query);
-        statements
-    }
-
-    fn new_table(&mut self, n: usize) -> String {
-        let third = *self.choices.one(&[Text, Json, Texts, Number, Date, Row]);
-        let types = [Int, Text, third];
-        let (query, mut columns) = self.query(&types, 1);
-        for (column, name) in columns.iter_mut().zip(["id", "name", "email"]) {
-            column.name = name.to_owned();
-        }
-        let name = format!("s{n}");
-        let what = *self.choices.one(&["TEMP TABLE", "TEMP TABLE", "TABLE", "MATERIALIZED VIEW"]);
-        self.named.push(Table { name: name.clone(), schema: None, columns });
-        // What is not temporary may be made in any schema, unless it is said in which.
-        let schema = if what.starts_with("TEMP") { "" } else { "public." };
-        format!("CREATE {what} {schema}{name}(id, name, email) AS {query}")
-    }
-
-    /// A change of a table that was made, or of one that is there.
-    fn change(&mut self) -> String {
-        let all = base();
-        let table = match self.choices.below(4) {
-            0 => all[1].clone(),
-            1 => all[0].clone(),
-            _ => self.named[self.choices.below(self.named.len())].clone(),
-        };
-        let name = table.name.clone();
-        let form = self.choices.below(6);
-        match form {
-            0 | 1 => {
-                let (query, _) = self.query(&[Int, Text], 1);
-                let conflict = match name == "people" && self.choices.chance(70) {
-                    true => " ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-                    false => "",
-                };
-                self.scopes.push(vec![table]);
-                let returning = self.returning();
-                self.scopes.pop();
-                let second = if name == "bills" { "email" } else { "name" };
-                format!("INSERT INTO {name} (id, {second}) {query}{conflict}{returning}")
-            }
-            2 => {
-                let (_, beside, source) = self.beside(&table);
-                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
-                let returning = self.returning();
-                self.scopes.pop();
-                let on = if self.choices.chance(30) {
-                    condition
-                } else {
-                    format!("{beside}.id = {name}.id")
-                };
-                let then = if self.choices.chance(50) { "DO NOTHING" } else { "UPDATE SET id = 7" };
-                let returning = if self.choices.chance(80) { String::new() } else { returning };
-                format!(
-                    "MERGE INTO {name} USING {source} ON {on} WHEN MATCHED THEN {then}{returning}"
-                )
-            }
-            3 => {
-                let (_, _, source) = self.beside(&table);
-                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
-                let returning = self.returning();
-                self.scopes.pop();
-                format!("DELETE FROM {name} USING {source} WHERE {condition}{returning}")
-            }
-            _ => {
-                let (value, _, source) = self.beside(&table);
-                let condition = self.plainly(|m| m.without_aggregates(|m| m.expression(Truth, 1)));
-                let returning = self.returning();
-                self.scopes.pop();
-                let column = if name == "bills" { "email" } else { "name" };
-                format!(
-                    "UPDATE {name} SET {column} = {value} FROM {source} WHERE {condition}{returning}"
-                )
-            }
-        }
-    }
-
-    /// Puts a table and another item in scope: a text made of them, the item's name, and the item.
-    fn beside(&mut self, table: &Table) -> (String, String, String) {
-        let (source, others) = self.item_of_from(1, &[]);
-        let name = others.first().map_or_else(String::new, |other| other.name.clone());
-        let mut all = vec![table.clone()];
-        all.extend(others);
-        self.scopes.push(all);
-        let text = self.without_aggregates(|m| m.expression(Text, 1));
-        (text, name, source)
-    }
-
-    fn returning(&mut self) -> String {
-        if self.choices.chance(40) {
-            return String::new();
-        }
-        let before = std::mem::replace(&mut self.aggregates, false);
-        let (items, _) = self.items(&[], 1);
-        self.aggregates = before;
-        format!(" RETURNING {items}")
-    }
-
     // Queries.
 
     /// A query, with columns of these types if there are any.
-    fn query(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
+    pub(crate) fn query(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
         let form = if depth == 0 { 0 } else { self.choices.below(24) };
         match form {
             20 => self.values(wanted, depth),
@@ -321,14 +320,6 @@ impl<'c> Maker<'c> {
     }
 
     fn set_operation(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
-        let operator = *self.choices.one(&[
-            "UNION ALL",
-            "UNION ALL",
-            "UNION ALL",
-            "UNION",
-            "EXCEPT",
-            "INTERSECT ALL",
-        ]);
         let own: Vec<Type> =
             (0..1 + self.choices.below(3)).map(|_| *self.choices.one(&[Int, Text, Text])).collect();
         let wanted = if wanted.is_empty() { &own } else { wanted };
@@ -337,10 +328,16 @@ impl<'c> Maker<'c> {
         for (column, other) in columns.iter_mut().zip(others) {
             column.secret |= other.secret;
         }
-        let order = if self.choices.chance(20) {
-            format!(" ORDER BY {}", 1 + self.choices.below(2))
-        } else {
-            String::new()
+        // Rows are compared by all but one of them.
+        let operators =
+            ["UNION ALL", "UNION", "EXCEPT", "INTERSECT ALL", "INTERSECT", "EXCEPT ALL"];
+        let compares = self.choices.chance(if columns.iter().any(|c| c.secret) { 6 } else { 60 });
+        let operator = if compares { *self.choices.one(&operators) } else { "UNION ALL" };
+        let order = match self.choices.chance(20) {
+            true => {
+                self.position(&columns).map_or_else(String::new, |at| format!(" ORDER BY {at}"))
+            }
+            false => String::new(),
         };
         (format!("({left}) {operator} ({right}){order}"), columns)
     }
@@ -373,18 +370,26 @@ impl<'c> Maker<'c> {
             .into();
         let own = Table { name: name.to_owned(), schema: None, columns };
         self.scopes = vec![vec![own.clone()]];
-        let (text, number) = (self.expression(Text, 1), self.expression(Int, 1));
+        let (text, number) = (self.expression(Text, 1), self.plainly(|m| m.expression(Int, 1)));
         self.scopes = scopes;
         self.named.push(own);
-        let operator = *self.choices.one(&["UNION ALL", "UNION"]);
+        let compares = self.choices.chance(if secret { 6 } else { 50 });
+        let operator = if compares { "UNION" } else { "UNION ALL" };
         let behind = *self.choices.one(&[
             "",
             "",
             " SEARCH DEPTH FIRST BY id SET o",
             " CYCLE id SET c USING w",
-            " CYCLE name SET c USING w",
+            " SEARCH BREADTH FIRST BY id SET o CYCLE id SET c TO 'y' DEFAULT 'n' USING w",
             " ORDER BY 1 LIMIT 1",
+            " SEARCH DEPTH FIRST BY name SET o",
+            " CYCLE name SET c USING w",
         ]);
+        // Older servers have no such clauses, and names may be secret.
+        let clause = behind.contains("FIRST BY") || behind.contains("CYCLE");
+        let skips = self.version < 14 && clause
+            || behind.contains(" name ") && secret && !self.choices.chance(6);
+        let behind = if skips { "" } else { behind };
         // What orders the whole stands within.
         let orders = behind.starts_with(" ORDER");
         let (inside, behind) = if orders { (behind, "") } else { ("", behind) };
@@ -403,8 +408,11 @@ impl<'c> Maker<'c> {
             return String::new();
         }
         let count = 1 + self.choices.below(columns.len());
-        for (n, column) in columns.iter_mut().enumerate().take(count) {
-            column.name = self.column_name(n);
+        for n in 0..count {
+            let name = self.column_name(n);
+            let known = columns.iter().enumerate().any(|(at, c)| at != n && c.name == name);
+            let known = known && !self.choices.chance(5);
+            columns[n].name = if known { format!("c{n}") } else { name };
         }
         let names: Vec<&str> = columns[..count].iter().map(|c| c.name.as_str()).collect();
         format!("({})", names.join(", "))
@@ -419,7 +427,9 @@ impl<'c> Maker<'c> {
 
     fn select(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
         let bare = depth == 0 && !self.scopes.is_empty() && self.choices.chance(30);
+        let taken = std::mem::take(&mut self.taken);
         let (from, tables) = if bare { (String::new(), Vec::new()) } else { self.from(depth) };
+        self.taken = taken;
         self.scopes.push(tables);
         let condition = if self.choices.chance(35) {
             format!(
@@ -438,51 +448,118 @@ impl<'c> Maker<'c> {
                 (items, columns, String::new())
             }
         };
-        let window = if items.contains("OVER w") || self.choices.chance(2) {
-            format!(
-                " WINDOW w AS ({})",
-                self.plainly(|m| format!(
-                    "PARTITION BY {} ORDER BY {}",
-                    m.any_column(),
-                    m.any_column()
-                ))
-            )
-        } else {
-            String::new()
+        let window =
+            if items.contains("OVER w") || items.contains("OVER (w ") || self.choices.chance(2) {
+                let (part, key) = (self.key(), self.key());
+                let frame = self.frame();
+                format!(" WINDOW w AS (PARTITION BY {part} ORDER BY {key}{frame})")
+            } else {
+                String::new()
+            };
+        let plain = columns.iter().all(|c| !c.secret) && group.is_empty();
+        let (distinct, leading) = match self.choices.below(20) {
+            16..19 if plain || self.choices.chance(6) => ("DISTINCT ".to_owned(), None),
+            19 if group.is_empty() => {
+                let key = self.key();
+                (format!("DISTINCT ON ({key}) "), Some(key))
+            }
+            _ => (String::new(), None),
         };
-        let distinct = match self.choices.below(20) {
-            18 => "DISTINCT ".to_owned(),
-            19 => format!("DISTINCT ON ({}) ", self.plainly(Self::any_column)),
-            _ => String::new(),
+        let order = match (self.choices.chance(25), leading) {
+            (false, _) => String::new(),
+            (true, Some(key)) => format!(" ORDER BY {key}, {}", self.key()),
+            (true, None) => self.order(&columns, !distinct.is_empty() || !group.is_empty()),
         };
-        let order = if self.choices.chance(25) { self.order(&columns) } else { String::new() };
-        let limits = ["", "", "", "", "", " LIMIT 2", " OFFSET 1", " FETCH FIRST 2 ROWS WITH TIES"];
+        let limits = [
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            " LIMIT 2",
+            " OFFSET 1",
+            " FETCH FIRST 2 ROWS WITH TIES",
+        ];
         let limit = *self.choices.one(&limits[..limits.len() - usize::from(order.is_empty())]);
+        let limit = match limit.is_empty() && self.choices.chance(2) {
+            true => format!(" LIMIT ({})", self.plainly(|m| m.inner(&[Int], 1))),
+            false => limit.to_owned(),
+        };
         self.scopes.pop();
         (format!("SELECT {distinct}{items}{from}{condition}{group}{window}{order}{limit}"), columns)
     }
 
-    fn order(&mut self, columns: &[Column]) -> String {
-        let key = match self.choices.below(5) {
-            0 | 1 => {
-                let plain: Vec<usize> =
-                    (0..columns.len()).filter(|n| !columns[*n].secret).collect();
-                match plain.is_empty() || self.choices.chance(12) {
-                    true => (1 + self.choices.below(columns.len())).to_string(),
-                    false => (1 + *self.choices.one(&plain)).to_string(),
-                }
-            }
-            2 if columns.iter().all(|c| !c.name.is_empty()) && !columns.is_empty() => {
-                self.choices.one(columns).name.clone()
-            }
-            3 => self.plainly(|m| m.expression(Int, 1)),
-            _ => self.plainly(Self::any_column),
-        };
-        let how = *self.choices.one(&["", " DESC", " NULLS FIRST"]);
-        format!(" ORDER BY {key}{how}")
+    /// The place of a column of the answer: of a plain one, most of the time.
+    fn position(&mut self, columns: &[Column]) -> Option<String> {
+        let plain: Vec<usize> = (0..columns.len()).filter(|n| !columns[*n].secret).collect();
+        if self.choices.chance(6) {
+            return Some((1 + self.choices.below(columns.len())).to_string());
+        }
+        (!plain.is_empty()).then(|| (1 + *self.choices.one(&plain)).to_string())
     }
 
-    fn items(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
+    fn order(&mut self, columns: &[Column], answer_only: bool) -> String {
+        let key = match self.choices.below(if answer_only { 3 } else { 5 }) {
+            2 if columns.iter().all(|c| !c.name.is_empty() && !c.secret) && !columns.is_empty() => {
+                Some(self.choices.one(columns).name.clone())
+            }
+            3 => Some(self.plainly(|m| m.expression(Int, 1))).filter(|key| !is_literal(key)),
+            4 => Some(self.key()),
+            _ => self.position(columns),
+        };
+        let how = *self.choices.one(&["", " DESC", " NULLS FIRST"]);
+        key.map_or_else(String::new, |key| format!(" ORDER BY {key}{how}"))
+    }
+
+    /// Something to order, group or partition by: no literal.
+    fn key(&mut self) -> String {
+        let of = *self.choices.one(&[Int, Int, Text, Text, Number, Date]);
+        let key = self.plainly(|m| m.reference(of));
+        match is_literal(&key) || key.starts_with('$') {
+            true => self.plainly(|m| m.some_column()).unwrap_or_else(|| "1".to_owned()),
+            false => key,
+        }
+    }
+
+    /// Any column that is in sight in the innermost FROM.
+    fn some_column(&mut self) -> Option<String> {
+        let tables = self.scopes.last().cloned().unwrap_or_default();
+        let plain = self.plain;
+        let fits = |c: &&Column| {
+            !(c.name.is_empty() || plain && c.secret) && matches!(c.of, Int | Text | Number | Date)
+        };
+        let found: Vec<(&Table, &Column)> = tables
+            .iter()
+            .filter(|t| !t.name.is_empty())
+            .flat_map(|t| t.columns.iter().filter(fits).map(move |c| (t, c)))
+            .collect();
+        if found.is_empty() {
+            return None;
+        }
+        let (table, column) = *self.choices.one(&found);
+        self.used |= column.secret;
+        Some(format!("{}.{}", table.name, column.name))
+    }
+
+    /// The frame of a window.
+    fn frame(&mut self) -> &'static str {
+        const FRAMES: [&str; 7] = [
+            "",
+            "",
+            "",
+            " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+            " ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW",
+            " GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES",
+            " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE GROUP",
+        ];
+        let frame: &&str = self.choices.one(&FRAMES);
+        frame
+    }
+
+    pub(crate) fn items(&mut self, wanted: &[Type], depth: usize) -> (String, Vec<Column>) {
         let (mut items, mut columns) = (Vec::new(), Vec::new());
         if wanted.is_empty() {
             for _ in 0..1 + self.choices.below(3) {
@@ -512,15 +589,10 @@ impl<'c> Maker<'c> {
                 items.push(if name.is_empty() { "*".to_owned() } else { format!("{name}.*") });
                 columns.extend(table.columns);
             }
-            14 => {
-                let (item, _) = self.noting(|m| {
-                    m.template(if m.aggregates { "windows" } else { "sets" }, depth.min(2))
-                });
-                self.named_item(item, Text, true, items, columns);
-            }
-            15 => {
-                let (item, _) = self.noting(|m| m.template("sets", depth.min(2)));
-                self.named_item(item, Text, true, items, columns);
+            14 | 15 => {
+                let section = if form == 14 && self.aggregates { "windows" } else { "sets" };
+                let ((item, of), secret) = self.noting(|m| m.typed_template(section, depth.min(2)));
+                self.named_item(item, of, secret, items, columns);
             }
             _ => {
                 let of = *self.choices.one(&TYPES);
@@ -559,8 +631,9 @@ impl<'c> Maker<'c> {
     fn aggregated(&mut self, depth: usize) -> (String, Vec<Column>, String) {
         let (mut items, mut columns) = (Vec::new(), Vec::new());
         for _ in 0..1 + self.choices.below(2) {
-            let (item, secret) = self.noting(|m| m.template("aggregates", depth.min(2)));
-            self.named_item(item, Text, secret, &mut items, &mut columns);
+            let ((item, of), secret) =
+                self.noting(|m| m.typed_template("aggregates", depth.min(2)));
+            self.named_item(item, of, secret, &mut items, &mut columns);
         }
         let having = if self.choices.chance(15) {
             format!(" HAVING {}", self.plainly(|m| m.template("aggregates", 1) + " IS NOT NULL"))
@@ -574,28 +647,32 @@ impl<'c> Maker<'c> {
         let (mut items, mut columns) = (Vec::new(), Vec::new());
         let mut keys = Vec::new();
         for n in 0..1 + self.choices.below(2) {
-            let (key, secret) = self.noting(|m| {
-                m.plainly(|m| match m.choices.chance(20) {
-                    true => m.without_aggregates(|m| m.expression(Text, 1)),
-                    false => m.any_column(),
-                })
+            let (key, secret) = self.noting(|m| match m.choices.chance(20) {
+                true => m.plainly(|m| m.without_aggregates(|m| m.expression(Text, 1))),
+                false => m.key(),
             });
             self.named_item(key.clone(), Text, secret, &mut items, &mut columns);
             keys.push(match self.choices.below(6) {
                 4 => (n + 1).to_string(),
+                _ if is_literal(&key) || key.starts_with('$') => (n + 1).to_string(),
                 5 if !columns[n].name.is_empty() => columns[n].name.clone(),
                 _ => key,
             });
         }
         for _ in 0..1 + self.choices.below(2) {
-            let (item, secret) = self.noting(|m| m.template("aggregates", depth.min(2)));
-            self.named_item(item, Text, secret, &mut items, &mut columns);
+            let ((item, of), secret) =
+                self.noting(|m| m.typed_template("aggregates", depth.min(2)));
+            self.named_item(item, of, secret, &mut items, &mut columns);
         }
         let keys = keys.join(", ");
-        let group = match self.choices.below(6) {
+        let group = match self.choices.below(8) {
             3 => format!("ROLLUP ({keys})"),
             4 => format!("GROUPING SETS (({keys}), ())"),
-            5 => format!("ROW({keys})"),
+            5 => format!("CUBE ({keys})"),
+            6 if self.version >= 14 => {
+                format!("DISTINCT ROLLUP ({keys}), GROUPING SETS (({keys}), ())")
+            }
+            7 if !keys.contains(|c: char| c.is_ascii_digit()) => format!("ROW({keys})"),
             _ => keys,
         };
         (items.join(", "), columns, format!(" GROUP BY {group}"))
@@ -603,7 +680,7 @@ impl<'c> Maker<'c> {
 
     // FROM.
 
-    fn from(&mut self, depth: usize) -> (String, Vec<Table>) {
+    pub(crate) fn from(&mut self, depth: usize) -> (String, Vec<Table>) {
         let count = [1, 1, 1, 1, 2, 2, 3][self.choices.below(7)];
         let (mut texts, mut tables) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -614,7 +691,7 @@ impl<'c> Maker<'c> {
         (format!(" FROM {}", texts.join(", ")), tables)
     }
 
-    fn item_of_from(&mut self, depth: usize, before: &[Table]) -> (String, Vec<Table>) {
+    pub(crate) fn item_of_from(&mut self, depth: usize, before: &[Table]) -> (String, Vec<Table>) {
         let form = self.choices.below(if depth == 0 { 12 } else { 22 });
         match form {
             16..18 => self.derived(depth - 1, None),
@@ -631,12 +708,15 @@ impl<'c> Maker<'c> {
         let full = self.choices.chance(25) || table.schema == Some("other");
         let written = if full { qualified(&table) } else { table.name.clone() };
         let only = if table.schema.is_some() && self.choices.chance(5) { "ONLY " } else { "" };
-        let sample = if table.schema.is_some() && self.choices.chance(3) {
+        let view = ["contacts", "wide", "columns"].contains(&table.name.as_str());
+        let sample = if table.schema.is_some() && !view && self.choices.chance(3) {
             " TABLESAMPLE BERNOULLI (100)"
         } else {
             ""
         };
-        if !self.choices.chance(60) {
+        let known = self.taken.contains(&table.name) && !self.choices.chance(3);
+        if !known && !self.choices.chance(60) {
+            self.taken.push(table.name.clone());
             return (format!("{only}{written}{sample}"), vec![table]);
         }
         let name = self.fresh();
@@ -675,13 +755,14 @@ impl<'c> Maker<'c> {
     }
 
     fn function(&mut self, before: &[Table]) -> (String, Vec<Table>) {
-        let template = *self.choices.one(&TEMPLATES["from"]);
-        let (template, columns) = template.split_once(" => ").unwrap();
+        let template = self.chosen("from");
+        let (text, columns) = template.text.split_once(" => ").unwrap();
         let columns = if columns == "people" { PEOPLE } else { columns };
         let name = self.fresh();
         self.scopes.push(before.to_vec());
-        let (text, secret) =
-            self.noting(|m| m.without_aggregates(|m| m.fill(&template.replace("{A}", &name), 1)));
+        let (text, secret) = self.noting(|m| {
+            m.without_aggregates(|m| m.fill_in(template, &text.replace("{A}", &name), 1))
+        });
         self.scopes.pop();
         let columns = columns.replace("{A}", &name);
         let columns = columns.split(", ").map(|c| {
@@ -700,15 +781,21 @@ impl<'c> Maker<'c> {
         let kind = *self.choices.one(&["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
         let how = match self.choices.below(8) {
             0 => return (format!("{left} CROSS JOIN {right}"), tables),
-            1 => {
+            1 if self.version >= 14 && shared.iter().all(|c| !c.secret)
+                || self.choices.chance(2) =>
+            {
                 tables.insert(0, Table { name: String::new(), schema: None, columns: shared });
                 return (format!("{left} NATURAL {kind} {right}"), tables);
             }
-            2..4 if !shared.is_empty() => {
-                let column = self.choices.one(&shared).clone();
+            2..4 if shared.iter().any(|c| !c.secret)
+                || !shared.is_empty() && self.choices.chance(6) =>
+            {
+                let plain: Vec<Column> = shared.iter().filter(|c| !c.secret).cloned().collect();
+                let column =
+                    self.choices.one(if plain.is_empty() { &shared } else { &plain }).clone();
                 let mut how = format!("USING ({})", column.name);
                 let mut name = String::new();
-                if self.choices.chance(30) {
+                if self.version >= 14 && self.choices.chance(30) {
                     name = self.fresh();
                     how += &format!(" AS {name}");
                 }
@@ -745,14 +832,14 @@ impl<'c> Maker<'c> {
 
     // Expressions.
 
-    fn without_aggregates<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> R {
+    pub(crate) fn without_aggregates<R>(&mut self, make: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.aggregates, false);
         let made = make(self);
         self.aggregates = before;
         made
     }
 
-    fn expression(&mut self, of: Type, depth: usize) -> String {
+    pub(crate) fn expression(&mut self, of: Type, depth: usize) -> String {
         if depth == 0 || self.choices.below(10) < 4 {
             return self.reference(of);
         }
@@ -767,28 +854,57 @@ impl<'c> Maker<'c> {
             Address => "address",
             Truth => "truth",
             Row => "row",
+            Other => return self.reference(Text),
         };
         self.template(section, depth)
     }
 
-    fn template(&mut self, section: &str, depth: usize) -> String {
-        let templates = &TEMPLATES[section];
-        let mut template = *self.choices.one(templates);
+    /// One of a section's templates.
+    fn chosen(&mut self, section: &str) -> Template {
+        let all = templates(section, self.version);
+        let chosen = *self.choices.one(&all);
+        if chosen.rare && !self.choices.chance(8) { all[0] } else { chosen }
+    }
+
+    pub(crate) fn template(&mut self, section: &str, depth: usize) -> String {
+        self.typed_template(section, depth).0
+    }
+
+    /// The same, and the type that is written behind it.
+    fn typed_template(&mut self, section: &str, depth: usize) -> (String, Type) {
+        let mut template = self.chosen(section);
         // Most places have no room for an aggregate.
         let over = |t: &str| {
-            ["agg(", "max(", "count(", "sum(", "avg(", "OVER", "bool_and(", "stddev(", "grouping("]
-                .iter()
-                .any(|a| t.contains(a))
+            [
+                "agg(",
+                "AGG(",
+                "max(",
+                "count(",
+                "sum(",
+                "avg(",
+                "OVER",
+                "bool_and(",
+                "stddev(",
+                "grouping(",
+            ]
+            .iter()
+            .any(|a| t.contains(a))
         };
         let listed = matches!(section, "aggregates" | "windows");
-        if !listed && over(template) && !(self.aggregates && self.choices.chance(15)) {
-            template = templates[0];
+        if !listed && over(template.text) && !(self.aggregates && self.choices.chance(15)) {
+            template = templates(section, self.version)[0];
         }
-        let aggregates = self.aggregates && !over(template);
+        let (text, of) = template.text.split_once(" => ").unwrap_or((template.text, "text"));
+        let aggregates = self.aggregates && !over(text);
         let before = std::mem::replace(&mut self.aggregates, aggregates);
-        let made = self.fill(template, depth.saturating_sub(1));
+        let made = self.fill_in(template, text, depth.saturating_sub(1));
         self.aggregates = before;
-        made
+        (made, type_named(of))
+    }
+
+    fn fill_in(&mut self, template: Template, text: &str, depth: usize) -> String {
+        let plain = self.plain || template.reads && !self.choices.chance(6);
+        self.with_plain(plain, |m| m.fill(text, depth))
     }
 
     /// Puts something in for what stands in braces.
@@ -811,7 +927,7 @@ impl<'c> Maker<'c> {
     }
 
     fn hole(&mut self, hole: &str, depth: usize) -> Option<String> {
-        // Anything else in braces is a path within jsonb, and stays.
+        //  a path within jsonb, and stays.
         let of = |letter: &str| {
             Some(match letter {
                 "t" => Text,
@@ -865,7 +981,7 @@ impl<'c> Maker<'c> {
     }
 
     /// A column of the type, or a literal.
-    fn reference(&mut self, of: Type) -> String {
+    pub(crate) fn reference(&mut self, of: Type) -> String {
         let count = self.scopes.len();
         // The innermost most of the time.
         let scope = if count > 1 && self.choices.chance(20) {
@@ -875,7 +991,10 @@ impl<'c> Maker<'c> {
         };
         let tables = self.scopes.get(scope).cloned().unwrap_or_default();
         if of == Row {
-            let all: Vec<&Table> = tables.iter().filter(|t| !t.name.is_empty()).collect();
+            let plain = self.plain;
+            let fits =
+                |t: &&Table| !(t.name.is_empty() || plain && t.columns.iter().any(|c| c.secret));
+            let all: Vec<&Table> = tables.iter().filter(fits).collect();
             if all.is_empty() {
                 return "ROW(1, 'x')".to_owned();
             }
@@ -897,16 +1016,18 @@ impl<'c> Maker<'c> {
         let secret: Vec<_> = found.iter().copied().filter(|(_, c)| c.secret).collect();
         let found = if secret.is_empty() || self.choices.chance(30) { found } else { secret };
         if found.is_empty() || self.choices.chance(6) {
-            return literal(of).to_owned();
+            return self.literal(of);
         }
         let (table, column) = *self.choices.one(&found);
         self.used |= column.secret;
         let name = &column.name;
+        let alike = tables.iter().flat_map(|t| &t.columns).filter(|c| c.name == *name).count();
+        let ambiguous = alike > 1 && !self.choices.chance(3);
         match self.choices.below(48) {
-            0..16 => name.clone(),
+            0..16 if !ambiguous => name.clone(),
             _ if table.name.is_empty() => name.clone(),
             16..20 => format!("({}).{name}", table.name),
-            20 => format!("{name}({})", table.name),
+            20 if self.choices.chance(20) => format!("{name}({})", table.name),
             21..24 => format!("{}.{name}", qualified(table)),
             _ => format!("{}.{name}", table.name),
         }
@@ -932,7 +1053,36 @@ fn shared(left: &[Table], right: &[Table]) -> Vec<Column> {
     both.collect()
 }
 
-const fn literal(of: Type) -> &'static str {
+impl Maker<'_> {
+    /// A literal of the type, or a parameter where there may be some.
+    fn literal(&mut self, of: Type) -> String {
+        let parameter = match of {
+            Int => ("1", "int"),
+            Number => ("2.5", "numeric"),
+            Text => ("ann", "text"),
+            Date => ("1980-01-02", "date"),
+            Json => ("{\"k\": \"v\"}", "jsonb"),
+            Texts => ("{x,y}", "text[]"),
+            Ints => ("{1,2}", "int[]"),
+            Address => ("(s,1)", "address"),
+            Truth | Row | Other => return literal(of).to_owned(),
+        };
+        if !self.binds || self.bound.len() >= 9 || !self.choices.chance(60) {
+            return literal(of).to_owned();
+        }
+        self.bound.push(parameter.0);
+        format!("${}::{}", self.bound.len(), parameter.1)
+    }
+}
+
+/// True for what `literal` gives.
+fn is_literal(text: &str) -> bool {
+    [Int, Number, Text, Truth, Date, Json, Texts, Ints, Address, Row]
+        .iter()
+        .any(|of| literal(*of) == text)
+}
+
+pub(crate) const fn literal(of: Type) -> &'static str {
     match of {
         Int => "1",
         Number => "2.5",
@@ -943,6 +1093,6 @@ const fn literal(of: Type) -> &'static str {
         Texts => "ARRAY['x', 'y']",
         Ints => "ARRAY[1, 2]",
         Address => "ROW('s', 1)::address",
-        Row => "ROW(1, 'x')",
+        Row | Other => "ROW(1, 'x')",
     }
 }

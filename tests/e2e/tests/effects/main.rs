@@ -682,7 +682,7 @@ fn what_statements_claim_covers_what_the_server_shows() {
     }
     let excused = exceptions();
     println!("{total}; {} exceptions", excused.len());
-    assert!(excused.len() <= MOST_EXCEPTIONS);
+    assert!((0..=MOST_EXCEPTIONS).contains(&excused.len()));
     let partly = std::env::var_os("PORTCULLIS_CASE").is_some();
     let stale: Vec<_> = excused.difference(&found).filter(|_| !partly).collect();
     let missing: Vec<String> =
