@@ -24,6 +24,7 @@ mod renamed;
 mod resolve;
 mod scope;
 mod session;
+mod typed;
 mod utility;
 mod views;
 mod written;

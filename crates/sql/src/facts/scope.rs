@@ -448,6 +448,28 @@ impl<'c> Analyzer<'c> {
         Some((place, found, name))
     }
 
+    /// The types of the columns that the expression comes from, where it is certainly one of them,
+    /// unchanged, or one that is stored.
+    pub(super) fn column_types(&self, node: &Node) -> Option<SmallVec<[u32; 2]>> {
+        if !self.is_stored(node) && !self.is_plain(node) {
+            return None;
+        }
+        let (_, tables, name) = self.nearest(node)?;
+        let mut types = SmallVec::new();
+        for table in tables {
+            let columns = table.shape.columns.as_ref().filter(|_| table.shape.rest.is_none())?;
+            let mut own = columns.iter().filter(|c| c.name.as_deref() == Some(name)).peekable();
+            own.peek()?;
+            for column in own {
+                let Origin::Columns(sources) = &column.origin else { return None };
+                for source in sources {
+                    types.push(self.catalog.type_of(source)?);
+                }
+            }
+        }
+        (!types.is_empty()).then_some(types)
+    }
+
     /// True where the expression is certainly a column whose values are stored ones, unchanged.
     pub(super) fn is_plain(&self, node: &Node) -> bool {
         let Some((_, tables, name)) = self.nearest(node) else { return false };
