@@ -116,17 +116,13 @@ impl Analyzer<'_> {
             !args.is_empty() && args.iter().all(|arg| self.is_known_as(arg, such))
         };
         match name {
-            "min" | "max" => {
-                if args.is_empty() || !args.iter().all(|arg| self.is_ordered(arg)) {
-                    self.decide(origin);
-                }
-            }
+            "min" | "max" if !args.is_empty() && args.iter().all(|arg| self.is_ordered(arg)) => {}
+            "min" | "max" => self.decide(origin),
             "to_jsonb" | "jsonb_agg" | "jsonb_build_object" | "jsonb_build_array"
-            | "jsonb_object_agg" => {
-                if !known(&|t| !holds(self.catalog, t, MAX_CARRIED, &|t| t == JSON)) {
-                    self.decide_jsonb(origin);
-                }
-            }
+            | "jsonb_object_agg"
+                if known(&|t| !holds(self.catalog, t, MAX_CARRIED, &|t| t == JSON)) => {}
+            "to_jsonb" | "jsonb_agg" | "jsonb_build_object" | "jsonb_build_array"
+            | "jsonb_object_agg" => self.decide_jsonb(origin),
             "length" | "upper" | "lower" | "initcap" | "reverse" | "char_length"
             | "character_length" | "octet_length" | "bit_length" | "md5" | "left" | "right"
             | "btrim" | "ltrim" | "rtrim" | "translate" | "replace" | "substr" | "substring" => {
