@@ -409,6 +409,8 @@ pub(crate) struct ViewFacts {
     pub(crate) conditions: Origin,
     /// True where it runs code of users.
     pub(crate) user_code: bool,
+    /// True where a text in it is read when it runs, and may be read otherwise.
+    pub(crate) rereads: bool,
     /// True where it runs code whose reach is not known.
     pub(crate) opaque: bool,
     /// True where not every relation behind it is known.
@@ -422,6 +424,8 @@ pub(crate) struct BodyFacts {
     pub(crate) gives: Origin,
     /// What decides in it on rows, or on failure.
     pub(crate) conditions: Origin,
+    /// True where its text, or one in it, may be read otherwise when it runs.
+    pub(crate) rereads: bool,
     /// Every relation it may read.
     pub(crate) relations: Vec<u32>,
     /// What it does.

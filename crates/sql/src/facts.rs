@@ -24,6 +24,7 @@ mod renamed;
 mod resolve;
 mod scope;
 mod session;
+mod typed;
 mod utility;
 mod views;
 mod written;
@@ -143,6 +144,8 @@ struct Analyzer<'c> {
     copied: Option<Box<[u32]>>,
     written: Vec<Written>,
     unspoken: Option<&'static str>,
+    respeaks: bool,
+    rereads: bool,
     /// How parameters are used, by number.
     parameters: BTreeMap<u16, Parameter>,
 }
@@ -193,6 +196,8 @@ impl<'c> Analyzer<'c> {
             copied: None,
             written: Vec::new(),
             unspoken: None,
+            respeaks: false,
+            rereads: false,
             parameters: BTreeMap::new(),
         }
     }
@@ -379,6 +384,10 @@ impl<'c> Analyzer<'c> {
         }
         let lineage = self.lineage(shape);
         self.seen.clear();
+        // Code may change any setting; what was put off until the transaction ends is code too.
+        let unknown = |e: &Effect| matches!(e.verb, Verb::Execute | Verb::Unknown);
+        let commits = self.transaction == TransactionChange::Commit;
+        let runs_unknown = commits || self.effects.iter().any(unknown);
         Statement {
             kind: kind.into(),
             effects: SmallVec::from_vec(std::mem::take(&mut self.effects)),
@@ -388,6 +397,8 @@ impl<'c> Analyzer<'c> {
             written: std::mem::take(&mut self.written).into(),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
+            respeaks: std::mem::take(&mut self.respeaks) || runs_unknown,
+            rereads: std::mem::take(&mut self.rereads),
             disturbs: false,
         }
     }
@@ -474,6 +485,9 @@ impl<'c> Analyzer<'c> {
         inner.earlier = Rc::clone(&self.earlier);
         let statement = inner.nested(|a| a.statement(node));
         self.work = inner.work;
+        if let Ok(inner) = &statement {
+            self.unspoken = self.unspoken.or(inner.unspoken);
+        }
         statement
     }
 }

@@ -69,6 +69,24 @@ const SEARCHED: usize = 16 << 10;
 /// So many places are tried.
 const TRIED: usize = 16;
 
+/// True for a text that means the same whatever `standard_conforming_strings` and `client_encoding`
+/// are: no backslash is in it, and letters beyond ASCII are in plain literals alone. (In any encoding
+/// of clients ASCII is ASCII, and no quote is part of a longer letter; PostgreSQL
+/// `src/backend/parser/scan.l`, `src/common/wchar.c`.)
+#[must_use]
+pub fn reads_alike(text: &str) -> bool {
+    if text.contains('\\') {
+        return false;
+    }
+    let quotes = |pair: &[u8]| match pair {
+        [b'$', next] => !next.is_ascii_digit(),
+        [b'"', _] => true,
+        pair => matches!(pair, b"--" | b"/*"),
+    };
+    let outside = |text: &str| text.split('\'').step_by(2).all(str::is_ascii);
+    text.is_ascii() || !text.as_bytes().windows(2).any(quotes) && outside(text)
+}
+
 /// Where in the text, in bytes from 0, the error is: the parser's message ends with the token at
 /// which it stopped, and it stops there too where the text ends with that token.
 fn position(text: &str, message: &str) -> Option<usize> {

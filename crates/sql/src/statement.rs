@@ -34,6 +34,13 @@ pub struct Statement {
     /// A setting that decides how texts are read, where it may get a value by which this crate
     /// does not read them. Such a statement must not run, whatever the policy says.
     pub unspoken: Option<&'static str>,
+    /// True where it may change settings that decide how texts are read, to nobody knows what: which
+    /// setting it changes is not written out, or it runs code. The server tells when it is ready for
+    /// more; what it reads before that must be a text that [reads alike](crate::parse::reads_alike).
+    pub respeaks: bool,
+    /// True where it runs functions whose texts are read when they are called, and may then be read
+    /// otherwise.
+    pub rereads: bool,
     /// True where known names may do something else once it has run: what it defines hangs on them
     /// (a trigger, a rule, a default) or stands in for them. What it would do itself is in `effects`.
     pub disturbs: bool,

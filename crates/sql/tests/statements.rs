@@ -86,6 +86,48 @@ fn definitions_that_disturb_known_names_are_told() {
     }
 }
 
+/// What may change how texts are read: to something else, or to nobody knows what.
+#[test]
+fn changes_of_how_texts_are_read_are_told() {
+    let catalog = common::shop();
+    let told = |sql: &str| {
+        let analysis = common::with_stack(|| analyse(sql, &catalog, &Limits::default())).unwrap();
+        let unspoken = analysis.statements.iter().any(|statement| statement.unspoken.is_some());
+        (unspoken, analysis.statements.iter().any(|statement| statement.respeaks))
+    };
+    for sql in [
+        "SET standard_conforming_strings = off",
+        "SET LOCAL standard_conforming_strings = off",
+        "SET client_encoding = 'SJIS'",
+        "SELECT set_config('Standard_Conforming_Strings', $1, false)",
+        "PREPARE p AS SELECT set_config('standard_conforming_strings', 'off', false)",
+        "DECLARE c CURSOR FOR SELECT set_config('client_encoding', 'SJIS', false)",
+        "EXPLAIN ANALYZE SELECT set_config('standard_conforming_strings', 'off', false)",
+    ] {
+        assert!(told(sql).0, "{sql}");
+    }
+    for sql in [
+        "SELECT set_config($1, $2, false)",
+        "SELECT set_config(setting_name => 'jit', new_value => 'x', is_local => false)",
+        "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'jit'",
+        "UPDATE pg_settings SET setting = 'off' WHERE name = 'jit'",
+        "DO ''",
+        "COMMIT",
+    ] {
+        assert_eq!(told(sql), (false, true), "{sql}");
+    }
+    for sql in [
+        "SELECT set_config('jit', $1, false)",
+        "SET standard_conforming_strings = on",
+        "RESET ALL",
+        "DISCARD ALL",
+        "ROLLBACK TO s",
+        "INSERT INTO orders VALUES (1)",
+    ] {
+        assert_eq!(told(sql), (false, false), "{sql}");
+    }
+}
+
 /// Queries of one shape have the same facts.
 #[test]
 fn numbers_make_no_difference_to_a_query() {

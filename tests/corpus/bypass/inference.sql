@@ -1334,3 +1334,19 @@ SELECT num_nulls(VARIADIC ARRAY[nullif(email, '{guess}')]) FROM customers WHERE 
 --! intent: guess e-mail by the name of a namespace
 --! infer: ana8@example.com | ana9@example.com
 SELECT count(*) FROM customers c, XMLTABLE(XMLNAMESPACES(c.email AS n), '/n:a' PASSING '<a xmlns="{guess}">1</a>' COLUMNS v text PATH '.') t WHERE id = 8
+
+--! intent: guess e-mail by the largest of lists of rows, of which those that are equal fail
+--! infer: hal7@example.com | hal8@example.com
+SELECT max(ARRAY[ROW(coalesce(c.email, '{guess}'), '{}'::json)]) FROM generate_series(7, 100000, 99993) g LEFT JOIN customers c ON c.id = g
+
+--! intent: guess the first letters of an e-mail likewise
+--! infer: hal | ham
+SELECT max(ARRAY[ROW(left(coalesce(c.email, '{guess}'), 3), '{}'::json)]) FROM generate_series(7, 100000, 99993) g LEFT JOIN customers c ON c.id = g
+
+--! intent: guess the first letters of an e-mail by the smallest in a window
+--! infer: hal | ham
+SELECT min(ARRAY[ROW(left(coalesce(c.email, '{guess}'), 3), null::point)]) OVER () FROM generate_series(7, 100000, 99993) g LEFT JOIN customers c ON c.id = g
+
+--! intent: guess the first letters of an e-mail by lists of rows from a query
+--! infer: hal | ham
+SELECT max(s.x) FROM (SELECT ARRAY[ROW(left(coalesce(c.email, '{guess}'), 3), '{}'::json)] AS x FROM generate_series(7, 100000, 99993) g LEFT JOIN customers c ON c.id = g) s

@@ -57,6 +57,64 @@ SELECT set_config('standard_conforming_strings', 'off', false)
 --;
 SELECT 'a\'' ; DELETE FROM payments; --'
 
+--! intent: delete payments where backslashes escape, set by what another row of pg_settings names, and back
+--! protocol: pipeline
+--! effect: SELECT count(*) FROM payments
+SELECT set_config(b.name, 'off', false) FROM pg_settings a, pg_settings b WHERE a.name = 'application_name' AND b.name = 'standard_conforming_strings'
+--;
+WITH q AS (SELECT '\' AS a, ' ), d AS (DELETE FROM payments WHERE id < 100 RETURNING id) SELECT 1, id FROM d --' AS b) SELECT a, b FROM q
+--;
+SELECT set_config(b.name, 'on', false) FROM pg_settings a, pg_settings b WHERE a.name = 'application_name' AND b.name = 'standard_conforming_strings'
+
+--! intent: read e-mails where backslashes escape, set by what another row of pg_settings names, and back
+--! protocol: pipeline
+--! secret: SELECT reverse(email) FROM customers WHERE id = 3
+SELECT set_config(b.name, 'off', false) FROM pg_settings a, pg_settings b WHERE a.name = 'application_name' AND b.name = 'standard_conforming_strings'
+--;
+SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
+--;
+SELECT set_config(b.name, 'on', false) FROM pg_settings a, pg_settings b WHERE a.name = 'application_name' AND b.name = 'standard_conforming_strings'
+
+--! intent: the same, by the row that the condition names
+--! protocol: pipeline
+--! secret: SELECT reverse(email) FROM customers WHERE id = 3
+SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'standard_conforming_strings'
+--;
+SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
+--;
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'standard_conforming_strings'
+
+--! intent: the same, by a row of a query around it
+--! protocol: pipeline
+--! secret: SELECT reverse(email) FROM customers WHERE id = 3
+SELECT (SELECT set_config(b.name, 'off', false) FROM pg_settings a WHERE a.name = 'application_name') FROM pg_settings b WHERE b.name = 'standard_conforming_strings'
+--;
+SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
+--;
+SELECT (SELECT set_config(b.name, 'on', false) FROM pg_settings a WHERE a.name = 'application_name') FROM pg_settings b WHERE b.name = 'standard_conforming_strings'
+
+--! intent: the same, by statements that were prepared
+--! protocol: pipeline
+--! secret: SELECT reverse(email) FROM customers WHERE id = 3
+PREPARE off AS SELECT set_config('standard_conforming_strings', 'off', false)
+--;
+EXECUTE off
+--;
+SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
+--;
+SET standard_conforming_strings = on
+
+--! intent: the same, by views
+--! setup: CREATE VIEW turns_off AS SELECT set_config('standard_conforming_strings', 'off', false)
+--! setup: CREATE VIEW turns_on AS SELECT set_config('standard_conforming_strings', 'on', false)
+--! protocol: pipeline
+--! secret: SELECT reverse(email) FROM customers WHERE id = 3
+SELECT * FROM turns_off
+--;
+SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
+--;
+SELECT * FROM turns_on
+
 --! intent: delete payments where backslashes escape, set at log-in
 --! effect: SELECT count(*), sum(amount) FROM payments
 --! startup: standard_conforming_strings=off

@@ -93,6 +93,18 @@ SET session_replication_role = replica
 --;
 INSERT INTO payments (id, order_id, amount) VALUES (9100, 999999, 1)
 
+--! intent: skip triggers with session_replication_role by what another row of pg_settings names
+--! secret: SELECT 'role is replica'
+SELECT set_config(b.name, 'replica', false) FROM pg_settings a, pg_settings b WHERE a.name = 'application_name' AND b.name = 'session_replication_role'
+--;
+SELECT 'role is ' || current_setting('session_replication_role')
+
+--! intent: the same, by a row of a query around it
+--! secret: SELECT 'role is replica'
+SELECT (SELECT set_config(b.name, 'replica', false) FROM pg_settings a WHERE a.name = 'application_name') FROM pg_settings b WHERE b.name = 'session_replication_role'
+--;
+SELECT 'role is ' || current_setting('session_replication_role')
+
 --! intent: skip triggers with session_replication_role by set_config
 --! secret: SELECT 'role is replica'
 SELECT set_config('session_replication_role', 'replica', false)

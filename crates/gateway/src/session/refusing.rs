@@ -154,6 +154,7 @@ fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
         }
         Why::Encoding
         | Why::Unspoken { .. }
+        | Why::Respoken
         | Why::FunctionCall
         | Why::Ambiguous { .. }
         | Why::LongName

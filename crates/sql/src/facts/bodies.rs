@@ -6,7 +6,7 @@ use super::scope::{add, nothing};
 use super::views::MAX_NESTING;
 use super::{Analyzer, Result};
 use crate::catalog::{BodyFacts, Function};
-use crate::parse::Limits;
+use crate::parse::{Limits, reads_alike};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateFunctionStmt, FunctionParameterMode, Node};
 use portcullis_core::effect::{Effect, Extent, ObjectKind, Verb};
@@ -66,6 +66,7 @@ impl<'c> Analyzer<'c> {
                 add(&mut gives, &self.nested(|a| a.expr(default)).ok()?);
             }
         }
+        self.rereads |= !reads_alike(source(made)?);
         for statement in &self.read(source(made)?, limits)?.stmts {
             add(&mut gives, &self.query(statement.stmt.as_deref()?).ok()??);
         }
@@ -107,7 +108,8 @@ impl<'c> Analyzer<'c> {
             && self.fills.is_empty()
             && self.moves.is_empty()
             && self.refills.is_empty()
-            && self.unspoken.is_none();
+            && self.unspoken.is_none()
+            && !self.respeaks;
         let told = !self.missing && !self.effects.iter().any(|e| e.verb == Verb::Unknown);
         // Its parameters are not those of the statement that calls it.
         self.parameters.clear();
@@ -115,6 +117,7 @@ impl<'c> Analyzer<'c> {
         (reads && told).then(|| BodyFacts {
             gives,
             conditions: std::mem::take(&mut self.conditions),
+            rereads: self.rereads,
             relations: std::mem::take(&mut self.relations).into_iter().collect(),
             effects: std::mem::take(&mut self.effects),
             sinks: std::mem::take(&mut self.sinks),
@@ -135,6 +138,7 @@ impl<'c> Analyzer<'c> {
         self.user_code = true;
         self.opaque |= facts.opaque;
         self.unresolved |= facts.unresolved;
+        self.rereads |= facts.rereads;
         facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
         // Other than those of a view, its conditions may be about what it is called with.
         self.decide(&facts.conditions);

@@ -26,7 +26,7 @@ const MAX_LITERAL: usize = 1_024;
 const MAX_GROWTH: usize = 16_384;
 
 /// How deep it is looked whether an expression carries a value unread.
-const MAX_CARRIED: usize = 16;
+pub(super) const MAX_CARRIED: usize = 16;
 
 /// The type `jsonb`.
 const JSONB: u32 = 3802;
@@ -218,6 +218,8 @@ impl Analyzer<'_> {
     pub(super) fn decide_call(&mut self, names: &[&str], args: &[Node], origin: &Origin) {
         if self.carries(names, args, MAX_CARRIED).is_none() || self.may_be_odd(names, origin) {
             self.decide(origin);
+        } else if let Some((_, name)) = split(names) {
+            self.decide_types(name, args, origin);
         }
     }
 
@@ -436,9 +438,7 @@ impl Analyzer<'_> {
             XmlExprOp::try_from(e.op),
             Ok(XmlExprOp::IsXmlconcat | XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest)
         );
-        if !builds || self.is_of(origin, |t| MOMENTS.contains(&t)) {
-            self.decide(origin);
-        }
+        if builds { self.decide_moments(origin) } else { self.decide(origin) }
     }
 }
 
@@ -512,9 +512,6 @@ fn is_short_text(node: &Node, depth: usize) -> bool {
         _ => false,
     }
 }
-
-/// `date`, `timestamp` and `timestamptz`.
-const MOMENTS: [u32; 3] = [1082, 1114, 1184];
 
 /// True for a type of lists.
 fn is_array(catalog: &Catalog, type_oid: u32) -> bool {

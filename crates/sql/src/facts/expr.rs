@@ -66,7 +66,11 @@ impl Analyzer<'_> {
             NodeEnum::AArrayExpr(e) => self.list_of(&e.elements),
             NodeEnum::RowExpr(e) => self.all(&e.args),
             NodeEnum::List(e) => self.all(&e.items),
-            NodeEnum::CoalesceExpr(e) => self.all(&e.args),
+            NodeEnum::CoalesceExpr(e) => {
+                let origin = self.all(&e.args)?;
+                self.decide_common(&e.args.iter().collect::<Vec<_>>(), &origin);
+                Ok(origin)
+            }
             NodeEnum::MinMaxExpr(e) => {
                 let compared = self.operator_use(None, "<");
                 let origin = self.all(&e.args)?;
@@ -122,6 +126,7 @@ impl Analyzer<'_> {
     fn list_of(&mut self, elements: &[Node]) -> Result<Origin> {
         let origin = self.all(elements)?;
         self.decide_list(&origin);
+        self.decide_common(&elements.iter().collect::<Vec<_>>(), &origin);
         Ok(origin)
     }
 
@@ -267,15 +272,17 @@ impl Analyzer<'_> {
         if e.arg.is_some() {
             add(&mut origin, &self.operator_use(None, "="));
         }
+        let mut given = nothing();
         for node in &e.args {
             let Some(NodeEnum::CaseWhen(when)) = node.node.as_ref() else {
                 return Ok(self.unreadable());
             };
             add(&mut origin, &self.condition_on(when.expr.as_deref())?);
-            add(&mut origin, &self.optional(when.result.as_deref())?);
+            add(&mut given, &self.optional(when.result.as_deref())?);
         }
-        add(&mut origin, &self.optional(e.defresult.as_deref())?);
-        Ok(origin)
+        add(&mut given, &self.optional(e.defresult.as_deref())?);
+        self.decide_results(e, &given);
+        Ok(join(origin, &given))
     }
 
     fn operator_expr(&mut self, e: &AExpr) -> Result<Origin> {

@@ -5,9 +5,9 @@
 //! further. Everything else runs code.
 
 use super::names::{literal, parameter, split, strings};
-use super::scope::{add, join, nothing};
+use super::scope::{OfServer, add, join, nothing};
 use super::{Analyzer, Result};
-use crate::catalog::{Function, Relation};
+use crate::catalog::Function;
 use crate::statement::{setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
@@ -260,8 +260,8 @@ fn tells_of_server(name: &str) -> bool {
 }
 
 /// The names of the server's settings.
-fn is_setting_name((relation, column): (&Relation, &str)) -> bool {
-    &*relation.name == "pg_settings" && &*relation.schema == "pg_catalog" && column == "name"
+fn is_setting_name(OfServer { relation, column, .. }: &OfServer<'_>) -> bool {
+    &*relation.name == "pg_settings" && &*relation.schema == "pg_catalog" && *column == "name"
 }
 
 /// The functions of users that a call may mean.
@@ -470,7 +470,7 @@ impl<'c> Analyzer<'c> {
 
     /// A column in which the server keeps a list of options.
     pub(super) fn is_list_of_server(&self, node: &Node) -> bool {
-        self.stored_by_server(node).is_some_and(|(relation, column)| {
+        self.stored_by_server(node).is_some_and(|OfServer { relation, column, .. }| {
             matches!(
                 (&*relation.name, column),
                 ("pg_user_mapping" | "pg_user_mappings", "umoptions")
@@ -509,10 +509,10 @@ impl<'c> Analyzer<'c> {
                 nothing()
             }
             Reach::Setting => {
-                let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
-                let name = name.or_else(|| self.setting_of_row(args.first()?));
+                let written = args.first().and_then(literal).map(str::to_ascii_lowercase);
+                self.speech(written.as_deref(), args.get(1).and_then(literal));
+                let name = written.or_else(|| self.setting_of_row(args.first()?));
                 self.control_setting(name.as_deref());
-                self.speech(name.as_deref(), args.get(1).and_then(literal));
                 origin.clone()
             }
             Reach::ShowsSetting => {
@@ -543,7 +543,7 @@ impl<'c> Analyzer<'c> {
         // `(value).current_setting` gives it a name that is not among the arguments.
         let Some(first) = args.first() else { return self.push(unnamed_setting()) };
         // The view lists no setting of an application, so none of its names is one.
-        if self.stored_by_server(first).is_some_and(is_setting_name) {
+        if self.stored_by_server(first).as_ref().is_some_and(is_setting_name) {
             return;
         }
         let effect = match (literal(first), parameter(first)) {
@@ -562,11 +562,8 @@ impl<'c> Analyzer<'c> {
 
     /// The setting that a row of `pg_settings` is about, where the condition says which.
     fn setting_of_row(&self, node: &Node) -> Option<String> {
-        let column = self.stored_by_server(node).filter(|column| is_setting_name(*column))?;
-        let pinned = self.frames.last()?.pinned.iter();
-        let mut names =
-            pinned.filter(|pin| pin.relation == column.0.oid && *pin.column == *column.1);
-        names.next().map(|pin| pin.value.to_ascii_lowercase())
+        let column = self.stored_by_server(node).filter(is_setting_name)?;
+        self.pinned(&column).map(str::to_ascii_lowercase)
     }
 
     /// Runs a text as a query, or reads relations named by values: cannot be read.

@@ -87,6 +87,9 @@ impl Analyzer<'_> {
         if returned.is_some_and(|name| !self.takes_any_json(name)) {
             self.decide(&value);
         }
+        if returned.and_then(type_name).is_some_and(|(_, name)| name == "jsonb") {
+            self.decide_jsonb(&value);
+        }
         if self.user_functions(None, name) {
             self.sink(value.clone());
             value = Origin::Untraced;

@@ -131,11 +131,14 @@ impl Analyzer<'_> {
                 };
                 let equal =
                     matches!(strings(&e.name).as_deref(), Some(["="] | ["pg_catalog", "="]));
-                if let (true, Some((relation, column)), Some(value)) =
-                    (equal, self.stored_by_server(left), literal(right))
-                {
-                    let (column, value) = (column.into(), value.into());
-                    into.push(Pin { relation: relation.oid, column, value });
+                // Somebody's own operator may find others equal, and names may mean others by now.
+                let tame = self.catalog.operators_named("=").iter().all(|o| o.tame);
+                if let (true, Some(column), Some(value)) = (
+                    equal && tame && !self.earlier.stale,
+                    self.stored_by_server(left),
+                    literal(right),
+                ) {
+                    self.pin(&column, value, into);
                 }
             }
             _ => {}

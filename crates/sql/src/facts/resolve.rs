@@ -206,6 +206,7 @@ impl<'c> Analyzer<'c> {
         if past {
             return;
         }
+        self.rereads |= facts.rereads;
         facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
     }
 

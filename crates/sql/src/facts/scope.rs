@@ -191,9 +191,21 @@ pub(super) struct Frame {
 
 /// A column that a condition ties to a literal.
 pub(super) struct Pin {
-    pub(super) relation: u32,
+    /// The columns of its table: those of this very item of the `FROM` clause, and not of another that
+    /// reads the same relation.
+    pub(super) table: Rc<Shape>,
     pub(super) column: Box<str>,
     pub(super) value: Box<str>,
+}
+
+/// A column of one relation of the server's own.
+pub(super) struct OfServer<'c> {
+    /// The frame it is in.
+    frame: usize,
+    /// The columns of its table.
+    table: Rc<Shape>,
+    pub(super) relation: &'c Relation,
+    pub(super) column: &'c str,
 }
 
 /// A table whose use in a condition is noted.
@@ -367,14 +379,14 @@ impl<'c> Analyzer<'c> {
     /// True where the expression is certainly a column stored in a relation: whether it is NULL says
     /// nothing of what it holds. A column that a query made up may be NULL by a condition.
     pub(super) fn is_stored(&self, node: &Node) -> bool {
-        let Some((mut tables, _)) = self.nearest(node) else { return false };
+        let Some((_, mut tables, _)) = self.nearest(node) else { return false };
         tables.all(|t| t.base.is_some() || matches!(t.row, Some(Origin::Columns(_))))
     }
 
     /// Relation and column, where the expression is certainly a column of one relation of the
     /// server's own.
-    pub(super) fn stored_by_server(&self, node: &Node) -> Option<(&'c Relation, &'c str)> {
-        let (mut tables, name) = self.nearest(node)?;
+    pub(super) fn stored_by_server(&self, node: &Node) -> Option<OfServer<'c>> {
+        let (frame, mut tables, name) = self.nearest(node)?;
         let (table, None) = (tables.next()?, tables.next()) else { return None };
         let columns = table.shape.columns.as_ref()?;
         let place = columns.iter().position(|c| c.name.as_deref() == Some(name))?;
@@ -382,11 +394,33 @@ impl<'c> Analyzer<'c> {
         let catalog: &'c Catalog = self.catalog;
         let Base::Relation(oid) = table.base? else { return None };
         let relation = catalog.relation(oid)?;
-        Some((relation, &*relation.columns.get(place)?.name))
+        let column = &*relation.columns.get(place)?.name;
+        Some(OfServer { frame, table: Rc::clone(&table.shape), relation, column })
     }
 
-    /// The nearest tables in scope that have the column which the expression is, and its name.
-    fn nearest<'a>(&'a self, node: &'a Node) -> Option<(impl Iterator<Item = &'a Table>, &'a str)> {
+    /// Notes that a column has this value in every row of the current query, where it is one of a
+    /// table of its own `FROM` clause.
+    pub(super) fn pin(&self, column: &OfServer<'_>, value: &str, into: &mut Vec<Pin>) {
+        if column.frame + 1 == self.frames.len() {
+            let table = Rc::clone(&column.table);
+            into.push(Pin { table, column: column.column.into(), value: value.into() });
+        }
+    }
+
+    /// The value that a condition ties this column to, of this very table.
+    pub(super) fn pinned(&self, column: &OfServer<'_>) -> Option<&str> {
+        let mut pins = self.frames.get(column.frame)?.pinned.iter();
+        let own =
+            pins.find(|pin| Rc::ptr_eq(&pin.table, &column.table) && *pin.column == *column.column);
+        own.map(|pin| &*pin.value)
+    }
+
+    /// The frame of the nearest tables in scope that have the column which the expression is, these,
+    /// and its name.
+    fn nearest<'a>(
+        &'a self,
+        node: &'a Node,
+    ) -> Option<(usize, impl Iterator<Item = &'a Table>, &'a str)> {
         let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return None };
         let names = strings(&column.fields)?;
         let (table, name) = match names.as_slice() {
@@ -401,19 +435,44 @@ impl<'c> Analyzer<'c> {
         if !self.look(self.frames.iter().map(names).sum()) {
             return None;
         }
-        let is_it = move |t: &&Table| {
-            table.is_none_or(|table| *t.name == *table)
-                && !matches!(find_in(&t.shape, name), Found::No)
-        };
-        let nearest = self.frames.iter().rev().map(move |f| f.item.tables.iter().filter(is_it));
-        let mut found = nearest.map(Iterator::peekable);
-        let found = found.find_map(|mut t| t.peek().is_some().then_some(t))?;
-        Some((found, name))
+        let has = move |t: &&Table| !matches!(find_in(&t.shape, name), Found::No);
+        let named = move |t: &&Table| table.is_none_or(|table| *t.name == *table);
+        // Of the nearest tables of a name, those further out are not looked at.
+        let mut frames = self.frames.iter().enumerate().rev();
+        let (place, frame) = frames.find(|(_, f)| match table {
+            Some(_) => f.item.tables.iter().any(|t| named(&t)),
+            None => f.item.tables.iter().any(|t| has(&t)),
+        })?;
+        let mut found = frame.item.tables.iter().filter(move |t| named(t) && has(t)).peekable();
+        found.peek()?;
+        Some((place, found, name))
+    }
+
+    /// The types of the columns that the expression comes from, where it is certainly one of them,
+    /// unchanged, or one that is stored.
+    pub(super) fn column_types(&self, node: &Node) -> Option<SmallVec<[u32; 2]>> {
+        if !self.is_stored(node) && !self.is_plain(node) {
+            return None;
+        }
+        let (_, tables, name) = self.nearest(node)?;
+        let mut types = SmallVec::new();
+        for table in tables {
+            let columns = table.shape.columns.as_ref().filter(|_| table.shape.rest.is_none())?;
+            let mut own = columns.iter().filter(|c| c.name.as_deref() == Some(name)).peekable();
+            own.peek()?;
+            for column in own {
+                let Origin::Columns(sources) = &column.origin else { return None };
+                for source in sources {
+                    types.push(self.catalog.type_of(source)?);
+                }
+            }
+        }
+        (!types.is_empty()).then_some(types)
     }
 
     /// True where the expression is certainly a column whose values are stored ones, unchanged.
     pub(super) fn is_plain(&self, node: &Node) -> bool {
-        let Some((tables, name)) = self.nearest(node) else { return false };
+        let Some((_, tables, name)) = self.nearest(node) else { return false };
         let mut all = tables.map(|table| {
             let columns = table.shape.columns.iter().flatten();
             let mut same = columns.filter(|c| c.name.as_deref() == Some(name)).peekable();

@@ -140,8 +140,10 @@ impl Analyzer<'_> {
     }
 
     /// A setting gets a value; `None` for what is known at run time alone. Of a name that is not
-    /// known the policy decides, and the server reports what became of these two.
+    /// written out the policy decides, and the server reports what became of these two; but only when
+    /// it is ready for more, and what it reads before then it may read otherwise.
     pub(super) fn speech(&mut self, name: Option<&str>, value: Option<&str>) {
+        self.respeaks |= name.is_none();
         match name {
             Some("client_encoding") if !value.is_some_and(is_utf8) => {
                 self.unspoken = Some("client_encoding");

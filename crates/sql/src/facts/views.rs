@@ -80,6 +80,9 @@ impl<'c> Analyzer<'c> {
 
     fn shown_by(&mut self, view: &Relation, select: &Node) -> Option<ViewFacts> {
         let shape = self.nested(|a| a.query_node(select)).ok()?;
+        if self.unspoken.is_some() || self.respeaks {
+            return None;
+        }
         let (columns, plain) = match shape.columns {
             Some(columns) if columns.len() == view.columns.len() => {
                 columns.into_iter().map(|c| (c.origin, c.plain)).unzip()
@@ -98,6 +101,7 @@ impl<'c> Analyzer<'c> {
             sinks: std::mem::take(&mut self.sinks),
             conditions: std::mem::take(&mut self.conditions),
             user_code: self.user_code,
+            rereads: self.rereads,
             opaque: self.opaque,
             unresolved: self.unresolved,
         })
@@ -115,6 +119,7 @@ fn untraced(view: &Relation) -> ViewFacts {
         sinks: Vec::new(),
         conditions: Origin::Untraced,
         user_code: true,
+        rereads: true,
         opaque: true,
         unresolved: true,
     }

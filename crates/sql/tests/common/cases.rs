@@ -437,6 +437,38 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "select: control setting:? one?, control role:? one? => (-)",
     ),
     (
+        "SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'Application_Name'",
+        "select: read pg_catalog.pg_settings, control setting:application_name one => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT set_config(b.name, 'x', false) FROM pg_settings a, pg_settings b WHERE b.name = 'jit'",
+        "select: read pg_catalog.pg_settings, control setting:jit one => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT set_config(b.name, 'x', false) FROM pg_settings a, pg_settings b WHERE a.name = 'jit'",
+        "select: read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT (SELECT set_config(b.name, 'x', false) FROM pg_settings a WHERE a.name = 'jit') FROM pg_settings b WHERE b.name > 'jit'",
+        "select: read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT (SELECT set_config(b.name, 'x', false) FROM pg_settings a WHERE a.name = 'role') FROM pg_settings b WHERE b.name = 'jit'",
+        "select: read pg_catalog.pg_settings, control setting:jit one => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT set_config(b.name, 'x', false) FROM pg_settings b, LATERAL (SELECT FROM pg_settings a WHERE a.name = 'jit') l",
+        "select: read pg_catalog.pg_settings, read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (pg_settings.name) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT (SELECT 1 FROM pg_settings b WHERE a.name = 'jit' AND set_config(b.name, 'x', false) <> '') FROM pg_settings a",
+        "select: read pg_catalog.pg_settings, read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (-) sinks(pg_settings.name)",
+    ),
+    (
+        "SELECT (SELECT set_config(a.name, 'x', false) FROM (SELECT 'role' AS b) a) FROM pg_settings a WHERE a.name = 'jit'",
+        "select: read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (-)",
+    ),
+    (
         "SELECT set_config('app.x', email, false) FROM customers",
         "select: read public.customers, control setting:app.x one => (customers.email) sinks(customers.email)",
     ),

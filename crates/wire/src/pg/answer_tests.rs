@@ -126,6 +126,8 @@ fn part() -> Part {
         written: Arc::default(),
         copy: None,
         unspoken: None,
+        respeaks: false,
+        rereads: false,
         disturbs: false,
     };
     Part { statement: Arc::new(statement), copy_out: None, copy_in: false }

@@ -671,6 +671,7 @@ impl Conversation {
         self.status = status;
         self.copy = CopyIn::Off;
         self.pipeline_open = false;
+        self.names.reported();
         let failed = self.flight.take().is_some_and(|flight| flight.failed);
         if !failed {
             self.names.confirm();

@@ -192,6 +192,17 @@ struct Logged {
     undo: Undo,
 }
 
+/// Whether something may have changed how texts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Respoken {
+    /// Nothing.
+    No,
+    /// What was read or planned, which runs what claims to be immutable.
+    Planned,
+    /// What was run.
+    Run,
+}
+
 /// The names of one session.
 #[derive(Debug)]
 pub struct Names {
@@ -211,6 +222,10 @@ pub struct Names {
     heard: u64,
     /// Those there were when the transaction began.
     began: u64,
+    /// Whether texts may be read otherwise, until the target says how
+    /// ([`Statement::respeaks`]): by all so far, and by what it has heard.
+    respoken: Respoken,
+    heard_respoken: Respoken,
     max_names: usize,
     max_bytes: usize,
 }
@@ -258,6 +273,8 @@ pub fn empty_statement() -> Arc<Statement> {
             written: Arc::default(),
             copy: None,
             unspoken: None,
+            respeaks: false,
+            rereads: false,
             disturbs: false,
         })
     });
@@ -278,6 +295,8 @@ impl Names {
             disturbances: 0,
             heard: 0,
             began: 0,
+            respoken: Respoken::No,
+            heard_respoken: Respoken::No,
             max_names,
             max_bytes,
         }
@@ -602,6 +621,7 @@ impl Names {
     /// Nothing of what is not confirmed was ever sent.
     pub fn revert(&mut self) {
         self.disturbances = self.heard;
+        self.respoken = self.heard_respoken;
         while let Some(logged) = self.log.pop() {
             self.undo(logged.undo, false);
         }
@@ -615,6 +635,24 @@ impl Names {
     /// The target has what was sent to it.
     pub const fn was_heard(&mut self) {
         self.heard = self.disturbances;
+        self.heard_respoken = self.respoken;
+    }
+
+    /// Takes note of what may change settings by which texts are read.
+    pub fn respeak(&mut self, how: Respoken) {
+        self.respoken = self.respoken.max(how);
+    }
+
+    /// The target is ready for more, and has told what such settings are: before that it tells
+    /// nothing of them from PostgreSQL 14 on (`ReportChangedGUCOptions`).
+    pub const fn reported(&mut self) {
+        (self.respoken, self.heard_respoken) = (Respoken::No, Respoken::No);
+    }
+
+    /// Whether the target may read the next text otherwise than this gateway does.
+    #[must_use]
+    pub const fn respoken(&self) -> Respoken {
+        self.respoken
     }
 
     /// True for a portal that was made before such a definition.

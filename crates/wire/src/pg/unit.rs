@@ -92,6 +92,12 @@ pub enum Why {
         /// Its name.
         setting: &'static str,
     },
+    /// What stands before a text may change how it is read, and it is one that can be read in two ways.
+    #[error(
+        "what stands before this text, or a function it calls, may change how it is read: send it \
+         once that is answered, behind a Sync"
+    )]
+    Respoken,
     /// A `FunctionCall` of a function that is none of large objects.
     #[error("by number only functions of large objects are called: call the function in a SELECT")]
     FunctionCall,

@@ -44,6 +44,8 @@ impl Toy {
             written: Arc::default(),
             copy: None,
             unspoken: None,
+            respeaks: matches!(words[0], "do" | "call"),
+            rereads: words.contains(&"body"),
             disturbs: words[0] == "define",
         };
         s.names = match word(0)? {
@@ -1028,6 +1030,48 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
         (name, 0u8..2).prop_map(|(name, rows)| execute(name, rows)),
         prop::sample::select(vec![sync(), sync(), flush(), frame(b'd', b"x"), frame(b'c', b"")]),
     ]
+}
+
+/// Behind what may change how texts are read, until the target has said how.
+#[test]
+fn a_text_that_could_be_read_in_two_ways_waits_for_the_answer() {
+    let unnamed = |text: &str| [parse("", text), bind("", ""), execute("", 0)].concat();
+    let odd =
+        ["select '\\'", "select é", "select \"é\"", "select /*'*/é'", "select $é$", "select body"];
+    for text in odd {
+        let mut s = Session::new();
+        assert_eq!(s.why(&[unnamed("do x"), unnamed(text), sync()]), Why::Respoken, "{text}");
+        // Nothing was sent, so nothing was changed.
+        s.run(&[unnamed(text), sync()], b'I');
+        s.run(&[unnamed("do x"), sync()], b'I');
+        s.run(&[unnamed(text), sync()], b'I');
+        s.run(&[query("do x")], b'T');
+        s.run(&[unnamed(text), sync()], b'T');
+    }
+    // A Flush asks for no report.
+    for text in odd {
+        let mut s = Session::new();
+        s.run(&[unnamed("do x"), flush()], b'I');
+        assert_eq!(s.why(&[unnamed(text), flush()]), Why::Respoken, "{text}");
+        let mut s = Session::new();
+        s.run(&[unnamed("do x"), flush()], b'I');
+        assert_eq!(s.why(&[query(text)]), Why::Respoken, "{text}");
+        let mut s = Session::new();
+        s.run(&[unnamed("do x"), flush()], b'I');
+        s.run(&[sync()], b'I');
+        s.run(&[unnamed(text), flush()], b'I');
+    }
+    for text in ["select 'é'", "select 'é', 'it''s ü', $1", "select t"] {
+        let mut s = Session::new();
+        s.run(&[unnamed("do x"), unnamed(text), sync()], b'I');
+    }
+    // A text of several statements is read before any of them runs; functions are read when called.
+    let mut s = Session::new();
+    s.run(&[query("do x; select '\\'")], b'I');
+    assert_eq!(s.why(&[query("do x; select body")]), Why::Respoken);
+    // What is prepared was read.
+    s.run(&[parse("a", "select '\\'"), sync()], b'I');
+    s.run(&[unnamed("do x"), bind("", "a"), execute("", 0), sync()], b'I');
 }
 
 /// Runs a stream against a target that fails as `fates` says; what came of it, in words.

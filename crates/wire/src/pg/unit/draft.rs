@@ -4,13 +4,16 @@
 use super::facts::{Facts, Seen, lineage, outdated, own_lineage, session_effect, untold};
 use super::{Analyst, Run, Shape, Suspendable, Unit, Why, text_of};
 use crate::pg::message::{self, Frontend, Target};
-use crate::pg::names::{MAX_NAME, Names, Origin, Prepared, Resolved, Unusable, empty_statement};
+use crate::pg::names::{
+    MAX_NAME, Names, Origin, Prepared, Resolved, Respoken, Unusable, empty_statement,
+};
 use crate::pg::script::{Part, Script, Step};
 use crate::pg::{bound, call};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb, may_redefine};
 use portcullis_core::mask::{CopyFormat, Lineage};
 use portcullis_core::protocol::Shown;
+use portcullis_sql::parse::reads_alike;
 use portcullis_sql::statement::{
     Analysis, Copy, NameChange, Statement, TransactionChange, uses_names,
 };
@@ -111,7 +114,7 @@ impl Draft {
         aborted: bool,
     ) -> Result<(), Why> {
         self.texts.push(text.clone());
-        let analysis = analyse(analyst, &text)?;
+        let analysis = analyse(analyst, &text, names)?;
         names.begin_query(0);
         let parts = analysis.statements.len();
         self.script.steps.push(Step::Query { first_part: 0, parts });
@@ -127,7 +130,7 @@ impl Draft {
         }
         if parts == 0 {
             self.facts.kind("empty");
-            self.touch(&prepared(0, empty_statement()), names);
+            self.touch(&prepared(0, empty_statement()), names)?;
         }
         Ok(())
     }
@@ -171,22 +174,22 @@ impl Draft {
                     why(unusable, &statement, |name| Why::UnknownStatement { name })
                 })?);
                 names.bind(&portal, Arc::clone(&prepared), &values, at)?;
-                self.touch(&prepared, names);
+                self.touch(&prepared, names)?;
                 self.script.steps.push(Step::Bind);
             }
             Frontend::Describe(Target::Statement, name) => {
                 names.freshen(&name, analyst)?;
-                let prepared = names.statement(&name).map_err(|unusable| {
+                let prepared = Arc::clone(names.statement(&name).map_err(|unusable| {
                     why(unusable, &name, |name| Why::UnknownStatement { name })
-                })?;
-                self.touch(prepared, names);
+                })?);
+                self.touch(&prepared, names)?;
                 self.script.steps.push(Step::DescribeStatement);
             }
             Frontend::Describe(Target::Portal, name) => {
-                let portal = names
-                    .portal(&name)
-                    .map_err(|unusable| why(unusable, &name, |name| Why::UnknownPortal { name }))?;
-                self.touch(&portal.prepared, names);
+                let portal = Arc::clone(names.portal(&name).map_err(|unusable| {
+                    why(unusable, &name, |name| Why::UnknownPortal { name })
+                })?);
+                self.touch(&portal.prepared, names)?;
                 self.portals_described.push((at.step, Arc::clone(&portal.prepared)));
                 self.described = Some(Described { step: at.step, portal: portal.id });
                 self.script.steps.push(Step::DescribePortal { part: None, injected: false });
@@ -220,7 +223,7 @@ impl Draft {
     ) -> Result<(), Why> {
         self.texts.push(text.clone());
         short(&name)?;
-        let analysis = analyse(analyst, &text)?;
+        let analysis = analyse(analyst, &text, names)?;
         let mut statements = shared(&analysis);
         let statement = statements.next().unwrap_or_else(empty_statement);
         if statements.next().is_some() {
@@ -234,8 +237,8 @@ impl Draft {
         let epoch = analyst.epoch();
         let new = Prepared { text, statement, types, sql_level: false, index: 0, epoch };
         names.prepare(&name, new, at)?;
-        if let Ok(prepared) = names.statement(&name) {
-            self.touch(prepared, names);
+        if let Ok(prepared) = names.statement(&name).map(Arc::clone) {
+            self.touch(&prepared, names)?;
         }
         self.texts.pop();
         self.script.steps.push(Step::Parse { name });
@@ -331,7 +334,7 @@ impl Draft {
                 certainty: Certainty::Unreadable,
             });
         }
-        self.follow(&resolved);
+        self.follow(&resolved, names)?;
         let commits = resolved.chain.iter().any(|s| s.transaction == TransactionChange::Commit);
         if commits && names.holds_older() {
             self.facts.add(Effect::behind_definitions());
@@ -339,6 +342,9 @@ impl Draft {
         if resolved.chain.iter().any(|statement| statement.disturbs) {
             self.disturbed = true;
             names.disturb();
+        }
+        if resolved.chain.iter().any(|statement| statement.respeaks) {
+            names.respeak(Respoken::Run);
         }
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
         self.facts.lineages.push(lineage(&resolved));
@@ -394,26 +400,36 @@ impl Draft {
         });
     }
 
-    fn touch(&mut self, prepared: &Arc<Prepared>, names: &Names) {
+    fn touch(&mut self, prepared: &Arc<Prepared>, names: &mut Names) -> Result<(), Why> {
         let new = self.touched_set.insert(prepared);
-        if !new && !self.disturbed {
-            return;
+        if !new && !self.disturbed && names.respoken() != Respoken::Run {
+            return Ok(());
         }
         let resolved = names.resolve(&prepared.statement);
         // It is planned, which runs what claims to be immutable, each time that it is bound.
-        self.follow(&resolved);
+        self.follow(&resolved, names)?;
+        if resolved.chain.iter().any(|statement| statement.respeaks) {
+            names.respeak(Respoken::Planned);
+        }
         if new {
             self.touched.push((Arc::clone(prepared), resolved));
         }
+        Ok(())
     }
 
     /// Takes note of a statement that comes behind definitions, or goes on with what was made before
-    /// them.
-    fn follow(&mut self, resolved: &Resolved) {
+    /// them. The texts of functions are read when they are called.
+    fn follow(&mut self, resolved: &Resolved, names: &Names) -> Result<(), Why> {
+        if names.respoken() == Respoken::Run
+            && resolved.chain.iter().any(|statement| statement.rereads)
+        {
+            return Err(Why::Respoken);
+        }
         let behind = self.disturbed || resolved.older;
         if behind && resolved.chain.iter().any(|statement| uses_names(&statement.kind)) {
             self.facts.add(Effect::behind_definitions());
         }
+        Ok(())
     }
 
     /// Ends the unit. `bytes` is the query, or the `Sync` or `Flush` that ends it, if the client
@@ -507,8 +523,11 @@ fn describe_portal(wire: &mut BytesMut, name: &[u8]) {
     wire.put_u8(0);
 }
 
-fn analyse(analyst: &dyn Analyst, text: &Bytes) -> Result<Arc<Analysis>, Why> {
+fn analyse(analyst: &dyn Analyst, text: &Bytes, names: &Names) -> Result<Arc<Analysis>, Why> {
     let text = std::str::from_utf8(text).map_err(|_| Why::Encoding)?;
+    if names.respoken() != Respoken::No && !reads_alike(text) {
+        return Err(Why::Respoken);
+    }
     let analysis = analyst.analyse(text)?;
     match analysis.statements.iter().find_map(|s| s.unspoken) {
         Some(setting) => Err(Why::Unspoken { setting }),
@@ -533,6 +552,7 @@ pub(crate) fn with_code_of(
         extent: Extent::Unknown,
         certainty: Certainty::Assumed,
     }));
+    statement.respeaks = true;
     let lineage = statement.lineage.as_deref().cloned().unwrap_or_default();
     statement.lineage = Some(Arc::new(Lineage { user_code: true, ..lineage }));
     Arc::new(statement)
