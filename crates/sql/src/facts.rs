@@ -24,6 +24,7 @@ mod renamed;
 mod resolve;
 mod scope;
 mod session;
+mod standing;
 mod utility;
 mod views;
 mod written;
