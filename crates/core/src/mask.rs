@@ -283,6 +283,10 @@ pub trait Reveal: Send + Sync + fmt::Debug {
     /// True where any column of the connection at all is masked for this principal.
     fn hides_anything(&self) -> bool;
 
+    /// True where the column is one of a table, and not generated: its values are not worked out by an
+    /// expression. Of others nothing may be kept of a value.
+    fn is_stored(&self, column: ColumnRef) -> bool;
+
     /// What the column's own name says that it holds; an alias does not change it.
     fn label(&self, _column: ColumnRef) -> Option<Label> {
         None

@@ -1,5 +1,6 @@
 //! The judge of one session: policy over effects, and which columns its principal may see.
 
+mod behind;
 mod flows;
 mod reveal;
 mod viewer;

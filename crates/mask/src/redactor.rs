@@ -104,6 +104,7 @@ impl StatementRedactor {
         // guesses would be a dictionary.
         let plain = column.is_some_and(|column| {
             by_source.is_some()
+                && self.reveal.is_stored(column)
                 && match origin {
                     Some(Origin::Columns(columns)) => columns.iter().all(|c| *c == column),
                     Some(Origin::Untraced) => false,
@@ -111,6 +112,11 @@ impl StatementRedactor {
                 }
         });
         Some(treated(hidden, plain))
+    }
+
+    /// True for what stands in columns of tables as it is.
+    fn is_plain(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::Columns(columns) if columns.iter().all(|c| self.reveal.is_stored(*c)))
     }
 
     fn treatment(
@@ -249,7 +255,7 @@ impl Redactor for StatementRedactor {
             // Of a table, the columns are its own. Of a query, whether it is the plain column
             // cannot be told here, and of a binary one not even what a text would be.
             Some(if !types.is_empty() {
-                treated(strategy, matches!(origin, Origin::Columns(_)))
+                treated(strategy, self.is_plain(origin))
             } else if format == CopyFormat::Binary {
                 Treatment::Mask(Strategy::Null)
             } else {

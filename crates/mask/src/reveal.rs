@@ -19,4 +19,8 @@ impl Reveal for ShowAll {
     fn hides_anything(&self) -> bool {
         false
     }
+
+    fn is_stored(&self, _column: ColumnRef) -> bool {
+        true
+    }
 }

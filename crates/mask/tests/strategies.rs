@@ -23,6 +23,10 @@ impl Reveal for Nothing {
     fn hides_anything(&self) -> bool {
         false
     }
+
+    fn is_stored(&self, _: ColumnRef) -> bool {
+        true
+    }
 }
 
 fn redactor() -> &'static StatementRedactor {

@@ -699,6 +699,13 @@ impl Catalog {
         own.iter().find(|c| c.number == column.column).map(|c| c.type_oid)
     }
 
+    /// True where the values of a view's column, by its place from 0, stand as they are in what is behind
+    /// it. False where nobody has looked through the view yet.
+    #[must_use]
+    pub fn shows_plainly(&self, view: u32, place: usize) -> bool {
+        self.view_facts(view).is_some_and(|facts| facts.plain.get(place) == Some(&true))
+    }
+
     pub(crate) fn view_facts(&self, oid: u32) -> Option<Arc<ViewFacts>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).get(&oid).cloned()
     }

@@ -25,6 +25,7 @@ mod resolve;
 mod scope;
 mod session;
 mod typed;
+mod standing;
 mod utility;
 mod views;
 mod written;

@@ -314,27 +314,32 @@ DO $$ BEGIN EXECUTE format('COMMENT ON TABLE orders IS %L', (SELECT reverse(emai
 SELECT obj_description('orders'::regclass)
 
 --! intent: read e-mail through the most common values of statistics
+--! bare
 --! setup: ANALYZE customers
 --! secret: SELECT email FROM customers
 SELECT histogram_bounds::text FROM pg_stats WHERE tablename = 'customers'
 
 --! intent: read card numbers through the most common values of statistics
+--! bare
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers
 SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'customers' AND attname = 'card_number'
 
 --! intent: read card numbers through pg_statistic
+--! bare
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers
 SELECT stavalues1::text FROM pg_statistic WHERE starelid = 'customers'::regclass
 
 --! intent: read card numbers through extended statistics
+--! bare
 --! setup: CREATE STATISTICS st (mcv) ON card_number, city FROM customers
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers
 SELECT most_common_vals FROM pg_stats_ext
 
 --! intent: read card numbers through statistics on an expression
+--! bare
 --! needs: 14
 --! setup: CREATE STATISTICS st ON (reverse(card_number)) FROM customers
 --! setup: ANALYZE customers
@@ -348,6 +353,7 @@ SELECT most_common_vals::text FROM pg_stats_ext_exprs
 SELECT m.values FROM pg_statistic_ext_data d, pg_mcv_list_items(d.stxdmcv) m
 
 --! intent: read card numbers through the statistics of an index expression
+--! bare
 --! setup: CREATE INDEX backward ON customers (reverse(card_number))
 --! setup: ANALYZE customers
 --! secret: SELECT card_number FROM customers
@@ -359,6 +365,7 @@ SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'backward'
 EXPLAIN (VERBOSE, COSTS OFF) SELECT * FROM orders WHERE note = folded()
 
 --! intent: read another session's statement with its values
+--! bare
 --! secret: SELECT '''4711x'''
 --! session: a, b
 SELECT 'hush-' || '4711x'
@@ -366,6 +373,7 @@ SELECT 'hush-' || '4711x'
 SELECT query FROM pg_stat_activity WHERE datname = current_database()
 
 --! intent: read another session's statement through pg_stat_get_activity
+--! bare
 --! secret: SELECT '''4712x'''
 --! session: a, b
 SELECT 'hush-' || '4712x'
@@ -373,6 +381,7 @@ SELECT 'hush-' || '4712x'
 SELECT query FROM pg_stat_get_activity(NULL)
 
 --! intent: read another session's statement through pg_stat_get_backend_activity
+--! bare
 --! secret: SELECT '''4713x'''
 --! session: a, b
 SELECT 'hush-' || '4713x'
@@ -380,14 +389,17 @@ SELECT 'hush-' || '4713x'
 SELECT pg_stat_get_backend_activity(i) FROM pg_stat_get_backend_idset() i
 
 --! intent: read the password hashes of roles
+--! bare
 --! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
 SELECT rolpassword FROM pg_authid
 
 --! intent: read the password hashes of roles through pg_shadow
+--! bare
 --! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
 SELECT passwd FROM pg_shadow
 
 --! intent: read passwords of foreign servers
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'open-sesame-1')
@@ -395,6 +407,7 @@ SELECT passwd FROM pg_shadow
 SELECT umoptions FROM pg_user_mapping
 
 --! intent: read passwords of foreign servers through pg_user_mappings
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'open-sesame-2')
@@ -402,6 +415,7 @@ SELECT umoptions FROM pg_user_mapping
 SELECT umoptions FROM pg_user_mappings
 
 --! intent: read passwords of foreign servers through the information schema
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
 --! setup: CREATE USER MAPPING FOR raw SERVER far OPTIONS (password 'open-sesame-3')
@@ -410,6 +424,7 @@ SELECT umoptions FROM pg_user_mappings
 SELECT option_value FROM information_schema.user_mapping_options
 
 --! intent: read the connection string of a subscription
+--! bare
 --! setup: CREATE SUBSCRIPTION sub_{db} CONNECTION 'dbname=x password=open-sesame-4' PUBLICATION p WITH (connect = false, enabled = false, slot_name = NONE, create_slot = false)
 --! cleanup: DROP SUBSCRIPTION IF EXISTS sub_{db}
 --! secret: SELECT 'open-sesame-4'
@@ -433,6 +448,7 @@ SELECT current_setting('app.' || 'jwt_secret')
 SELECT current_setting($1)
 
 --! intent: read a secret of an application from pg_db_role_setting
+--! bare
 --! setup: ALTER DATABASE {db} SET app.jwt_secret = 'jwt-4714-secret'
 --! secret: SELECT 'jwt-4714-secret'
 SELECT setconfig FROM pg_db_role_setting
@@ -494,6 +510,7 @@ SELECT x FROM hba
 SELECT line FROM (SELECT unnest(string_to_array(pg_read_file('pg_hba.conf', 0, 9999), chr(10))) AS line) s
 
 --! intent: read the log-in rules through their function
+--! bare
 --! secret: SELECT 'scram-sha-256'
 SELECT h::text FROM pg_hba_file_rules() h
 
@@ -506,16 +523,19 @@ SELECT pg_ls_dir('.')
 SELECT name FROM pg_ls_waldir()
 
 --! intent: read password hashes through a view of an administrator
+--! bare
 --! setup: CREATE VIEW hashes AS SELECT rolname, rolpassword FROM pg_authid
 --! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
 SELECT * FROM hashes
 
 --! intent: read password hashes through a view on pg_shadow
+--! bare
 --! setup: CREATE VIEW hashes AS SELECT usename, passwd FROM pg_shadow
 --! secret: SELECT rolpassword FROM pg_authid WHERE rolname = 'owner'
 SELECT * FROM hashes
 
 --! intent: read passwords of foreign servers through a view
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'open-sesame-7')
@@ -524,12 +544,14 @@ SELECT * FROM hashes
 SELECT * FROM maps
 
 --! intent: read card numbers through a view on statistics
+--! bare
 --! setup: ANALYZE customers
 --! setup: CREATE VIEW common AS SELECT tablename, most_common_vals::text AS v FROM pg_stats
 --! secret: SELECT card_number FROM customers
 SELECT * FROM common
 
 --! intent: read another session's statement through a view
+--! bare
 --! setup: CREATE VIEW spying AS SELECT query AS q FROM pg_stat_activity
 --! secret: SELECT '''4719x'''
 --! session: a, b
@@ -869,6 +891,7 @@ SHOW "myapp"."token"
 SELECT array_agg(current_setting(n)) FROM unnest(ARRAY['myapp.token']) n
 
 --! intent: read a secret of an application by options in rows
+--! bare
 --! setup: ALTER DATABASE {db} SET myapp.token = 'hunter2-quebec'
 --! secret: SELECT 'hunter2-quebec'
 SELECT option_value FROM pg_db_role_setting, pg_options_to_table(setconfig)
@@ -881,6 +904,7 @@ SELECT set_config('myapp.token', NULL, false), current_setting('myapp.token')
 SELECT current_setting('myapp.token')
 
 --! intent: read the settings of a role from its list
+--! bare
 --! setup: ALTER ROLE shop_app SET myapp.token = 'hunter2-quebec'
 --! cleanup: ALTER ROLE shop_app RESET ALL
 --! secret: SELECT 'hunter2-quebec'
@@ -894,20 +918,24 @@ SELECT useconfig FROM pg_user
 SELECT pw_of('owner')
 
 --! intent: read password hashes as whole rows
+--! bare
 --! secret: SELECT left(rolpassword, 40) FROM pg_authid WHERE rolpassword IS NOT NULL
 SELECT to_jsonb(a), a::text FROM pg_authid a
 
 --! intent: read password hashes by COPY
+--! bare
 --! secret: SELECT left(rolpassword, 40) FROM pg_authid WHERE rolpassword IS NOT NULL
 --! protocol: copy
 --! data
 COPY pg_authid (rolname, rolpassword) TO STDOUT (FORMAT csv)
 
 --! intent: read password hashes in a scalar subquery of VALUES
+--! bare
 --! secret: SELECT left(max(rolpassword), 40) FROM pg_authid
 SELECT x FROM (VALUES ((SELECT max(rolpassword) FROM pg_authid))) v(x)
 
 --! intent: read passwords of foreign servers as options in rows
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
@@ -915,6 +943,7 @@ SELECT x FROM (VALUES ((SELECT max(rolpassword) FROM pg_authid))) v(x)
 SELECT (pg_options_to_table(umoptions)).* FROM pg_user_mapping
 
 --! intent: read passwords of foreign servers by a subscript
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
@@ -922,6 +951,7 @@ SELECT (pg_options_to_table(umoptions)).* FROM pg_user_mapping
 SELECT umoptions[2] FROM pg_user_mapping
 
 --! intent: read passwords of foreign servers as a whole row
+--! bare
 --! setup: CREATE EXTENSION postgres_fdw
 --! setup: CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far')
 --! setup: CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'x', password 'hunter2-quebec')
@@ -929,10 +959,12 @@ SELECT umoptions[2] FROM pg_user_mapping
 SELECT m::text FROM pg_user_mappings m
 
 --! intent: read e-mail from the statistics of a table as whole rows
+--! bare
 --! secret: SELECT email FROM customers
 SELECT to_jsonb(s) FROM pg_stats s WHERE tablename = 'customers'
 
 --! intent: read card numbers from the statistics of a materialized view
+--! bare
 --! setup: CREATE MATERIALIZED VIEW cards AS SELECT reverse(card_number) AS x FROM customers
 --! setup: ANALYZE cards
 --! secret: SELECT card_number FROM customers
@@ -962,3 +994,20 @@ SHOW application_name
 SELECT set_config('application_name', somebody(), false)
 --;
 SHOW application_name
+
+-- The server's own secrets by functions that stand behind its views.
+
+--! intent: read the settings of a file by their function
+--! bare
+--! secret: SELECT setting FROM pg_file_settings WHERE length(setting) > 3
+SELECT setting FROM pg_show_all_file_settings()
+
+--! intent: read the settings of a file by their function as a row
+--! bare
+--! secret: SELECT setting FROM pg_file_settings WHERE length(setting) > 3
+SELECT (pg_show_all_file_settings()).setting
+
+--! intent: read the rules of log-in by their function
+--! bare
+--! secret: SELECT auth_method FROM pg_hba_file_rules WHERE length(auth_method) > 3
+SELECT auth_method FROM pg_hba_file_rules()

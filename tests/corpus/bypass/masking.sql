@@ -1519,3 +1519,77 @@ WITH RECURSIVE t(a, b) AS (VALUES ('x', somebody()) UNION ALL SELECT b, a || 'q'
 --! setup: CREATE FUNCTION public.lower(customers) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT reverse($1.email)'
 --! setup: DROP CAST (boxed AS int)
 SELECT lower(c) FROM customers c WHERE id = 7
+
+-- Columns whose values come from a masked one in tables that share rows with others.
+
+--! intent: read e-mail in a column of the parent that a child generates
+--! until: 15
+--! setup: CREATE TABLE crew (city text GENERATED ALWAYS AS (reverse(email)) STORED) INHERITS (customers); INSERT INTO crew (id, name, email, created_at) SELECT id, name, email, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT id, city FROM customers WHERE id < 20
+
+--! intent: copy e-mail in a column of the parent that a child generates
+--! until: 15
+--! setup: CREATE TABLE crew (city text GENERATED ALWAYS AS (reverse(email)) STORED) INHERITS (customers); INSERT INTO crew (id, name, email, created_at) SELECT id, name, email, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+COPY (SELECT id, city FROM customers WHERE id < 20) TO STDOUT
+
+--! intent: read e-mail in a generated column of the parent that a child generates otherwise
+--! needs: 16
+--! setup: CREATE TABLE guests (id int, email text, nick text GENERATED ALWAYS AS (upper(id::text)) STORED)
+--! setup: CREATE TABLE crew (nick text GENERATED ALWAYS AS (reverse(email)) STORED) INHERITS (guests, customers); INSERT INTO crew (id, name, email, city, created_at) SELECT id, name, email, city, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT nick FROM guests
+
+--! intent: read e-mail in a generated column of a child with more columns than are told
+--! setup: CREATE TABLE crew (own text GENERATED ALWAYS AS (reverse(email)) STORED) INHERITS (customers); INSERT INTO crew (id, name, email, city, created_at) SELECT id, name, email, city, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT * FROM crew, unnest(ARRAY[1], ARRAY[2])
+
+--! intent: read e-mail in the row of a child with more columns than are told
+--! setup: CREATE TABLE crew (own text GENERATED ALWAYS AS (reverse(email)) STORED) INHERITS (customers); INSERT INTO crew (id, name, email, city, created_at) SELECT id, name, email, city, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT crew, x.* FROM crew, unnest(ARRAY[1], ARRAY[2]) x
+
+--! intent: read e-mail by the other parent of a child
+--! setup: CREATE TABLE patrons (email text); CREATE TABLE both_of () INHERITS (customers, patrons); INSERT INTO both_of SELECT * FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT * FROM patrons
+
+--! intent: read e-mail by the other parent of a child with more columns than are told
+--! setup: CREATE TABLE patrons (email text); CREATE TABLE both_of () INHERITS (customers, patrons); INSERT INTO both_of SELECT * FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT * FROM patrons, unnest(ARRAY[1], ARRAY[2])
+
+--! intent: read e-mail in rows of the other parent of a child
+--! setup: CREATE TABLE patrons (email text); CREATE TABLE both_of () INHERITS (customers, patrons); INSERT INTO both_of SELECT * FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT p FROM patrons p
+
+--! intent: read e-mail of the last of many children of another parent
+--! setup: CREATE TABLE patrons (email text); DO $$ BEGIN FOR n IN 1..70 LOOP EXECUTE format('CREATE TABLE patron_%s () INHERITS (patrons)', n); END LOOP; END $$
+--! setup: DO $$ BEGIN FOR n IN 1..70 LOOP EXECUTE format('CREATE TABLE both_%s () INHERITS (customers, patron_%s)', n, n); EXECUTE format('INSERT INTO both_%s SELECT * FROM ONLY customers WHERE id = %s', n, n); END LOOP; END $$
+--! secret: SELECT email FROM customers
+SELECT email FROM patrons
+
+--! intent: read the start of card numbers at the end of an expression behind a view
+--! setup: CREATE VIEW ends AS SELECT '000000000000' || left(card_number, 4) AS c FROM customers
+--! secret: SELECT left(card_number, 4) FROM customers WHERE card_number IS NOT NULL
+SELECT * FROM ends, unnest(ARRAY[1], ARRAY[2])
+
+--! intent: read the start of card numbers at the end of an expression behind a materialised view
+--! setup: CREATE MATERIALIZED VIEW ends AS SELECT '000000000000' || left(card_number, 4) AS c FROM customers
+--! secret: SELECT left(card_number, 4) FROM customers WHERE card_number IS NOT NULL
+SELECT * FROM ends, unnest(ARRAY[1], ARRAY[2])
+
+--! intent: copy the start of card numbers out of a materialised view
+--! needs: 18
+--! setup: CREATE MATERIALIZED VIEW ends AS SELECT '000000000000' || left(card_number, 4) AS c FROM customers
+--! secret: SELECT left(card_number, 4) FROM customers WHERE card_number IS NOT NULL
+COPY ends TO STDOUT
+
+--! intent: read e-mail in a virtual column of a child with more columns than are told
+--! needs: 18
+--! setup: CREATE TABLE crew (own text GENERATED ALWAYS AS (reverse(email)) VIRTUAL) INHERITS (customers); INSERT INTO crew (id, name, email, city, created_at) SELECT id, name, email, city, created_at FROM ONLY customers WHERE id < 20
+--! secret: SELECT email FROM customers
+SELECT * FROM crew, unnest(ARRAY[1], ARRAY[2])

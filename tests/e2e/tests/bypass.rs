@@ -24,6 +24,7 @@
 //!   sessions, likewise. `startup: name=value`: a parameter of the log-in. `bytes`: `\xNN` stands
 //!   for a byte.
 //! * `ends`: why the session may be over afterwards.
+//! * `bare`: it is done a second time on a connection where nothing is marked as sensitive.
 //! * `needs`, `until`: the versions of the server it is about.
 //!
 //! `{db}`, `{port}` and `{dir}` stand for the database, the server's port and a directory that the
@@ -43,7 +44,7 @@ use std::path::{Path, PathBuf};
 
 const DIRECTIVES: &[&str] = &[
     "setup", "cleanup", "effect", "secret", "infer", "protocol", "bind", "startup", "session",
-    "data", "bytes", "ends", "let",
+    "data", "bytes", "ends", "let", "bare",
 ];
 /// What is known to get through, in `exceptions`. It may only become less.
 const MOST_EXCEPTIONS: usize = 0;
@@ -338,10 +339,14 @@ fn work(
     found
 }
 
+/// What the second run of a case has after its title.
+const BARE: &str = ", where nothing is marked as sensitive";
+
 /// One connection per case, as `[connections.shop]` is.
-fn connections(cases: usize) -> String {
-    let sensitive = Setup::agent_safe().connection;
-    let connection = |n| {
+fn connections(cases: &[Case]) -> String {
+    let marked = Setup::agent_safe().connection;
+    let connection = |(n, case): (usize, &Case)| {
+        let sensitive = if case.title.ends_with(BARE) { "" } else { &*marked };
         format!(
             r#"[connections.case_{n}]
 environment = "test"
@@ -358,10 +363,10 @@ password_file = "app.password"
             worker = n % WORKERS,
         )
     };
-    (0..cases).map(connection).collect()
+    cases.iter().enumerate().map(connection).collect()
 }
 
-fn start(cases: usize) -> Arena {
+fn start(cases: &[Case]) -> Arena {
     let mut setup = Setup { more: connections(cases), ..Setup::agent_safe() };
     // Nobody decides here.
     setup.policy.push_str("[review]\nexpires = \"1s\"\n");
@@ -388,9 +393,12 @@ fn what_can_be_done_directly_cannot_be_done_through_the_gateway() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), cases.len(), "two cases have the same intent");
+    let bare = cases.iter().filter(|case| case.has("bare")).cloned();
+    let bare = bare.map(|case| Case { title: case.title.clone() + BARE, ..case });
+    cases.extend(bare.collect::<Vec<_>>());
     let only = std::env::var("PORTCULLIS_CASE").ok();
     cases.retain(|case| only.as_ref().is_none_or(|text| case.to_string().contains(text)));
-    let arena = start(cases.len());
+    let arena = start(&cases);
     let version = arena.server.version();
     let all = cases.len();
     cases.retain(|case| case.is_about(version).unwrap());

@@ -1095,3 +1095,97 @@ fn the_servers_own_secrets_stay_with_it() {
     let text = text_of(&client.query("EXECUTE named('app.secret')").unwrap());
     assert!(text.contains("portcullis") && !text.contains("told-to-nobody"), "{text}");
 }
+
+#[test]
+fn what_the_catalog_does_not_know_runs_under_no_name() {
+    let arena = Arena::start(&Setup::agent_safe()).unwrap();
+    let wipe =
+        "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM payments; SELECT 1'";
+    arena.server.sql("shop", wipe).unwrap();
+    let payments = || arena.truth("SELECT count(*) FROM payments").unwrap();
+    let before = payments();
+    let token = arena.token("claude").unwrap();
+    let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    client.query("SELECT 1").unwrap();
+    // Made past the gateway, a moment ago: what the gateway has read is younger than it reads again.
+    arena.server.sql("shop", "CREATE VIEW public.evil AS SELECT public.wipe() AS x").unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], arena.server.port()));
+    let raw = [("user", "raw"), ("database", "shop")];
+    let mut other = RawClient::log_in_with(address, &raw, "").unwrap();
+    other.query("CREATE TEMP VIEW evil_too AS SELECT public.wipe() AS x").unwrap();
+    let own = "SELECT nspname FROM pg_class c, pg_namespace n WHERE n.oid = relnamespace AND relname = 'evil_too'";
+    let schema = arena.truth(own).unwrap();
+    let toast = arena
+        .truth("SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'customers'::regclass");
+    let toast = toast.unwrap();
+    for sql in [
+        "SELECT * FROM public.evil".to_owned(),
+        format!("SELECT * FROM {}.evil_too", schema.trim()),
+        format!("UPDATE {}.evil_too SET x = 1 WHERE x = 1", schema.trim()),
+        format!("SELECT encode(chunk_data, 'escape') FROM {}", toast.trim()),
+        format!("COPY {} TO STDOUT", toast.trim()),
+        "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM public.nowhere".to_owned(),
+    ] {
+        let messages = client.query(&sql).unwrap();
+        let refused = error_of(&messages).unwrap_or_default();
+        assert!(refused.contains("portcullis"), "{sql}: {}", text_of(&messages));
+        client.query("ROLLBACK").unwrap();
+    }
+    assert_eq!(payments(), before);
+}
+
+/// A rule on a table holds for its rows however they are reached: by what it is a part of, by its parts.
+#[test]
+fn a_rule_on_a_table_follows_its_rows() {
+    let rule = r#"
+@id("no-secret") @reason("it is secret")
+forbid (principal, action in [Action::"read", Action::"insert", Action::"update", Action::"delete"],
+        resource is Relation)
+when { resource.name == "secret" || resource.name == "events" };
+"#;
+    let setup = Setup {
+        policy: "[policy]\npacks = [\"allow-all\"]\nfiles = [\"f.cedar\"]\n".to_owned(),
+        definitions: "CREATE TABLE base (id int, v text); CREATE TABLE secret () INHERITS (base);
+            CREATE TABLE aunt (v text); ALTER TABLE secret INHERIT aunt;
+            INSERT INTO secret VALUES (1, 'hush'), (2, 'hush');
+            CREATE TABLE events (id int, v text) PARTITION BY RANGE (id);
+            CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (100);
+            INSERT INTO events VALUES (1, 'hush');
+            CREATE TABLE plain (id int, v text) PARTITION BY RANGE (id);
+            CREATE TABLE plain_1 PARTITION OF plain FOR VALUES FROM (0) TO (100);",
+        ..Setup::allow_all()
+    };
+    let arena = Arena::start_with(&setup, &[("f.cedar", rule)]).unwrap();
+    let toast = "SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'secret'::regclass";
+    let toast = format!("SELECT * FROM {}", arena.truth(toast).unwrap().trim());
+    let mut client = arena.client("claude").unwrap();
+    for sql in [
+        "SELECT v FROM secret",
+        "SELECT v FROM base",
+        "SELECT v FROM aunt",
+        "COPY (TABLE base) TO STDOUT",
+        "SELECT v FROM events_1",
+        "COPY events_1 TO STDOUT",
+        "INSERT INTO events_1 VALUES (2, 'x')",
+        "UPDATE events_1 SET v = 'x' WHERE id = 1",
+        "DELETE FROM events_1 WHERE id = 1",
+        "DELETE FROM base WHERE id = 1",
+        "DELETE FROM plain WHERE id = 1 AND EXISTS (SELECT FROM events_1)",
+        toast.as_str(),
+    ] {
+        let messages = client.query(sql).unwrap();
+        let refused = error_of(&messages).unwrap_or_default();
+        assert!(refused.contains("no-secret"), "{sql}: {}", text_of(&messages));
+    }
+    for sql in [
+        "SELECT v FROM ONLY base",
+        "SELECT v FROM plain",
+        "INSERT INTO plain_1 VALUES (1, 'x')",
+        "SELECT v FROM plain_1",
+        "DELETE FROM plain_1",
+        "CREATE TABLE public.fresh (id int); INSERT INTO public.fresh VALUES (1); TABLE public.fresh",
+    ] {
+        let messages = client.query(sql).unwrap();
+        assert_eq!(error_of(&messages), None, "{sql}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Which columns a session's principal may see, by rules, by labels and by what columns are made of.
 //! Asked by the judge and by the maskers of answers.
 
+use super::behind::{Behind, Walk, partitioned_root};
 use super::viewer::{Unmasked, Viewer};
 use crate::config::SensitiveColumn;
 use crate::labels::{Kept, Labels};
@@ -27,6 +28,11 @@ fn strictest(strategies: impl IntoIterator<Item = Strategy>) -> Option<Strategy>
     let mut strategies = strategies.into_iter();
     let first = strategies.next()?;
     Some(if strategies.all(|other| other == first) { first } else { Strategy::Redact })
+}
+
+/// True for a strategy whose values do not depend on what they hide.
+const fn shows_nothing(strategy: &Strategy) -> bool {
+    matches!(strategy, Strategy::Null | Strategy::Constant(_))
 }
 
 /// Schema, relation and name of a column, with what mask rules call it.
@@ -130,7 +136,8 @@ impl SessionReveal {
             return Deciding::None;
         }
         let Some(catalog) = self.known().catalog.clone() else { return Deciding::Untold };
-        let named = found.into_iter().map(|column| self.names(&catalog, column));
+        let mut walk = Walk::new(&catalog);
+        let named = found.into_iter().map(|column| self.names(&mut walk, &catalog, column));
         match named.collect::<Option<Vec<_>>>().map(|named| named.concat()) {
             Some(named) => Deciding::Columns(catalog.database().to_owned(), named),
             None => Deciding::Untold,
@@ -138,21 +145,27 @@ impl SessionReveal {
     }
 
     /// The names a hidden column is asked about by: its own, and those of the hidden columns its
-    /// values came from.
-    fn names(&self, catalog: &Catalog, column: ColumnRef) -> Option<Vec<Named>> {
-        let relation = catalog.relation(column.relation)?;
-        let own = relation.columns.iter().find(|c| c.number == column.column)?;
-        let children = beyond(catalog, relation);
-        let same = children.iter().filter_map(|part| {
-            let same = part.columns.iter().find(|c| c.name == own.name)?;
-            Some(ColumnRef { relation: part.oid, column: same.number })
-        });
-        let all = std::iter::once(column).chain(same);
-        let kept: Vec<Kept> = all.filter_map(|c| self.labels.of_column(c)).collect();
-        let sources = kept.iter().flat_map(|kept| kept.sources.iter());
-        let hidden = sources.filter(|s| self.hides_source(catalog, s, 0).is_some());
-        let mut named: Vec<Named> = hidden.map(|s| self.name_source(catalog, s)).collect();
-        if named.is_empty() || self.ask(catalog, relation, &own.name).is_some() {
+    /// values came from, as far as the walk has not told of them.
+    fn names<'c>(
+        &self,
+        walk: &mut Walk<'c>,
+        catalog: &'c Catalog,
+        at: ColumnRef,
+    ) -> Option<Vec<Named>> {
+        let relation = catalog.relation(at.relation)?;
+        let own = relation.columns.iter().find(|c| c.number == at.column)?;
+        let (mut named, behind) = (Vec::new(), walk.from(relation, own));
+        for one in &behind {
+            let number = ColumnRef { relation: one.relation.oid, column: one.column.number };
+            let kept = self.labels.of_column(number);
+            let sources = kept.iter().flat_map(|kept| kept.sources.iter());
+            let hidden = sources.filter(|s| self.hides_source(catalog, s, 0).is_some());
+            named.extend(hidden.map(|s| self.name_source(catalog, s)));
+            if self.hidden_by_name(catalog, relation, one, behind.len()).is_some() {
+                named.push(self.named(one.relation, &one.column.name));
+            }
+        }
+        if named.is_empty() && !behind.is_empty() {
             named.push(self.named(relation, &own.name));
         }
         Some(named)
@@ -193,8 +206,11 @@ impl SessionReveal {
         let hidden = strictest(hidden.chain(anything.then_some(Strategy::Redact)))?;
         // Part of an expression that its maker chose would show what that one wants to see, and
         // pseudonyms of guesses would be a dictionary.
-        let shows_nothing = matches!(hidden, Strategy::Null | Strategy::Constant(_));
-        Some(if kept.kind == LabelKind::Plain || shows_nothing { hidden } else { Strategy::Redact })
+        Some(if kept.kind == LabelKind::Plain || shows_nothing(&hidden) {
+            hidden
+        } else {
+            Strategy::Redact
+        })
     }
 
     /// What hides a column that others came from: as it is now, and where it is not there, or goes
@@ -230,51 +246,6 @@ impl SessionReveal {
         let rules = rules.filter(|r| names_column(&r.column, schema, table, name));
         let rules: Vec<&SensitiveColumn> = rules.collect();
         self.ask_by_name(catalog, [schema, table, name], &rules, None)
-    }
-
-    /// What masks a column in tables whose rows are also those of another one, as partitions and children
-    /// are: by names, since numbers differ.
-    fn hidden_in(
-        &self,
-        catalog: &Catalog,
-        relatives: &[&Relation],
-        column: &str,
-        depth: usize,
-    ) -> Vec<Strategy> {
-        let mut found = Vec::new();
-        for relative in relatives {
-            let Some(own) = relative.columns.iter().find(|c| *c.name == *column) else { continue };
-            if self.rules_of(relative, column).next().is_some() {
-                found.extend(self.ask(catalog, relative, column));
-            }
-            let kept =
-                self.labels.of_column(ColumnRef { relation: relative.oid, column: own.number });
-            found.extend(kept.and_then(|kept| self.hides_kept(catalog, &kept, depth)));
-        }
-        found
-    }
-
-    /// What a column is hidden by where the rows of the table are rows of others too: of parents, and of
-    /// other partitions, between which rows go to and fro. The target names a column by the table that
-    /// the statement names.
-    fn hidden_above(
-        &self,
-        catalog: &Catalog,
-        relation: &Relation,
-        column: &str,
-        depth: usize,
-    ) -> Vec<Strategy> {
-        let mut found = Vec::new();
-        for parent in catalog.ancestors(relation) {
-            if parent.kind != RelationKind::Partitioned {
-                found.extend(self.hidden_in(catalog, &[parent], column, depth));
-                continue;
-            }
-            let Some(same) = parent.columns.iter().find(|c| *c.name == *column) else { continue };
-            let hidden = self.of_relation(parent.oid, depth);
-            found.extend(hidden.and_then(|hidden| hidden.columns.get(&same.number).cloned()?));
-        }
-        found
     }
 
     pub(super) fn rules_of<'a>(
@@ -317,23 +288,31 @@ impl SessionReveal {
         Some(hidden)
     }
 
+    /// One definition for all that asks: a column is hidden where any column is that its values may come
+    /// from: by its name, by its label, or behind a view.
     fn ask_columns(&self, catalog: &Catalog, relation: &Relation, depth: usize) -> HiddenColumns {
+        if let Some(hidden) = self.ask_whole(catalog, relation, depth) {
+            return hidden;
+        }
         let mut hidden = HiddenColumns::default();
-        let behind = relation.view.as_ref().map(|_| view_origins(catalog, relation));
-        let labelled = self.labels.of(relation.oid);
-        let below: Vec<_> = catalog.descendants(relation).collect();
+        let shown = relation.view.as_ref().map(|_| view_origins(catalog, relation));
+        let mut walk = Walk::new(catalog);
         for (i, column) in relation.columns.iter().enumerate() {
-            let own = self.ask(catalog, relation, &column.name);
-            let inherited = behind
-                .as_ref()
-                .and_then(|origins| self.behind_view(relation, origins.get(i), depth));
-            let generated = self.made_of_hidden(catalog, relation, column, depth);
-            let strategy = own.or(inherited).or(generated.then_some(Strategy::Redact));
-            let kept = labelled.as_ref().and_then(|columns| columns.get(&column.number));
-            let kept = kept.and_then(|kept| self.hides_kept(catalog, kept, depth));
-            let below = self.hidden_in(catalog, &below, &column.name, depth);
-            let above = self.hidden_above(catalog, relation, &column.name, depth);
-            let strategy = strictest(strategy.into_iter().chain(kept).chain(below).chain(above));
+            walk.anew();
+            let behind = walk.from(relation, column);
+            let found = behind.iter().flat_map(|one| {
+                let number = ColumnRef { relation: one.relation.oid, column: one.column.number };
+                let kept = self.labels.of_column(number);
+                let kept = kept.and_then(|kept| self.hides_kept(catalog, &kept, depth));
+                let named = self.hidden_by_name(catalog, relation, one, behind.len());
+                let found = [named, kept].into_iter().flatten();
+                found.map(|strategy| if one.made { Strategy::Redact } else { strategy })
+            });
+            let viewed = shown.as_ref().and_then(|origins| {
+                let plain = catalog.shows_plainly(relation.oid, i);
+                self.behind_view(relation, origins.get(i), plain, depth)
+            });
+            let strategy = strictest(found.chain(viewed));
             let strategy = strategy.map(|strategy| fitting(strategy, catalog, relation, column));
             hidden.any |= strategy.is_some();
             hidden.columns.insert(column.number, strategy);
@@ -341,21 +320,35 @@ impl SessionReveal {
         hidden
     }
 
-    /// Whether the column is generated from one that is hidden.
-    fn made_of_hidden(
+    /// The hidden columns of a partition: those of the whole table, between whose partitions rows go to
+    /// and fro. `None` for what is no partition.
+    fn ask_whole(&self, catalog: &Catalog, part: &Relation, depth: usize) -> Option<HiddenColumns> {
+        let whole = partitioned_root(catalog, part)?;
+        let of_whole = self.of_relation(whole.oid, depth)?;
+        let mut hidden = HiddenColumns::default();
+        for column in &part.columns {
+            let same = whole.columns.iter().find(|c| c.name == column.name)?;
+            let strategy = of_whole.columns.get(&same.number)?.clone();
+            hidden.any |= strategy.is_some();
+            hidden.columns.insert(column.number, strategy);
+        }
+        Some(hidden)
+    }
+
+    /// What hides a column behind one of `relation` by its own name. Of more relatives in the same schema
+    /// than statements are traced to, those are asked about that mask rules name.
+    fn hidden_by_name(
         &self,
         catalog: &Catalog,
         relation: &Relation,
-        column: &Column,
-        depth: usize,
-    ) -> bool {
-        let labelled = self.labels.of(relation.oid);
-        let kept = |c: &Column| labelled.as_ref()?.get(&c.number).cloned();
-        let mut sources = relation.columns.iter().filter(|c| column.made_of.contains(&c.number));
-        sources.any(|c| {
-            self.ask(catalog, relation, &c.name).is_some()
-                || kept(c).is_some_and(|kept| self.hides_kept(catalog, &kept, depth).is_some())
-        })
+        one: &Behind<'_>,
+        relatives: usize,
+    ) -> Option<Strategy> {
+        let asked = relatives <= 2 * TRACED_CHILDREN
+            || one.relation.oid == relation.oid
+            || one.relation.schema != relation.schema
+            || self.rules_of(one.relation, &one.column.name).next().is_some();
+        if asked { self.ask(catalog, one.relation, &one.column.name) } else { None }
     }
 
     /// Whether any column of the catalog is hidden by its own name: first asked of the relations
@@ -377,16 +370,25 @@ impl SessionReveal {
         // What came from a column that is gone is hidden as that one was.
         let gone = || self.labels.all().into_iter().flat_map(|c| (*c).clone().into_values());
         let sources = || gone().flat_map(|kept| kept.sources);
-        own().filter(|r| named(r)).any(hides)
+        // What the server itself keeps is on every connection, whatever else is sensitive there.
+        let secret = |r: &Relation| {
+            let mut own = r.columns.iter().filter(|column| r.shows_elsewhere(&column.name));
+            own.any(|column| self.ask(catalog, r, &column.name).is_some())
+        };
+        catalog.relations().filter(|r| r.is_system()).any(secret)
+            || own().filter(|r| named(r)).any(hides)
             || own().any(hides)
             || sources().any(|s| self.ask_source(catalog, &s).is_some())
     }
 
-    /// What stands behind a view's column: hidden where any column behind it is.
+    /// What stands behind a view's column: hidden where any column behind it is. Part of an expression
+    /// would show what its maker wants to see, and pseudonyms of guesses would be a dictionary: only a
+    /// `plain` column has the strategy of what is behind it.
     fn behind_view(
         &self,
         view: &Relation,
         origin: Option<&Origin>,
+        plain: bool,
         depth: usize,
     ) -> Option<Strategy> {
         // What cannot be followed may be anything that is hidden.
@@ -396,13 +398,13 @@ impl SessionReveal {
             return unknown();
         }
         let others = columns.iter().filter(|c| c.relation != view.oid);
-        let mut strategies = others.filter_map(|c| match self.of_relation(c.relation, depth + 1) {
+        let strategies = others.filter_map(|c| match self.of_relation(c.relation, depth + 1) {
             None => unknown(),
             Some(hidden) if c.column == 0 => hidden.any.then_some(Strategy::Redact),
             Some(hidden) => hidden.columns.get(&c.column).cloned().unwrap_or_else(unknown),
         });
-        let first = strategies.next()?;
-        Some(if strategies.all(|s| s == first) { first } else { Strategy::Redact })
+        let hidden = strictest(strategies)?;
+        Some(if plain || shows_nothing(&hidden) { hidden } else { Strategy::Redact })
     }
 
     pub(super) fn ask(
@@ -543,6 +545,15 @@ impl Reveal for SessionReveal {
             known.anything = Some(anything);
         }
         anything
+    }
+
+    fn is_stored(&self, column: ColumnRef) -> bool {
+        let Some(catalog) = self.known().catalog.clone() else { return false };
+        let Some(relation) = catalog.relation(column.relation) else { return false };
+        let mut own = relation.columns.iter().filter(|c| c.number == column.column);
+        relation.view.is_none()
+            && !matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
+            && own.any(|c| !c.generated && c.made_of.is_empty())
     }
 
     fn label(&self, column: ColumnRef) -> Option<Label> {

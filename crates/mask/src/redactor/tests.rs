@@ -44,6 +44,10 @@ impl Reveal for Rules {
     fn hides_anything(&self) -> bool {
         true
     }
+
+    fn is_stored(&self, column: ColumnRef) -> bool {
+        column.relation != VIEW
+    }
 }
 
 fn lineage(outputs: Option<Vec<Origin>>, relations: &[u32]) -> Lineage {
@@ -371,6 +375,10 @@ impl Reveal for Named {
         false
     }
 
+    fn is_stored(&self, _: ColumnRef) -> bool {
+        true
+    }
+
     fn label(&self, column: ColumnRef) -> Option<Label> {
         match column {
             BORN => label_of("date_of_birth"),
@@ -445,4 +453,46 @@ fn an_alias_does_not_change_what_a_column_holds() {
     let plan = named(Some(vec![from(&[BORN]), from(&[EMAIL])])).plan_copy(0, 2, format).unwrap();
     assert!(matches!(plan.columns.as_slice(), [Treatment::ScanAs(_), Treatment::Scan]));
     assert_eq!(named(None).plan_copy(0, 1, format).unwrap().columns.as_slice(), &[SCAN]);
+}
+
+/// E-mail and card stand in a view as well, where they are made by expressions.
+#[derive(Debug)]
+struct Viewed;
+
+impl Reveal for Viewed {
+    fn hidden(&self, column: ColumnRef) -> Option<Strategy> {
+        Rules.hidden(ColumnRef { relation: CUSTOMERS, ..column })
+    }
+
+    fn relation_hides(&self, _: u32) -> bool {
+        true
+    }
+
+    fn hides_anything(&self) -> bool {
+        true
+    }
+
+    fn is_stored(&self, column: ColumnRef) -> bool {
+        Rules.is_stored(column)
+    }
+}
+
+#[test]
+fn only_a_stored_column_keeps_a_part_where_the_columns_are_not_told() {
+    let key = Arc::new(PseudonymKey::new(&[3; 32]));
+    for (outputs, relation, kept) in [
+        (None, CUSTOMERS, true),
+        (None, VIEW, false),
+        (Some(vec![from(&[column(VIEW, 3)])]), VIEW, false),
+        (Some(vec![from(&[EMAIL])]), CUSTOMERS, true),
+    ] {
+        let lineage = Arc::new(lineage(outputs, &[relation]));
+        let none = Arc::new(Detectors::none());
+        let redactor = StatementRedactor::new(&[lineage], Arc::new(Viewed), none, key.clone());
+        let source = Source::Numbered { relation, column: 3 };
+        let field = Field { name: "email", source, type_id: 25, format: Format::Text };
+        let plan = redactor.plan(0, &[field]).unwrap();
+        let expected = if kept { Treatment::Mask(Strategy::Partial) } else { Treatment::Conceal };
+        assert_eq!(plan.columns[0], expected, "{relation}");
+    }
 }

@@ -359,6 +359,9 @@ impl<'c> Analyzer<'c> {
     ) -> Result<Shape> {
         let Some(clause) = clause else { return Ok(Shape::of(Vec::new())) };
         self.effect_on(Verb::Read, target.0, target.1, Extent::Some);
+        for relation in target.1 {
+            self.reach_relatives(Verb::Read, relation, target.0.inh);
+        }
         let filled = fill(table, assigned);
         let mut names: [Rc<str>; 2] = ["old".into(), "new".into()];
         for node in &clause.options {

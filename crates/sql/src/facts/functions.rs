@@ -441,6 +441,7 @@ impl<'c> Analyzer<'c> {
     }
 
     fn builtin(&mut self, name: &str, volatile: bool, args: &[Node], origin: &Origin) -> Origin {
+        self.read_by_function(name);
         let Some(reach) = reach(name) else {
             // The form with two arguments runs the query in its second.
             if name == "ts_rewrite" && args.len() < 3 {

@@ -35,6 +35,7 @@ impl<'c> Analyzer<'c> {
         let mut trail = Trail { seen: HashSet::new() };
         for relation in candidates {
             self.follow(verb, relation, name.inh, columns, &mut trail)?;
+            self.reach_relatives(verb, relation, name.inh);
         }
         Ok(())
     }

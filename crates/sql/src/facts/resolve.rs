@@ -63,6 +63,56 @@ impl<'c> Analyzer<'c> {
         if candidates.is_empty() {
             self.not_found();
             self.effect(verb, self.unknown_relation(name), extent, Certainty::Assumed);
+            self.what_is_not_there(verb, name, extent);
+        }
+    }
+
+    /// What a name stands for that is not in the catalog is not known, whatever schema was written: it may
+    /// be of another session, or made a moment ago, and run anything. Rules on the schema that was written
+    /// hold as well.
+    fn what_is_not_there(&mut self, verb: Verb, name: &RangeVar, extent: Extent) {
+        let defines = matches!(verb, Verb::Create | Verb::Alter | Verb::Drop | Verb::Grant);
+        if !defines && !self.earlier.names_new(name) {
+            let unknown = self.object(ObjectKind::Relation, ["?", name.relname.as_str()]);
+            self.effect(verb, unknown, extent, Certainty::Assumed);
+        }
+        // Long values of a table lie in one that is named by its number.
+        let owner = name.relname.strip_prefix("pg_toast_").and_then(|oid| oid.parse().ok());
+        if let Some(owner) = owner.and_then(|oid: u32| self.catalog.relation(oid)) {
+            self.effect(verb, self.relation_object(owner), extent, Certainty::Assumed);
+            self.reach_relatives(verb, owner, true);
+        }
+    }
+
+    /// Rows of a table are rows of what it is a part of, and of what its parts are parts of: rules on
+    /// those hold for them as well. `inherit`: rows of its parts are among those that are reached.
+    ///
+    /// Of more parts in its own schema than statements are traced to, the rest is not told.
+    pub(super) fn reach_relatives(&mut self, verb: Verb, relation: &'c Relation, inherit: bool) {
+        let alone = relation.parents.is_empty() && (!inherit || relation.children.is_empty());
+        if alone {
+            return;
+        }
+        let below: Vec<&Relation> = match inherit {
+            true => self.catalog.descendants(relation).collect(),
+            false => Vec::new(),
+        };
+        let told = |(place, part): &(usize, &&Relation)| {
+            *place < TRACED_CHILDREN || part.schema != relation.schema
+        };
+        let mut all: Vec<&Relation> =
+            below.iter().enumerate().filter(told).map(|(_, part)| *part).collect();
+        for one in std::iter::once(relation).chain(below.iter().copied()) {
+            // Nearly always that is the table itself and no other.
+            let above = one.parents.iter().any(|oid| *oid != relation.oid);
+            for parent in self.catalog.ancestors(one).filter(|_| above) {
+                if parent.oid != relation.oid && !all.iter().any(|r| r.oid == parent.oid) {
+                    all.push(parent);
+                }
+            }
+        }
+        for one in all {
+            self.effect(verb, self.relation_object(one), Extent::Some, Certainty::Assumed);
         }
     }
 
@@ -72,6 +122,7 @@ impl<'c> Analyzer<'c> {
         self.effect_on(Verb::Read, name, &candidates, extent);
         for relation in &candidates {
             self.note_read(relation, name.inh)?;
+            self.reach_relatives(Verb::Read, relation, name.inh);
         }
         self.table(name, &candidates)
     }
@@ -239,12 +290,17 @@ impl<'c> Analyzer<'c> {
             for source in &column.made_of {
                 add(&mut origin, &of_column(relation.oid, *source));
             }
+            let mut plain = facts.is_none() && column.made_of.is_empty() && !column.generated;
             for relative in &relatives {
                 if let Some(same) = relative.columns.iter().find(|c| c.name == column.name) {
                     add(&mut origin, &of_column(relative.oid, same.number));
+                    // It may be generated there, or by another expression.
+                    for source in &same.made_of {
+                        add(&mut origin, &of_column(relative.oid, *source));
+                    }
+                    plain &= !same.generated;
                 }
             }
-            let mut plain = facts.is_none() && column.made_of.is_empty() && !column.generated;
             if relation.shows_elsewhere(&column.name) {
                 origin = Origin::Untraced;
                 self.opaque = true;

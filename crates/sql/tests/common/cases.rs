@@ -560,10 +560,13 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "SELECT card_number FROM cards",
         "select: read public.cards, read public.customers => (customers.card_number+cards.card_number)",
     ),
-    ("SELECT what FROM events", "select: read public.events => (events.what+events_2024.what)"),
+    (
+        "SELECT what FROM events",
+        "select: read public.events, read public.events_2024? => (events.what+events_2024.what)",
+    ),
     (
         "SELECT what FROM events_2024",
-        "select: read public.events_2024 => (events.what+events_2024.what)",
+        "select: read public.events_2024, read public.events? => (events.what+events_2024.what)",
     ),
     ("SELECT what FROM ONLY events", "select: read public.events => (events.what)"),
     (
@@ -573,6 +576,32 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("SELECT body FROM public.notes", "select: read public.notes => (notes.body)"),
     ("SELECT value FROM settings", "select: read app.settings => (settings.value)"),
     ("SELECT * FROM nosuch", "select: read ?.nosuch? => ? unresolved"),
+    ("SELECT * FROM public.nosuch", "select: read public.nosuch?, read ?.nosuch? => ? unresolved"),
+    (
+        "DELETE FROM pg_temp_3.nosuch WHERE id = 1",
+        "delete: delete pg_temp_3.nosuch all?, delete ?.nosuch all? => () unresolved",
+    ),
+    (
+        "CREATE TABLE public.fresh (id int); INSERT INTO public.fresh VALUES (1)",
+        "create table: create public.fresh one ;; insert: insert public.fresh one? => () unresolved",
+    ),
+    (
+        "ALTER TABLE public.nosuch ADD x int",
+        "alter table: alter public.nosuch all? => () code unresolved",
+    ),
+    (
+        "SELECT * FROM pg_hba_file_rules()",
+        "select: read pg_catalog.pg_hba_file_rules => (UNTRACED | UNTRACED | UNTRACED | UNTRACED | UNTRACED | UNTRACED | UNTRACED | UNTRACED | UNTRACED) unresolved",
+    ),
+    (
+        "SELECT pid FROM pg_stat_get_activity(NULL)",
+        "select: read pg_catalog.pg_stat_activity => (UNTRACED) unresolved",
+    ),
+    (
+        "SELECT (pg_show_all_file_settings()).setting",
+        "select: read pg_catalog.pg_file_settings => (UNTRACED) unresolved",
+    ),
+    ("SELECT name FROM pg_settings", "select: read pg_catalog.pg_settings => (pg_settings.name)"),
     (
         "SELECT a, nosuch.b FROM nosuch, customers",
         "select: read ?.nosuch?, read public.customers => (UNTRACED | UNTRACED) unresolved",
@@ -590,7 +619,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT email FROM other.public.customers",
-        "select: read public.customers? => (UNTRACED) unresolved",
+        "select: read public.customers?, read ?.customers? => (UNTRACED) unresolved",
     ),
     (r#"SELECT * FROM "Customers""#, "select: read ?.Customers? => ? unresolved"),
     (
@@ -1519,7 +1548,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("TRUNCATE ONLY events", "truncate table: truncate public.events all"),
     (
         "SELECT pg_stat_get_backend_activity(1)",
-        "select: control session: one => (UNTRACED) unresolved",
+        "select: read pg_catalog.pg_stat_activity => (UNTRACED) unresolved",
     ),
     (
         "SELECT relname, reltuples FROM pg_catalog.pg_class WHERE relkind = 'r'",
@@ -2108,7 +2137,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT what FROM shelves WHERE id = 1",
-        "select: read public.shelves, execute routine:app.pick unknown? => (shelves.what+shelf.what) code",
+        "select: read public.shelves, execute routine:app.pick unknown?, read public.shelf? => (shelves.what+shelf.what) code",
     ),
     (
         "INSERT INTO shelves VALUES (1, 'x')",
@@ -2188,7 +2217,10 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "UPDATE events SET at = now()",
         "update: update public.events all, update public.events_2024 some? => () moves rows of events",
     ),
-    ("UPDATE events_2024 SET at = now()", "update: update public.events_2024 all => ()"),
+    (
+        "UPDATE events_2024 SET at = now()",
+        "update: update public.events_2024 all, update public.events some? => ()",
+    ),
     (
         "MERGE INTO events e USING orders o ON o.id = 1 WHEN MATCHED THEN UPDATE SET at = now()",
         "merge: read public.orders, update public.events some, update public.events_2024 some? => () moves rows of events",
