@@ -35,13 +35,14 @@ use crate::statement::{
     naming_parameter, unnamed_setting,
 };
 use earlier::{Earlier, disturbs};
-use pg_query::protobuf::Node;
+use pg_query::protobuf::{Node, RawStmt};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
 use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ const UNLIMITED: [u32; 6] = [17, 19, 25, 114, 142, 3802];
 pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysis> {
     let tree = parse(text, limits)?;
     let mut statements = Vec::with_capacity(tree.stmts.len());
+    let places = tree.stmts.iter().map(|raw| place(raw, text)).collect();
     let mut work = limits.work;
     let mut earlier = Earlier::default();
     for raw in &tree.stmts {
@@ -84,7 +86,17 @@ pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysi
         statement.disturbs = disturbs(raw.stmt.as_deref(), &statement, catalog);
         statements.push(statement);
     }
-    Ok(Analysis { statements })
+    Ok(Analysis { statements, places })
+}
+
+/// Where a statement stands in its text. A length of 0 is the rest of it (`RawStmt`, PostgreSQL
+/// `src/include/nodes/parsenodes.h`).
+fn place(raw: &RawStmt, text: &str) -> Range<usize> {
+    let from = usize::try_from(raw.stmt_location).unwrap_or(0);
+    match usize::try_from(raw.stmt_len) {
+        Ok(length) if length > 0 => from..from + length,
+        _ => from..text.len(),
+    }
 }
 
 type Result<T> = std::result::Result<T, Unreadable>;

@@ -3,6 +3,7 @@
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, CopyFormat, Lineage};
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A text taken apart: one or more statements, in order.
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub struct Analysis {
     /// The statements. Empty for an empty or comment-only text.
     pub statements: Vec<Statement>,
+    /// Where each of them stands in the text, in bytes from 0, without the semicolon behind it.
+    pub places: Vec<Range<usize>>,
 }
 
 /// The facts of one statement.

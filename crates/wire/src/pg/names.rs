@@ -13,6 +13,7 @@ use bytes::Bytes;
 use portcullis_sql::statement::{NameChange, Statement, TransactionChange, Unreadable};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 /// The longest name that is told apart: the server keys its tables by the first `NAMEDATALEN - 1`
@@ -20,9 +21,10 @@ use std::sync::{Arc, LazyLock};
 pub const MAX_NAME: usize = 63;
 
 /// A prepared statement, by either of its two ways.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// Its text; for an SQL-level one, the whole text it came in.
+    /// Its text. Of one that a name can stand for it is the statement alone, whatever else it came
+    /// with: what is analysed again, digested and shown is then what runs.
     pub text: Bytes,
     /// Its facts; those of [`empty_statement`] for an empty text.
     pub statement: Arc<Statement>,
@@ -30,8 +32,8 @@ pub struct Prepared {
     pub types: Vec<u32>,
     /// True where SQL `PREPARE` made it.
     pub sql_level: bool,
-    /// Which statement of the text it is, from 0.
-    pub index: usize,
+    /// Which part of the text it is, in bytes: all of it but for a simple query of several statements.
+    pub place: Range<usize>,
     /// The epoch of the analyst its facts are of. The server resolves a prepared statement's names
     /// again when the catalog or the search path has changed, and so must we.
     pub epoch: u64,
@@ -216,14 +218,12 @@ pub struct Names {
 }
 
 /// What a name stands for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// The text it came in.
-    pub text: Bytes,
+    /// The statement, with the types of its parameters.
+    pub prepared: Arc<Prepared>,
     /// The parameters bound to it, as they came; empty where none are yet.
     pub values: Bytes,
-    /// The object ids of their types, as far as given.
-    pub types: Vec<u32>,
 }
 
 /// What a statement does once names in it are looked up.
@@ -317,18 +317,15 @@ impl Names {
         }
         let text = std::str::from_utf8(&stale.text).map_err(|_| Unreadable::Encoding)?;
         let analysis = analyst.analyse(text)?;
-        let statement = analysis.statements.get(stale.index);
+        let statement = analysis.statements.first();
         let statement = match statement.map(|found| (found, &found.names)) {
             Some((_, NameChange::Prepare { inner, .. })) if stale.sql_level => Arc::clone(inner),
             Some((found, _)) if !stale.sql_level => Arc::new(found.clone()),
             None if !stale.sql_level => empty_statement(),
             _ => return Err(Unreadable::Encoding),
         };
-        let Prepared { text, types, sql_level, index, .. } = &**stale;
-        let (text, types) = (text.clone(), types.clone());
-        let statement = with_code_of(&types, statement, analyst);
-        let fresh =
-            Prepared { text, statement, types, sql_level: *sql_level, index: *index, epoch };
+        let statement = with_code_of(&stale.types, statement, analyst);
+        let fresh = Prepared { statement, epoch, ..Prepared::clone(stale) };
         // Not a change of what the name stands for, so there is nothing to take back.
         self.statements.put(&Bytes::copy_from_slice(name), Some(Slot::Known(Arc::new(fresh))));
         Ok(())
@@ -552,14 +549,14 @@ impl Names {
             NameChange::None | NameChange::Execute { .. } | NameChange::Fetch { .. } => {}
             NameChange::Prepare { name, inner } => {
                 let (name, cut) = sql_name(name);
-                self.prepare(&name, sql_prepared(from, inner), at)?;
+                self.prepare(&name, sql_prepared(from, inner)?, at)?;
                 if cut {
                     self.put_statement(&name, Some(Slot::Ambiguous), at, OnFailure::Blur);
                 }
             }
             NameChange::Declare { name, inner } => {
                 let (name, cut) = sql_name(name);
-                let prepared = Arc::new(sql_prepared(from, inner));
+                let prepared = Arc::new(sql_prepared(from, inner)?);
                 let weight = || self.portals.weight + prepared.weight();
                 self.room(&name, self.portals.named.len(), weight, "cursors")?;
                 // Without the word nowhere in the text it cannot be a cursor WITH HOLD.
@@ -785,19 +782,15 @@ impl Names {
 
     fn inner_of_statement(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let prepared = self.statement(name.as_bytes())?;
-        let behind =
-            Behind { text: prepared.text.clone(), values: Bytes::new(), types: Vec::new() };
+        let behind = Behind { prepared: Arc::clone(prepared), values: Bytes::new() };
         Ok((Arc::clone(&prepared.statement), behind))
     }
 
     fn inner_of_portal(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let portal = self.portal(name.as_bytes())?;
         let inner = portal.resolved.as_ref().unwrap_or(&portal.prepared.statement);
-        let behind = Behind {
-            text: portal.prepared.text.clone(),
-            values: portal.values.clone(),
-            types: portal.prepared.types.clone(),
-        };
+        let behind =
+            Behind { prepared: Arc::clone(&portal.prepared), values: portal.values.clone() };
         Ok((Arc::clone(inner), behind))
     }
 }
@@ -817,15 +810,19 @@ fn known<'a, T>(slot: Option<&'a Slot<T>>, name: &[u8]) -> Result<&'a T, Unusabl
     }
 }
 
-fn sql_prepared(from: &Prepared, inner: &Arc<Statement>) -> Prepared {
-    Prepared {
-        text: Bytes::copy_from_slice(&from.text),
+/// What `PREPARE` or `DECLARE` leaves behind a name: of the text that it came in, the statement alone.
+fn sql_prepared(from: &Prepared, inner: &Arc<Statement>) -> Result<Prepared, Full> {
+    // The parser places statements within their text.
+    let own = from.text.get(from.place.clone());
+    let own = own.ok_or(Full { what: "bytes in a statement", limit: from.text.len() })?;
+    Ok(Prepared {
+        text: Bytes::copy_from_slice(own.trim_ascii()),
         statement: Arc::clone(inner),
         types: Vec::new(),
         sql_level: true,
-        index: from.index,
+        place: 0..own.trim_ascii().len(),
         epoch: from.epoch,
-    }
+    })
 }
 
 /// The key of an SQL name, and whether it had to be cut as the server cuts identifiers.

@@ -174,7 +174,8 @@ struct Run {
     rows: u32,
     /// True where a suspended portal is continued.
     continues: bool,
-    /// True where it shares its text with the run before it (a simple query of several statements).
+    /// True where its text is shown with the run before it: a statement of a simple query that is not
+    /// the first. What stands behind its names is shown all the same.
     same_text: bool,
 }
 
@@ -312,7 +313,7 @@ impl Request for Unit {
             digester.add(&run.rows.to_be_bytes());
             digester.add(&run.behind.len().to_be_bytes());
             for behind in &run.behind {
-                digester.add(&behind.text);
+                digest_statement(&mut digester, &behind.prepared);
                 digester.add(&behind.values);
             }
         }
@@ -325,8 +326,10 @@ impl Request for Unit {
 
     fn shown(&self) -> Shown {
         let mut page = Page { shown: Shown::default(), texts: MAX_TEXTS, values: MAX_VALUES };
-        for run in self.runs.iter().filter(|run| !run.same_text) {
-            page.put(&run.prepared.text, &run.values, &run.prepared.types);
+        for run in &self.runs {
+            if !run.same_text {
+                page.put(&run.prepared.text, &run.values, &run.prepared.types);
+            }
             for behind in &run.behind {
                 page.put_behind(behind);
             }
@@ -407,14 +410,24 @@ impl Page {
         self.shown.parameters.push(rendered.values);
     }
 
-    /// A name stands for this: it runs too.
+    /// A name stands for this: it runs too. What `EXECUTE` gives it is read by its types, which stand
+    /// in no text where a `Parse` gave them.
     fn put_behind(&mut self, behind: &Behind) {
-        self.put(&behind.text, &behind.values, &behind.types);
+        let Behind { prepared, values } = behind;
+        if prepared.types.is_empty() || !values.is_empty() {
+            return self.put(&prepared.text, values, &prepared.types);
+        }
+        let text = [&prepared.text, bound::types(&prepared.types).as_bytes()].concat();
+        self.put(&text.into(), values, &prepared.types);
     }
 }
 
+/// What runs, whether a message or a name says so: its text, which of its statements, and how its
+/// parameters are read.
 fn digest_statement(digester: &mut Digester, prepared: &Prepared) {
     digester.add(&prepared.text);
+    digester.add(&prepared.place.start.to_be_bytes());
+    digester.add(&prepared.place.end.to_be_bytes());
     digester.add(&prepared.types.iter().flat_map(|oid| oid.to_be_bytes()).collect::<Vec<_>>());
 }
 

@@ -88,9 +88,11 @@ impl Toy {
 
 impl Analyst for Toy {
     fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable> {
-        let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+        let texts = text.split(';').filter(|text| !text.trim().is_empty());
+        let from = |part: &str| part.as_ptr().addr() - text.as_ptr().addr();
+        let places = texts.clone().map(|t| from(t)..from(t) + t.len()).collect();
         let statements = texts.map(|text| self.statement(text)).collect::<Result<_, _>>()?;
-        Ok(Arc::new(Analysis { statements }))
+        Ok(Arc::new(Analysis { statements, places }))
     }
 
     fn epoch(&self) -> u64 {
@@ -465,6 +467,62 @@ fn what_is_said_of_a_repeat_behind_a_name_is_in_the_digest() {
         s.run(&[query("execute x")], b'I').digest()
     };
     assert_ne!(digest("delete t"), digest("select t"));
+}
+
+#[test]
+fn all_that_runs_is_shown_wherever_in_its_text_it_stood() {
+    let mut s = Session::new();
+    s.run(&[query("select t; prepare x as delete t; prepare y as drop u")], b'I');
+    let shown = |unit: &Unit| unit.shown().statements;
+    let mixed =
+        [parse("", "insert v"), bind("", ""), execute("", 0), bind("", "y"), execute("", 0)];
+    let unit = s.run(&[mixed.concat(), sync()], b'I');
+    assert_eq!(shown(&unit), ["insert v", "prepare y as drop u"]);
+    let unit = s.run(&[bind("", "x"), execute("", 0), sync()], b'I');
+    assert_eq!(shown(&unit), ["prepare x as delete t"]);
+    // Behind names in a text of several statements as well.
+    let unit = s.run(&[query("select t; execute x")], b'I');
+    assert_eq!(shown(&unit), ["select t; execute x", "prepare x as delete t"]);
+    s.run(&[query("begin; declare c for select abc")], b'T');
+    let unit = s.run(&[execute("c", 0), sync()], b'T');
+    assert_eq!(shown(&unit), ["declare c for select abc"]);
+    let unit = s.run(&[query("select t; fetch c")], b'T');
+    assert_eq!(shown(&unit), ["select t; fetch c", "declare c for select abc"]);
+}
+
+#[test]
+fn which_statement_of_a_text_a_name_stands_for_is_in_the_digest() {
+    const TEXT: &str =
+        "prepare a as drop u; prepare guard as select t; deallocate a; prepare a as delete t";
+    let mut whole = Session::new();
+    whole.run(&[query(TEXT)], b'I');
+    let mut stopped = Session::new();
+    stopped.run(&[query("prepare guard as select t")], b'I');
+    stopped.fail(&[query(TEXT)], 0, 1, b'I');
+    for call in [vec![query("execute a")], vec![bind("", "a"), execute("", 0), sync()]] {
+        let (one, other) = (whole.run(&call, b'I'), stopped.run(&call, b'I'));
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(one.shown().statements.last().unwrap(), "prepare a as delete t");
+        assert_eq!(other.shown().statements.last().unwrap(), "prepare a as drop u");
+    }
+}
+
+#[test]
+fn types_behind_a_name_are_shown_and_in_the_digest() {
+    let typed = |oid: u32| {
+        let body = [&b"s\0delete t\0\0\x01"[..], &oid.to_be_bytes()].concat();
+        let mut s = Session::new();
+        s.run(&[frame(b'P', &body), bind("p", "s"), sync()], b'T');
+        s
+    };
+    let (mut integer, mut text) = (typed(23), typed(25));
+    for call in ["execute s", "fetch p"] {
+        let (one, other) = (integer.run(&[query(call)], b'T'), text.run(&[query(call)], b'T'));
+        assert_ne!(one.digest(), other.digest(), "{call}");
+    }
+    let shown = |s: &mut Session| s.run(&[query("execute s")], b'T').shown().statements;
+    assert_eq!(shown(&mut integer), ["execute s", "delete t\n-- $1 is read as integer"]);
+    assert_eq!(shown(&mut text), ["execute s", "delete t\n-- $1 is read as text"]);
 }
 
 #[test]

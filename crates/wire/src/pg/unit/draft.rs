@@ -116,18 +116,22 @@ impl Draft {
         let parts = analysis.statements.len();
         self.script.steps.push(Step::Query { first_part: 0, parts });
         let epoch = analyst.epoch();
-        let prepared = |index, statement| {
+        let prepared = |place, statement| {
             let (text, types) = (text.clone(), Vec::new());
-            Arc::new(Prepared { text, statement, types, sql_level: false, index, epoch })
+            Arc::new(Prepared { text, statement, types, sql_level: false, place, epoch })
         };
         for (index, statement) in shared(&analysis).enumerate() {
-            let prepared = prepared(index, statement);
+            let place = analysis.places.get(index).cloned().ok_or(Why::Encoding)?;
+            let prepared = prepared(place, statement);
             names.freshen_behind(&prepared.statement, analyst)?;
             self.run(&prepared, Bytes::new(), 0, (names, aborted))?;
+            if let (true, Some(run)) = (index > 0, self.runs.last_mut()) {
+                run.same_text = true;
+            }
         }
         if parts == 0 {
             self.facts.kind("empty");
-            self.touch(&prepared(0, empty_statement()), names);
+            self.touch(&prepared(0..text.len(), empty_statement()), names);
         }
         Ok(())
     }
@@ -232,7 +236,8 @@ impl Draft {
         let text = Bytes::copy_from_slice(&text);
         let statement = with_code_of(&types, statement, analyst);
         let epoch = analyst.epoch();
-        let new = Prepared { text, statement, types, sql_level: false, index: 0, epoch };
+        let place = 0..text.len();
+        let new = Prepared { text, statement, types, sql_level: false, place, epoch };
         names.prepare(&name, new, at)?;
         if let Ok(prepared) = names.statement(&name) {
             self.touch(prepared, names);
@@ -356,7 +361,7 @@ impl Draft {
             behind: resolved.behind.clone(),
             rows,
             continues: false,
-            same_text: prepared.index > 0,
+            same_text: false,
         });
         for statement in &resolved.chain {
             names.apply(statement, prepared, aborted, at)?;
