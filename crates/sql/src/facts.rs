@@ -31,7 +31,7 @@ mod written;
 use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
 use crate::statement::{
-    Analysis, Copy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
+    Analysis, Copy, GoesBy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
 use earlier::{Earlier, disturbs};
@@ -155,6 +155,7 @@ struct Analyzer<'c> {
     copied: Option<Box<[u32]>>,
     written: Vec<Written>,
     unspoken: Option<&'static str>,
+    goes_by: Option<GoesBy>,
     /// How parameters are used, by number.
     parameters: BTreeMap<u16, Parameter>,
 }
@@ -205,6 +206,7 @@ impl<'c> Analyzer<'c> {
             copied: None,
             written: Vec::new(),
             unspoken: None,
+            goes_by: None,
             parameters: BTreeMap::new(),
         }
     }
@@ -400,6 +402,7 @@ impl<'c> Analyzer<'c> {
             written: std::mem::take(&mut self.written).into(),
             copy: self.copy.take(),
             unspoken: self.unspoken.take(),
+            goes_by: self.goes_by.take(),
             disturbs: false,
         }
     }

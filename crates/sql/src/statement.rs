@@ -37,9 +37,23 @@ pub struct Statement {
     /// A setting that decides how texts are read, where it may get a value by which this crate
     /// does not read them. Such a statement must not run, whatever the policy says.
     pub unspoken: Option<&'static str>,
+    /// State of the session that decides what it does and that nobody can be shown.
+    pub goes_by: Option<GoesBy>,
     /// True where known names may do something else once it has run: what it defines hangs on them
     /// (a trigger, a rule, a default) or stands in for them. What it would do itself is in `effects`.
     pub disturbs: bool,
+}
+
+/// State of a session that a statement goes by and its text does not tell. What can be bound is none:
+/// settings are, and what names stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GoesBy {
+    /// What a sequence has given last (`currval`, `lastval`).
+    LastValue,
+    /// Which large object a descriptor is open for, and where it stands.
+    Descriptor,
+    /// The row that a cursor is on (`WHERE CURRENT OF`).
+    CursorRow,
 }
 
 /// True for a kind of statement that may run or plan what names stand for; false for those that steer

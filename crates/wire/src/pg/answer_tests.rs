@@ -126,6 +126,7 @@ fn part() -> Part {
         written: Arc::default(),
         copy: None,
         unspoken: None,
+        goes_by: None,
         disturbs: false,
     };
     Part { statement: Arc::new(statement), copy_out: None, copy_in: false }

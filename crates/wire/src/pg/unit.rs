@@ -17,7 +17,7 @@ use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
 use portcullis_sql::pattern::template;
 use portcullis_sql::statement::{
-    Analysis, Copy, CopyIn, MOST_COLUMNS, Targets, Unreadable, WrittenValue,
+    Analysis, Copy, CopyIn, GoesBy, MOST_COLUMNS, Targets, Unreadable, WrittenValue,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -187,6 +187,45 @@ pub(crate) struct Suspendable {
     pub(crate) portal: u64,
 }
 
+/// What decides what a unit does that an approval cannot bind: nobody can be shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unbound {
+    /// State of the session that it goes by.
+    GoesBy(GoesBy),
+    /// A statement or its parameters may have been read by other settings than those there are.
+    Misread,
+}
+
+impl Unbound {
+    /// Why, and what to do instead; `None` where it stays as it is for as long as the session waits
+    /// outside of a transaction.
+    #[must_use]
+    pub const fn told(self, in_transaction: bool) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::GoesBy(GoesBy::LastValue) if !in_transaction => return None,
+            Self::GoesBy(GoesBy::LastValue) => (
+                "a person has to decide on it, and what its sequence has given last would not be the \
+                 same when it runs again",
+                "write the number itself in place of currval or lastval",
+            ),
+            Self::GoesBy(GoesBy::Descriptor) => (
+                "a person has to decide on it, and cannot see which large object its descriptor is \
+                 open for",
+                "use a function that names the large object, such as lo_put or lo_get",
+            ),
+            Self::GoesBy(GoesBy::CursorRow) => (
+                "a person has to decide on it, and cannot see which row the cursor is on",
+                "name the rows in the statement, by their key, in place of WHERE CURRENT OF",
+            ),
+            Self::Misread => (
+                "a person has to decide on it, and settings of the session may have changed since it was \
+                 prepared or bound, so that its values may be others than those shown",
+                "close it, prepare it again and bind it again, then run it",
+            ),
+        })
+    }
+}
+
 /// What is judged as a whole.
 #[derive(Debug, Clone)]
 pub struct Unit {
@@ -195,6 +234,7 @@ pub struct Unit {
     operation: Operation,
     script: Script,
     prepares_only: bool,
+    unbound: Option<Unbound>,
     runs: Vec<Run>,
     /// Statements parsed, bound or described and not run.
     prepared: Vec<Arc<Prepared>>,
@@ -215,6 +255,12 @@ impl Unit {
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What an approval of it could not bind, if anything.
+    #[must_use]
+    pub const fn unbound(&self) -> Option<Unbound> {
+        self.unbound
     }
 
     /// The only statement it runs, with the values bound to it: by its own text, not behind a name.
