@@ -24,8 +24,8 @@ mod renamed;
 mod resolve;
 mod scope;
 mod session;
-mod typed;
 mod standing;
+mod typed;
 mod utility;
 mod views;
 mod written;
@@ -33,17 +33,18 @@ mod written;
 use crate::catalog::{Catalog, FIRST_USER_OID, ImplicitCast};
 use crate::parse::{Limits, parse};
 use crate::statement::{
-    Analysis, Copy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
+    Analysis, Copy, GoesBy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
 use earlier::{Earlier, disturbs};
-use pg_query::protobuf::Node;
+use pg_query::protobuf::{Node, RawStmt};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable, Origin, Refill};
 use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ const UNLIMITED: [u32; 6] = [17, 19, 25, 114, 142, 3802];
 pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysis> {
     let tree = parse(text, limits)?;
     let mut statements = Vec::with_capacity(tree.stmts.len());
+    let places = tree.stmts.iter().map(|raw| place(raw, text)).collect();
     let mut work = limits.work;
     let mut earlier = Earlier::default();
     for raw in &tree.stmts {
@@ -86,7 +88,17 @@ pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysi
         statement.disturbs = disturbs(raw.stmt.as_deref(), &statement, catalog);
         statements.push(statement);
     }
-    Ok(Analysis { statements })
+    Ok(Analysis { statements, places })
+}
+
+/// Where a statement stands in its text. A length of 0 is the rest of it (`RawStmt`, PostgreSQL
+/// `src/include/nodes/parsenodes.h`).
+fn place(raw: &RawStmt, text: &str) -> Range<usize> {
+    let from = usize::try_from(raw.stmt_location).unwrap_or(0);
+    match usize::try_from(raw.stmt_len) {
+        Ok(length) if length > 0 => from..from + length,
+        _ => from..text.len(),
+    }
 }
 
 type Result<T> = std::result::Result<T, Unreadable>;
@@ -147,6 +159,7 @@ struct Analyzer<'c> {
     unspoken: Option<&'static str>,
     respeaks: bool,
     rereads: bool,
+    goes_by: Option<GoesBy>,
     /// How parameters are used, by number.
     parameters: BTreeMap<u16, Parameter>,
 }
@@ -199,6 +212,7 @@ impl<'c> Analyzer<'c> {
             unspoken: None,
             respeaks: false,
             rereads: false,
+            goes_by: None,
             parameters: BTreeMap::new(),
         }
     }
@@ -400,6 +414,7 @@ impl<'c> Analyzer<'c> {
             unspoken: self.unspoken.take(),
             respeaks: std::mem::take(&mut self.respeaks) || runs_unknown,
             rereads: std::mem::take(&mut self.rereads),
+            goes_by: self.goes_by.take(),
             disturbs: false,
         }
     }

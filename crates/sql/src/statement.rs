@@ -3,6 +3,7 @@
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, CopyFormat, Lineage};
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A text taken apart: one or more statements, in order.
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub struct Analysis {
     /// The statements. Empty for an empty or comment-only text.
     pub statements: Vec<Statement>,
+    /// Where each of them stands in the text, in bytes from 0, without the semicolon behind it.
+    pub places: Vec<Range<usize>>,
 }
 
 /// The facts of one statement.
@@ -41,9 +44,23 @@ pub struct Statement {
     /// True where it runs functions whose texts are read when they are called, and may then be read
     /// otherwise.
     pub rereads: bool,
+    /// State of the session that decides what it does and that nobody can be shown.
+    pub goes_by: Option<GoesBy>,
     /// True where known names may do something else once it has run: what it defines hangs on them
     /// (a trigger, a rule, a default) or stands in for them. What it would do itself is in `effects`.
     pub disturbs: bool,
+}
+
+/// State of a session that a statement goes by and its text does not tell. What can be bound is none:
+/// settings are, and what names stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GoesBy {
+    /// What a sequence has given last (`currval`, `lastval`).
+    LastValue,
+    /// Which large object a descriptor is open for, and where it stands.
+    Descriptor,
+    /// The row that a cursor is on (`WHERE CURRENT OF`).
+    CursorRow,
 }
 
 /// True for a kind of statement that may run or plan what names stand for; false for those that steer

@@ -894,3 +894,107 @@ fn reviewers_are_told_how_much_it_touches() {
     assert!(answer.contains('7'), "{answer}");
     assert_eq!(arena.truth("SELECT count(*) FROM big").unwrap(), "4999");
 }
+
+/// The page of a request that waits, which is then rejected.
+fn page_of(arena: &Arena, agent: &mut RawClient) -> String {
+    let id = held(agent);
+    let (_, page) = review(arena, &["bo", "show", &id]);
+    assert!(review(arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    rest(agent);
+    page
+}
+
+/// What names stand for is shown and bound: which statement, and how its parameters are read.
+#[test]
+fn what_names_stand_for_is_what_people_saw() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    let mut agent = arena.client("claude").unwrap();
+    let quiet = "PREPARE s AS UPDATE orders SET total = 0 WHERE id > 0";
+    rest_of(&mut agent, &format!("SELECT 1; {quiet}"));
+    let update = "Parse \"\" \"UPDATE orders SET note = 'ok' WHERE id = 5\"\nBind \"\" \"\"\n\
+                  Execute \"\" 0\nBind \"\" \"s\"\nExecute \"\" 0\nSync\n";
+    portcullis_testkit::script::run(&mut agent, update).unwrap();
+    let page = page_of(&arena, &mut agent);
+    assert!(page.contains(quiet) && page.contains("note = 'ok'"), "{page}");
+    agent.ask("SELECT 1; EXECUTE s").unwrap();
+    assert!(page_of(&arena, &mut agent).contains(quiet));
+
+    let all = "PREPARE a AS DELETE FROM orders WHERE id > 0";
+    let one = "PREPARE a AS DELETE FROM orders WHERE id = 2";
+    let text = format!("{all}; PREPARE guard AS SELECT 1; DEALLOCATE a; {one}");
+    rest_of(&mut agent, &text);
+    let mut other = arena.client("claude").unwrap();
+    rest_of(&mut other, "PREPARE guard AS SELECT 1");
+    other.query(&text).unwrap();
+    agent.ask("EXECUTE a").unwrap();
+    let id = held(&mut agent);
+    let (_, page) = review(&arena, &["bo", "show", &id]);
+    assert!(page.contains(one) && !page.contains(all), "{page}");
+    other.ask("EXECUTE a").unwrap();
+    let (another, _) = other.held().unwrap();
+    assert_ne!(another, id, "one review for two statements");
+    assert!(review(&arena, &["bo", "reject", &another, "--reason", "no"]).0);
+    rest(&mut other);
+    assert!(review(&arena, &["bo", "reject", &id, "--reason", "no"]).0);
+    rest(&mut agent);
+
+    let typed = |client: &mut RawClient, oid: u32| {
+        let parse = "DELETE FROM orders WHERE id = 41 OR ($1 < '9' AND id > 0)";
+        let script = format!("Parse \"t\" \"{parse}\" {oid}\nSync\nuntil Z\n");
+        portcullis_testkit::script::run(client, &script).unwrap();
+        client.ask("EXECUTE t(10)").unwrap();
+        held(client)
+    };
+    let integer = typed(&mut agent, 23);
+    assert!(review(&arena, &["bo", "show", &integer]).1.contains("$1 is read as integer"));
+    assert_ne!(typed(&mut other, 25), integer);
+}
+
+/// What an approval cannot bind is not put to people, and the caller hears what to do.
+#[test]
+fn what_cannot_be_bound_is_refused() {
+    let arena = signed_off();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = arena.client("claude").unwrap();
+    let refused = |agent: &mut RawClient, sql: &str, what: &str| {
+        agent.ask(sql).unwrap();
+        let answer = rest(agent);
+        assert!(answer[0].contains("reviewable-requests"), "{sql}: {answer:?}");
+        assert!(answer[0].contains(what), "{sql}: {answer:?}");
+    };
+    // Read by other settings than those there are.
+    rest_of(&mut agent, "SET DateStyle = 'ISO, DMY'");
+    let prepare = "PREPARE z AS DELETE FROM orders WHERE placed_at < '03/04/2026'";
+    rest_of(&mut agent, prepare);
+    rest_of(&mut agent, "SET DateStyle = 'ISO, MDY'");
+    refused(&mut agent, "EXECUTE z", "settings of the session may have changed");
+    rest_of(&mut agent, "DEALLOCATE z");
+    rest_of(&mut agent, prepare);
+    agent.ask("EXECUTE z").unwrap();
+    page_of(&arena, &mut agent);
+    // The row of a cursor, and what a descriptor stands for.
+    rest_of(&mut agent, "BEGIN");
+    rest_of(&mut agent, "DECLARE c CURSOR FOR SELECT id FROM orders WHERE id = 11");
+    rest_of(&mut agent, "FETCH c");
+    refused(&mut agent, "DELETE FROM orders WHERE CURRENT OF c", "which row the cursor is on");
+    rest_of(&mut agent, "ROLLBACK");
+    let setting = "DELETE FROM orders WHERE id = current_setting('app.id')::int";
+    refused(&mut agent, setting, "the setting app.id");
+    // Settings that count for nothing else count where they are read.
+    for (name, reads) in [
+        ("application_name", "current_setting('application_name')::int"),
+        ("lock_timeout", "(SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout')"),
+    ] {
+        let delete = format!("DELETE FROM orders WHERE id = {reads}");
+        rest_of(&mut agent, &format!("SET {name} = '21'"));
+        agent.query("BEGIN").unwrap();
+        agent.ask(&delete).unwrap();
+        let id = review_in(&rest(&mut agent)[0].replace("ask for review", "review"));
+        agent.query("ROLLBACK").unwrap();
+        approve(&arena, &id);
+        rest_of(&mut agent, &format!("SET {name} = '22'"));
+        agent.ask(&delete).unwrap();
+        assert_ne!(held(&mut agent), id, "{name}");
+        agent = arena.client("claude").unwrap();
+    }
+}

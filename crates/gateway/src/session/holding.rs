@@ -3,16 +3,18 @@
 
 use super::definitions::{CATALOG_TRIES, unreadable_catalog};
 use super::{End, Session, reached};
-use crate::catalog::surroundings;
+use crate::catalog::{Rows, surroundings};
 use portcullis_core::basis::Basis;
+use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
 use portcullis_core::protocol::Request as _;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::review::{Decision, Withdrawal};
+use portcullis_sql::statement::GoesBy;
 use portcullis_wire::pg::conversation::Turn;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server;
-use portcullis_wire::pg::unit::{Shape, Unit};
+use portcullis_wire::pg::unit::{Shape, Unbound, Unit};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,10 @@ impl Session {
             self.refuse_unit(&unit, rule::CURRENT_DEFINITIONS, why.to_owned(), next).await?;
             return Ok(Looked::Refused);
         };
+        if let Some((why, next)) = self.unapprovable(&unit, &basis) {
+            self.refuse_unit(&unit, "reviewable-requests", why, next).await?;
+            return Ok(Looked::Refused);
+        }
         let estimate = self.estimate(&unit).await?;
         let grounds = Grounds { basis, estimate };
         Ok(Looked::Up(Box::new(asked.about(unit)), grounds))
@@ -71,7 +77,10 @@ impl Session {
         };
         let Some(detailed) = detailed else { return Ok(None) };
         let Turn::Unit(request) = self.conversation.reconsider(unit)? else { return Ok(None) };
-        let settings = self.settings().await?;
+        let mut settings = self.settings(request.operation()).await?;
+        if request.unbound() == Some(Unbound::GoesBy(GoesBy::LastValue)) {
+            settings.insert("what sequences gave last".to_owned(), self.id.to_string());
+        }
         let definitions = detailed.definitions(request.operation());
         Ok(definitions.map(|definitions| {
             let basis = Basis { settings, definitions };
@@ -79,16 +88,32 @@ impl Session {
         }))
     }
 
-    /// The session's settings, as the target has them.
-    async fn settings(&mut self) -> Result<BTreeMap<String, String>, End> {
+    /// Why nobody can be asked about a request, where what it does hangs on something that an approval
+    /// of it could not bind; and what to do instead.
+    fn unapprovable(&self, unit: &Unit, basis: &Basis) -> Option<(String, &'static str)> {
+        let inside = self.conversation.transaction_status() != b'I';
+        if let Some((why, next)) = unit.unbound().and_then(|unbound| unbound.told(inside)) {
+            return Some((why.to_owned(), next));
+        }
+        let mut names = read_settings(unit.operation()).filter_map(|path| path.first());
+        let bound =
+            |name: &str| basis.settings.keys().any(|known| known.eq_ignore_ascii_case(name));
+        let name = names.find(|name| !bound(name))?;
+        let why = match &**name {
+            "?" => "it reads a setting whose name is not known before it runs".to_owned(),
+            name => format!("it reads the setting {name}, of which no value can be looked up"),
+        };
+        let why = format!("a person has to decide on it, and {why}");
+        Some((why, "write the value itself into the statement"))
+    }
+
+    /// The session's settings, as the target has them: those that decide on any statement, and those
+    /// that the operation, or a definition, reads.
+    async fn settings(&mut self, operation: &Operation) -> Result<BTreeMap<String, String>, End> {
         let inside = self.rehearsal.is_some() || self.conversation.transaction_status() != b'I';
         let rows = self.catalog_rows(surroundings(inside), CATALOG_TRIES).await?;
         let rows = rows.ok_or_else(|| unreadable_catalog("its settings cannot be read"))?;
-        let settings = rows.into_iter().flatten().filter_map(|row| {
-            let mut row = row.into_iter();
-            Some((row.next()??, row.next()?.unwrap_or_default()))
-        });
-        Ok(settings.collect())
+        Ok(bound_settings(rows, operation))
     }
 
     /// Keeps a held client informed until people decide, or it goes away, or takes it back. What
@@ -247,6 +272,60 @@ impl Session {
         self.gate.withdraw(held, Withdrawal::Cancelled, moment).await;
         self.refuse(&refusal, shape, None).await
     }
+}
+
+/// The paths of the settings that a request reads by name; `?` where that is not known.
+fn read_settings(operation: &Operation) -> impl Iterator<Item = &[Box<str>]> {
+    let shown = |e: &&Effect| e.verb == Verb::Read && e.object.kind == ObjectKind::Setting;
+    operation.effects.iter().filter(shown).map(|e| &*e.object.path)
+}
+
+/// True where a request may read any of the settings the server lists: all of them are asked for, or
+/// nobody knows what code does.
+fn reads_any_setting(operation: &Operation) -> bool {
+    let lists = |path: &[Box<str>]| path.first().is_none_or(|name| &**name == "?");
+    let shows = |e: &Effect| {
+        matches!(e.verb, Verb::Execute | Verb::Unknown)
+            || e.object.kind == ObjectKind::Relation
+                && e.object.path.iter().any(|part| &**part == "pg_settings")
+    };
+    read_settings(operation).any(lists) || operation.effects.iter().any(shows)
+}
+
+/// Of the answers to [`surroundings`], what an approval of the operation binds. The second has values
+/// as they are while definitions are read: of settings that the first lists it tells only that some
+/// definition reads them.
+fn bound_settings(rows: Rows, operation: &Operation) -> BTreeMap<String, String> {
+    let any = reads_any_setting(operation);
+    let mut rows = rows.into_iter();
+    let fields = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter();
+        let (name, value) = (row.next()??, row.next()?.unwrap_or_default());
+        Some((name, value, row.next().flatten()))
+    };
+    let listed: Vec<_> = rows.next().into_iter().flatten().filter_map(fields).collect();
+    let named: Vec<_> = rows.flatten().filter_map(fields).collect();
+    let named_by_definitions = |name: &str| {
+        // A rehearsal has its own.
+        !name.ends_with("_timeout") && named.iter().any(|(n, ..)| n.eq_ignore_ascii_case(name))
+    };
+    let is_read = |name: &str| {
+        let mut read = read_settings(operation).filter_map(|path| path.first());
+        any || read.any(|n| n.eq_ignore_ascii_case(name)) || named_by_definitions(name)
+    };
+    let mut settings = BTreeMap::new();
+    for (name, value, counts) in &listed {
+        if counts.as_deref() != Some("f") || is_read(name) {
+            settings.insert(name.clone(), value.clone());
+        }
+    }
+    // Those that exist by use alone.
+    for (name, value, _) in &named {
+        if name.contains('.') && !listed.iter().any(|(n, ..)| n.eq_ignore_ascii_case(name)) {
+            settings.insert(name.clone(), value.clone());
+        }
+    }
+    settings
 }
 
 /// Whether it could be looked up what an approval would rest on.

@@ -373,9 +373,10 @@ pub const QUERIES: &[&str] = &[
 ];
 
 /// What is asked of a session before its request is put to people: how it reads and runs
-/// statements. Name and value; text results. Like [`QUERIES`] it has nothing of a caller's in it.
+/// statements. Name and value, and `f` where a setting counts only for what reads it; text results.
+/// Like [`QUERIES`] it has nothing of a caller's in it.
 ///
-/// Settings that anybody or a superuser can change are all in it, but for those that only decide
+/// Settings that anybody or a superuser can change all count, but for those that only decide
 /// how fast something is, how long it may take, what is logged and how the session is called: what
 /// is not known to be harmless counts. Those of a library (`plpgsql.…`) come to be when it is first
 /// used, so they count once they are given a value. Settings that exist by use alone (`app.tenant`) are shown by
@@ -385,17 +386,17 @@ pub const QUERIES: &[&str] = &[
 /// schema before `pg_catalog` may have some of its own. The others are asked like [`QUERIES`], since
 /// functions of the server that show definitions find operators by the `search_path` themselves.
 pub const SURROUNDINGS: &[&str] = &[
-    "SELECT 'role', CURRENT_USER::pg_catalog.text \
-     UNION ALL SELECT 'session role', SESSION_USER::pg_catalog.text \
+    "SELECT 'role', CURRENT_USER::pg_catalog.text, true \
+     UNION ALL SELECT 'session role', SESSION_USER::pg_catalog.text, true \
      UNION ALL SELECT 'temporary tables', \
        COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.oid, c.relname) \
                    ORDER BY c.oid)::pg_catalog.text \
                  FROM pg_catalog.pg_class c \
                  WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
                    AND pg_catalog.strpos('rvpfS', c.relkind::pg_catalog.text) \
-                       OPERATOR(pg_catalog.>) 0), '') \
-     UNION ALL SELECT s.name, s.setting FROM pg_catalog.pg_settings s \
-       WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser']) \
+                       OPERATOR(pg_catalog.>) 0), ''), true \
+     UNION ALL SELECT s.name, s.setting, \
+         s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser']) \
          AND (pg_catalog.strpos(s.name, '.') OPERATOR(pg_catalog.=) 0 \
               OR s.source OPERATOR(pg_catalog.<>) 'default') \
          AND s.name OPERATOR(pg_catalog.<>) ALL (ARRAY[ \
@@ -406,18 +407,24 @@ pub const SURROUNDINGS: &[&str] = &[
              '^(enable_|from_collapse|geqo|io_|jit|join_collapse|log_|logging_)', \
              '^(logical_decoding_work|maintenance_|max_|min_parallel|parallel_|random_)', \
              '^(stats_|tcp_|temp_file|trace_|track_|vacuum_|wal_)', \
-             '(_timeout|_limit|_cost)$'])",
+             '(_timeout|_limit|_cost)$']) \
+       FROM pg_catalog.pg_settings s",
     "SELECT DISTINCT m.found[1], \
-            COALESCE(pg_catalog.current_setting(m.found[1], true), '') \
+            CASE WHEN pg_catalog.strpos(m.found[1], '.') > 0 \
+              THEN COALESCE(pg_catalog.current_setting(m.found[1], true), '') ELSE '' END \
      FROM (SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
              FROM pg_catalog.pg_policy p \
            UNION ALL SELECT pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
-             WHERE c.relkind = 'v' AND c.oid >= 16384) d(text), \
+             WHERE c.relkind = 'v' AND c.oid >= 16384 \
+           UNION ALL SELECT pg_catalog.pg_get_expr(k.adbin, k.adrelid) \
+             FROM pg_catalog.pg_attrdef k \
+           UNION ALL SELECT pg_catalog.pg_get_expr(k.conbin, k.conrelid) \
+             FROM pg_catalog.pg_constraint k WHERE k.contype = 'c') d(text), \
        LATERAL pg_catalog.regexp_matches(d.text, \
-         'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$]*\\.[A-Za-z0-9_$.]+)''', 'gi') m(found)",
+         'current_setting\\s*\\(\\s*''([A-Za-z_][A-Za-z0-9_$.]*)''', 'gi') m(found)",
 ];
 
 /// Which of [`QUERIES`] reads definitions of views.

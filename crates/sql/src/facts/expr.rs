@@ -3,6 +3,7 @@
 use super::names::{split, string, strings, type_name};
 use super::scope::{Named, add, join, nothing};
 use super::{Analyzer, Result};
+use crate::statement::GoesBy;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AExpr, AExprKind, AIndirection, CaseExpr, ColumnRef, Node, SubLink, SubLinkType, TypeName,
@@ -36,10 +37,13 @@ impl Analyzer<'_> {
         // `SELECT DISTINCT` without a list is a list of one empty node.
         let Some(kind) = node.node.as_ref() else { return Ok(nothing()) };
         match kind {
-            NodeEnum::AConst(_)
-            | NodeEnum::SetToDefault(_)
-            | NodeEnum::CurrentOfExpr(_)
-            | NodeEnum::SqlvalueFunction(_) => Ok(nothing()),
+            NodeEnum::AConst(_) | NodeEnum::SetToDefault(_) | NodeEnum::SqlvalueFunction(_) => {
+                Ok(nothing())
+            }
+            NodeEnum::CurrentOfExpr(_) => {
+                self.goes_by = Some(GoesBy::CursorRow);
+                Ok(nothing())
+            }
             NodeEnum::ParamRef(parameter) => {
                 let number = u16::try_from(parameter.number).unwrap_or(0);
                 self.parameters.entry(number).or_default().uses += 1;

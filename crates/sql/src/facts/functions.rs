@@ -8,7 +8,7 @@ use super::names::{literal, parameter, split, strings};
 use super::scope::{OfServer, add, join, nothing};
 use super::{Analyzer, Result};
 use crate::catalog::Function;
-use crate::statement::{setting_by_parameter, unnamed_setting};
+use crate::statement::{GoesBy, setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -47,6 +47,15 @@ enum Reach {
 /// "Delay Execution", "XML Functions"; chapter 33 "Large Objects".
 fn reach(name: &str) -> Option<Reach> {
     reach_of_storage(name).or_else(|| reach_of_server(name)).or_else(|| reach_of_code(name))
+}
+
+/// What functions of the server go by that is the session's own.
+fn goes_by(name: &str) -> Option<GoesBy> {
+    match name {
+        "currval" | "lastval" => Some(GoesBy::LastValue),
+        "loread" | "lowrite" | "lo_truncate" | "lo_truncate64" => Some(GoesBy::Descriptor),
+        _ => None,
+    }
 }
 
 /// Files, large objects and sequences.
@@ -442,6 +451,11 @@ impl<'c> Analyzer<'c> {
 
     fn builtin(&mut self, name: &str, volatile: bool, args: &[Node], origin: &Origin) -> Origin {
         self.read_by_function(name);
+        self.goes_by = self.goes_by.max(goes_by(name));
+        // What the view of settings is made of. The view itself is told by its name.
+        if name == "pg_show_all_settings" && self.views.is_empty() {
+            self.push(unnamed_setting());
+        }
         let Some(reach) = reach(name) else {
             // The form with two arguments runs the query in its second.
             if name == "ts_rewrite" && args.len() < 3 {

@@ -128,6 +128,7 @@ fn part() -> Part {
         unspoken: None,
         respeaks: false,
         rereads: false,
+        goes_by: None,
         disturbs: false,
     };
     Part { statement: Arc::new(statement), copy_out: None, copy_in: false }

@@ -40,6 +40,47 @@ pub fn render(values: &Bytes, types: &[u32], budget: &mut usize) -> Rendered {
     Rendered { values, whole }
 }
 
+/// The types of parameters as a comment below the text that they are of.
+pub(super) fn types(types: &[u32]) -> String {
+    let mut text = String::new();
+    for (n, oid) in types.iter().enumerate().filter(|(_, oid)| **oid != 0) {
+        let _ = match type_name(*oid) {
+            Some(name) => write!(text, "\n-- ${} is read as {name}", n + 1),
+            None => write!(text, "\n-- ${} is read as the type of number {oid}", n + 1),
+        };
+    }
+    text
+}
+
+/// The name of one of the server's own types (PostgreSQL `src/include/catalog/pg_type.dat`), as far
+/// as they are in everyday use.
+const fn type_name(oid: u32) -> Option<&'static str> {
+    Some(match oid {
+        16 => "boolean",
+        17 => "bytea",
+        20 => "bigint",
+        21 => "smallint",
+        23 => "integer",
+        25 => "text",
+        26 => "oid",
+        114 => "json",
+        700 => "real",
+        701 => "double precision",
+        790 => "money",
+        1042 => "character",
+        1043 => "character varying",
+        1082 => "date",
+        1083 => "time",
+        1114 => "timestamp",
+        1184 => "timestamp with time zone",
+        1186 => "interval",
+        1700 => "numeric",
+        2950 => "uuid",
+        3802 => "jsonb",
+        _ => return None,
+    })
+}
+
 /// The parameters of a `Bind` as they are on the wire; `None` is NULL.
 pub(super) fn raw(values: &Bytes) -> Vec<Option<Bytes>> {
     each(values, &[]).into_iter().map(|value| value.map(|(value, _, _)| value)).collect()

@@ -10,9 +10,11 @@
 
 use super::unit::{Analyst, with_code_of};
 use bytes::Bytes;
+use portcullis_core::effect::{ObjectKind, Verb};
 use portcullis_sql::statement::{NameChange, Statement, TransactionChange, Unreadable};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 /// The longest name that is told apart: the server keys its tables by the first `NAMEDATALEN - 1`
@@ -20,9 +22,10 @@ use std::sync::{Arc, LazyLock};
 pub const MAX_NAME: usize = 63;
 
 /// A prepared statement, by either of its two ways.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// Its text; for an SQL-level one, the whole text it came in.
+    /// Its text. Of one that a name can stand for it is the statement alone, whatever else it came
+    /// with: what is analysed again, digested and shown is then what runs.
     pub text: Bytes,
     /// Its facts; those of [`empty_statement`] for an empty text.
     pub statement: Arc<Statement>,
@@ -30,11 +33,13 @@ pub struct Prepared {
     pub types: Vec<u32>,
     /// True where SQL `PREPARE` made it.
     pub sql_level: bool,
-    /// Which statement of the text it is, from 0.
-    pub index: usize,
+    /// Which part of the text it is, in bytes: all of it but for a simple query of several statements.
+    pub place: Range<usize>,
     /// The epoch of the analyst its facts are of. The server resolves a prepared statement's names
     /// again when the catalog or the search path has changed, and so must we.
     pub epoch: u64,
+    /// By which reading of texts its literals became values ([`Names::reading`]).
+    pub made: u64,
 }
 
 /// A portal or cursor, which share one table in the server: `FETCH` reads portals, and `Execute`
@@ -59,6 +64,39 @@ pub struct Portal {
     nested: bool,
     /// How many disturbing definitions the session had run by then.
     disturbances: u64,
+    /// The settings that its parameters were read by, and all else that is worked out before it runs.
+    made: u64,
+    /// True where its statement was read by other settings than those.
+    misread: bool,
+}
+
+/// What the session reads texts and runs statements by, as numbers: another one after whatever may
+/// change it. A number comes back only where nothing has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Settings {
+    /// Those that decide what value a literal is.
+    reading: u64,
+    /// Any, and the role.
+    all: u64,
+    /// True where the end of the transaction may take changes of them back.
+    open: bool,
+    /// Likewise of those that decide on literals.
+    open_reading: bool,
+}
+
+impl Settings {
+    const fn change(&mut self, reading: bool) {
+        self.all += 1;
+        self.reading += reading as u64;
+        self.open = true;
+        self.open_reading |= reading;
+    }
+
+    /// A rollback, the end of `SET LOCAL`: they may be again what they were.
+    const fn fall_back(&mut self) {
+        self.all += self.open as u64;
+        self.reading += self.open_reading as u64;
+    }
 }
 
 /// What a name stands for.
@@ -226,19 +264,20 @@ pub struct Names {
     /// ([`Statement::respeaks`]): by all so far, and by what it has heard.
     respoken: Respoken,
     heard_respoken: Respoken,
+    /// By all that was read, and by what the target has heard.
+    settings: Settings,
+    settings_heard: Settings,
     max_names: usize,
     max_bytes: usize,
 }
 
 /// What a name stands for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// The text it came in.
-    pub text: Bytes,
+    /// The statement, with the types of its parameters.
+    pub prepared: Arc<Prepared>,
     /// The parameters bound to it, as they came; empty where none are yet.
     pub values: Bytes,
-    /// The object ids of their types, as far as given.
-    pub types: Vec<u32>,
 }
 
 /// What a statement does once names in it are looked up.
@@ -255,6 +294,8 @@ pub struct Resolved {
     /// True where it goes on with a portal or cursor that was made before definitions by which names in
     /// it may do something else by now.
     pub older: bool,
+    /// True where texts or parameters behind the names were read by other settings than those there are.
+    pub misread: bool,
 }
 
 /// How many names may stand for names.
@@ -275,6 +316,7 @@ pub fn empty_statement() -> Arc<Statement> {
             unspoken: None,
             respeaks: false,
             rereads: false,
+            goes_by: None,
             disturbs: false,
         })
     });
@@ -297,6 +339,8 @@ impl Names {
             began: 0,
             respoken: Respoken::No,
             heard_respoken: Respoken::No,
+            settings: Settings::default(),
+            settings_heard: Settings::default(),
             max_names,
             max_bytes,
         }
@@ -324,6 +368,25 @@ impl Names {
         known(self.portals.get(name), name)
     }
 
+    /// By which settings literals become values from here on, as a number.
+    #[must_use]
+    pub const fn reading(&self) -> u64 {
+        self.settings.reading
+    }
+
+    /// True where literals of a statement may have become other values than they would now. The server
+    /// reads them when it is prepared (`transformStmt`), and once more when definitions change.
+    #[must_use]
+    pub fn is_misread(&self, prepared: &Prepared) -> bool {
+        prepared.made != self.settings.reading && depends_on_reading(prepared)
+    }
+
+    /// Likewise of a portal: its parameters were read when it was bound.
+    #[must_use]
+    pub fn is_misbound(&self, portal: &Portal) -> bool {
+        portal.misread || portal.made != self.settings.all
+    }
+
     /// Analyses a prepared statement again where its facts may have changed since it was prepared.
     ///
     /// # Errors
@@ -336,18 +399,15 @@ impl Names {
         }
         let text = std::str::from_utf8(&stale.text).map_err(|_| Unreadable::Encoding)?;
         let analysis = analyst.analyse(text)?;
-        let statement = analysis.statements.get(stale.index);
+        let statement = analysis.statements.first();
         let statement = match statement.map(|found| (found, &found.names)) {
             Some((_, NameChange::Prepare { inner, .. })) if stale.sql_level => Arc::clone(inner),
             Some((found, _)) if !stale.sql_level => Arc::new(found.clone()),
             None if !stale.sql_level => empty_statement(),
             _ => return Err(Unreadable::Encoding),
         };
-        let Prepared { text, types, sql_level, index, .. } = &**stale;
-        let (text, types) = (text.clone(), types.clone());
-        let statement = with_code_of(&types, statement, analyst);
-        let fresh =
-            Prepared { text, statement, types, sql_level: *sql_level, index: *index, epoch };
+        let statement = with_code_of(&stale.types, statement, analyst);
+        let fresh = Prepared { statement, epoch, ..Prepared::clone(stale) };
         // Not a change of what the name stands for, so there is nothing to take back.
         self.statements.put(&Bytes::copy_from_slice(name), Some(Slot::Known(Arc::new(fresh))));
         Ok(())
@@ -490,13 +550,19 @@ impl Names {
             behind: SmallVec::new(),
             unusable: None,
             older: false,
+            misread: false,
         };
         for depth in 0.. {
             let (name, found) = match &resolved.statement.names {
-                NameChange::Execute { name } => (name, self.inner_of_statement(name)),
+                NameChange::Execute { name } => {
+                    let prepared = self.statement(name.as_bytes());
+                    resolved.misread |= prepared.is_ok_and(|prepared| self.is_misread(prepared));
+                    (name, self.inner_of_statement(name))
+                }
                 NameChange::Fetch { name } => {
                     let portal = self.portal(name.as_bytes());
                     resolved.older |= portal.is_ok_and(|portal| self.is_older(portal));
+                    resolved.misread |= portal.is_ok_and(|portal| self.is_misbound(portal));
                     (name, self.inner_of_portal(name))
                 }
                 _ => break,
@@ -530,12 +596,16 @@ impl Names {
         at: Origin,
     ) -> Result<(), Full> {
         self.apply_names(statement, from, at)?;
+        if let Some(reading) = changes_settings(statement) {
+            self.settings.change(reading);
+        }
         match statement.transaction {
             TransactionChange::Commit => self.leave_transaction(aborted, Some(at)),
             TransactionChange::Rollback => self.leave_transaction(true, Some(at)),
             TransactionChange::Savepoint => {
                 self.nested = true;
                 if !matches!(&*statement.kind, "savepoint" | "release" | "release savepoint") {
+                    self.settings.fall_back();
                     self.blur_portals(at, |portal| portal.nested);
                 }
             }
@@ -571,14 +641,16 @@ impl Names {
             NameChange::None | NameChange::Execute { .. } | NameChange::Fetch { .. } => {}
             NameChange::Prepare { name, inner } => {
                 let (name, cut) = sql_name(name);
-                self.prepare(&name, sql_prepared(from, inner), at)?;
+                let new = sql_prepared(from, inner, self.settings.reading)?;
+                self.prepare(&name, new, at)?;
                 if cut {
                     self.put_statement(&name, Some(Slot::Ambiguous), at, OnFailure::Blur);
                 }
             }
             NameChange::Declare { name, inner } => {
                 let (name, cut) = sql_name(name);
-                let prepared = Arc::new(sql_prepared(from, inner));
+                let reading = self.settings.reading;
+                let prepared = Arc::new(sql_prepared(from, inner, reading)?);
                 let weight = || self.portals.weight + prepared.weight();
                 self.room(&name, self.portals.named.len(), weight, "cursors")?;
                 // Without the word nowhere in the text it cannot be a cursor WITH HOLD.
@@ -605,6 +677,8 @@ impl Names {
 
     /// The end of a transaction, as the server has said it (ReadyForQuery `I`).
     pub fn transaction_ended(&mut self, rolled_back: bool) {
+        self.settings_left();
+        self.settings_heard = self.settings;
         if self.portals.unnamed.is_some() || !self.portals.named.is_empty() {
             self.leave_transaction(rolled_back, None);
         }
@@ -622,6 +696,7 @@ impl Names {
     pub fn revert(&mut self) {
         self.disturbances = self.heard;
         self.respoken = self.heard_respoken;
+        self.settings = self.settings_heard;
         while let Some(logged) = self.log.pop() {
             self.undo(logged.undo, false);
         }
@@ -636,6 +711,7 @@ impl Names {
     pub const fn was_heard(&mut self) {
         self.heard = self.disturbances;
         self.heard_respoken = self.respoken;
+        self.settings_heard = self.settings;
     }
 
     /// Takes note of what may change settings by which texts are read.
@@ -755,6 +831,7 @@ impl Names {
     /// Portals end with their transaction, but for cursors WITH HOLD: those made in it are kept by
     /// a commit and ended by a rollback.
     fn leave_transaction(&mut self, rolled_back: bool, at: Option<Origin>) {
+        self.settings_left();
         self.began = self.disturbances;
         let mut kept = Table::default();
         for (name, slot) in &self.portals.named {
@@ -773,6 +850,11 @@ impl Names {
         self.nested = false;
     }
 
+    fn settings_left(&mut self) {
+        self.settings.fall_back();
+        (self.settings.open, self.settings.open_reading) = (false, false);
+    }
+
     fn blur_portals(&mut self, at: Origin, which: impl Fn(&Portal) -> bool) {
         let hit = |slot: &Slot<Arc<Portal>>| matches!(slot, Slot::Known(p) if which(p));
         let named = self.portals.named.iter().filter(|(_, slot)| hit(slot)).map(|(name, _)| name);
@@ -787,6 +869,7 @@ impl Names {
 
     fn new_portal(&mut self, prepared: Arc<Prepared>, values: Bytes, holdable: bool) -> Portal {
         let nested = self.nested;
+        let misread = self.is_misread(&prepared);
         self.next_portal += 1;
         Portal {
             id: self.next_portal,
@@ -798,6 +881,8 @@ impl Names {
             carried: false,
             nested,
             disturbances: self.disturbances,
+            made: self.settings.all,
+            misread,
         }
     }
 
@@ -823,26 +908,78 @@ impl Names {
 
     fn inner_of_statement(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let prepared = self.statement(name.as_bytes())?;
-        let behind =
-            Behind { text: prepared.text.clone(), values: Bytes::new(), types: Vec::new() };
+        let behind = Behind { prepared: Arc::clone(prepared), values: Bytes::new() };
         Ok((Arc::clone(&prepared.statement), behind))
     }
 
     fn inner_of_portal(&self, name: &str) -> Result<(Arc<Statement>, Behind), Unusable> {
         let portal = self.portal(name.as_bytes())?;
         let inner = portal.resolved.as_ref().unwrap_or(&portal.prepared.statement);
-        let behind = Behind {
-            text: portal.prepared.text.clone(),
-            values: portal.values.clone(),
-            types: portal.prepared.types.clone(),
-        };
+        let behind =
+            Behind { prepared: Arc::clone(&portal.prepared), values: portal.values.clone() };
         Ok((Arc::clone(inner), behind))
     }
 }
 
+/// True where what a statement does may hang on the settings by which it was read: it has a literal,
+/// `= NULL` may be `IS NULL` (`transform_null_equals`), or a function in SQL is written out in it, whose
+/// text may have one.
+fn depends_on_reading(prepared: &Prepared) -> bool {
+    let text = &prepared.text;
+    let after = text.iter().skip(1).chain(&b" "[..]);
+    let quotes = |(at, next): (&u8, &u8)| *at == b'\'' || *at == b'$' && !next.is_ascii_digit();
+    text.iter().zip(after).any(quotes)
+        || text.windows(4).any(|word| word.eq_ignore_ascii_case(b"null"))
+        || prepared.statement.effects.iter().any(|e| e.object.kind == ObjectKind::Routine)
+}
+
+/// Whether a statement may change settings, and if so whether those by which literals are read.
+fn changes_settings(statement: &Statement) -> Option<bool> {
+    let mut changes = None;
+    for effect in &statement.effects {
+        let reading = match (effect.verb, effect.object.kind, effect.object.path.as_slice()) {
+            (Verb::Control, ObjectKind::Setting, [name]) => may_decide_on_reading(name),
+            (Verb::Control, ObjectKind::Role, _) => false,
+            (Verb::Control, ObjectKind::Setting, _) | (Verb::Execute | Verb::Unknown, ..) => true,
+            _ => continue,
+        };
+        changes = changes.max(Some(reading));
+    }
+    changes
+}
+
+/// True for a setting that may decide what value a literal is: any but those of which it is known that
+/// they do not. What hangs on the search path is read again when that has changed
+/// (`RevalidateCachedQuery`, PostgreSQL `src/backend/utils/cache/plancache.c`).
+fn may_decide_on_reading(name: &str) -> bool {
+    const OTHERWISE: [&str; 16] = [
+        "application_name",
+        "bytea_output",
+        "client_min_messages",
+        "commit_delay",
+        "extra_float_digits",
+        "jit",
+        "plan_cache_mode",
+        "quote_all_identifiers",
+        "role",
+        "row_security",
+        "search_path",
+        "session_authorization",
+        "session_replication_role",
+        "synchronous_commit",
+        "temp_buffers",
+        "work_mem",
+    ];
+    const FAMILIES: [&str; 5] =
+        ["default_transaction_", "enable_", "log_", "max_parallel_", "transaction_"];
+    // Of an extension or an application.
+    let others = name.contains('.') || name.ends_with("_timeout");
+    let family = FAMILIES.iter().any(|start| name.starts_with(start));
+    !(others || family || OTHERWISE.contains(&name))
+}
+
 /// True where a statement runs code whose doings are not listed.
 fn runs_code(statement: &Statement) -> bool {
-    use portcullis_core::effect::Verb;
     statement.effects.iter().any(|e| matches!(e.verb, Verb::Execute | Verb::Unknown))
 }
 
@@ -855,15 +992,20 @@ fn known<'a, T>(slot: Option<&'a Slot<T>>, name: &[u8]) -> Result<&'a T, Unusabl
     }
 }
 
-fn sql_prepared(from: &Prepared, inner: &Arc<Statement>) -> Prepared {
-    Prepared {
-        text: Bytes::copy_from_slice(&from.text),
+/// What `PREPARE` or `DECLARE` leaves behind a name: of the text that it came in, the statement alone.
+fn sql_prepared(from: &Prepared, inner: &Arc<Statement>, made: u64) -> Result<Prepared, Full> {
+    // The parser places statements within their text.
+    let own = from.text.get(from.place.clone());
+    let own = own.ok_or(Full { what: "bytes in a statement", limit: from.text.len() })?;
+    Ok(Prepared {
+        text: Bytes::copy_from_slice(own.trim_ascii()),
         statement: Arc::clone(inner),
         types: Vec::new(),
         sql_level: true,
-        index: from.index,
+        place: 0..own.trim_ascii().len(),
         epoch: from.epoch,
-    }
+        made,
+    })
 }
 
 /// The key of an SQL name, and whether it had to be cut as the server cuts identifiers.

@@ -17,7 +17,7 @@ use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
 use portcullis_sql::pattern::template;
 use portcullis_sql::statement::{
-    Analysis, Copy, CopyIn, MOST_COLUMNS, Targets, Unreadable, WrittenValue,
+    Analysis, Copy, CopyIn, GoesBy, MOST_COLUMNS, Targets, Unreadable, WrittenValue,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -180,7 +180,8 @@ struct Run {
     rows: u32,
     /// True where a suspended portal is continued.
     continues: bool,
-    /// True where it shares its text with the run before it (a simple query of several statements).
+    /// True where its text is shown with the run before it: a statement of a simple query that is not
+    /// the first. What stands behind its names is shown all the same.
     same_text: bool,
 }
 
@@ -192,6 +193,45 @@ pub(crate) struct Suspendable {
     pub(crate) portal: u64,
 }
 
+/// What decides what a unit does that an approval cannot bind: nobody can be shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unbound {
+    /// State of the session that it goes by.
+    GoesBy(GoesBy),
+    /// A statement or its parameters may have been read by other settings than those there are.
+    Misread,
+}
+
+impl Unbound {
+    /// Why, and what to do instead; `None` where it stays as it is for as long as the session waits
+    /// outside of a transaction.
+    #[must_use]
+    pub const fn told(self, in_transaction: bool) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::GoesBy(GoesBy::LastValue) if !in_transaction => return None,
+            Self::GoesBy(GoesBy::LastValue) => (
+                "a person has to decide on it, and what its sequence has given last would not be the \
+                 same when it runs again",
+                "write the number itself in place of currval or lastval",
+            ),
+            Self::GoesBy(GoesBy::Descriptor) => (
+                "a person has to decide on it, and cannot see which large object its descriptor is \
+                 open for",
+                "use a function that names the large object, such as lo_put or lo_get",
+            ),
+            Self::GoesBy(GoesBy::CursorRow) => (
+                "a person has to decide on it, and cannot see which row the cursor is on",
+                "name the rows in the statement, by their key, in place of WHERE CURRENT OF",
+            ),
+            Self::Misread => (
+                "a person has to decide on it, and settings of the session may have changed since it was \
+                 prepared or bound, so that its values may be others than those shown",
+                "close it, prepare it again and bind it again, then run it",
+            ),
+        })
+    }
+}
+
 /// What is judged as a whole.
 #[derive(Debug, Clone)]
 pub struct Unit {
@@ -200,6 +240,7 @@ pub struct Unit {
     operation: Operation,
     script: Script,
     prepares_only: bool,
+    unbound: Option<Unbound>,
     runs: Vec<Run>,
     /// Statements parsed, bound or described and not run.
     prepared: Vec<Arc<Prepared>>,
@@ -220,6 +261,12 @@ impl Unit {
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What an approval of it could not bind, if anything.
+    #[must_use]
+    pub const fn unbound(&self) -> Option<Unbound> {
+        self.unbound
     }
 
     /// The only statement it runs, with the values bound to it: by its own text, not behind a name.
@@ -318,7 +365,7 @@ impl Request for Unit {
             digester.add(&run.rows.to_be_bytes());
             digester.add(&run.behind.len().to_be_bytes());
             for behind in &run.behind {
-                digester.add(&behind.text);
+                digest_statement(&mut digester, &behind.prepared);
                 digester.add(&behind.values);
             }
         }
@@ -331,8 +378,10 @@ impl Request for Unit {
 
     fn shown(&self) -> Shown {
         let mut page = Page { shown: Shown::default(), texts: MAX_TEXTS, values: MAX_VALUES };
-        for run in self.runs.iter().filter(|run| !run.same_text) {
-            page.put(&run.prepared.text, &run.values, &run.prepared.types);
+        for run in &self.runs {
+            if !run.same_text {
+                page.put(&run.prepared.text, &run.values, &run.prepared.types);
+            }
             for behind in &run.behind {
                 page.put_behind(behind);
             }
@@ -413,14 +462,24 @@ impl Page {
         self.shown.parameters.push(rendered.values);
     }
 
-    /// A name stands for this: it runs too.
+    /// A name stands for this: it runs too. What `EXECUTE` gives it is read by its types, which stand
+    /// in no text where a `Parse` gave them.
     fn put_behind(&mut self, behind: &Behind) {
-        self.put(&behind.text, &behind.values, &behind.types);
+        let Behind { prepared, values } = behind;
+        if prepared.types.is_empty() || !values.is_empty() {
+            return self.put(&prepared.text, values, &prepared.types);
+        }
+        let text = [&prepared.text, bound::types(&prepared.types).as_bytes()].concat();
+        self.put(&text.into(), values, &prepared.types);
     }
 }
 
+/// What runs, whether a message or a name says so: its text, which of its statements, and how its
+/// parameters are read.
 fn digest_statement(digester: &mut Digester, prepared: &Prepared) {
     digester.add(&prepared.text);
+    digester.add(&prepared.place.start.to_be_bytes());
+    digester.add(&prepared.place.end.to_be_bytes());
     digester.add(&prepared.types.iter().flat_map(|oid| oid.to_be_bytes()).collect::<Vec<_>>());
 }
 

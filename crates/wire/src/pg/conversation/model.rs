@@ -356,6 +356,9 @@ fn drive(stream: &[u8], fates: &[u8], refusals: &[u8]) -> Result<usize, TestCase
                 format!("{verb} {}", e.object) == *text
             });
             prop_assert!(known, "ran {text}, judged {}", unit.operation());
+            let shown = unit.shown().statements;
+            let among = shown.iter().any(|statement| statement.contains(text.as_str()));
+            prop_assert!(among, "ran {text}, shown {shown:?}");
             judged += 1;
         }
     }

@@ -1,11 +1,12 @@
 //! Transcripts of what drivers send, and of what an attacker sends.
 
 use super::*;
+use crate::pg::unit::Unbound;
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::{CopyFormat, Lineage};
 use portcullis_core::protocol::Request as _;
 use portcullis_sql::statement::{
-    Analysis, Copy, CopyIn, NameChange, Statement, TransactionChange, Unreadable,
+    Analysis, Copy, CopyIn, GoesBy, NameChange, Statement, TransactionChange, Unreadable,
 };
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,8 @@ impl Toy {
             unspoken: None,
             respeaks: matches!(words[0], "do" | "call"),
             rereads: words.contains(&"body"),
+            goes_by: (words.first() == Some(&"delete") && words.contains(&"current"))
+                .then_some(GoesBy::CursorRow),
             disturbs: words[0] == "define",
         };
         s.names = match word(0)? {
@@ -75,6 +78,9 @@ impl Toy {
                 _ => Copy::Out(CopyFormat::TEXT),
             });
             s.effects.push(effect(Verb::Insert, "t"));
+        } else if words[0] == "set" {
+            let object = Object::new(ObjectKind::Setting, [word(1)?]);
+            s.effects.push(Effect::resolved(Verb::Control, object, Extent::One));
         } else if let Some(verb) = verb(words[0]) {
             s.effects.push(effect(verb, word(1)?));
             if verb == Verb::Read {
@@ -90,9 +96,11 @@ impl Toy {
 
 impl Analyst for Toy {
     fn analyse(&self, text: &str) -> Result<Arc<Analysis>, Unreadable> {
-        let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+        let texts = text.split(';').filter(|text| !text.trim().is_empty());
+        let from = |part: &str| part.as_ptr().addr() - text.as_ptr().addr();
+        let places = texts.clone().map(|t| from(t)..from(t) + t.len()).collect();
         let statements = texts.map(|text| self.statement(text)).collect::<Result<_, _>>()?;
-        Ok(Arc::new(Analysis { statements }))
+        Ok(Arc::new(Analysis { statements, places }))
     }
 
     fn epoch(&self) -> u64 {
@@ -467,6 +475,142 @@ fn what_is_said_of_a_repeat_behind_a_name_is_in_the_digest() {
         s.run(&[query("execute x")], b'I').digest()
     };
     assert_ne!(digest("delete t"), digest("select t"));
+}
+
+#[test]
+fn all_that_runs_is_shown_wherever_in_its_text_it_stood() {
+    let mut s = Session::new();
+    s.run(&[query("select t; prepare x as delete t; prepare y as drop u")], b'I');
+    let shown = |unit: &Unit| unit.shown().statements;
+    let mixed =
+        [parse("", "insert v"), bind("", ""), execute("", 0), bind("", "y"), execute("", 0)];
+    let unit = s.run(&[mixed.concat(), sync()], b'I');
+    assert_eq!(shown(&unit), ["insert v", "prepare y as drop u"]);
+    let unit = s.run(&[bind("", "x"), execute("", 0), sync()], b'I');
+    assert_eq!(shown(&unit), ["prepare x as delete t"]);
+    // Behind names in a text of several statements as well.
+    let unit = s.run(&[query("select t; execute x")], b'I');
+    assert_eq!(shown(&unit), ["select t; execute x", "prepare x as delete t"]);
+    s.run(&[query("begin; declare c for select abc")], b'T');
+    let unit = s.run(&[execute("c", 0), sync()], b'T');
+    assert_eq!(shown(&unit), ["declare c for select abc"]);
+    let unit = s.run(&[query("select t; fetch c")], b'T');
+    assert_eq!(shown(&unit), ["select t; fetch c", "declare c for select abc"]);
+}
+
+#[test]
+fn which_statement_of_a_text_a_name_stands_for_is_in_the_digest() {
+    const TEXT: &str =
+        "prepare a as drop u; prepare guard as select t; deallocate a; prepare a as delete t";
+    let mut whole = Session::new();
+    whole.run(&[query(TEXT)], b'I');
+    let mut stopped = Session::new();
+    stopped.run(&[query("prepare guard as select t")], b'I');
+    stopped.fail(&[query(TEXT)], 0, 1, b'I');
+    for call in [vec![query("execute a")], vec![bind("", "a"), execute("", 0), sync()]] {
+        let (one, other) = (whole.run(&call, b'I'), stopped.run(&call, b'I'));
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(one.shown().statements.last().unwrap(), "prepare a as delete t");
+        assert_eq!(other.shown().statements.last().unwrap(), "prepare a as drop u");
+    }
+}
+
+#[test]
+fn types_behind_a_name_are_shown_and_in_the_digest() {
+    let typed = |oid: u32| {
+        let body = [&b"s\0delete t\0\0\x01"[..], &oid.to_be_bytes()].concat();
+        let mut s = Session::new();
+        s.run(&[frame(b'P', &body), bind("p", "s"), sync()], b'T');
+        s
+    };
+    let (mut integer, mut text) = (typed(23), typed(25));
+    for call in ["execute s", "fetch p"] {
+        let (one, other) = (integer.run(&[query(call)], b'T'), text.run(&[query(call)], b'T'));
+        assert_ne!(one.digest(), other.digest(), "{call}");
+    }
+    let shown = |s: &mut Session| s.run(&[query("execute s")], b'T').shown().statements;
+    assert_eq!(shown(&mut integer), ["execute s", "delete t\n-- $1 is read as integer"]);
+    assert_eq!(shown(&mut text), ["execute s", "delete t\n-- $1 is read as text"]);
+}
+
+/// Whether a statement prepared before `between` may have been read otherwise than it would be now.
+fn is_misread(text: &str, between: &[&str]) -> bool {
+    let mut s = Session::new();
+    s.run(&[parse("s", text), sync()], b'I');
+    let status = |text: &str| if text == "begin" { b'T' } else { b'I' };
+    for text in between {
+        s.run(&[query(text)], status(text));
+    }
+    let unit = s.run(&[bind("", "s"), execute("", 0), sync()], b'I');
+    let told = unit.unbound() == Some(Unbound::Misread);
+    let unit = s.run(&[query("execute s")], b'I');
+    assert_eq!(unit.unbound() == Some(Unbound::Misread), told, "by both ways");
+    s.run(&[close('S', "s"), parse("s", text), sync()], b'I');
+    assert_eq!(s.run(&[query("execute s")], b'I').unbound(), None, "prepared again");
+    told
+}
+
+#[test]
+fn what_was_prepared_under_other_settings_is_told() {
+    for between in [
+        &["set datestyle"][..],
+        &["call f"],
+        &["do x"],
+        &["begin", "set datestyle; rollback"],
+        &["begin", "set datestyle", "commit"],
+    ] {
+        // After a block of code the name itself is in doubt.
+        if between != ["do x"] {
+            assert!(is_misread("delete t '1'", between), "{between:?}");
+        }
+        assert!(!is_misread("delete t $1", &["set datestyle"]), "no literal in it");
+    }
+    for harmless in ["select t", "set search_path", "set app.tenant", "set lock_timeout"] {
+        assert!(!is_misread("delete t '1'", &[harmless]), "{harmless}");
+    }
+    // A rollback takes back what was set when it was prepared.
+    let mut s = Session::new();
+    s.run(&[query("begin")], b'T');
+    s.run(&[query("set datestyle; prepare s as delete t '1'")], b'T');
+    assert_eq!(s.run(&[query("execute s")], b'T').unbound(), None);
+    s.run(&[query("rollback")], b'I');
+    assert_eq!(s.run(&[query("execute s")], b'I').unbound(), Some(Unbound::Misread));
+}
+
+#[test]
+fn what_was_bound_under_other_settings_is_told() {
+    let unbound = |between: &str| {
+        let mut s = Session::new();
+        s.run(&[query("begin")], b'T');
+        s.run(&[parse("", "delete t $1"), bind("p", ""), bind("q", ""), sync()], b'T');
+        s.run(&[query(between)], b'T');
+        let fetched = s.run(&[query("fetch q")], b'T').unbound();
+        assert_eq!(s.run(&[execute("p", 0), sync()], b'T').unbound(), fetched);
+        fetched
+    };
+    assert_eq!(unbound("set datestyle"), Some(Unbound::Misread));
+    assert_eq!(unbound("set search_path"), Some(Unbound::Misread));
+    assert_eq!(unbound("select t"), None);
+    // In one pipeline.
+    let mut s = Session::new();
+    s.run(&[parse("set", "set datestyle"), sync()], b'I');
+    let set = [bind("", "set"), execute("", 0)].concat();
+    let unit = s.unit(&[parse("", "delete t '1'"), set, bind("", ""), execute("", 0), sync()]);
+    assert_eq!(unit.unbound(), Some(Unbound::Misread));
+    s.conversation.refused(unit.shape());
+    assert_eq!(s.run(&[query("prepare d as delete t '1'")], b'I').unbound(), None);
+}
+
+#[test]
+fn the_row_of_a_cursor_is_told_behind_names_too() {
+    let mut s = Session::new();
+    let expect = Some(Unbound::GoesBy(GoesBy::CursorRow));
+    assert_eq!(s.run(&[query("prepare s as delete t current")], b'I').unbound(), None);
+    assert_eq!(s.run(&[query("select t; execute s")], b'I').unbound(), expect);
+    assert_eq!(s.run(&[query("delete t current")], b'I').unbound(), expect);
+    assert!(expect.unwrap().told(false).is_some() && expect.unwrap().told(true).is_some());
+    let last = Unbound::GoesBy(GoesBy::LastValue);
+    assert!(last.told(false).is_none() && last.told(true).is_some());
 }
 
 #[test]

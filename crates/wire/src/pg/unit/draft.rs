@@ -2,7 +2,7 @@
 //! written as the target will get it. Before the gate.
 
 use super::facts::{Facts, Seen, lineage, outdated, own_lineage, session_effect, untold};
-use super::{Analyst, Run, Shape, Suspendable, Unit, Why, text_of};
+use super::{Analyst, Run, Shape, Suspendable, Unbound, Unit, Why, text_of};
 use crate::pg::message::{self, Frontend, Target};
 use crate::pg::names::{
     MAX_NAME, Names, Origin, Prepared, Resolved, Respoken, Unusable, empty_statement,
@@ -46,6 +46,8 @@ pub(crate) struct Draft {
     redefined: bool,
     /// True once something runs by which known names may do something else.
     disturbed: bool,
+    /// Why nobody can approve it.
+    unbound: Option<Unbound>,
     failed: Option<Why>,
     /// Texts of a unit that failed, for the record.
     texts: Vec<Bytes>,
@@ -119,18 +121,22 @@ impl Draft {
         let parts = analysis.statements.len();
         self.script.steps.push(Step::Query { first_part: 0, parts });
         let epoch = analyst.epoch();
-        let prepared = |index, statement| {
+        let prepared = |place, statement, made| {
             let (text, types) = (text.clone(), Vec::new());
-            Arc::new(Prepared { text, statement, types, sql_level: false, index, epoch })
+            Arc::new(Prepared { text, statement, types, sql_level: false, place, epoch, made })
         };
         for (index, statement) in shared(&analysis).enumerate() {
-            let prepared = prepared(index, statement);
+            let place = analysis.places.get(index).cloned().ok_or(Why::Encoding)?;
+            let prepared = prepared(place, statement, names.reading());
             names.freshen_behind(&prepared.statement, analyst)?;
             self.run(&prepared, Bytes::new(), 0, (names, aborted))?;
+            if let (true, Some(run)) = (index > 0, self.runs.last_mut()) {
+                run.same_text = true;
+            }
         }
         if parts == 0 {
             self.facts.kind("empty");
-            self.touch(&prepared(0, empty_statement()), names)?;
+            self.touch(&prepared(0..text.len(), empty_statement(), 0), names)?;
         }
         Ok(())
     }
@@ -235,7 +241,9 @@ impl Draft {
         let text = Bytes::copy_from_slice(&text);
         let statement = with_code_of(&types, statement, analyst);
         let epoch = analyst.epoch();
-        let new = Prepared { text, statement, types, sql_level: false, index: 0, epoch };
+        let place = 0..text.len();
+        let made = names.reading();
+        let new = Prepared { text, statement, types, sql_level: false, place, epoch, made };
         names.prepare(&name, new, at)?;
         if let Ok(prepared) = names.statement(&name).map(Arc::clone) {
             self.touch(&prepared, names)?;
@@ -284,6 +292,9 @@ impl Draft {
         if portal.suspended {
             self.proceed(&portal.prepared, portal.resolved.as_ref(), portal.values.clone(), rows);
         } else {
+            if names.is_misbound(&portal) {
+                self.unbound = self.unbound.max(Some(Unbound::Misread));
+            }
             let values = portal.values.clone();
             let resolved = self.run(&portal.prepared, values, rows, (names, aborted))?;
             if self.redefined
@@ -334,6 +345,9 @@ impl Draft {
                 certainty: Certainty::Unreadable,
             });
         }
+        let goes_by = resolved.chain.iter().filter_map(|statement| statement.goes_by).max();
+        let misread = resolved.misread.then_some(Unbound::Misread);
+        self.unbound = self.unbound.max(goes_by.map(Unbound::GoesBy)).max(misread);
         self.follow(&resolved, names)?;
         let commits = resolved.chain.iter().any(|s| s.transaction == TransactionChange::Commit);
         if commits && names.holds_older() {
@@ -362,7 +376,7 @@ impl Draft {
             behind: resolved.behind.clone(),
             rows,
             continues: false,
-            same_text: prepared.index > 0,
+            same_text: false,
         });
         for statement in &resolved.chain {
             names.apply(statement, prepared, aborted, at)?;
@@ -473,6 +487,7 @@ impl Draft {
             operation: self.facts.finish(),
             script: self.script,
             prepares_only,
+            unbound: self.unbound,
             runs: self.runs,
             prepared: self.touched.into_iter().map(|(prepared, _)| prepared).collect(),
             suspendable: self.suspendable,
