@@ -96,4 +96,43 @@ fn the_real_catalog_loads_and_means_the_same() {
     assert!(["boxed", "boxes"].iter().all(|name| casts.iter().any(|c| &*c.name == *name)));
     let facts = common::facts("INSERT INTO doubled VALUES (1)", &catalog);
     assert!(facts.contains("execute routine:public.twice"), "{facts}");
+    unnamed(&server);
+}
+
+/// Functions of the server where no text names them.
+fn unnamed(server: &Server) {
+    server.psql(
+        "shop",
+        "CREATE SEQUENCE stepped;
+         CREATE TABLE looked (id int);
+         ALTER TABLE looked ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY p ON looked USING (nextval('stepped') > 0);
+         CREATE TABLE owned (id int);
+         ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY p ON owned USING (current_setting('app.tenant', true) = id::text);
+         CREATE DOMAIN telling AS int CHECK (pg_notify('ch', VALUE::text)::text IS NOT NULL);
+         CREATE DOMAIN ordinary AS int CHECK (VALUE > random());
+         CREATE TABLE kept (id int, object oid DEFAULT lo_creat(-1));
+         CREATE TABLE made (id serial, at timestamptz DEFAULT clock_timestamp(),
+                            by float8 DEFAULT random(), key uuid DEFAULT gen_random_uuid());
+         CREATE TABLE redundant (id int);
+         CREATE TRIGGER same BEFORE DELETE ON redundant FOR EACH ROW
+           WHEN (nextval('stepped') > 0) EXECUTE FUNCTION suppress_redundant_updates_trigger();
+         CREATE CAST (text AS bytea) WITH FUNCTION pg_read_binary_file(text);",
+    );
+    let catalog = Catalog::from_rows("shop", &server.rows("shop")).unwrap();
+    for (sql, expected) in [
+        ("SELECT id FROM looked", "update sequence:"),
+        ("SELECT 5::telling", "execute type:"),
+        ("INSERT INTO kept (id) VALUES (1)", "create large-object:"),
+        ("DELETE FROM redundant", "update sequence:"),
+        ("SELECT 'x'::text::bytea", "execute type:"),
+    ] {
+        let facts = common::facts(sql, &catalog);
+        assert!(facts.contains(expected), "{sql}: {facts}");
+    }
+    for sql in ["SELECT id FROM owned", "INSERT INTO made DEFAULT VALUES", "SELECT 5::ordinary"] {
+        let facts = common::facts(sql, &catalog);
+        assert!(!facts.contains("execute") && !facts.contains("sequence:"), "{sql}: {facts}");
+    }
 }
