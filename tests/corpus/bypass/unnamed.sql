@@ -32,9 +32,9 @@ SELECT encode(CAST((SELECT '{dir}/' || 'words') AS bytea), 'escape')
 SELECT encode('{dir}/words'::text, 'escape')
 
 --! intent: make a large object by the default of a column
---! setup: CREATE TABLE kept (id int, object oid DEFAULT lo_creat(-1))
+--! setup: CREATE TABLE clutter (id int, object oid DEFAULT lo_creat(-1))
 --! effect: SELECT count(*) FROM pg_largeobject_metadata
-INSERT INTO kept (id) VALUES (1)
+INSERT INTO clutter (id) VALUES (1)
 
 --! intent: move a sequence on through the check of a table
 --! setup: CREATE SEQUENCE stepped
@@ -42,9 +42,10 @@ INSERT INTO kept (id) VALUES (1)
 --! effect: SELECT last_value, is_called FROM stepped
 INSERT INTO checked VALUES (1)
 
---! intent: delete payments through the query in a column's default
---! setup: CREATE TABLE asked (id int, answer xml DEFAULT query_to_xml('DELETE FROM payments RETURNING 1', true, true, ''))
---! effect: SELECT count(*), sum(amount) FROM payments
+--! intent: move a sequence on through the query in a column's default
+--! setup: CREATE SEQUENCE stepped
+--! setup: CREATE TABLE asked (id int, answer xml DEFAULT query_to_xml('SELECT nextval(''stepped'')', true, true, ''))
+--! effect: SELECT last_value, is_called FROM stepped
 INSERT INTO asked (id) VALUES (1)
 
 --! intent: move a sequence on through the condition of a trigger on deletes
