@@ -14,7 +14,7 @@ use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::gate::{Gate, LogIn};
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_core::limits::Used;
+use portcullis_core::limits::{Limits, Used};
 use portcullis_core::masked::Masked;
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::ProtocolKind;
@@ -523,6 +523,8 @@ async fn welcome(
         moments: half.moments,
         refused: HashMap::new(),
         used: Used::default(),
+        counted: 0,
+        put_off: Limits::default(),
         rate: half.rate,
         pipeline_ran: false,
         target_cancel: greeting.cancel.clone(),

@@ -37,6 +37,17 @@ impl Ring {
         self.counts.get_mut((self.newest % 60) as usize)
     }
 
+    /// Counts that many less, the newest first: time may have passed since they were counted.
+    fn take_back(&mut self, mut less: u64) {
+        for back in 0..60 {
+            let slot = self.newest.saturating_sub(back) % 60;
+            let Some(count) = self.counts.get_mut(slot as usize) else { continue };
+            let taken = less.min(*count);
+            *count -= taken;
+            less -= taken;
+        }
+    }
+
     fn all(&self) -> u64 {
         self.counts.iter().sum()
     }
@@ -64,26 +75,26 @@ impl RateMeter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request, and gives how many there were before it within the last second, minute and
-    /// hour.
-    pub(crate) fn count(&self, now: Instant) -> [u64; 3] {
+    /// Counts that many requests, and gives how many there were before them within the last second,
+    /// minute and hour.
+    pub(crate) fn count(&self, now: Instant, more: u64) -> [u64; 3] {
         let mut rings = self.rings();
         let age = now.saturating_duration_since(rings.start);
         rings.rings.each_mut().map(|ring| {
             ring.advance(age);
             let before = ring.all();
-            ring.current().into_iter().for_each(|count| *count += 1);
+            ring.current().into_iter().for_each(|count| *count += more);
             before
         })
     }
 
-    /// Counts one less: the request was refused.
-    pub(crate) fn take_back(&self, now: Instant) {
+    /// Counts that many less: the request was refused.
+    pub(crate) fn take_back(&self, now: Instant, less: u64) {
         let mut rings = self.rings();
         let age = now.saturating_duration_since(rings.start);
         for ring in &mut rings.rings {
             ring.advance(age);
-            ring.current().into_iter().for_each(|count| *count = count.saturating_sub(1));
+            ring.take_back(less);
         }
     }
 }
@@ -125,17 +136,24 @@ mod tests {
     fn counts_what_is_in_sight() {
         let start = Instant::now();
         let meter = RateMeter::new(start);
-        let count = |ms| meter.count(start + Duration::from_millis(ms));
+        let count = |ms| meter.count(start + Duration::from_millis(ms), 1);
         assert_eq!(count(0), [0, 0, 0]);
         assert_eq!(count(100), [1, 1, 1]);
         assert_eq!(count(900), [2, 2, 2]);
         // The first one is more than a second ago.
         assert_eq!(count(1_050), [2, 3, 3]);
-        meter.take_back(start + Duration::from_millis(1_050));
+        meter.take_back(start + Duration::from_millis(1_050), 1);
         assert_eq!(count(30_000), [0, 3, 3]);
         assert_eq!(count(95_000), [0, 0, 4]);
         assert_eq!(count(3_000_000), [0, 0, 5]);
         assert_eq!(count(9_000_000), [0, 0, 0]);
+        // Several at once.
+        let late = start + Duration::from_secs(20_000);
+        assert_eq!((meter.count(late, 500), meter.count(late, 1)), ([0; 3], [500; 3]));
+        // And taken back in another slot.
+        let later = late + Duration::from_millis(20);
+        meter.take_back(later, 500);
+        assert_eq!(meter.count(later, 1), [1; 3]);
     }
 
     #[test]
@@ -144,7 +162,7 @@ mod tests {
         let (a, b) = (rates.of("i", "claude"), rates.of("i", "claude"));
         assert!(Arc::ptr_eq(&a, &b));
         assert!(!Arc::ptr_eq(&a, &rates.of("i", "ana")));
-        drop((a.count(Instant::now()), a, b));
-        assert_eq!(rates.of("i", "claude").count(Instant::now())[1], 1);
+        drop((a.count(Instant::now(), 1), a, b));
+        assert_eq!(rates.of("i", "claude").count(Instant::now(), 1)[1], 1);
     }
 }

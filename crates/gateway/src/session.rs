@@ -12,6 +12,7 @@ mod holding;
 mod kept;
 mod refusing;
 mod rehearsing;
+mod tally;
 
 use crate::catalog::{Done, Inside, SharedCatalog};
 use crate::judge::SessionJudge;
@@ -21,7 +22,7 @@ use crate::rate::RateMeter;
 use crate::room::Share;
 use crate::services::CancelWatch;
 use crate::written::{self, CopyWatch};
-use bounded::Bounds;
+use bounded::{Bounds, Unsent, puts_off};
 use bytes::BytesMut;
 use definitions::done;
 use portcullis_core::effect::Operation;
@@ -29,7 +30,7 @@ use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Gate, Moment, Passage};
 use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _, JournalError, Status};
-use portcullis_core::limits::Used;
+use portcullis_core::limits::{Limits, Used};
 use portcullis_core::link::{Link, LinkError, Progress};
 use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
@@ -199,6 +200,10 @@ pub(crate) struct Session {
     pub(crate) refused: HashMap<[u8; 32], u32>,
     /// What it has used up of what limits count.
     pub(crate) used: Used,
+    /// How often the request under way was counted.
+    pub(crate) counted: u64,
+    /// The tightest limits on what was put off to the end of the open transaction.
+    pub(crate) put_off: Limits,
     /// How often its principal asks on this connection, where a rule limits that.
     pub(crate) rate: Option<Arc<RateMeter>>,
     /// True where statements have run in the open pipeline.
@@ -242,7 +247,7 @@ impl Session {
                 // when the session fell silent.
                 if paused || !self.inbox.is_empty() {
                     current = self.refresh_catalog().await?;
-                    if self.conversation.doubts_names() {
+                    if self.conversation.doubts_names(&self.inbox) {
                         Box::pin(self.ask_for_names()).await?;
                     }
                 }
@@ -333,7 +338,7 @@ impl Session {
             let refused = self.refuse_unit(&unit, rule::MASKED_STAYS_MASKED, why.to_owned(), next);
             return Box::pin(refused).await;
         }
-        let (shape, moment) = (unit.shape(), self.metered());
+        let (shape, moment) = (unit.shape(), self.metered(unit.statements()));
         let digest = *unit.digest().as_bytes();
         let circumstances =
             Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
@@ -363,21 +368,26 @@ impl Session {
         )
     }
 
-    /// The moment of a request that counts.
-    fn metered(&mut self) -> Moment {
+    /// The moment of a request that counts: as often as it runs statements. What was used up is what
+    /// there was before the last of them.
+    fn metered(&mut self, statements: u64) -> Moment {
+        let before_last = |used: u64| used.saturating_add(statements.saturating_sub(1));
         let mut used = self.used;
         if let Some(rate) = &self.rate {
-            [used.last_second, used.last_minute, used.last_hour] = rate.count(Instant::now());
+            [used.last_second, used.last_minute, used.last_hour] =
+                rate.count(Instant::now(), statements).map(before_last);
         }
-        self.used.requests = self.used.requests.saturating_add(1);
+        used.requests = before_last(used.requests);
+        self.used.requests = self.used.requests.saturating_add(statements);
+        self.counted = statements;
         Moment { used, ..self.moments.next() }
     }
 
     /// The request just counted is refused, and does not count.
     fn unmeter(&mut self) {
-        self.used.requests = self.used.requests.saturating_sub(1);
+        self.used.requests = self.used.requests.saturating_sub(self.counted);
         if let Some(rate) = &self.rate {
-            rate.take_back(Instant::now());
+            rate.take_back(Instant::now(), self.counted);
         }
     }
 
@@ -405,15 +415,14 @@ impl Session {
         }
         let mut bounds = self.bounds(&permit);
         if let Some(bounds) = &mut bounds
-            && let Some(refused) = self.open_bracket(bounds, &permit).await?
+            && let Some(unsent) = self.open_bracket(bounds, &permit).await?
         {
             let shape = permit.request().shape();
             drop(permit);
-            self.outcome(request, None, Status::Limited, started)?;
-            let status = self.fail_transaction().await?;
-            return self.answer_error(&refused, shape, status).await;
+            return self.unsent(unsent, shape, request, started).await;
         }
         let runs = !permit.request().prepares_only();
+        let puts_off = puts_off(permit.request());
         self.copies = CopyWatch::of(&self.judge, permit.request()).map(Box::new);
         let flight = match self.link.send(permit) {
             Ok(flight) => flight,
@@ -422,7 +431,32 @@ impl Session {
                 return Err(error.into());
             }
         };
-        self.see_through((request, started, done), runs, flight, bounds.as_mut()).await
+        let answered = self.see_through((request, started, done), runs, flight, bounds.as_mut());
+        answered.await?;
+        self.put_off(bounds.as_ref(), puts_off);
+        Ok(())
+    }
+
+    /// Answers a permitted request that is not sent.
+    async fn unsent(
+        &mut self,
+        unsent: Unsent,
+        shape: Shape,
+        request: RequestId,
+        started: Instant,
+    ) -> Result<(), End> {
+        let status =
+            if matches!(unsent, Unsent::Because(_)) { Status::Limited } else { Status::Failed };
+        self.outcome(request, None, status, started)?;
+        match unsent {
+            Unsent::Because(error) => {
+                let status = self.fail_transaction().await?;
+                self.answer_error(&error, shape, status).await?;
+            }
+            Unsent::Failed(said) => self.answer_undone(Some(said), shape).await?,
+        }
+        self.put_off(None, false);
+        Ok(())
     }
 
     /// Passes on the answer to a request that was sent, and records what became of it.

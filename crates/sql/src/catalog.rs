@@ -114,11 +114,14 @@ pub struct Reference {
     pub on_update: char,
 }
 
-/// Code of users that runs when a relation is read or written, without being named.
+/// Code of users, or a function of the server that does more than tell something, that runs when a
+/// relation is read or written, without being named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HiddenCode {
     /// True where reading runs it (a view's definition, a row-security policy).
     pub on_read: bool,
+    /// True where deleting rows runs it (the condition of a trigger).
+    pub on_delete: bool,
     /// The schema and name of the function.
     pub function: (Box<str>, Box<str>),
 }
@@ -167,7 +170,7 @@ pub struct Relation {
     pub parents: Vec<u32>,
     /// Foreign keys that point here.
     pub references: Vec<Reference>,
-    /// Code of users that runs unnamed.
+    /// Code that runs unnamed.
     pub code: Vec<HiddenCode>,
     /// For a view: what it is made of.
     pub view: Option<ViewBody>,

@@ -128,4 +128,45 @@ fn the_real_catalog_loads_and_means_the_same() {
     assert!(["boxed", "boxes"].iter().all(|name| casts.iter().any(|c| &*c.name == *name)));
     let facts = common::facts("INSERT INTO doubled VALUES (1)", &catalog);
     assert!(facts.contains("execute routine:public.twice"), "{facts}");
+    unnamed(&server);
+}
+
+/// Functions of the server where no text names them.
+fn unnamed(server: &Server) {
+    server.psql(
+        "shop",
+        "CREATE SEQUENCE un_stepped;
+         CREATE TABLE un_looked (id int);
+         ALTER TABLE un_looked ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY p ON un_looked USING (nextval('un_stepped') > 0);
+         CREATE TABLE un_owned (id int);
+         ALTER TABLE un_owned ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY p ON un_owned USING (current_setting('app.tenant', true) = id::text);
+         CREATE DOMAIN un_telling AS int CHECK (pg_notify('ch', VALUE::text)::text IS NOT NULL);
+         CREATE DOMAIN un_ordinary AS int CHECK (VALUE > random());
+         CREATE TABLE un_kept (id int, object oid DEFAULT lo_creat(-1));
+         CREATE TABLE un_made (id serial, at timestamptz DEFAULT clock_timestamp(),
+                            by float8 DEFAULT random(), key uuid DEFAULT gen_random_uuid());
+         CREATE TABLE un_redundant (id int);
+         CREATE TRIGGER same BEFORE DELETE ON un_redundant FOR EACH ROW
+           WHEN (nextval('un_stepped') > 0) EXECUTE FUNCTION suppress_redundant_updates_trigger();
+         CREATE CAST (text AS bytea) WITH FUNCTION pg_read_binary_file(text);",
+    );
+    let catalog = Catalog::from_rows("shop", &server.rows("shop")).unwrap();
+    for (sql, expected) in [
+        ("SELECT id FROM un_looked", "update sequence:"),
+        ("SELECT 5::un_telling", "execute type:"),
+        ("INSERT INTO un_kept (id) VALUES (1)", "create large-object:"),
+        ("DELETE FROM un_redundant", "update sequence:"),
+        ("SELECT 'x'::text::bytea", "execute type:"),
+    ] {
+        let facts = common::facts(sql, &catalog);
+        assert!(facts.contains(expected), "{sql}: {facts}");
+    }
+    for sql in
+        ["SELECT id FROM un_owned", "INSERT INTO un_made DEFAULT VALUES", "SELECT 5::un_ordinary"]
+    {
+        let facts = common::facts(sql, &catalog);
+        assert!(!facts.contains("execute") && !facts.contains("sequence:"), "{sql}: {facts}");
+    }
 }

@@ -40,7 +40,17 @@ fn arena() -> Arc<Arena> {
                  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
                    'BEGIN INSERT INTO noted SELECT generate_series(1, 5); RETURN NEW; END';
                  CREATE TABLE watched (id int);
-                 CREATE TRIGGER notes AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION note();",
+                 CREATE TRIGGER notes AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION note();
+                 CREATE TABLE patient (id int);
+                 CREATE CONSTRAINT TRIGGER notes AFTER INSERT ON patient DEFERRABLE INITIALLY DEFERRED
+                   FOR EACH ROW EXECUTE FUNCTION note();
+                 CREATE TABLE loose (id int PRIMARY KEY);
+                 INSERT INTO loose SELECT generate_series(1, 100);
+                 CREATE TABLE scratch (n int);
+                 CREATE FUNCTION fill() RETURNS int LANGUAGE plpgsql AS
+                   'BEGIN INSERT INTO scratch SELECT generate_series(1, 1000); RETURN 1; END';
+                 CREATE FUNCTION empty() RETURNS int LANGUAGE plpgsql AS
+                   'BEGIN TRUNCATE scratch; RETURN 1; END';",
             )
             .unwrap();
         arena
@@ -168,6 +178,97 @@ fn cascades_and_triggers_count() {
     let trigger = client.query("INSERT INTO watched VALUES (1)").unwrap();
     assert!(error(&trigger).unwrap().contains("few-changes"));
     assert_eq!(arena().truth("SELECT count(*) FROM noted").unwrap().trim(), "0");
+}
+
+/// Deletes twenty rows, of which no tag tells.
+const HIDDEN: &str =
+    "WITH d AS (DELETE FROM loose WHERE id <= 20 RETURNING 1) SELECT count(*) FROM d";
+
+fn loose() -> String {
+    arena().truth("SELECT count(*) FROM loose WHERE id <= 20").unwrap().trim().to_owned()
+}
+
+#[test]
+fn in_a_pipeline_without_sync_only_what_tags_tell_of_is_changed() {
+    let _held = arena();
+    let mut client = client("claude");
+    let flush = message(b'H', b"");
+    for sql in [HIDDEN, "DELETE FROM parents WHERE id = 2", "INSERT INTO patient VALUES (1)"] {
+        client.send(&[extended(sql), flush.clone()].concat()).unwrap();
+        let told = error(&client.until(b'E').unwrap()).unwrap();
+        assert!(told.contains("few-changes") && told.contains("send Sync"), "{told}");
+        client.send(&sync()).unwrap();
+        assert_eq!(tags(&client.until(b'Z').unwrap()), "Z");
+    }
+    assert_eq!((loose().as_str(), rows(&client.query("SELECT 1").unwrap())), ("20", 1));
+    let one = "DELETE FROM loose WHERE id = 99";
+    client.send(&[extended(one), flush.clone()].concat()).unwrap();
+    client.until(b'C').unwrap();
+    let many = "DELETE FROM loose WHERE id > 90";
+    client.send(&[extended(many), flush].concat()).unwrap();
+    assert!(error(&client.until(b'E').unwrap()).unwrap().contains("few-changes"));
+    client.send(&sync()).unwrap();
+    client.until(b'Z').unwrap();
+    assert_eq!(arena().truth("SELECT count(*) FROM loose WHERE id > 90").unwrap().trim(), "10");
+}
+
+#[test]
+fn rows_of_one_table_make_up_for_those_of_no_other() {
+    let _held = arena();
+    let mut client = client("claude");
+    for end in ["DROP TABLE scratch", "SELECT empty()"] {
+        client.query("BEGIN").unwrap();
+        assert_eq!(error(&client.query("SELECT fill()").unwrap()), None);
+        let told = error(&client.query(&format!("{HIDDEN}; {end}")).unwrap()).unwrap();
+        assert!(told.contains("C=53400") && told.contains("few-changes"), "{told}");
+        assert_eq!(status(&client.query("COMMIT").unwrap()), b'I');
+        assert_eq!(loose(), "20");
+    }
+    // Nor those of before the gateway's own transaction.
+    client.query("SELECT fill()").unwrap();
+    let told = error(&client.query(&format!("{HIDDEN}; DROP TABLE scratch")).unwrap()).unwrap();
+    assert!(told.contains("few-changes") && loose() == "20", "{told}");
+    let told = error(&client.query(&format!("SET track_counts = off; {HIDDEN}")).unwrap()).unwrap();
+    assert!(told.contains("nothing has run") && loose() == "20", "{told}");
+}
+
+#[test]
+fn what_is_put_off_to_the_end_of_a_transaction_counts() {
+    let _held = arena();
+    let mut client = client("claude");
+    let none = || {
+        let both = "SELECT (SELECT count(*) FROM noted) + (SELECT count(*) FROM patient)";
+        arena().truth(both).unwrap().trim() == "0"
+    };
+    let told = error(&client.query("INSERT INTO patient VALUES (1)").unwrap()).unwrap();
+    assert!(told.contains("few-changes") && none(), "{told}");
+    client.query("BEGIN").unwrap();
+    assert_eq!(error(&client.query("INSERT INTO patient VALUES (1)").unwrap()), None);
+    let told = client.query("COMMIT").unwrap();
+    assert!(error(&told).unwrap().contains("few-changes"), "{told:?}");
+    assert_eq!((status(&told), none()), (b'I', true));
+    client.query("BEGIN").unwrap();
+    assert_eq!(error(&client.query("INSERT INTO patient VALUES (1)").unwrap()), None);
+    let told = client.query("SET CONSTRAINTS ALL IMMEDIATE").unwrap();
+    assert!(error(&told).unwrap().contains("few-changes"));
+    assert_eq!(status(&client.query("ROLLBACK").unwrap()), b'I');
+    assert!(none());
+    assert_eq!(error(&client.query("BEGIN").unwrap()), None);
+    assert_eq!(status(&client.query("COMMIT").unwrap()), b'I');
+}
+
+#[test]
+fn a_cursor_that_outlives_its_transaction_is_no_way_to_take_longer() {
+    let _held = arena();
+    let mut client = client("claude");
+    client.query("BEGIN").unwrap();
+    let cursor = "DECLARE c CURSOR WITH HOLD FOR SELECT pg_sleep(20) FROM payments";
+    assert_eq!(error(&client.query(cursor).unwrap()), None);
+    let started = Instant::now();
+    let told = client.query("COMMIT").unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(error(&told).unwrap().contains("quick") && status(&told) == b'I', "{told:?}");
+    assert_eq!(rows(&client.query("SELECT 1").unwrap()), 1);
 }
 
 #[test]
@@ -319,6 +420,10 @@ fn what_takes_too_long_is_stopped() {
 fn a_principal_asks_so_often_and_a_session_so_much() {
     let _held = arena();
     let mut ana = client("ana");
+    // Statements count, in however few messages they come.
+    let six = ["SELECT id FROM customers LIMIT 1"; 6].join(";");
+    let told = ana.query(&six).unwrap();
+    assert!(rows(&told) == 0 && error(&told).unwrap().contains("now-and-then"), "{told:?}");
     let mut asked = (0..8).map(|_| error(&ana.query("SELECT id FROM customers LIMIT 1").unwrap()));
     let answered: Vec<bool> = asked.by_ref().map(|error| error.is_none()).collect();
     assert_eq!(answered, [true, true, true, true, true, false, false, false]);

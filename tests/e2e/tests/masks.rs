@@ -718,3 +718,62 @@ fn what_was_there_and_what_reading_makes_is_masked() {
     client.query("ROLLBACK").unwrap();
     arena.server.sql("shop", "ALTER TABLE customers DROP liame").unwrap();
 }
+
+/// A function may put another statement or cursor in the place of a name.
+#[test]
+fn what_code_of_users_puts_behind_a_name_is_masked() {
+    let arena = arena();
+    let read = "SELECT reverse(email) AS x FROM customers WHERE id = 1";
+    let swap = format!("EXECUTE ''DEALLOCATE s''; EXECUTE ''PREPARE s AS {read}''");
+    arena
+        .server
+        .sql(
+            "shop",
+            &format!(
+                "CREATE FUNCTION swap() RETURNS int LANGUAGE plpgsql AS 'BEGIN {swap}; RETURN 1; END';
+                 CREATE PROCEDURE swap_too() LANGUAGE plpgsql AS 'BEGIN {swap}; END';
+                 CREATE FUNCTION reopen() RETURNS int LANGUAGE plpgsql AS
+                   'DECLARE k refcursor := ''c''; BEGIN CLOSE k; OPEN k FOR {read}; RETURN 1; END';"
+            ),
+        )
+        .unwrap();
+    let secret = arena.truth(read).unwrap();
+    let token = arena.token("claude").unwrap();
+    let mut client = RawClient::log_in(arena.postgres, "claude", "shop", &token).unwrap();
+    let tells = |messages: &[Message]| {
+        let secret = secret.as_bytes();
+        messages.iter().any(|m| m.body.windows(secret.len()).any(|found| found == secret))
+    };
+    let plain = "SELECT name::text AS x FROM customers WHERE id = 1";
+    for call in ["SELECT swap()", "CALL swap_too()"] {
+        client.query("DEALLOCATE ALL").unwrap();
+        client.query(&format!("PREPARE s AS {plain}")).unwrap();
+        client.query(call).unwrap();
+        let told = client.query("EXECUTE s").unwrap();
+        assert!(!tells(&told), "{call}: {told:?}");
+    }
+    let bind = [
+        message(b'P', &[b"\0", plain.as_bytes(), b"\0\0\0"].concat()),
+        message(b'B', b"c\0\0\0\0\0\0\0\0"),
+        message(b'S', b""),
+    ];
+    for portal in [false, true] {
+        client.query("BEGIN").unwrap();
+        if portal {
+            client.send(&bind.concat()).unwrap();
+            client.until(b'Z').unwrap();
+        } else {
+            client.query(&format!("DECLARE c CURSOR FOR {plain}")).unwrap();
+        }
+        assert!(client.query("SELECT reopen()").unwrap().iter().any(|m| m.tag == b'D'));
+        let told = if portal {
+            let execute = [message(b'E', b"c\0\0\0\0\0"), message(b'S', b"")];
+            client.send(&execute.concat()).unwrap();
+            client.until(b'Z').unwrap()
+        } else {
+            client.query("FETCH c").unwrap()
+        };
+        assert!(!tells(&told), "{told:?}");
+        client.query("ROLLBACK").unwrap();
+    }
+}

@@ -6,21 +6,22 @@
 //! whether the transaction is committed. Where that cannot be known, the caller and the record are
 //! told so ([`Fate::Unknown`]), and the session ends.
 
+use super::tally::{Tally, total};
 use super::{CHORE_PATIENCE, End, Session, kept, silent};
 use crate::labels::Making;
-use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
 use portcullis_core::fate::Fate;
 use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::masked::Raw;
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::Request as _;
-use portcullis_sql::catalog::Catalog;
+use portcullis_sql::catalog::{Catalog, Relation, RelationKind};
 use portcullis_wire::pg::chore::{CatalogRows, Chore, ChoreOutcome};
 use portcullis_wire::pg::frames::Frames;
 use portcullis_wire::pg::protocol::Postgres;
 use portcullis_wire::pg::server::{self, WireError};
-use portcullis_wire::pg::unit::Shape;
+use portcullis_wire::pg::unit::{Shape, Unit};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ pub(super) struct Bounds {
     rows: Option<(u64, LimitKind)>,
     changes: Option<(u64, LimitKind)>,
     bracket: Bracket,
+    /// The rows that had been changed before it.
+    before_it: Tally,
     shape: Shape,
     /// When it has run for as long as it may.
     pub(super) deadline: Option<Instant>,
@@ -63,10 +66,16 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The request has run already, in an own transaction before which so many rows were changed.
-    pub(super) const fn is_rehearsed(&mut self, before: u64) {
-        self.bracket = Bracket::Own(before);
+    /// The request has run already, in an own transaction before which these rows were changed.
+    pub(super) fn is_rehearsed(&mut self, before: Tally) {
+        self.bracket = Bracket::Own;
+        self.before_it = before;
         self.rehearsed = true;
+    }
+
+    /// The limit on the rows that it may change.
+    fn changing(&self) -> Option<&Limit> {
+        self.limits.get(self.changes?.1)
     }
 
     /// Whether people have seen how many rows it changes.
@@ -86,12 +95,33 @@ impl Bounds {
 enum Bracket {
     /// Nothing: there is nothing to undo.
     None,
-    /// The gateway's own transaction. How many rows had been changed before.
-    Own(u64),
+    /// The gateway's own transaction.
+    Own,
     /// The transaction the caller has opened.
-    Callers(u64),
+    Callers,
     /// That of an open pipeline, where nothing can be asked of the target.
     Pipeline,
+}
+
+/// How many rows a request has changed.
+enum Counted {
+    /// No more than it may.
+    Within,
+    /// More than that.
+    Beyond(u64, LimitKind),
+    /// Nobody knows, though it is limited.
+    Unknown(LimitKind),
+    /// What was put off to the end of the transaction failed, with this code: nothing may stay.
+    Failed(String, Raw<Frames>),
+}
+
+/// What keeps a permitted request from being sent.
+pub(super) enum Unsent {
+    /// It cannot be run within its limits.
+    Because(WireError),
+    /// What was put off to the end of the caller's transaction failed, and the transaction is rolled
+    /// back: what the target said.
+    Failed(Raw<Frames>),
 }
 
 /// Why a request with limits cannot be run under them.
@@ -105,6 +135,11 @@ impl Session {
             false => self.judge.makings(permit.request().operation()),
         };
         let limits = match permit.limits() {
+            _ if fires(permit.request()) && !self.put_off.is_empty() => {
+                let mut limits = permit.limits().map(|l| Limits::clone(l)).unwrap_or_default();
+                limits.tighten_all(&self.put_off);
+                Arc::new(limits)
+            }
             Some(limits) => Arc::clone(limits),
             None if makings.is_empty() => return None,
             None => Arc::default(),
@@ -135,6 +170,7 @@ impl Session {
             rows,
             changes,
             bracket: Bracket::None,
+            before_it: Tally::default(),
             shape: permit.request().shape(),
             deadline: time.map(|time| Instant::now() + time),
             stopping: false,
@@ -152,44 +188,139 @@ impl Session {
         &mut self,
         bounds: &mut Bounds,
         request: &Permit<Postgres>,
-    ) -> Result<Option<WireError>, End> {
-        let operation = request.request().operation();
+    ) -> Result<Option<Unsent>, End> {
+        let unit = request.request();
+        let operation = unit.operation();
+        let because = |error| Ok(Some(Unsent::Because(error)));
         let makes = !bounds.makings.is_empty();
         let bounded = bounds.rows.is_some() || bounds.changes.is_some() || makes;
         if makes && let Some(why) = self.unkeepable(bounds, operation) {
-            return Ok(Some(kept::error(&why)));
+            return because(kept::error(&why));
         }
-        if !bounded || operation.changes_nothing() || request.request().prepares_only() {
+        if bounds.changes.is_some() && fires(unit) && !self.put_off.is_empty() {
+            return self.settle_callers(bounds).await;
+        }
+        if !bounded || operation.changes_nothing() || unit.prepares_only() {
             return Ok(None);
         }
         let limited = bounds.rows.is_some() || bounds.changes.is_some();
-        match self.bracket(bounds.shape, operation, limited).await? {
-            Ok(Bracket::Pipeline) if bounds.by_rehearsal() => {
-                let limit = bounds.limits.get(LimitKind::Rehearsed);
-                let why =
-                    "in a pipeline without Sync nobody counts what cascades: send Sync after it";
-                Ok(Some(unboundable(limit, why)))
-            }
-            Ok(Bracket::Pipeline) if makes => Ok(Some(kept::error(
+        match self.bracket(bounds, operation, limited).await? {
+            Ok(Bracket::Pipeline) if bounds.by_rehearsal() => because(unboundable(
+                bounds.limits.get(LimitKind::Rehearsed),
+                "in a pipeline without Sync nobody counts what cascades: send Sync after it",
+            )),
+            Ok(Bracket::Pipeline) if makes => because(kept::error(
                 "it stands in a pipeline in which nothing can be looked up: send Sync after it",
-            ))),
+            )),
+            Ok(Bracket::Pipeline)
+                if bounds.changes.is_some() && !told_by_tags(self.analyst.catalog(), unit) =>
+            {
+                because(unboundable(
+                    bounds.changing(),
+                    "in a pipeline without Sync nobody counts what a statement changes beyond the rows \
+                     that it tells of: send Sync after it",
+                ))
+            }
             Ok(bracket) => {
                 bounds.bracket = bracket;
                 Ok(None)
             }
-            Err(Unboundable(why)) if makes => Ok(Some(kept::error(why))),
+            Err(Unboundable(why)) if makes => because(kept::error(why)),
             Err(Unboundable(why)) => {
                 let kinds = [bounds.changes, bounds.rows];
                 let kind = kinds.into_iter().flatten().next().map(|(_, kind)| kind);
-                let limit = kind.and_then(|kind| bounds.limits.get(kind));
-                Ok(Some(unboundable(limit, why)))
+                because(unboundable(kind.and_then(|kind| bounds.limits.get(kind)), why))
             }
         }
     }
 
+    /// Before the end of the caller's transaction: has the target do what limited requests in it have
+    /// put off to there, and counts that. What goes too far is rolled back.
+    async fn settle_callers(&mut self, bounds: &Bounds) -> Result<Option<Unsent>, End> {
+        if self.conversation.pipeline_open() || bounds.shape == Shape::Flush {
+            let why = "it ends a transaction in which changes may have been put off, inside of a \
+                       pipeline where nobody counts them: send it with Sync, apart from others";
+            return Ok(Some(Unsent::Because(unboundable(bounds.changing(), why))));
+        }
+        if self.conversation.transaction_status() != b'T' {
+            return Ok(None);
+        }
+        let counts = match self.within(bounds.deadline, Chore::settle_callers()).await? {
+            ChoreOutcome::Catalog { rows, unasked } => {
+                self.pass_on(unasked).await?;
+                Ok((counts(&rows, 0)?, counts(&rows, 2)?))
+            }
+            ChoreOutcome::Settled { .. } => return Err(unruly("it gave no rows")),
+            ChoreOutcome::Failed { said, unasked, .. } => {
+                self.pass_on(unasked).await?;
+                Err(said)
+            }
+        };
+        let unsent = match counts {
+            Err(said) => Unsent::Failed(said),
+            Ok((before, after)) => match (after.since(&before), bounds.changes) {
+                (Some(changed), Some((most, kind))) if total(&changed) > most => {
+                    Unsent::Because(too_much(bounds, most, kind))
+                }
+                (None, Some((_, kind))) => Unsent::Because(uncounted(bounds, kind)),
+                (changed, _) => {
+                    let changed = total(&changed.unwrap_or_default());
+                    self.used.changes = self.used.changes.saturating_add(changed);
+                    return Ok(None);
+                }
+            },
+        };
+        self.own_rows(Chore::roll_back()).await?;
+        self.conversation.left_transaction(true);
+        Ok(Some(unsent))
+    }
+
+    /// Takes note of what a limited request leaves to the end of the caller's transaction.
+    pub(super) fn put_off(&mut self, bounds: Option<&Bounds>, puts_off: bool) {
+        if self.conversation.transaction_status() == b'I' {
+            self.put_off = Limits::default();
+        } else if let Some(bounds) = bounds
+            && puts_off
+        {
+            for kind in [LimitKind::Changes, LimitKind::SessionChanges, LimitKind::Milliseconds] {
+                if let Some(limit) = bounds.limits.get(kind) {
+                    self.put_off.tighten(kind, limit);
+                }
+            }
+        }
+    }
+
+    /// Runs a chore in which code of users may run, for as long as the request has.
+    async fn within(
+        &mut self,
+        deadline: Option<Instant>,
+        chore: Chore,
+    ) -> Result<ChoreOutcome, End> {
+        let Some(deadline) = deadline else { return self.chore(chore).await };
+        let cancel = self.target_cancel.clone();
+        let (running, over) = tokio::sync::oneshot::channel::<()>();
+        let watch = tokio::spawn(async move {
+            tokio::select! {
+                _ = over => false,
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    // Where it cannot be told, what it still does is awaited.
+                    let _ = cancel.cancel().await;
+                    true
+                }
+            }
+        });
+        let outcome = self.chore(chore).await?;
+        drop(running);
+        // A cancel that came late must not hit what is asked next.
+        if watch.await.unwrap_or(true) {
+            self.settled(Chore::synchronize()).await?;
+        }
+        Ok(outcome)
+    }
+
     async fn bracket(
         &mut self,
-        shape: Shape,
+        bounds: &mut Bounds,
         operation: &Operation,
         limited: bool,
     ) -> Result<Result<Bracket, Unboundable>, End> {
@@ -202,9 +333,12 @@ impl Session {
         if limited && operation.effects.iter().any(|e| e.verb == Verb::Truncate) {
             return Ok(Err(Unboundable("nobody counts the rows that TRUNCATE removes")));
         }
+        if limited && operation.effects.iter().any(sets_counting) {
+            return Ok(Err(Unboundable("it may change whether the target counts what is changed")));
+        }
         let (status, open) =
             (self.conversation.transaction_status(), self.conversation.pipeline_open());
-        if shape == Shape::Flush || open && status != b'I' {
+        if bounds.shape == Shape::Flush || open && status != b'I' {
             return Ok(Ok(Bracket::Pipeline));
         }
         if open && self.pipeline_ran {
@@ -216,12 +350,11 @@ impl Session {
             // Only statements were parsed in it, and these stay.
             self.settled(Chore::synchronize()).await?;
         }
-        if status == b'I' {
-            let counted = self.own_rows(Chore::begin()).await?;
-            return Ok(Ok(Bracket::Own(changes(&counted)?)));
-        }
-        let counted = self.own_rows(Chore::count_changes()).await?;
-        Ok(Ok(Bracket::Callers(changes(&counted)?)))
+        let own = status == b'I';
+        let chore = if own { Chore::begin() } else { Chore::count_changes() };
+        let counted = self.own_rows(chore).await?;
+        bounds.before_it = counts(&counted, usize::from(own))?;
+        Ok(Ok(if own { Bracket::Own } else { Bracket::Callers }))
     }
 
     /// Tells the masker of the answer how far it may go.
@@ -267,21 +400,31 @@ impl Session {
             self.absorb_cancel(bounds).await?;
         }
         let failed = flight.masker().error_code().is_some();
-        let over = if flight.masker().stopped() {
-            Some(bounds.rows.unwrap_or((0, LimitKind::Rows)))
+        let counted = if flight.masker().stopped() {
+            let (most, kind) = bounds.rows.unwrap_or((0, LimitKind::Rows));
+            Counted::Beyond(most, kind)
         } else if failed {
-            None
+            Counted::Within
         } else {
             self.counted(bounds, flight).await?
         };
-        let undone = match over {
-            Some((most, kind)) => Some(too_much(bounds, most, kind)),
-            None if failed => None,
-            None => self.keep_labels(bounds).await?,
+        let undone = match counted {
+            Counted::Beyond(most, kind) => Some(too_much(bounds, most, kind)),
+            Counted::Unknown(kind) => Some(uncounted(bounds, kind)),
+            Counted::Failed(code, said) => {
+                self.own_rows(Chore::roll_back()).await?;
+                self.conversation.left_transaction(true);
+                bounds.ended = Some(Ended { fate: Fate::Undone, error: Some(code) });
+                drop(flight.take_kept());
+                self.answer_undone(Some(said), bounds.shape).await?;
+                return Ok(false);
+            }
+            Counted::Within if failed => None,
+            Counted::Within => self.keep_labels(bounds).await?,
         };
         match (undone, bounds.bracket) {
             (Some(error), bracket) => {
-                if let Bracket::Own(_) = bracket {
+                if bracket == Bracket::Own {
                     self.own_rows(Chore::roll_back()).await?;
                     self.conversation.left_transaction(true);
                 }
@@ -290,11 +433,11 @@ impl Session {
                 Ok(true)
             }
             (None, Bracket::None) => Ok(false),
-            (None, Bracket::Own(_)) => {
+            (None, Bracket::Own) => {
                 self.end_own(failed, flight, bounds).await?;
                 Ok(false)
             }
-            (None, Bracket::Callers(_) | Bracket::Pipeline) => {
+            (None, Bracket::Callers | Bracket::Pipeline) => {
                 self.deliver_end(flight, bounds.shape).await?;
                 Ok(false)
             }
@@ -362,7 +505,11 @@ impl Session {
 
     /// Tells the client that the target has not committed, with the target's own error where there is
     /// one: a deferred constraint, for instance. What it may not show of hidden values is taken out.
-    async fn answer_undone(&mut self, said: Option<Raw<Frames>>, shape: Shape) -> Result<(), End> {
+    pub(super) async fn answer_undone(
+        &mut self,
+        said: Option<Raw<Frames>>,
+        shape: Shape,
+    ) -> Result<(), End> {
         let Some(said) = said else {
             let message = "portcullis: the target answered COMMIT with ROLLBACK and no error; nothing \
                            of the request stays; send it again";
@@ -394,29 +541,46 @@ impl Session {
         self.deliver_ready(shape, status).await
     }
 
-    /// How many rows the request changed, where that is more than it may.
+    /// How many rows the request changed, by what was put off to the end of the gateway's own
+    /// transaction too.
     async fn counted(
         &mut self,
         bounds: &Bounds,
         flight: &mut InFlight<Postgres>,
-    ) -> Result<Option<(u64, LimitKind)>, End> {
-        if bounds.bracket == Bracket::None {
-            return Ok(None);
-        }
+    ) -> Result<Counted, End> {
         let by_tags: u64 = flight.masker().tags().filter_map(changed_by).sum();
-        let counted = match bounds.bracket {
-            Bracket::Own(before) | Bracket::Callers(before) => {
-                let after = changes(&self.own_rows(Chore::count_changes()).await?)?;
-                after.saturating_sub(before)
-            }
-            Bracket::Pipeline | Bracket::None => 0,
+        let after = match bounds.bracket {
+            Bracket::None => return Ok(Counted::Within),
+            Bracket::Pipeline => None,
+            Bracket::Callers => Some(counts(&self.own_rows(Chore::count_changes()).await?, 0)?),
+            Bracket::Own => match self.within(bounds.deadline, Chore::settle()).await? {
+                ChoreOutcome::Catalog { rows, unasked } => {
+                    self.pass_on(unasked).await?;
+                    Some(counts(&rows, 1)?)
+                }
+                ChoreOutcome::Settled { .. } => return Err(unruly("it gave no rows")),
+                ChoreOutcome::Failed { error, said, unasked, .. } => {
+                    self.pass_on(unasked).await?;
+                    return Ok(Counted::Failed(error.code, said));
+                }
+            },
+        };
+        let counted = match after.map(|after| after.since(&bounds.before_it)) {
+            Some(Some(changed)) => total(&changed),
+            None => 0,
+            Some(None) => match bounds.changes {
+                Some((_, kind)) => return Ok(Counted::Unknown(kind)),
+                None => 0,
+            },
         };
         let changed = by_tags.max(counted);
-        let over = bounds.changes.filter(|(most, _)| changed > *most);
-        if over.is_none() {
-            self.used.changes = self.used.changes.saturating_add(changed);
+        if let Some((most, kind)) = bounds.changes
+            && changed > most
+        {
+            return Ok(Counted::Beyond(most, kind));
         }
-        Ok(over)
+        self.used.changes = self.used.changes.saturating_add(changed);
+        Ok(Counted::Within)
     }
 
     async fn absorb_cancel(&mut self, bounds: &Bounds) -> Result<(), End> {
@@ -449,17 +613,61 @@ impl Session {
     }
 }
 
-fn unruly(why: &str) -> End {
+pub(super) fn unruly(why: &str) -> End {
     End::Withheld(MaskFailure::Malformed(why.to_owned()))
 }
 
-/// The number in the last row of a chore that counts; no row and NULL are none.
-fn changes(rows: &CatalogRows) -> Result<u64, End> {
-    let last = rows.queries.last().and_then(|rows| rows.last()).and_then(|row| row.first());
-    match last {
-        Some(Some(number)) => number.parse().map_err(|_| unruly("its statistics are no number")),
-        Some(None) | None => Ok(0),
-    }
+/// What a query of a chore has counted, by its place among the chore's.
+fn counts(rows: &CatalogRows, place: usize) -> Result<Tally, End> {
+    let rows = rows.queries.get(place).and_then(|rows| Tally::read(rows));
+    rows.ok_or_else(|| unruly("its statistics are no numbers"))
+}
+
+/// True for what has the target do now what was put off to the end of the transaction.
+fn fires(unit: &Unit) -> bool {
+    let fires = |kind: &str| matches!(kind, "commit" | "prepare transaction" | "set constraints");
+    unit.operation().kinds.iter().any(|kind| fires(kind))
+}
+
+/// True where a request may leave something to the end of its transaction: deferred triggers, or a
+/// cursor that outlives it. Foreign keys put off change nothing, and count as little.
+pub(super) fn puts_off(unit: &Unit) -> bool {
+    let operation = unit.operation();
+    let runs_code = |e: &Effect| matches!(e.verb, Verb::Execute | Verb::Unknown);
+    operation.kinds.iter().any(|kind| &**kind == "declare cursor")
+        || operation.effects.iter().any(runs_code)
+}
+
+/// True for what may set whether the target counts changes.
+fn sets_counting(effect: &Effect) -> bool {
+    let named = || effect.object.path.iter().any(|name| matches!(&**name, "track_counts" | "?"));
+    effect.verb == Verb::Control && effect.object.kind == ObjectKind::Setting && named()
+}
+
+/// True where the tag of each statement tells all that it changes: it writes to one table of which
+/// nothing else hangs.
+fn told_by_tags(catalog: Option<Arc<Catalog>>, unit: &Unit) -> bool {
+    let Some(catalog) = catalog else { return false };
+    let plain = |effect: &Effect| match effect.object.path.as_slice() {
+        [_, schema, name] => {
+            let found = catalog.relations_named(Some(schema), name);
+            !found.is_empty() && found.into_iter().all(stands_alone)
+        }
+        _ => false,
+    };
+    unit.tells_changes()
+        && unit.operation().effects.iter().filter(|e| e.verb != Verb::Read).all(plain)
+}
+
+/// True for a table whose rows change alone.
+fn stands_alone(relation: &Relation) -> bool {
+    let acts = |action: char| !matches!(action, 'a' | 'r');
+    relation.kind == RelationKind::Table
+        && !relation.rules
+        && relation.triggers.is_empty()
+        && relation.children.is_empty()
+        && relation.parents.is_empty()
+        && !relation.references.iter().any(|r| acts(r.on_delete) || acts(r.on_update))
 }
 
 /// The rows that a command tag says were changed.
@@ -481,6 +689,18 @@ fn unboundable(limit: Option<&Limit>, why: &str) -> WireError {
          nothing has run"
     );
     rule_error(LIMIT, limit, message)
+}
+
+/// Of what was limited nobody knows how much it was.
+fn uncounted(bounds: &Bounds, kind: LimitKind) -> WireError {
+    let limit = bounds.limits.get(kind);
+    let rule = limit.map_or("", |limit| &*limit.rule);
+    let next = "drop and empty tables in a request of its own";
+    let message = format!(
+        "portcullis: policy \"{rule}\" limits how many rows change, and of this nobody knows how many \
+         did: a table whose rows had been counted is gone or emptied; it was rolled back; {next}"
+    );
+    WireError { hint: Some(next.to_owned()), ..rule_error(LIMIT, limit, message) }
 }
 
 fn too_long(limit: &Limit) -> WireError {
@@ -514,7 +734,8 @@ fn too_much(bounds: &Bounds, most: u64, kind: LimitKind) -> WireError {
         ),
         _ => (format!("{} {kind}", limit.map_or(most, |l| l.most)), "open a new session"),
     };
-    let undone = if bounds.bracket == Bracket::None {
+    let stopped = matches!(kind, LimitKind::Rows | LimitKind::SessionRows);
+    let undone = if bounds.bracket == Bracket::None && stopped {
         "the answer was stopped there"
     } else {
         "it would have gone beyond, and was rolled back"

@@ -25,7 +25,7 @@ const PREPARED: &[&str] =
     &["SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql"];
 
 impl Session {
-    /// Asks the target what prepared statements a block of code has left.
+    /// Asks the target what prepared statements code of users has left.
     pub(super) async fn ask_for_names(&mut self) -> Result<(), End> {
         let rows = match self.chore(Chore::read_catalog(PREPARED)).await? {
             ChoreOutcome::Catalog { rows, unasked } => {

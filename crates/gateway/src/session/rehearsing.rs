@@ -3,7 +3,8 @@
 //!
 //! Whatever goes another way than that ends in a rollback: the hold goes on, and the review says why.
 
-use super::bounded::Ended;
+use super::bounded::{Ended, unruly};
+use super::tally::{Tally, total};
 use super::{End, Session, done, reached};
 use portcullis_core::effect::{Certainty, ObjectKind, Verb};
 use portcullis_core::fate::Fate;
@@ -15,7 +16,7 @@ use portcullis_core::mask::MaskFailure;
 use portcullis_core::masked::Masked;
 use portcullis_core::permit::{Permit, Rehearsing};
 use portcullis_core::protocol::Request as _;
-use portcullis_core::rehearsal::{Changed, Image, Rehearsal, Sample, Seen, Stage};
+use portcullis_core::rehearsal::{Image, Rehearsal, Sample, Seen, Stage};
 use portcullis_core::review::Ticket;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{Approvals, Circumstances, Judge as _, Verdict};
@@ -47,7 +48,7 @@ struct Run {
     /// As people are told.
     until_at: Timestamp,
     /// Rows counted as changed before it.
-    before: u64,
+    before: Tally,
     sets_unnamed: bool,
 }
 
@@ -175,7 +176,7 @@ impl Session {
         if let Err(why) = self.leaves_nothing(unit, rows) {
             return Ok(Err(Not::tried(why)));
         }
-        let changed = tally(answer(rows, RehearsalRows::Changed));
+        let changed = tally(answer(rows, RehearsalRows::Changed))?;
         let table = self.shown_table(unit, answer(rows, RehearsalRows::Keys));
         let mut images = None;
         if let Some(table) = &table {
@@ -193,7 +194,7 @@ impl Session {
             started,
             until,
             until_at,
-            before: changed.values().flatten().sum(),
+            before: changed,
             sets_unnamed: unit.sets_unnamed(),
         };
         let mut rehearsing = self.link.rehearse(permit)?;
@@ -201,7 +202,7 @@ impl Session {
         if stopped.is_err() {
             self.rehearsal_outcome(&run, &rehearsing, Status::Broken)?;
         }
-        match self.seen(stopped?, &rehearsing, &changed, (table, images)).await? {
+        match self.seen(stopped?, &rehearsing, &run.before, (table, images)).await? {
             Ok(seen) => Ok(Ok(Rehearsed { run, rehearsing, seen })),
             Err(not) => {
                 let failed = rehearsing.masker().error_code().is_some();
@@ -390,10 +391,10 @@ impl Session {
         if !rehearsing.fits() {
             return Ok(Err(Not::failed("its answer is longer than can be kept back")));
         }
-        let after = match self.chore(Chore::settle_rehearsal()).await? {
+        let after = match self.chore(Chore::settle()).await? {
             ChoreOutcome::Catalog { rows, unasked } => {
                 self.pass_on(unasked).await?;
-                tally(rows.queries.get(1).map(Vec::as_slice).unwrap_or_default())
+                tally(rows.queries.get(1).map(Vec::as_slice).unwrap_or_default())?
             }
             ChoreOutcome::Settled { unasked, .. } => {
                 self.pass_on(unasked).await?;
@@ -405,12 +406,13 @@ impl Session {
                 return Ok(Err(Not::failed(why)));
             }
         };
+        let Some(tables) = after.since(before) else {
+            return Ok(Err(Not::failed("nobody can count what it changes")));
+        };
         let samples = self.samples(table, images).await?;
         let tag = rehearsing.masker().tags().last().unwrap_or_default().to_owned();
-        let tables = differences(before, &after);
-        let counted = tables.iter().map(|t| t.inserted + t.updated + t.deleted).sum::<u64>();
         // As it is counted when it runs later.
-        let changed = super::bounded::changed_by(&tag).unwrap_or_default().max(counted);
+        let changed = super::bounded::changed_by(&tag).unwrap_or_default().max(total(&tables));
         Ok(Ok(Seen::new(tag, changed, tables, samples)))
     }
 
@@ -542,12 +544,12 @@ impl Session {
         permit: Permit<Postgres>,
         rehearsed: Rehearsed,
     ) -> Result<(), End> {
-        let Rehearsed { run, rehearsing, seen } = rehearsed;
+        let Rehearsed { mut run, rehearsing, seen } = rehearsed;
         let (request, started) = (permit.id(), Instant::now());
         let sent = (request, started, done(permit.request(), started));
         let limits = permit.limits().cloned();
         let mut bounds = self.bounds_by(limits.unwrap_or_default(), Vec::new(), &permit);
-        bounds.is_rehearsed(run.before);
+        bounds.is_rehearsed(std::mem::take(&mut run.before));
         self.rehearsal_outcome(&run, &rehearsing, Status::Done)?;
         self.copies = None;
         let flight = match self.link.keep(rehearsing, permit) {
@@ -656,40 +658,8 @@ fn ordinary(
     Ok(())
 }
 
-/// Rows inserted, updated and deleted, by table.
-type Tally = HashMap<String, [u64; 3]>;
-
-fn tally(rows: &[Vec<Option<String>>]) -> Tally {
-    let number = |value: &Option<String>| value.as_ref().and_then(|v| v.parse().ok()).unwrap_or(0);
-    rows.iter()
-        .filter_map(|row| match row.as_slice() {
-            [Some(schema), Some(name), inserted, updated, deleted] => {
-                let counts = [number(inserted), number(updated), number(deleted)];
-                Some((format!("{schema}.{name}"), counts))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-/// What has come between two counts, the most first.
-fn differences(before: &Tally, after: &Tally) -> Vec<Changed> {
-    let none = [0; 3];
-    let mut found: Vec<Changed> = after
-        .iter()
-        .map(|(table, [inserted, updated, deleted])| {
-            let [i, u, d] = before.get(table).unwrap_or(&none);
-            Changed {
-                table: table.clone(),
-                inserted: inserted.saturating_sub(*i),
-                updated: updated.saturating_sub(*u),
-                deleted: deleted.saturating_sub(*d),
-            }
-        })
-        .filter(|c| c.inserted + c.updated + c.deleted > 0)
-        .collect();
-    found.sort_by_key(|c| (std::cmp::Reverse(c.inserted + c.updated + c.deleted), c.table.clone()));
-    found
+fn tally(rows: &[Vec<Option<String>>]) -> Result<Tally, End> {
+    Tally::read(rows).ok_or_else(|| unruly("its statistics are no numbers"))
 }
 
 /// An error of the target's, by its code: its text may hold what is masked.
@@ -707,28 +677,4 @@ fn in_words(code: &str) -> String {
         _ => "the target does not do it",
     };
     format!("it fails: {why} (SQLSTATE {code})")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(table: &str, counts: [&str; 3]) -> Vec<Option<String>> {
-        let words = ["public", table].into_iter().chain(counts);
-        words.map(|word| Some(word.to_owned())).collect()
-    }
-
-    #[test]
-    fn what_was_changed_is_what_came_between() {
-        let before = tally(&[row("orders", ["1", "2", "3"]), row("log", ["5", "0", "0"])]);
-        let after = tally(&[
-            row("orders", ["1", "4", "4"]),
-            row("log", ["5", "0", "0"]),
-            row("payments", ["0", "0", "9"]),
-        ]);
-        let found = differences(&before, &after);
-        let words: Vec<String> = found.iter().map(Changed::to_string).collect();
-        assert_eq!(words, ["public.payments: 9 gone", "public.orders: 2 changed, 1 gone"]);
-        assert!(differences(&after, &after).is_empty());
-    }
 }

@@ -69,6 +69,33 @@ macro_rules! stamp {
     };
 }
 
+/// The functions of the server that do more than tell something: what is volatile, and what runs
+/// queries or code by its arguments. Those left out are among the harmless ones of the analysis
+/// (`facts/functions.rs`), which looks at each of the rest again where it stands by its name.
+macro_rules! reaching {
+    () => {
+        "SELECT p.oid, p.proname FROM pg_catalog.pg_proc p \
+         WHERE p.oid < 16384 AND (p.provolatile = 'v' OR p.proname ~ \
+             '(_to_xml|^pg_input_|^(domain|array|record|range|multirange)_(in|recv)$)') \
+           AND p.proname !~ '^(pg_stat_get_|pg_control_|uuidv[0-9])' \
+           AND p.proname <> ALL (ARRAY['random', 'random_normal', 'setseed', 'clock_timestamp', \
+             'timeofday', 'current_query', 'gen_random_uuid', 'array_shuffle', 'array_sample', \
+             'txid_status', 'pg_xact_status', 'currval', 'lastval', 'timezone', \
+             'pg_relation_size', 'pg_total_relation_size', 'pg_is_in_recovery'])"
+    };
+}
+
+/// The functions that the expression `$tree` calls, as `m.found[1]`.
+macro_rules! called {
+    ($tree:literal) => {
+        concat!(
+            "LATERAL pg_catalog.regexp_matches(",
+            $tree,
+            "::pg_catalog.text, 'funcid ([0-9]+)', 'g') m(found)"
+        )
+    };
+}
+
 /// Says by its answer whether what belongs to the server itself has changed: any change of a row
 /// gives it the number of a later transaction.
 const FINGERPRINT: &str = concat!(
@@ -182,19 +209,26 @@ pub const QUERIES: &[&str] = &[
      JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode \
      JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
      WHERE o.oid >= 16384 ORDER BY o.oid",
-    // 9: types of which code of users reads literals (r: checks of domains, input functions, what
+    // 9: types of which code of users, or a function of the server that reaches further, reads
+    // literals (r: checks of domains, input functions, what
     // ranges are made with), makes values otherwise (m: casts, defaults of domains) or compares
     // values (c: operator classes, ranges). What is made of such types is one too (`types.rs`).
-    "WITH extended(classid, objid) AS MATERIALIZED ( \
+    concat!(
+        "WITH reaching(oid, name) AS MATERIALIZED (",
+        reaching!(),
+        "), \
+     extended(classid, objid) AS MATERIALIZED ( \
        SELECT classid, objid FROM pg_catalog.pg_depend \
        WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'), \
      wild(oid) AS MATERIALIZED ( \
        SELECT p.oid FROM pg_catalog.pg_proc p \
        WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM extended e WHERE e.objid = p.oid \
-           AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
+           AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass)) \
+       UNION ALL SELECT oid FROM reaching), \
      wild_operator(oid) AS MATERIALIZED ( \
-       SELECT o.oid FROM pg_catalog.pg_operator o WHERE o.oprcode IN (SELECT oid FROM wild)), \
+       SELECT o.oid FROM pg_catalog.pg_operator o \
+       WHERE o.oid >= 16384 AND o.oprcode IN (SELECT oid FROM wild)), \
      wild_family(oid) AS MATERIALIZED ( \
        SELECT a.amprocfamily FROM pg_catalog.pg_amproc a WHERE a.amproc IN (SELECT oid FROM wild) \
        UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop a \
@@ -228,6 +262,17 @@ pub const QUERIES: &[&str] = &[
        WHERE k.castfunc >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM extended e WHERE e.objid = k.oid \
            AND e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) \
+     UNION SELECT 'm', k.casttarget FROM pg_catalog.pg_cast k \
+       WHERE k.oid >= 16384 AND k.castfunc IN (SELECT oid FROM reaching) \
+     UNION SELECT 'r', k.contypid FROM pg_catalog.pg_constraint k, ",
+        called!("k.conbin"),
+        " \
+       WHERE k.contypid >= 16384 AND m.found[1]::pg_catalog.oid IN (SELECT oid FROM reaching) \
+     UNION SELECT 'm', t.oid FROM pg_catalog.pg_type t, ",
+        called!("t.typdefaultbin"),
+        " \
+       WHERE t.typtype = 'd' AND t.oid >= 16384 AND m.found[1]::pg_catalog.oid IN ( \
+         SELECT oid FROM reaching WHERE name <> 'nextval') \
      UNION SELECT 'm', t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d \
          ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid \
        WHERE t.typtype = 'd' \
@@ -239,14 +284,21 @@ pub const QUERIES: &[&str] = &[
        WHERE c.opcdefault AND c.opcfamily IN (SELECT oid FROM wild_family) \
      UNION SELECT 'c', r.rngtypid FROM pg_catalog.pg_range r \
        WHERE r.rngsubdiff IN (SELECT oid FROM wild) \
-     ORDER BY 1, 2",
+     ORDER BY 1, 2"
+    ),
     // 10: what casts by functions of users convert unless they have to be asked for
-    "SELECT k.castsource \
+    concat!(
+        "WITH reaching(oid, name) AS (",
+        reaching!(),
+        ") \
+     SELECT k.castsource \
      FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
-     WHERE k.castfunc >= 16384 AND k.castcontext <> 'e' \
+     WHERE k.oid >= 16384 AND k.castcontext <> 'e' \
+       AND (k.castfunc >= 16384 OR k.castfunc IN (SELECT oid FROM reaching)) \
        AND NOT (p.provolatile <> 'v' AND EXISTS ( \
         SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
-          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY k.oid",
+          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY k.oid"
+    ),
     // 11: partitions and inheritance
     "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2",
     // 12: foreign keys
@@ -269,15 +321,23 @@ pub const QUERIES: &[&str] = &[
     // partitions, conditions of triggers, and policies; by their names, by operators and by operator
     // classes, which decide where a row is looked for. Of extensions' operators only those that may
     // do more. And types there, which may run code. What generated columns need belongs to the
-    // column, before PostgreSQL 15; the virtual ones are made by reading.
-    "WITH wild(oid) AS MATERIALIZED ( \
+    // column, before PostgreSQL 15; the virtual ones are made by reading. Functions of the server that
+    // reach further too, by name (nothing depends on those): but for `nextval` in a default, which
+    // belongs to the insert. The last says whether deleting runs it.
+    concat!(
+        "WITH reaching(oid, name) AS MATERIALIZED (",
+        reaching!(),
+        "), \
+     wild(oid) AS MATERIALIZED ( \
        SELECT p.oid FROM pg_catalog.pg_proc p \
        WHERE p.oid >= 16384 AND NOT (p.provolatile <> 'v' AND EXISTS ( \
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
            AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-           AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))), \
+           AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass)) \
+       UNION ALL SELECT oid FROM reaching), \
      wild_operator(oid, function) AS MATERIALIZED ( \
-       SELECT o.oid, w.oid FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode), \
+       SELECT o.oid, w.oid FROM pg_catalog.pg_operator o JOIN wild w ON w.oid = o.oprcode \
+       WHERE o.oid >= 16384), \
      behind(classid, objid, function, on_read) AS ( \
        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.oid, false \
          FROM pg_catalog.pg_proc p WHERE p.oid >= 16384 \
@@ -299,7 +359,17 @@ pub const QUERIES: &[&str] = &[
            AND (d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                 AND (d.objid, d.objsubid) IN ( \
                   SELECT k.adrelid, k.adnum FROM pg_catalog.pg_attrdef k))), \
-     x(relation, on_read, function, type) AS MATERIALIZED ( \
+     trees(relation, on_read, on_delete, tree, is_default) AS ( \
+       SELECT k.adrelid, false, false, k.adbin, true FROM pg_catalog.pg_attrdef k \
+       UNION ALL SELECT c.conrelid, false, false, c.conbin, false \
+         FROM pg_catalog.pg_constraint c WHERE c.conrelid <> 0 AND c.conbin IS NOT NULL \
+       UNION ALL SELECT t.tgrelid, false, true, t.tgqual, false FROM pg_catalog.pg_trigger t \
+         WHERE t.tgenabled <> 'D' AND t.tgqual IS NOT NULL \
+       UNION ALL SELECT p.polrelid, true, false, tree, false \
+         FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid, \
+           LATERAL (VALUES (p.polqual), (p.polwithcheck)) e(tree) \
+         WHERE c.relrowsecurity AND tree IS NOT NULL), \
+     x(relation, on_read, function, type, on_delete) AS MATERIALIZED ( \
        SELECT CASE d.classid \
            WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN k.adrelid \
            WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN ( \
@@ -331,24 +401,38 @@ pub const QUERIES: &[&str] = &[
              SELECT a.attgenerated = 'v' FROM pg_catalog.pg_attribute a \
              WHERE a.attrelid = d.objid AND a.attnum = d.objsubid) \
            ELSE false END, \
-         d.function, d.type \
+         d.function, d.type, d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass \
        FROM needed d LEFT JOIN pg_catalog.pg_attrdef k \
          ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND k.oid = d.objid \
-       WHERE d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
-     SELECT DISTINCT relation, on_read, function, type FROM x WHERE relation IS NOT NULL \
-     ORDER BY 1, 2, 3, 4",
+       WHERE d.objsubid = 0 OR d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+       UNION ALL SELECT t.relation, t.on_read, r.oid, NULL, t.on_delete \
+         FROM trees t, ",
+        called!("t.tree"),
+        " \
+         JOIN reaching r ON r.oid = m.found[1]::pg_catalog.oid \
+         WHERE NOT (t.is_default AND r.name = 'nextval')) \
+     SELECT DISTINCT x.relation, x.on_read, x.function, x.type, r.name, x.on_delete \
+     FROM x LEFT JOIN reaching r ON r.oid = x.function WHERE x.relation IS NOT NULL \
+     ORDER BY 1, 2, 3, 4, 6"
+    ),
     // 15: types whose values implicit casts by functions of users may convert, as may be what is made
     // of them. Functions that make documents use casts to json unasked, of whatever context
     // (json_categorize_type, PostgreSQL `src/backend/utils/adt/jsonfuncs.c`). Those from a type of the server count where the function is volatile. The server makes
     // one for every range type, of its own code (language 12).
-    "SELECT k.castsource, p.oid, n.nspname, p.proname \
+    concat!(
+        "WITH reaching(oid, name) AS (",
+        reaching!(),
+        ") \
+     SELECT k.castsource, p.oid, n.nspname, p.proname \
      FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-     WHERE k.castfunc >= 16384 AND (k.castcontext = 'i' OR k.casttarget = 114) \
+     WHERE k.oid >= 16384 AND (k.castcontext = 'i' OR k.casttarget = 114) \
+       AND (k.castfunc >= 16384 OR k.castfunc IN (SELECT oid FROM reaching)) \
        AND NOT (p.prolang = 12 AND p.prosrc = 'multirange_constructor1') \
        AND (p.provolatile = 'v' OR k.castsource >= 16384 AND NOT EXISTS ( \
          SELECT FROM pg_catalog.pg_depend d WHERE d.objid = k.oid AND d.deptype = 'e' \
-          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY 1, 2",
+          AND d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass)) ORDER BY 1, 2"
+    ),
     // 16: what generated columns are made of
     "SELECT DISTINCT a.attrelid, a.attnum, d.refobjsubid \
      FROM pg_catalog.pg_attrdef k JOIN pg_catalog.pg_attribute a \
@@ -876,32 +960,33 @@ fn load_attachments(
     load_view_dependencies(catalog, all)
 }
 
-/// Code of users behind relations, by name; that of types only where they run some.
+/// Code of users, and functions of the server that reach further, behind relations, by name; that of types only where they run some.
 fn load_hidden_code(
     catalog: &mut Catalog,
     types: &Types<'_>,
     all: Results<'_>,
 ) -> Result<(), CatalogError> {
-    let mut found: BTreeSet<(u32, bool, &str, &str, Option<u32>)> = BTreeSet::new();
+    let mut found: BTreeSet<(u32, bool, &str, &str, Option<u32>, bool)> = BTreeSet::new();
     for row in rows(all, 14) {
         let (function, of_type) = (row.oid(2)?, row.oid(3)?);
         if of_type.is_some_and(|oid| !catalog.coded_types.contains(&oid)) {
             continue;
         }
-        let named = match of_type {
-            Some(oid) => types.name(oid),
-            None => {
+        let named = match (of_type, row.optional(4)?) {
+            (Some(oid), _) => types.name(oid),
+            (None, Some(of_server)) => Some(("pg_catalog", of_server)),
+            (None, None) => {
                 function.and_then(|oid| catalog.functions.get(&oid)).map(|f| (&*f.schema, &*f.name))
             }
         };
         // What could not be named is still code of users.
         let (schema, name) = named.unwrap_or(("?", "?"));
-        found.insert((row.number(0)?, row.flag(1)?, schema, name, of_type));
+        found.insert((row.number(0)?, row.flag(1)?, schema, name, of_type, row.flag(5)?));
     }
-    for (relation, on_read, schema, name, _) in found {
+    for (relation, on_read, schema, name, _, on_delete) in found {
         if let Some(relation) = catalog.relations.get_mut(&relation) {
             let function = (schema.into(), name.into());
-            relation.code.push(HiddenCode { on_read, function });
+            relation.code.push(HiddenCode { on_read, on_delete, function });
         }
     }
     Ok(())
@@ -927,7 +1012,7 @@ fn load_view_dependencies(catalog: &mut Catalog, all: Results<'_>) -> Result<(),
         }
         // An operator or function that could not be named is still code of users.
         let function = function.unwrap_or_else(|| ("?".into(), "?".into()));
-        relation.code.push(HiddenCode { on_read: true, function });
+        relation.code.push(HiddenCode { on_read: true, on_delete: true, function });
     }
     Ok(())
 }

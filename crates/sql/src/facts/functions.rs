@@ -449,6 +449,20 @@ impl<'c> Analyzer<'c> {
         Origin::Untraced
     }
 
+    /// Runs a function without a call of it in the text: with which arguments is not known.
+    pub(super) fn run_unnamed(&mut self, (schema, name): &(Box<str>, Box<str>)) {
+        let users = !self.catalog.functions_named(Some(schema), name).is_empty();
+        match self.catalog.builtin(name) {
+            Some(builtin) if &**schema == "pg_catalog" && !users => {
+                drop(self.builtin(name, builtin.volatile, &[], &nothing()));
+            }
+            _ => {
+                let object = self.object(ObjectKind::Routine, [&**schema, &**name]);
+                self.execute(object);
+            }
+        }
+    }
+
     fn builtin(&mut self, name: &str, volatile: bool, args: &[Node], origin: &Origin) -> Origin {
         self.read_by_function(name);
         self.goes_by = self.goes_by.max(goes_by(name));

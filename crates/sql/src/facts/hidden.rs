@@ -4,7 +4,9 @@
 use super::resolve::Candidates;
 use super::scope::{add, nothing};
 use super::{Analyzer, MAX_SINKS, Result};
-use crate::catalog::{Reference, Relation, RelationKind, TRACED_CHILDREN, Trigger, trigger_event};
+use crate::catalog::{
+    HiddenCode, Reference, Relation, RelationKind, TRACED_CHILDREN, Trigger, trigger_event,
+};
 use pg_query::protobuf::RangeVar;
 use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
 use portcullis_core::mask::{ColumnRef, Fill, Move, NewColumn, Origin};
@@ -78,15 +80,17 @@ impl<'c> Analyzer<'c> {
         Ok(())
     }
 
-    /// Triggers, rules, and functions of users in defaults, checks and indexes.
+    /// Triggers, rules, and functions in defaults, checks, indexes and conditions of triggers.
     fn code_of(&mut self, verb: Verb, relation: &'c Relation) {
-        let fires = fired(verb, relation).filter(|t| !is_known(t));
-        let mut code: Vec<&(Box<str>, Box<str>)> = fires.map(|t| &t.function).collect();
-        let unnamed = relation.code.iter().filter(|c| c.on_read || verb != Verb::Delete);
-        code.extend(unnamed.map(|c| &c.function));
-        for (schema, function) in code {
+        for (schema, function) in
+            fired(verb, relation).filter(|t| !is_known(t)).map(|t| &t.function)
+        {
             let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
             self.execute(object);
+        }
+        let runs = |c: &&HiddenCode| c.on_read || c.on_delete || verb != Verb::Delete;
+        for code in relation.code.iter().filter(runs) {
+            self.run_unnamed(&code.function);
         }
         if !matches!(verb, Verb::Delete | Verb::Truncate) {
             let catalog = self.catalog;
@@ -173,9 +177,7 @@ impl<'c> Analyzer<'c> {
             self.charge(all.len())?;
             for one in all {
                 for code in &one.code {
-                    let (schema, function) = &code.function;
-                    let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
-                    self.execute(object);
+                    self.run_unnamed(&code.function);
                 }
                 let catalog = self.catalog;
                 self.may_read_literals(one, |type_oid| catalog.runs_code(type_oid));

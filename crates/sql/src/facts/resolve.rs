@@ -183,9 +183,9 @@ impl<'c> Analyzer<'c> {
             // does not let write, and whose like is behind nearly all of them.
             let (schema, function) = &code.function;
             let mut named = self.catalog.functions_named(Some(schema), function).into_iter();
-            if relation.view.is_some() || named.any(|f| f.volatility == 'v') {
-                let object = self.object(ObjectKind::Routine, [&**schema, &**function]);
-                self.execute(object);
+            let of_server = &**schema == "pg_catalog" && self.catalog.builtin(function).is_some();
+            if relation.view.is_some() || of_server || named.any(|f| f.volatility == 'v') {
+                self.run_unnamed(&code.function);
             }
         }
         let converted = relation.columns.iter().any(|c| self.catalog.casts_implicitly(c.type_oid));

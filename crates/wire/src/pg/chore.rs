@@ -40,15 +40,17 @@ const ROLL_BACK_TO: &str = "ROLLBACK TO SAVEPOINT \"portcullis: rehearsal\"";
 const RELEASE: &str = "RELEASE SAVEPOINT \"portcullis: rehearsal\"";
 
 /// Rows changed by the current transaction, and by those before it that the server has not counted
-/// yet: triggers and cascades too (PostgreSQL manual, "Viewing Statistics").
-const CHANGES: &str = "SELECT pg_catalog.sum(n_tup_ins OPERATOR(pg_catalog.+) n_tup_upd \
-    OPERATOR(pg_catalog.+) n_tup_del)::pg_catalog.text FROM pg_catalog.pg_stat_xact_user_tables";
-
-/// Rows changed likewise, by table.
-const CHANGED_TABLES: &str = "SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del \
+/// yet, by table: triggers and cascades too (PostgreSQL manual, "Viewing Statistics"). A row of
+/// number 0 where the server counts nothing.
+const CHANGED_TABLES: &str = "SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del, relid \
     FROM pg_catalog.pg_stat_xact_user_tables \
     WHERE n_tup_ins OPERATOR(pg_catalog.<>) 0 OR n_tup_upd OPERATOR(pg_catalog.<>) 0 \
-       OR n_tup_del OPERATOR(pg_catalog.<>) 0 ORDER BY 1, 2";
+       OR n_tup_del OPERATOR(pg_catalog.<>) 0 \
+    UNION ALL SELECT '', '', 0, 0, 0, '0'::pg_catalog.oid \
+    WHERE pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'off' ORDER BY 1, 2";
+
+/// Has the target do now what it put off to the end of the transaction.
+const SETTLE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// What a transaction is like that was opened by default.
 const TRANSACTION: &str = "SELECT pg_catalog.current_setting('transaction_isolation'), \
@@ -142,7 +144,8 @@ pub enum RehearsalRows {
     LastingCode = 5,
     /// Relations by number, and a column each of their primary keys.
     Keys = 6,
-    /// Schema and name of tables; rows inserted, updated, deleted.
+    /// Schema and name of tables; rows inserted, updated, deleted; the table's number, or 0 where
+    /// nothing is counted.
     Changed = 9,
 }
 
@@ -266,17 +269,23 @@ impl Chore {
         Self::Synchronize(Settling::default())
     }
 
-    /// Opens a transaction around a caller's request, and gives how many rows the session's
-    /// statistics count as changed by then.
+    /// Opens a transaction around a caller's request, and gives the rows that the session's statistics
+    /// count as changed by then, by table ([`RehearsalRows::Changed`]).
     #[must_use]
     pub fn begin() -> Self {
-        Self::read_catalog(&["BEGIN", CHANGES])
+        Self::read_catalog(&["BEGIN", CHANGED_TABLES])
     }
 
-    /// How many rows the session's statistics count as changed.
+    /// The rows that the session's statistics count as changed, by table.
     #[must_use]
     pub fn count_changes() -> Self {
-        Self::read_catalog(&[CHANGES])
+        Self::read_catalog(&[CHANGED_TABLES])
+    }
+
+    /// Likewise before and after the target does what it put off to the end of the transaction.
+    #[must_use]
+    pub fn settle_callers() -> Self {
+        Self::read_catalog(&[CHANGED_TABLES, SETTLE, CHANGED_TABLES])
     }
 
     /// Ends the transaction that [`Self::begin`] has opened, and keeps what was done in it.
@@ -302,8 +311,8 @@ impl Chore {
     /// Has the target check what it put off to the end of the transaction, and gives the rows changed
     /// by table.
     #[must_use]
-    pub fn settle_rehearsal() -> Self {
-        Self::read_catalog(&["SET CONSTRAINTS ALL IMMEDIATE", CHANGED_TABLES])
+    pub fn settle() -> Self {
+        Self::read_catalog(&[SETTLE, CHANGED_TABLES])
     }
 
     /// Before something is tried in a rehearsal.
@@ -655,7 +664,8 @@ mod tests {
         check(Chore::undo_rehearsal(true), Ending::Undoes);
         for chore in [
             Chore::open_rehearsal(Duration::from_secs(20)),
-            Chore::settle_rehearsal(),
+            Chore::settle(),
+            Chore::settle_callers(),
             Chore::begin_look(),
             Chore::end_look(),
             Chore::count_changes(),

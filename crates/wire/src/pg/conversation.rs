@@ -220,12 +220,38 @@ impl Conversation {
         self.flight.is_some()
     }
 
-    /// True where a block of code has left in doubt what prepared statements stand for, and the
-    /// target can be asked: nothing is under way.
+    /// True where code of users has left in doubt what prepared statements stand for, `coming` may use
+    /// one of them, and the target can be asked: nothing is under way.
     #[must_use]
-    pub fn doubts_names(&self) -> bool {
+    pub fn doubts_names(&self, coming: &[u8]) -> bool {
         let idle = self.flight.is_none() && self.draft.is_empty() && !self.pipeline_open;
-        idle && self.status != b'E' && self.names.is_doubtful()
+        idle && self.status != b'E' && self.names.is_doubtful() && self.may_use_doubtful(coming)
+    }
+
+    /// Looks up to the end of the next unit; what has not come yet may use any.
+    fn may_use_doubtful(&self, coming: &[u8]) -> bool {
+        let executes = |text: &[u8]| text.windows(7).any(|w| w.eq_ignore_ascii_case(b"execute"));
+        let mut rest = coming;
+        while let Ok(Some((kind, size))) = message::peek(rest, &self.limits)
+            && let Some((message, behind)) = rest.split_at_checked(size)
+        {
+            let body = message.get(5..).unwrap_or_default();
+            let mut words = body.split(|byte| *byte == 0);
+            let uses = match (kind, body.first()) {
+                (b'Q' | b'P', _) => executes(body),
+                (b'B', _) => words.nth(1).is_some_and(|name| self.names.doubts(name)),
+                (b'D', Some(b'S')) => {
+                    let name = words.next().and_then(|word| word.get(1..));
+                    name.is_some_and(|name| self.names.doubts(name))
+                }
+                _ => false,
+            };
+            if uses || matches!(kind, b'Q' | b'S' | b'F' | b'X') {
+                return uses;
+            }
+            rest = behind;
+        }
+        true
     }
 
     /// What the target has of statements prepared by the protocol, by name and text.

@@ -68,6 +68,9 @@ pub struct Portal {
     made: u64,
     /// True where its statement was read by other settings than those.
     misread: bool,
+    /// True where code of users may have put another of its name in its place, or the one of its
+    /// statement.
+    pub doubtful: bool,
 }
 
 /// What the session reads texts and runs statements by, as numbers: another one after whatever may
@@ -246,9 +249,11 @@ pub enum Respoken {
 pub struct Names {
     statements: Table<Arc<Prepared>>,
     portals: Table<Arc<Portal>>,
-    /// What names that a block of code left ambiguous were prepared for by the protocol, which no
+    /// What names that code of users left ambiguous were prepared for by the protocol, which no
     /// code in the server can do: they stand for it, or for nothing of the protocol's any more.
     doubtful: HashMap<Bytes, Arc<Prepared>>,
+    /// True where code of users ran in the transaction: some of it may run as late as its end.
+    code_ran: bool,
     /// Changes not confirmed yet, in order.
     log: Vec<Logged>,
     /// True from the first savepoint to the end of the transaction.
@@ -296,6 +301,9 @@ pub struct Resolved {
     pub older: bool,
     /// True where texts or parameters behind the names were read by other settings than those there are.
     pub misread: bool,
+    /// True where it goes on with a portal or cursor in whose place code of users may have put another:
+    /// its rows may come from anywhere. What it does is nothing that the code could not do by itself.
+    pub doubtful: bool,
 }
 
 /// How many names may stand for names.
@@ -331,6 +339,7 @@ impl Names {
             statements: Table::default(),
             portals: Table::default(),
             doubtful: HashMap::new(),
+            code_ran: false,
             log: Vec::new(),
             nested: false,
             next_portal: 0,
@@ -348,8 +357,12 @@ impl Names {
 
     /// Bytes of texts and parameters kept behind names.
     #[must_use]
-    pub const fn kept_bytes(&self) -> usize {
-        self.statements.weight + self.portals.weight
+    pub fn kept_bytes(&self) -> usize {
+        self.statements.weight + self.portals.weight + self.doubtful_weight()
+    }
+
+    fn doubtful_weight(&self) -> usize {
+        self.doubtful.values().map(Weight::weight).sum()
     }
 
     /// The prepared statement of that name.
@@ -358,6 +371,18 @@ impl Names {
     /// [`Unusable`] where there is none that is known.
     pub fn statement(&self, name: &[u8]) -> Result<&Arc<Prepared>, Unusable> {
         known(self.statements.get(name), name)
+    }
+
+    /// The prepared statement of that name for `Bind`, and whether code of users may have put another
+    /// in its place since, which is one of SQL's own: a query, or a change of rows.
+    ///
+    /// # Errors
+    /// [`Unusable`] where there is none that is known.
+    pub fn to_bind(&self, name: &[u8]) -> Result<(&Arc<Prepared>, bool), Unusable> {
+        match (self.statement(name), self.doubtful.get(name)) {
+            (Err(Unusable::Ambiguous), Some(doubtful)) => Ok((doubtful, true)),
+            (found, _) => found.map(|found| (found, false)),
+        }
     }
 
     /// The portal or cursor of that name.
@@ -393,7 +418,7 @@ impl Names {
     /// [`Unreadable`] where the analyst cannot read it any more.
     pub fn freshen(&mut self, name: &[u8], analyst: &dyn Analyst) -> Result<(), Unreadable> {
         let epoch = analyst.epoch();
-        let Ok(stale) = self.statement(name) else { return Ok(()) };
+        let Ok((stale, doubtful)) = self.to_bind(name) else { return Ok(()) };
         if stale.epoch == epoch {
             return Ok(());
         }
@@ -409,7 +434,12 @@ impl Names {
         let statement = with_code_of(&stale.types, statement, analyst);
         let fresh = Prepared { statement, epoch, ..Prepared::clone(stale) };
         // Not a change of what the name stands for, so there is nothing to take back.
-        self.statements.put(&Bytes::copy_from_slice(name), Some(Slot::Known(Arc::new(fresh))));
+        let (name, fresh) = (Bytes::copy_from_slice(name), Arc::new(fresh));
+        if doubtful {
+            self.doubtful.insert(name, fresh);
+        } else {
+            self.statements.put(&name, Some(Slot::Known(fresh)));
+        }
         Ok(())
     }
 
@@ -433,10 +463,16 @@ impl Names {
         Ok(())
     }
 
-    /// True where the target can tell what a block of code has left of prepared statements.
+    /// True where the target can tell what code of users has left of prepared statements.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         !self.doubtful.is_empty()
+    }
+
+    /// True where it can tell that of this one.
+    #[must_use]
+    pub fn doubts(&self, name: &[u8]) -> bool {
+        self.doubtful.contains_key(name)
     }
 
     /// What the target has of statements prepared by the protocol, by name and text, at a time when
@@ -463,7 +499,7 @@ impl Names {
     /// [`Full`].
     pub fn prepare(&mut self, name: &Bytes, new: Prepared, at: Origin) -> Result<(), Full> {
         let new = Arc::new(new);
-        let weight = || self.statements.weight + new.weight();
+        let weight = || self.statements.weight + self.doubtful_weight() + new.weight();
         self.room(name, self.statements.named.len(), weight, "prepared statements")?;
         // A name in use makes `Parse` and `PREPARE` fail without touching it; the unnamed statement
         // is dropped first (exec_parse_message). Of a name that was free it cannot be told whether
@@ -483,14 +519,18 @@ impl Names {
     pub fn bind(
         &mut self,
         name: &Bytes,
-        prepared: Arc<Prepared>,
+        (prepared, doubtful): (Arc<Prepared>, bool),
         values: &Bytes,
         at: Origin,
     ) -> Result<(), Full> {
+        // It is planned, which runs what claims to be immutable.
+        if runs_code(&prepared.statement) {
+            self.ran_code(at);
+        }
         let weight = || self.portals.weight + values.len() + prepared.weight();
         self.room(name, self.portals.named.len(), weight, "portals")?;
         let values = if name.is_empty() { values.clone() } else { Bytes::copy_from_slice(values) };
-        let portal = self.new_portal(prepared, values, false);
+        let portal = Portal { doubtful, ..self.new_portal(prepared, values, false) };
         self.put_portal(name, Some(Slot::Known(Arc::new(portal))), at, OnFailure::Blur);
         Ok(())
     }
@@ -551,6 +591,7 @@ impl Names {
             unusable: None,
             older: false,
             misread: false,
+            doubtful: false,
         };
         for depth in 0.. {
             let (name, found) = match &resolved.statement.names {
@@ -563,6 +604,7 @@ impl Names {
                     let portal = self.portal(name.as_bytes());
                     resolved.older |= portal.is_ok_and(|portal| self.is_older(portal));
                     resolved.misread |= portal.is_ok_and(|portal| self.is_misbound(portal));
+                    resolved.doubtful |= portal.is_ok_and(|portal| portal.doubtful);
                     (name, self.inner_of_portal(name))
                 }
                 _ => break,
@@ -595,6 +637,12 @@ impl Names {
         aborted: bool,
         at: Origin,
     ) -> Result<(), Full> {
+        // Where it plans a query, it does so before it keeps it.
+        let ends = matches!(statement.transaction, TransactionChange::Commit)
+            || statement.kind.starts_with("set constraints");
+        if runs_code(statement) || self.code_ran && ends {
+            self.ran_code(at);
+        }
         self.apply_names(statement, from, at)?;
         if let Some(reading) = changes_settings(statement) {
             self.settings.change(reading);
@@ -612,23 +660,78 @@ impl Names {
             TransactionChange::None | TransactionChange::Begin => {}
         }
         if &*statement.kind == "do" {
-            // A block of the caller's own code can prepare, deallocate, open and close by any name.
+            self.blur_portals(at, |_| true);
+        }
+        Ok(())
+    }
+
+    /// More rows are fetched of a portal whose statement has started.
+    pub fn proceed(&mut self, statement: &Statement, at: Origin) {
+        if runs_code(statement) {
+            self.ran_code(at);
+        }
+    }
+
+    /// Code of users runs, which can prepare, deallocate, open and close by any name, whether or not
+    /// it fails then.
+    fn ran_code(&mut self, at: Origin) {
+        self.code_ran = true;
+        self.doubt(Some(at));
+    }
+
+    fn doubt(&mut self, at: Option<Origin>) {
+        if self.statements.named.values().any(|slot| matches!(slot, Slot::Known(_))) {
             let protocol = |slot: &Slot<Arc<Prepared>>| match slot {
                 Slot::Known(prepared) if !prepared.sql_level => Some(Arc::clone(prepared)),
                 _ => None,
             };
             let named = self.statements.named.iter();
             self.doubtful.extend(named.filter_map(|(n, slot)| Some((n.clone(), protocol(slot)?))));
-            let statements = self.statements.blurred();
-            let prior = std::mem::replace(&mut self.statements, statements);
-            self.log(at, OnFailure::Blur, Undo::Statements(prior));
-            self.blur_portals(at, |_| true);
-        } else if runs_code(statement) {
-            // Code in the server can close a cursor and open another of the same name. Within its
-            // transaction we know that a cursor is there; of one carried over we do not.
-            self.blur_portals(at, |portal| portal.carried);
+            // The unnamed one is the protocol's own.
+            let unnamed = self.statements.unnamed.clone();
+            let doubted = Table { unnamed, ..self.statements.blurred() };
+            let prior = std::mem::replace(&mut self.statements, doubted);
+            if let Some(at) = at {
+                self.log(at, OnFailure::Stay, Undo::Statements(prior));
+            }
         }
-        Ok(())
+        let all = self.portals.named.iter().map(|(name, slot)| (name.clone(), slot));
+        let unnamed = self.portals.unnamed.iter().map(|slot| (Bytes::new(), slot));
+        let known = all.chain(unnamed).filter_map(|(name, slot)| match slot {
+            Slot::Known(portal) if portal.carried => Some((name, Slot::Ambiguous)),
+            Slot::Known(portal) if !portal.doubtful => {
+                let portal = Portal { doubtful: true, ..(**portal).clone() };
+                Some((name, Slot::Known(Arc::new(portal))))
+            }
+            Slot::Known(_) | Slot::Ambiguous => None,
+        });
+        let doubted: SmallVec<[_; 2]> = known.collect();
+        for (name, slot) in doubted {
+            match at {
+                Some(at) => self.put_portal(&name, Some(slot), at, OnFailure::Stay),
+                None => drop(self.portals.put(&name, Some(slot))),
+            }
+        }
+    }
+
+    /// Portals that run: the server lets no code close them meanwhile.
+    #[must_use]
+    pub fn running<'a>(
+        &self,
+        names: impl Iterator<Item = &'a [u8]>,
+    ) -> SmallVec<[(Bytes, Arc<Portal>); 1]> {
+        let portals = names.filter_map(|name| Some((name, self.portal(name).ok()?)));
+        portals.map(|(name, p)| (Bytes::copy_from_slice(name), Arc::clone(p))).collect()
+    }
+
+    /// These have run: they are what they were.
+    pub fn have_run(&mut self, portals: SmallVec<[(Bytes, Arc<Portal>); 1]>) {
+        for (name, portal) in portals {
+            let found = self.portal(&name);
+            if found.is_ok_and(|found| found.id == portal.id && found.doubtful != portal.doubtful) {
+                self.portals.put(&name, Some(Slot::Known(portal)));
+            }
+        }
     }
 
     fn apply_names(
@@ -679,6 +782,9 @@ impl Names {
     pub fn transaction_ended(&mut self, rolled_back: bool) {
         self.settings_left();
         self.settings_heard = self.settings;
+        if std::mem::take(&mut self.code_ran) {
+            self.doubt(None);
+        }
         if self.portals.unnamed.is_some() || !self.portals.named.is_empty() {
             self.leave_transaction(rolled_back, None);
         }
@@ -883,6 +989,7 @@ impl Names {
             disturbances: self.disturbances,
             made: self.settings.all,
             misread,
+            doubtful: false,
         }
     }
 
@@ -980,7 +1087,12 @@ fn may_decide_on_reading(name: &str) -> bool {
 
 /// True where a statement runs code whose doings are not listed.
 fn runs_code(statement: &Statement) -> bool {
-    statement.effects.iter().any(|e| matches!(e.verb, Verb::Execute | Verb::Unknown))
+    let declared = match &statement.names {
+        NameChange::Declare { inner, .. } => inner.effects.as_slice(),
+        _ => &[],
+    };
+    let mut all = statement.effects.iter().chain(declared);
+    &*statement.kind == "do" || all.any(|e| matches!(e.verb, Verb::Execute | Verb::Unknown))
 }
 
 fn known<'a, T>(slot: Option<&'a Slot<T>>, name: &[u8]) -> Result<&'a T, Unusable> {

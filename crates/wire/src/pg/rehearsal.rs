@@ -45,6 +45,29 @@ impl Unit {
         self.operation().effects.iter().try_for_each(undone_with_its_transaction)
     }
 
+    /// True where the tag of each of its statements tells how many rows it changes, as far as its text
+    /// shows: what hangs on the tables is not looked at.
+    #[must_use]
+    pub fn tells_changes(&self) -> bool {
+        let tagged = ["insert", "update", "delete", "merge", "copy"];
+        let plain = |effect: &Effect| {
+            let rows = matches!(effect.verb, Verb::Insert | Verb::Update | Verb::Delete);
+            let reads = effect.verb == Verb::Read;
+            effect.certainty == Certainty::Resolved
+                && (reads || rows && effect.object.kind == ObjectKind::Relation)
+        };
+        self.run_texts().all(|(text, whole, statement)| {
+            let changes = statement.effects.iter().filter(|e| e.verb != Verb::Read);
+            let one = changes.clone().next().map(|effect| &effect.object);
+            // Without the word nowhere in the text nothing else in it changes rows.
+            let with = || text.windows(4).any(|word| word.eq_ignore_ascii_case(b"with"));
+            let tells = one.is_none() || whole && tagged.contains(&&*statement.kind) && !with();
+            tells
+                && statement.effects.iter().all(plain)
+                && changes.clone().all(|effect| Some(&effect.object) == one)
+        })
+    }
+
     /// True where it sets what the unnamed statement stands for.
     #[must_use]
     pub fn sets_unnamed(&self) -> bool {

@@ -17,7 +17,7 @@ use portcullis_core::protocol::{Request, Shown};
 use portcullis_sql::parse::Limits;
 use portcullis_sql::pattern::template;
 use portcullis_sql::statement::{
-    Analysis, Copy, CopyIn, GoesBy, MOST_COLUMNS, Targets, Unreadable, WrittenValue,
+    Analysis, Copy, CopyIn, GoesBy, MOST_COLUMNS, Statement, Targets, Unreadable, WrittenValue,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ pub enum Why {
     },
     /// What a name stands for cannot be known after what has happened in the session.
     #[error(
-        "what the name \"{name}\" stands for cannot be known after an error or a block of code: \
+        "what the name \"{name}\" stands for cannot be known after an error or code of users: \
          close it and prepare it again"
     )]
     Ambiguous {
@@ -274,6 +274,21 @@ impl Unit {
         let [run] = self.runs.as_slice() else { return None };
         let direct = run.behind.is_empty() && !run.continues && !run.prepared.sql_level;
         (direct && self.prepared.is_empty()).then_some((&*run.prepared, &run.values))
+    }
+
+    /// How many statements it runs, or would, had it been let go on; at least one.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        u64::try_from(self.runs.len()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The text of each statement it runs, whether it is run to its end and by that text alone, and its
+    /// facts.
+    pub(super) fn run_texts(&self) -> impl Iterator<Item = (&[u8], bool, &Statement)> {
+        self.runs.iter().zip(&self.script.parts).map(|(run, part)| {
+            let direct = run.behind.is_empty() && !run.continues && !run.prepared.sql_level;
+            (&*run.prepared.text, direct && run.rows == 0, &*part.statement)
+        })
     }
 
     /// True where the answer to a statement of it may end before its last row.

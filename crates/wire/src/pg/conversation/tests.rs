@@ -974,8 +974,10 @@ fn names_the_server_would_cut_are_refused() {
 fn a_block_of_code_leaves_no_name_known() {
     let mut s = Session::new();
     s.run(&[parse("x", "select t"), sync()], b'I');
+    s.run(&[query("prepare y as select t")], b'I');
     s.run(&[query("do block")], b'I');
-    assert!(matches!(s.why(&[bind("", "x"), sync()]), Why::Ambiguous { .. }));
+    assert!(unreadable(&s.run(&[query("execute y")], b'I')));
+    assert_eq!(untold(&s.run(&[bind("", "x"), execute("", 0), sync()], b'I')), [true]);
     s.run(&[query("begin; declare h with hold for select t; commit")], b'I');
     assert!(!unreadable(&s.run(&[query("fetch h")], b'I')));
     s.run(&[query("call f")], b'I');
@@ -989,14 +991,14 @@ fn the_target_tells_what_a_block_of_code_has_left() {
         s.run(&[parse(name, "select t"), sync()], b'I');
     }
     s.run(&[query("prepare f as select t")], b'I');
-    assert!(!s.conversation.doubts_names());
+    assert!(!s.conversation.doubts_names(b""));
     s.run(&[query("do block")], b'I');
-    assert!(s.conversation.doubts_names());
+    assert!(s.conversation.doubts_names(b""));
     // Said by the client since, so not to be taken back.
     s.run(&[close('S', "d"), sync()], b'I');
     let there = [("a", "select t"), ("b", "select u"), ("d", "select t"), ("f", "select t")];
     s.conversation.settle_prepared(there.into_iter());
-    assert!(!s.conversation.doubts_names());
+    assert!(!s.conversation.doubts_names(b""));
     s.run(&[bind("", "a"), execute("", 0), sync()], b'I');
     for name in ["b", "c", "e", "f"] {
         assert!(matches!(s.why(&[bind("", name), sync()]), Why::Ambiguous { .. }), "{name}");
@@ -1318,4 +1320,69 @@ fn what_is_prepared_before_a_text_that_cannot_be_read_is_prepared() {
     assert!(session.conversation.names().statement(b"c").is_err());
     session.run(&[parse("b", "select b"), sync()], b'I');
     assert!(session.conversation.names().statement(b"b").is_ok());
+}
+
+/// Whether the answers to a unit may come from anywhere, by part.
+fn untold(unit: &Unit) -> Vec<bool> {
+    unit.operation().lineages.iter().map(|lineage| lineage.unresolved).collect()
+}
+
+#[test]
+fn code_of_users_leaves_no_sql_name_known() {
+    let mut s = Session::new();
+    s.run(&[query("prepare y as select t")], b'I');
+    assert!(!unreadable(&s.run(&[query("execute y")], b'I')));
+    s.run(&[query("call f")], b'I');
+    assert!(unreadable(&s.run(&[query("execute y")], b'I')));
+    // Nor does code that waits for the end of its transaction.
+    s.run(&[query("deallocate y")], b'I');
+    s.run(&[query("call f; prepare y as select t")], b'I');
+    assert!(unreadable(&s.run(&[query("execute y")], b'I')));
+    s.run(&[query("deallocate y")], b'I');
+    s.run(&[query("begin; call f; commit; prepare y as select t")], b'I');
+    assert!(unreadable(&s.run(&[query("execute y")], b'I')));
+    // What claims to be immutable runs when it is planned.
+    s.run(&[query("deallocate y")], b'I');
+    s.run(&[query("prepare y as select t")], b'I');
+    s.run(&[parse("", "call f"), bind("p", ""), sync()], b'I');
+    assert!(unreadable(&s.run(&[query("execute y")], b'I')));
+}
+
+#[test]
+fn rows_of_cursors_behind_code_of_users_come_from_anywhere() {
+    let mut s = Session::new();
+    s.run(&[query("begin; declare c for select t")], b'T');
+    s.run(&[parse("", "select t"), bind("p", ""), execute("p", 1), sync()], b'T');
+    assert_eq!(untold(&s.run(&[query("fetch c")], b'T')), [false]);
+    s.run(&[query("call f")], b'T');
+    let fetched = s.run(&[query("fetch c")], b'T');
+    assert!(untold(&fetched) == [true] && !unreadable(&fetched));
+    assert_eq!(untold(&s.run(&[execute("p", 1), sync()], b'T')), [true]);
+    // What is made since is known, and no cursor is closed while it runs.
+    s.run(&[query("close c; declare c for select t; declare d for call f")], b'T');
+    assert_eq!(untold(&s.run(&[query("fetch d; fetch d; fetch c")], b'T'))[2], true);
+    s.run(&[query("close c; declare c for select t")], b'T');
+    assert_eq!(untold(&s.run(&[query("fetch c")], b'T')), [false]);
+}
+
+#[test]
+fn statements_of_the_protocol_go_on_behind_code_of_users() {
+    let mut s = Session::new();
+    s.run(&[parse("x", "select t"), parse("y", "call f"), sync()], b'I');
+    let both = [bind("", "x"), execute("", 0), bind("", "y"), execute("", 0)];
+    let again = [bind("", "x"), execute("", 0), bind("", "y"), execute("", 0), sync()];
+    let unit = s.run(&[&both[..], &again[..]].concat(), b'I');
+    assert_eq!(untold(&unit), [false, false, true, true]);
+    // It is asked about where one of them comes, and once.
+    let asks = |s: &Session, coming: &[Vec<u8>]| s.conversation.doubts_names(&coming.concat());
+    assert!(!asks(&s, &[parse("", "select t"), bind("", ""), execute("", 0), sync()]));
+    assert!(!asks(&s, &[parse("z", "select t"), bind("", "z"), execute("", 0), sync()]));
+    assert!(!asks(&s, &[query("select t")]));
+    assert!(asks(&s, &[query("execute x")]));
+    assert!(asks(&s, &[parse("", "select t")]), "more may come");
+    assert!(asks(&s, &[describe('S', "x"), sync()]));
+    assert!(asks(&s, &[bind("", "x"), execute("", 0), sync()]));
+    s.conversation.settle_prepared([("x", "select t"), ("y", "call f")].into_iter());
+    assert!(!asks(&s, &[bind("", "x"), execute("", 0), sync()]));
+    assert_eq!(untold(&s.run(&[bind("", "x"), execute("", 0), sync()], b'I')), [false]);
 }

@@ -176,18 +176,20 @@ impl Draft {
             Frontend::Bind { portal, statement, values } => {
                 short(&portal)?;
                 names.freshen(&statement, analyst)?;
-                let prepared = Arc::clone(names.statement(&statement).map_err(|unusable| {
+                let (prepared, doubtful) = names.to_bind(&statement).map_err(|unusable| {
                     why(unusable, &statement, |name| Why::UnknownStatement { name })
-                })?);
-                names.bind(&portal, Arc::clone(&prepared), &values, at)?;
+                })?;
+                let prepared = Arc::clone(prepared);
+                names.bind(&portal, (Arc::clone(&prepared), doubtful), &values, at)?;
                 self.touch(&prepared, names)?;
                 self.script.steps.push(Step::Bind);
             }
             Frontend::Describe(Target::Statement, name) => {
                 names.freshen(&name, analyst)?;
-                let prepared = Arc::clone(names.statement(&name).map_err(|unusable| {
+                let (prepared, _) = names.to_bind(&name).map_err(|unusable| {
                     why(unusable, &name, |name| Why::UnknownStatement { name })
-                })?);
+                })?;
+                let prepared = Arc::clone(prepared);
                 self.touch(&prepared, names)?;
                 self.script.steps.push(Step::DescribeStatement);
             }
@@ -289,33 +291,44 @@ impl Draft {
         }
         // The step comes first: it is the origin of what the statement does to names.
         self.script.steps.push(Step::Execute { part });
+        let at = Origin { step: self.script.steps.len() - 1, part: Some(part) };
+        let running = names.running(std::iter::once(&*name));
         if portal.suspended {
             self.proceed(&portal.prepared, portal.resolved.as_ref(), portal.values.clone(), rows);
+            let statement = portal.resolved.as_ref().unwrap_or(&portal.prepared.statement);
+            if portal.doubtful {
+                self.outdate(statement);
+            }
+            names.proceed(statement, at);
         } else {
             if names.is_misbound(&portal) {
                 self.unbound = self.unbound.max(Some(Unbound::Misread));
             }
             let values = portal.values.clone();
             let resolved = self.run(&portal.prepared, values, rows, (names, aborted))?;
-            if self.redefined
-                && let Some(last) = self.facts.lineages.last_mut()
-            {
-                let effects = &resolved.statement.effects;
-                let updates = effects.iter().any(|e| e.verb == Verb::Update);
-                *last = Arc::new(outdated(last, updates));
+            if self.redefined || portal.doubtful {
+                self.outdate(&resolved.statement);
             }
             self.redefined |= resolved.chain.iter().any(|statement| {
                 may_redefine(std::iter::once(&*statement.kind), &statement.effects)
             });
             if resolved.chain.len() > 1 {
-                let at = Origin { step: self.script.steps.len() - 1, part: Some(part) };
                 names.remember(&name, &resolved.statement, at);
             }
         }
+        names.have_run(running);
         if rows > 0 {
             self.suspendable.push(Suspendable { part, name, portal: portal.id });
         }
         Ok(())
+    }
+
+    /// The answer of the last statement may come from anywhere.
+    fn outdate(&mut self, statement: &Statement) {
+        let updates = statement.effects.iter().any(|e| e.verb == Verb::Update);
+        if let Some(last) = self.facts.lineages.last_mut() {
+            *last = Arc::new(outdated(last, updates));
+        }
     }
 
     /// One execution of a statement.
@@ -362,6 +375,9 @@ impl Draft {
         }
         resolved.chain.iter().for_each(|statement| self.facts.kind(&statement.kind));
         self.facts.lineages.push(lineage(&resolved));
+        if resolved.doubtful {
+            self.outdate(&resolved.statement);
+        }
         let (copy_in, copy_out) = copies(&resolved.statement);
         self.copies_in |= copy_in;
         self.script.parts.push(Part {
@@ -378,9 +394,15 @@ impl Draft {
             continues: false,
             same_text: false,
         });
+        let fetched = resolved.chain.iter().filter_map(|statement| match &statement.names {
+            NameChange::Fetch { name } => Some(name.as_bytes()),
+            _ => None,
+        });
+        let running = names.running(fetched);
         for statement in &resolved.chain {
             names.apply(statement, prepared, aborted, at)?;
         }
+        names.have_run(running);
         Ok(resolved)
     }
 
