@@ -162,8 +162,9 @@ impl Syncer {
         while let Some(mut round) = self.next_round() {
             let last = round.last;
             if let Err(why) = self.do_round(&mut round) {
-                fail(&mut round.waiters, &why);
+                // First, so that nobody who hears of it can still write.
                 self.shared.break_down(&why);
+                fail(&mut round.waiters, &why);
                 return;
             }
             if last {

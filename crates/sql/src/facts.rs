@@ -72,7 +72,8 @@ const UNLIMITED: [u32; 6] = [17, 19, 25, 114, 142, 3802];
 pub fn analyse(text: &str, catalog: &Catalog, limits: &Limits) -> Result<Analysis> {
     let tree = parse(text, limits)?;
     let mut statements = Vec::with_capacity(tree.stmts.len());
-    let places = tree.stmts.iter().map(|raw| place(raw, text)).collect();
+    let several = tree.stmts.len() > 1;
+    let places = tree.stmts.iter().filter(|_| several).map(|raw| place(raw, text)).collect();
     let mut work = limits.work;
     let mut earlier = Earlier::default();
     for raw in &tree.stmts {

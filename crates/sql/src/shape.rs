@@ -86,11 +86,11 @@ fn is_word(word: &str, words: &[&str]) -> bool {
     words.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
-/// True where no number in the text made a difference: queries, and nothing else. (In a change, a
-/// condition such as `1 = 1` is told from one that chooses rows.)
+/// True where no number in the text made a difference: one query. (In a change, a condition such as
+/// `1 = 1` is told from one that chooses rows; of several statements, where each of them stands.)
 #[must_use]
 pub fn is_general(analysis: &Analysis) -> bool {
-    !analysis.statements.is_empty() && analysis.statements.iter().all(|s| &*s.kind == "select")
+    matches!(analysis.statements.as_slice(), [one] if &*one.kind == "select")
 }
 
 #[cfg(test)]

@@ -11,8 +11,21 @@ use std::sync::Arc;
 pub struct Analysis {
     /// The statements. Empty for an empty or comment-only text.
     pub statements: Vec<Statement>,
-    /// Where each of them stands in the text, in bytes from 0, without the semicolon behind it.
+    /// Where each of them stands in the text, in bytes from 0, without the semicolon behind it. Empty where
+    /// there is one at most, and it is the text.
     pub places: Vec<Range<usize>>,
+}
+
+impl Analysis {
+    /// Where the statement of that number, from 0, stands in the text, which has so many bytes; `None` where
+    /// there is none of that number.
+    #[must_use]
+    pub fn place(&self, index: usize, bytes: usize) -> Option<Range<usize>> {
+        match self.statements.len() {
+            1 => (index == 0).then_some(0..bytes),
+            _ => self.places.get(index).cloned(),
+        }
+    }
 }
 
 /// The facts of one statement.

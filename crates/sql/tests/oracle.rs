@@ -143,9 +143,9 @@ fn unnamed(server: &Server) {
          ALTER TABLE un_owned ENABLE ROW LEVEL SECURITY;
          CREATE POLICY p ON un_owned USING (current_setting('app.tenant', true) = id::text);
          CREATE DOMAIN un_telling AS int CHECK (pg_notify('ch', VALUE::text)::text IS NOT NULL);
-         CREATE DOMAIN un_ordinary AS int CHECK (VALUE > random());
+         CREATE DOMAIN un_ordinary AS bigint CHECK (VALUE > random());
          CREATE TABLE un_kept (id int, object oid DEFAULT lo_creat(-1));
-         CREATE TABLE un_made (id serial, at timestamptz DEFAULT clock_timestamp(),
+         CREATE TABLE un_made (id bigserial, at timestamptz DEFAULT clock_timestamp(),
                             by float8 DEFAULT random(), key uuid DEFAULT gen_random_uuid());
          CREATE TABLE un_redundant (id int);
          CREATE TRIGGER same BEFORE DELETE ON un_redundant FOR EACH ROW

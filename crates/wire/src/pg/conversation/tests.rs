@@ -544,7 +544,8 @@ fn is_misread(text: &str, between: &[&str]) -> bool {
     let unit = s.run(&[bind("", "s"), execute("", 0), sync()], b'I');
     let told = unit.unbound() == Some(Unbound::Misread);
     let unit = s.run(&[query("execute s")], b'I');
-    assert_eq!(unit.unbound() == Some(Unbound::Misread), told, "by both ways");
+    // Behind code of users it is not known any more, by its name in a text.
+    assert_eq!(unreadable(&unit) || unit.unbound() == Some(Unbound::Misread), told, "by both ways");
     s.run(&[close('S', "s"), parse("s", text), sync()], b'I');
     assert_eq!(s.run(&[query("execute s")], b'I').unbound(), None, "prepared again");
     told

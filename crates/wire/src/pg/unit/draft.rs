@@ -126,7 +126,7 @@ impl Draft {
             Arc::new(Prepared { text, statement, types, sql_level: false, place, epoch, made })
         };
         for (index, statement) in shared(&analysis).enumerate() {
-            let place = analysis.places.get(index).cloned().ok_or(Why::Encoding)?;
+            let place = analysis.place(index, text.len()).ok_or(Why::Encoding)?;
             let prepared = prepared(place, statement, names.reading());
             names.freshen_behind(&prepared.statement, analyst)?;
             self.run(&prepared, Bytes::new(), 0, (names, aborted))?;
