@@ -34,6 +34,14 @@ impl Reveal for HideAll {
     fn hides_anything(&self) -> bool {
         true
     }
+
+    fn hides_of_server(&self) -> bool {
+        true
+    }
+
+    fn is_stored(&self, _: ColumnRef) -> bool {
+        true
+    }
 }
 
 fn message(tag: u8, body: &[u8]) -> Vec<u8> {

@@ -41,12 +41,16 @@ impl Basis {
     /// What is different `now`, in words, without any value: the first few, and how many more.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<String> {
-        let settings = different(&self.settings, &now.settings);
         let definitions = different(&self.definitions, &now.definitions);
-        let settings = settings.map(|name| format!("setting {name} changed"));
-        let mut all: Vec<String> = settings
-            .chain(definitions.map(|name| format!("definition of {name} changed")))
-            .collect();
+        let (known, new): (Vec<&String>, Vec<&String>) = different(&self.settings, &now.settings)
+            .partition(|name| self.settings.contains_key(*name));
+        let setting = |name: &String| format!("setting {name} changed");
+        let mut all: Vec<String> = known.into_iter().map(setting).collect();
+        all.extend(definitions.map(|name| format!("definition of {name} changed")));
+        // What counts only now does so because of what changed: many settings, where it is code.
+        if all.is_empty() {
+            all.extend(new.into_iter().map(setting));
+        }
         let more = all.len().saturating_sub(NAMED);
         all.truncate(NAMED);
         if more > 0 {

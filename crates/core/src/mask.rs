@@ -280,8 +280,13 @@ pub trait Reveal: Send + Sync + fmt::Debug {
     /// True where any column of the relation is masked, or the relation is unknown.
     fn relation_hides(&self, relation: u32) -> bool;
 
-    /// True where any column of the connection at all is masked for this principal.
+    /// True where any column of users at all is masked for this principal: then a value that comes from
+    /// nobody knows where may be one of it.
     fn hides_anything(&self) -> bool;
+
+    /// True where any column is masked in which the server keeps what is not for everybody (statements of
+    /// other sessions, passwords). They are masked where a statement is known to read their relations.
+    fn hides_of_server(&self) -> bool;
 
     /// True where the column is one of a table, and not generated: its values are not worked out by an
     /// expression. Of others nothing may be kept of a value.

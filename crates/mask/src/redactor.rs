@@ -201,7 +201,7 @@ impl Redactor for StatementRedactor {
         if hides && traced.is_none() {
             return Err(unknown_part(part));
         }
-        let lineage = traced.filter(|_| hides);
+        let lineage = traced.filter(|_| hides || self.reveal.hides_of_server());
         let outputs = traced
             .and_then(|lineage| lineage.outputs.as_deref())
             .filter(|outputs| outputs.len() == fields.len());
@@ -243,7 +243,10 @@ impl Redactor for StatementRedactor {
         };
         let lineage = match traced {
             None if hides => return Err(unknown_part(part)),
-            lineage => lineage.filter(|lineage| hides && self.touches_hidden(lineage)),
+            lineage => {
+                let looked = hides || self.reveal.hides_of_server();
+                lineage.filter(|lineage| looked && self.touches_hidden(lineage))
+            }
         };
         if lineage.is_some() && outputs.is_none() {
             let why = "the columns copied out cannot be traced; name them in the statement";

@@ -20,6 +20,10 @@ impl Reveal for ShowAll {
         false
     }
 
+    fn hides_of_server(&self) -> bool {
+        false
+    }
+
     fn is_stored(&self, _column: ColumnRef) -> bool {
         true
     }

@@ -24,6 +24,10 @@ impl Reveal for Nothing {
         false
     }
 
+    fn hides_of_server(&self) -> bool {
+        false
+    }
+
     fn is_stored(&self, _: ColumnRef) -> bool {
         true
     }

@@ -84,7 +84,7 @@ SELECT '\' AS a, ' , reverse(email) FROM customers WHERE id = 3 --' AS b
 --;
 SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'standard_conforming_strings'
 
---! intent: the same, by a row of a query around it
+--! intent: read a text otherwise behind set_config of the name in a row of a query around it
 --! protocol: pipeline
 --! secret: SELECT reverse(email) FROM customers WHERE id = 3
 SELECT (SELECT set_config(b.name, 'off', false) FROM pg_settings a WHERE a.name = 'application_name') FROM pg_settings b WHERE b.name = 'standard_conforming_strings'

@@ -99,7 +99,7 @@ SELECT set_config(b.name, 'replica', false) FROM pg_settings a, pg_settings b WH
 --;
 SELECT 'role is ' || current_setting('session_replication_role')
 
---! intent: the same, by a row of a query around it
+--! intent: skip triggers with session_replication_role by what a row of a query around it names
 --! secret: SELECT 'role is replica'
 SELECT (SELECT set_config(b.name, 'replica', false) FROM pg_settings a WHERE a.name = 'application_name') FROM pg_settings b WHERE b.name = 'session_replication_role'
 --;

@@ -71,6 +71,8 @@ pub(super) struct Known {
     generation: u64,
     relations: HashMap<u32, Arc<HiddenColumns>>,
     pub(super) anything: Option<bool>,
+    /// Whether anything is hidden of what the server itself keeps.
+    of_server: Option<bool>,
     /// What the names of columns say, as far as it was asked.
     labels: HashMap<ColumnRef, Option<Label>>,
     /// True where a mask rule names no column.
@@ -370,13 +372,7 @@ impl SessionReveal {
         // What came from a column that is gone is hidden as that one was.
         let gone = || self.labels.all().into_iter().flat_map(|c| (*c).clone().into_values());
         let sources = || gone().flat_map(|kept| kept.sources);
-        // What the server itself keeps is on every connection, whatever else is sensitive there.
-        let secret = |r: &Relation| {
-            let mut own = r.columns.iter().filter(|column| r.shows_elsewhere(&column.name));
-            own.any(|column| self.ask(catalog, r, &column.name).is_some())
-        };
-        catalog.relations().filter(|r| r.is_system()).any(secret)
-            || own().filter(|r| named(r)).any(hides)
+        own().filter(|r| named(r)).any(hides)
             || own().any(hides)
             || sources().any(|s| self.ask_source(catalog, &s).is_some())
     }
@@ -545,6 +541,24 @@ impl Reveal for SessionReveal {
             known.anything = Some(anything);
         }
         anything
+    }
+
+    fn hides_of_server(&self) -> bool {
+        let (known, catalog) = {
+            let known = self.known();
+            (known.of_server, known.catalog.clone())
+        };
+        if let Some(known) = known {
+            return known;
+        }
+        let Some(catalog) = catalog else { return true };
+        let secret = |r: &Relation| {
+            let mut own = r.columns.iter().filter(|column| r.shows_elsewhere(&column.name));
+            own.any(|column| self.ask(&catalog, r, &column.name).is_some())
+        };
+        let hides = catalog.relations().filter(|r| r.is_system()).any(secret);
+        self.known().of_server = Some(hides);
+        hides
     }
 
     fn is_stored(&self, column: ColumnRef) -> bool {

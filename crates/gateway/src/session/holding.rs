@@ -311,7 +311,10 @@ fn bound_settings(rows: Rows, operation: &Operation) -> BTreeMap<String, String>
     };
     let is_read = |name: &str| {
         let mut read = read_settings(operation).filter_map(|path| path.first());
-        any || read.any(|n| n.eq_ignore_ascii_case(name)) || named_by_definitions(name)
+        // Those of a library come to be when it is first used, which may be by this very request.
+        any && !name.contains('.')
+            || read.any(|n| n.eq_ignore_ascii_case(name))
+            || named_by_definitions(name)
     };
     let mut settings = BTreeMap::new();
     for (name, value, counts) in &listed {

@@ -45,6 +45,10 @@ impl Reveal for Rules {
         true
     }
 
+    fn hides_of_server(&self) -> bool {
+        false
+    }
+
     fn is_stored(&self, column: ColumnRef) -> bool {
         column.relation != VIEW
     }
@@ -375,6 +379,10 @@ impl Reveal for Named {
         false
     }
 
+    fn hides_of_server(&self) -> bool {
+        false
+    }
+
     fn is_stored(&self, _: ColumnRef) -> bool {
         true
     }
@@ -470,6 +478,10 @@ impl Reveal for Viewed {
 
     fn hides_anything(&self) -> bool {
         true
+    }
+
+    fn hides_of_server(&self) -> bool {
+        false
     }
 
     fn is_stored(&self, column: ColumnRef) -> bool {

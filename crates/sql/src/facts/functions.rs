@@ -466,10 +466,6 @@ impl<'c> Analyzer<'c> {
     fn builtin(&mut self, name: &str, volatile: bool, args: &[Node], origin: &Origin) -> Origin {
         self.read_by_function(name);
         self.goes_by = self.goes_by.max(goes_by(name));
-        // What the view of settings is made of. The view itself is told by its name.
-        if name == "pg_show_all_settings" && self.views.is_empty() {
-            self.push(unnamed_setting());
-        }
         let Some(reach) = reach(name) else {
             // The form with two arguments runs the query in its second.
             if name == "ts_rewrite" && args.len() < 3 {

@@ -407,9 +407,11 @@ impl<'c> Analyzer<'c> {
         }
     }
 
-    /// The value that a condition ties this column to, of this very table.
+    /// The value that a condition ties this column to, of this very table in the innermost query: what
+    /// stands further out may be worked out for rows that no condition has chosen.
     pub(super) fn pinned(&self, column: &OfServer<'_>) -> Option<&str> {
-        let mut pins = self.frames.get(column.frame)?.pinned.iter();
+        let mut pins =
+            self.frames.last().filter(|_| column.frame + 1 == self.frames.len())?.pinned.iter();
         let own =
             pins.find(|pin| Rc::ptr_eq(&pin.table, &column.table) && *pin.column == *column.column);
         own.map(|pin| &*pin.value)

@@ -254,6 +254,8 @@ pub struct Names {
     doubtful: HashMap<Bytes, Arc<Prepared>>,
     /// True where code of users ran in the transaction: some of it may run as late as its end.
     code_ran: bool,
+    /// The same, of what the target has heard.
+    heard_code: bool,
     /// Changes not confirmed yet, in order.
     log: Vec<Logged>,
     /// True from the first savepoint to the end of the transaction.
@@ -340,6 +342,7 @@ impl Names {
             portals: Table::default(),
             doubtful: HashMap::new(),
             code_ran: false,
+            heard_code: false,
             log: Vec::new(),
             nested: false,
             next_portal: 0,
@@ -782,6 +785,7 @@ impl Names {
     pub fn transaction_ended(&mut self, rolled_back: bool) {
         self.settings_left();
         self.settings_heard = self.settings;
+        self.heard_code = false;
         if std::mem::take(&mut self.code_ran) {
             self.doubt(None);
         }
@@ -801,6 +805,7 @@ impl Names {
     /// Nothing of what is not confirmed was ever sent.
     pub fn revert(&mut self) {
         self.disturbances = self.heard;
+        self.code_ran = self.heard_code;
         self.respoken = self.heard_respoken;
         self.settings = self.settings_heard;
         while let Some(logged) = self.log.pop() {
@@ -816,6 +821,7 @@ impl Names {
     /// The target has what was sent to it.
     pub const fn was_heard(&mut self) {
         self.heard = self.disturbances;
+        self.heard_code = self.code_ran;
         self.heard_respoken = self.respoken;
         self.settings_heard = self.settings;
     }

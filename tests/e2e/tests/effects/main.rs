@@ -447,8 +447,8 @@ impl<'a> Work<'a> {
     /// Where the server says that a column comes from, the lineage says so too.
     fn columns(&mut self, seen: &[Message], claims: &Claims, single: bool) -> Vec<String> {
         let (true, Some(outputs)) = (single, &claims.outputs) else { return Vec::new() };
-        if claims.runs_code() && outputs.is_empty() {
-            // A rule may answer in place of the statement.
+        // A rule may answer in place of the statement; and a text may mean something else here.
+        if claims.everything || claims.runs_code() && outputs.is_empty() {
             return Vec::new();
         }
         let Some(description) = seen.iter().find(|m| m.tag == b'T') else { return Vec::new() };
