@@ -7,6 +7,7 @@ use crate::masked::Masked;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// Most tables that are named one by one.
 pub const MAX_TABLES: usize = 50;
@@ -47,6 +48,9 @@ pub struct Rehearsal {
     pub seen: Option<Seen>,
 }
 
+/// How long a session may take to tell what has become of a rehearsal whose time is up.
+const TELLING: Duration = Duration::from_secs(3);
+
 impl Rehearsal {
     /// One that begins.
     #[must_use]
@@ -65,7 +69,7 @@ impl Rehearsal {
     #[must_use]
     pub fn by(self, now: Timestamp) -> Self {
         let open = matches!(self.stage, Stage::Running | Stage::Open);
-        if !open || self.until.is_some_and(|until| until > now) {
+        if !open || self.until.is_some_and(|until| until.plus(TELLING) > now) {
             return self;
         }
         let why = "its session ended before anybody decided, so the target has rolled it back";
