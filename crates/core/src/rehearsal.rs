@@ -235,18 +235,20 @@ mod tests {
     fn a_transaction_that_nobody_speaks_of_any_more_is_gone() {
         let at = Timestamp::from_micros;
         let running = Rehearsal::running(at(10));
-        assert_eq!(running.clone().by(at(9)), running);
-        assert_eq!(running.clone().by(at(10)).stage, Stage::Failed);
+        let told = at(10).plus(TELLING);
+        let (before, after) = (at(told.as_micros() - 1), at(told.as_micros() + 1));
+        assert_eq!(running.clone().by(before), running);
+        assert_eq!(running.clone().by(told).stage, Stage::Failed);
         let open = Rehearsal { stage: Stage::Open, ..running.clone() };
-        assert_eq!(open.clone().by(at(9)).stage, Stage::Open);
-        assert_eq!(open.clone().by(at(11)).stage, Stage::Undone);
+        assert_eq!(open.clone().by(before).stage, Stage::Open);
+        assert_eq!(open.clone().by(after).stage, Stage::Undone);
         let kept = Rehearsal::over(Stage::Kept, "", None);
-        assert_eq!(kept.clone().by(at(11)), kept);
+        assert_eq!(kept.clone().by(after), kept);
         // Once COMMIT may have been sent, nobody can tell.
-        assert_eq!(open.clone().once_approved(at(9)), open);
-        assert_eq!(open.once_approved(at(11)).stage, Stage::Unknown);
-        assert_eq!(kept.clone().once_approved(at(11)), kept);
-        assert_eq!(running.once_approved(at(11)).stage, Stage::Failed);
+        assert_eq!(open.clone().once_approved(before), open);
+        assert_eq!(open.once_approved(after).stage, Stage::Unknown);
+        assert_eq!(kept.clone().once_approved(after), kept);
+        assert_eq!(running.once_approved(after).stage, Stage::Failed);
     }
 
     #[test]

@@ -454,7 +454,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT (SELECT set_config(b.name, 'x', false) FROM pg_settings a WHERE a.name = 'role') FROM pg_settings b WHERE b.name = 'jit'",
-        "select: read pg_catalog.pg_settings, control setting:jit one => (pg_settings.name) sinks(pg_settings.name)",
+        "select: read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (pg_settings.name) sinks(pg_settings.name)",
     ),
     (
         "SELECT set_config(b.name, 'x', false) FROM pg_settings b, LATERAL (SELECT FROM pg_settings a WHERE a.name = 'jit') l",
