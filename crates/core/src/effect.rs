@@ -279,12 +279,31 @@ impl Operation {
     /// record of such a request need not be synced before it is forwarded.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
+        self.reads_or_steers(&[ObjectKind::Session, ObjectKind::Transaction])
+    }
+
+    /// True where something of it may be there for others, or outlast the session: what a freeze of
+    /// writes stops. All that [changes something](Self::changes_nothing), but for settings of the
+    /// session, which drivers make before they read.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !self.reads_or_steers(&[ObjectKind::Session, ObjectKind::Transaction, ObjectKind::Setting])
+    }
+
+    /// True where every effect is a read, or steers one of these, and is resolved.
+    fn reads_or_steers(&self, own: &[ObjectKind]) -> bool {
         self.effects.iter().all(|e| {
             e.certainty == Certainty::Resolved
-                && (e.verb == Verb::Read
-                    || e.verb == Verb::Control
-                        && matches!(e.object.kind, ObjectKind::Session | ObjectKind::Transaction))
+                && (e.verb == Verb::Read || e.verb == Verb::Control && own.contains(&e.object.kind))
         })
+    }
+
+    /// True where it does nothing but to undo what its transaction has changed, or a part of that.
+    #[must_use]
+    pub fn only_rolls_back(&self) -> bool {
+        self.changes_nothing()
+            && !self.kinds.is_empty()
+            && self.kinds.iter().all(|kind| &**kind == "rollback")
     }
 }
 

@@ -3,11 +3,13 @@
 //! `Unanswered means no`: every way out of this module that is not a [`Permit`] is a [`Refusal`],
 //! and a held request that is dropped is withdrawn.
 
+mod bench;
 mod held;
 mod refusals;
 
 use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
+use crate::freeze::{Freezes, Unfrozen};
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
 use crate::journal::{Durability, Entry, Event, Journal, JournalError};
 use crate::limits::Used;
@@ -18,9 +20,8 @@ use crate::protocol::{Protocol, Request, Shown};
 use crate::refusal::{Refusal, RefusalClass, Retry};
 use crate::review::{Claim, Desk};
 use crate::time::Timestamp;
-use crate::verdict::{
-    Approvals, Circumstances, ConnectionFacts, Judge, Obligations, Standing, Verdict,
-};
+use crate::verdict::{Approvals, Circumstances, ConnectionFacts, Judge, Obligations, Standing};
+use bench::{Bench, Ruling};
 pub use held::{Anew, Grounds, Held, Question, Unrehearsed};
 use refusals::{refusal_from, unrecorded, unreviewable, unshown, used_up};
 use smallvec::SmallVec;
@@ -53,7 +54,7 @@ pub struct GateSettings {
 pub struct Gate<J, L, D> {
     session: SessionId,
     standing: Arc<Standing>,
-    judge: J,
+    bench: Bench<J>,
     journal: L,
     desk: D,
     settings: GateSettings,
@@ -117,7 +118,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     pub async fn admit<P: Protocol>(
         session: SessionId,
         standing: Arc<Standing>,
-        (judge, journal, desk): (J, L, D),
+        (judge, freezes, journal, desk): (J, Arc<dyn Freezes>, L, D),
         settings: GateSettings,
         login: LogIn,
         moment: Moment,
@@ -134,13 +135,13 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             effects: std::iter::once(connect).chain(asked).collect(),
             lineages: SmallVec::new(),
         };
-        let verdict = judge.judge(&operation, &Circumstances::default(), &Approvals::new());
-        let refusal = match verdict {
-            Verdict::Permit(obligations) => {
+        let bench = Bench::new(judge, freezes, &standing);
+        let refusal = match bench.admit(&operation, moment.at) {
+            Ruling::Permit(obligations, _) => {
                 let event = Event::SessionOpened {
                     standing: (*standing).clone(),
                     peer: login.peer,
-                    policy: judge.policy_version().to_owned(),
+                    policy: bench.policy_version().to_owned(),
                     claimed: scrubbed_text(&obligations, &login.claimed),
                     settings: texts.iter().map(|t| scrubbed_text(&obligations, t)).collect(),
                 };
@@ -154,20 +155,20 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                             protocol: PhantomData,
                         };
                         let gate =
-                            Self { session, standing, judge, journal, desk, settings, scrub };
+                            Self { session, standing, bench, journal, desk, settings, scrub };
                         Ok((gate, admission))
                     }
                     Err(error) => Err(unrecorded(moment.decision, "log-in", &error)),
                 };
             }
-            Verdict::Hold { ground, .. } => refusal_from(
+            Ruling::Hold { ground, .. } => refusal_from(
                 moment.decision,
                 RefusalClass::NeedsApproval,
                 Retry::AfterApproval,
                 ground,
                 None,
             ),
-            Verdict::Refuse { class, retry, ground } => {
+            Ruling::Refuse { class, retry, ground } => {
                 refusal_from(moment.decision, class, retry, ground, None)
             }
         };
@@ -202,16 +203,16 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         circumstances: Circumstances,
         moment: Moment,
     ) -> Passage<P> {
-        let verdict = self.judge.judge(request.operation(), &circumstances, &Approvals::new());
-        match verdict {
-            Verdict::Permit(obligations) => {
-                self.record(request, obligations, Leave::default(), moment).await
+        let none = Approvals::new();
+        match self.bench.decide(request.operation(), &circumstances, &none, moment.at) {
+            Ruling::Permit(obligations, unfrozen) => {
+                self.record(request, (obligations, unfrozen), Leave::default(), moment).await
             }
-            Verdict::Refuse { class, retry, ground } => {
+            Ruling::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
                 self.refuse(&request, refusal, moment).await
             }
-            Verdict::Hold { ground, .. } => {
+            Ruling::Hold { ground, .. } => {
                 if request.shown().elided {
                     let refusal = unreviewable(moment.decision, ground);
                     return self.refuse(&request, refusal, moment).await;
@@ -254,8 +255,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             return because("policy does not let it run before it is approved");
         }
         let (request, groups) = (&held.request, &held.ticket().groups);
-        let verdict = self.judge.judge(request.operation(), &held.circumstances, groups);
-        let Verdict::Permit(obligations) = verdict else {
+        let (operation, circumstances) = (request.operation(), &held.circumstances);
+        let ruling = self.bench.decide(operation, circumstances, groups, moment.at);
+        let Ruling::Permit(obligations, unfrozen) = ruling else {
             return because("an approval alone would not let it run");
         };
         let moment_used = Moment { used: held.used, ..moment };
@@ -281,7 +283,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         match self.journal.append(entry, Durability::Durable).await {
             Ok(receipt) => {
                 let request = request.clone();
-                Ok(RehearsalPermit::issue(request, obligations, receipt, moment.request))
+                let leave = (obligations, unfrozen);
+                Ok(RehearsalPermit::issue(request, leave, receipt, moment.request))
             }
             Err(error) => because(&error.to_string()),
         }
@@ -290,7 +293,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     async fn record<P: Protocol>(
         &self,
         request: P::Request,
-        obligations: Obligations,
+        (obligations, unfrozen): (Obligations, Unfrozen),
         leave: Leave,
         moment: Moment,
     ) -> Passage<P> {
@@ -316,10 +319,46 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let entry = self.entry(moment.request, moment.at, event);
         match self.journal.append(entry, durability).await {
             Ok(receipt) => {
-                Passage::Permitted(Permit::issue(request, obligations, receipt, moment.request))
+                let ruled = (obligations, unfrozen);
+                Passage::Permitted(Permit::issue(request, ruled, receipt, moment.request))
             }
             Err(error) => Passage::Refused(self.unrecorded::<P>(&request, &error, moment).await),
         }
+    }
+
+    /// Looks once more whether a permitted request is frozen, right before it is sent: a freeze counts
+    /// from the moment it is made, and recording may have taken a while. What is refused now has its
+    /// intent in the record already, so the driver owes it an outcome.
+    ///
+    /// # Errors
+    /// The [`Refusal`] to tell the caller, recorded.
+    pub async fn departing<P: Protocol>(
+        &self,
+        permit: Permit<P>,
+        moment: Moment,
+    ) -> Result<Permit<P>, Refusal> {
+        let what = || permit.request().operation().to_string();
+        let Some((class, ground)) = self.bench.since(permit.unfrozen(), what, moment) else {
+            return Ok(permit);
+        };
+        let refusal = refusal_from(moment.decision, class, Retry::Later, ground, None);
+        let request = permit.request();
+        let (shown, operation, digest) = (request.shown(), request.operation(), request.digest());
+        let moment = Moment { request: permit.id(), ..moment };
+        Err(Box::pin(self.record_refusal(shown, operation, digest, refusal, moment)).await)
+    }
+
+    /// Why data that continues a request in flight is frozen by now, where it is. Nothing is recorded:
+    /// the request's own outcome tells.
+    #[must_use]
+    pub fn frozen_since<P: Protocol>(
+        &self,
+        flight: &InFlight<P>,
+        moment: Moment,
+    ) -> Option<Refusal> {
+        let what = || "rows that are copied in".to_owned();
+        let (class, ground) = self.bench.since(flight.unfrozen()?, what, moment)?;
+        Some(refusal_from(moment.decision, class, Retry::Later, ground, None))
     }
 
     /// Refuses what cannot be recorded. That a record would be too large can be recorded.

@@ -93,6 +93,10 @@ id!(/** One question put to a person. */
     ReviewId, "rev", "review");
 id!(/** A leave people gave for requests alike in everything but some values. */
     PatternId, "pat", "pattern");
+id!(/** What an administrator stops agents from doing, for a time. */
+    FreezeId, "frz", "freeze");
+id!(/** A short-lived credential of the gateway's own, bound to one connection. */
+    CredentialId, "crd", "credential");
 id!(/** One refusal, so that a caller can ask about it. */
     DecisionId, "dec", "decision");
 

@@ -2,8 +2,10 @@
 
 use crate::basis::Again;
 use crate::digest::Digest;
-use crate::id::{PatternId, RequestId, ReviewId, SessionId};
+use crate::freeze::Freeze;
+use crate::id::{CredentialId, FreezeId, PatternId, RequestId, ReviewId, SessionId};
 use crate::pattern::{Terms, Use};
+use crate::principal::{Actor, Principal};
 use crate::protocol::Shown;
 use crate::refusal::Refusal;
 use crate::review::{Ticket, Withdrawal};
@@ -203,6 +205,79 @@ pub enum Event {
         /// What they hash to (SHA-256).
         digest: Digest,
         /// What they were found to be.
+        why: String,
+    },
+    /// Somebody has ended this session. Recorded beside the end itself and not before it, so that a
+    /// full disk keeps nobody from ending one.
+    SessionKilled {
+        /// The person's subject.
+        by: String,
+        /// Why; the caller has read it.
+        reason: String,
+    },
+    /// An administrator keeps agents from something, from now on.
+    Frozen {
+        /// What.
+        freeze: Freeze,
+        /// The administrator's subject.
+        by: String,
+    },
+    /// A freeze is over before its time.
+    Thawed {
+        /// Which.
+        freeze: FreezeId,
+        /// The administrator's subject.
+        by: String,
+        /// Why, where it was not asked for: it was recorded and could not be kept, so it never was
+        /// in force.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// Somebody tried to end sessions, to freeze or to thaw, and may not.
+    AdministrationRefused {
+        /// The principal's subject.
+        by: String,
+        /// What it tried.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// A credential of the gateway's own is about to be handed out.
+    CredentialIssued {
+        /// The credential.
+        credential: CredentialId,
+        /// Who logs in with it: as a session will show it, with its groups and whom it acts for.
+        principal: Principal,
+        /// Who acts, the one at work first, where somebody acts for somebody.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        actors: Vec<Actor>,
+        /// The only connection it opens.
+        connection: String,
+        /// What it is for, in the words of whoever asked: claimed, with detectors applied.
+        purpose: String,
+        /// The provider or trust rule that vouched for each token it was made from.
+        vouched_by: Vec<String>,
+        /// Where it was asked from.
+        peer: String,
+    },
+    /// A credential of the gateway's own was taken back.
+    CredentialRevoked {
+        /// The credential.
+        credential: CredentialId,
+        /// The subject of whoever took it back.
+        by: String,
+        /// The connection it opened.
+        connection: String,
+    },
+    /// Somebody known asked for a credential and got none.
+    ExchangeRefused {
+        /// The subjects that are known: whose token was to be exchanged, and who was to act.
+        principals: Vec<String>,
+        /// The connection asked for.
+        connection: String,
+        /// Where from.
+        peer: String,
+        /// Why, without anything of a token.
         why: String,
     },
     /// Somebody tried to decide a review and may not.

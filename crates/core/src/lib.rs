@@ -13,6 +13,7 @@ pub mod basis;
 pub mod digest;
 pub mod effect;
 pub mod fate;
+pub mod freeze;
 pub mod gate;
 pub mod id;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! The proof that a request was judged and recorded, and what is left of it once it was sent.
 
 use crate::digest::Digest;
+use crate::freeze::Unfrozen;
 use crate::id::RequestId;
 use crate::journal::Receipt;
 use crate::limits::Limits;
@@ -18,18 +19,24 @@ use std::sync::Arc;
 pub struct Permit<P: Protocol> {
     request: P::Request,
     obligations: Obligations,
+    unfrozen: Unfrozen,
     receipt: Receipt,
     id: RequestId,
 }
 
 impl<P: Protocol> Permit<P> {
-    pub(crate) const fn issue(
+    pub(crate) fn issue(
         request: P::Request,
-        obligations: Obligations,
+        (obligations, unfrozen): (Obligations, Unfrozen),
         receipt: Receipt,
         id: RequestId,
     ) -> Self {
-        Self { request, obligations, receipt, id }
+        Self { request, obligations, unfrozen, receipt, id }
+    }
+
+    /// That no freeze was in the way.
+    pub(crate) const fn unfrozen(&self) -> Unfrozen {
+        self.unfrozen
     }
 
     /// The request's id in the journal.
@@ -58,7 +65,8 @@ impl<P: Protocol> Permit<P> {
 
     pub(crate) fn depart(self) -> (P::Request, InFlight<P>) {
         let masker = P::masker(&self.request, &self.obligations);
-        (self.request, InFlight { masker, receipt: Some(self.receipt), id: Some(self.id) })
+        let (receipt, id) = (Some(self.receipt), Some(self.id));
+        (self.request, InFlight { masker, receipt, id, unfrozen: Some(self.unfrozen) })
     }
 }
 
@@ -73,13 +81,13 @@ pub struct RehearsalPermit<P: Protocol> {
 }
 
 impl<P: Protocol> RehearsalPermit<P> {
-    pub(crate) const fn issue(
+    pub(crate) fn issue(
         request: P::Request,
-        obligations: Obligations,
+        (obligations, unfrozen): (Obligations, Unfrozen),
         receipt: Receipt,
         id: RequestId,
     ) -> Self {
-        Self { permit: Permit { request, obligations, receipt, id } }
+        Self { permit: Permit { request, obligations, unfrozen, receipt, id } }
     }
 
     /// The rehearsal's own id in the journal.
@@ -151,11 +159,13 @@ pub struct InFlight<P: Protocol> {
     pub(crate) masker: P::Masker,
     receipt: Option<Receipt>,
     id: Option<RequestId>,
+    unfrozen: Option<Unfrozen>,
 }
 
 impl<P: Protocol> InFlight<P> {
     pub(crate) fn standing(obligations: &Obligations) -> Self {
-        Self { masker: P::standing_masker(obligations), receipt: None, id: None }
+        let masker = P::standing_masker(obligations);
+        Self { masker, receipt: None, id: None, unfrozen: None }
     }
 
     /// Masks what the target answered, under the obligations of the permit it was sent with.
@@ -186,6 +196,11 @@ impl<P: Protocol> InFlight<P> {
     /// What was kept back of the answer until the request's end is decided.
     pub fn take_kept(&mut self) -> Option<Masked<P::Answer>> {
         self.masker.take_kept().map(Masked::from_masker)
+    }
+
+    /// That no freeze was in the way when it was permitted; `None` for what a target says unasked.
+    pub(crate) const fn unfrozen(&self) -> Option<Unfrozen> {
+        self.unfrozen
     }
 
     /// The request's id; `None` for what a target says unasked.

@@ -62,6 +62,31 @@ impl Principal {
     }
 }
 
+impl Principal {
+    /// True for a person who acts for nobody but itself: what no agent and no workload is, and
+    /// nobody who acts for somebody.
+    #[must_use]
+    pub const fn is_person_alone(&self) -> bool {
+        matches!(self.kind, PrincipalKind::Person) && self.acting_for.is_none()
+    }
+
+    /// True where `other` is this caller, or somebody who acts for this person. `person`: whom `other`
+    /// acts for, where that is known with its issuer; it is of the issuer of `other` else.
+    #[must_use]
+    pub fn answers_for(&self, other: &Self, person: Option<&Actor>) -> bool {
+        let same = self.issuer == other.issuer
+            && self.subject == other.subject
+            && self.acting_for == other.acting_for;
+        let acts_for_it = || match person {
+            Some(person) => (&person.issuer, &person.subject) == (&self.issuer, &self.subject),
+            None => {
+                self.issuer == other.issuer && other.acting_for.as_deref() == Some(&*self.subject)
+            }
+        };
+        same || self.is_person_alone() && acts_for_it()
+    }
+}
+
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
@@ -70,6 +95,16 @@ impl fmt::Display for Principal {
             None => Ok(()),
         }
     }
+}
+
+/// Somebody who acts for somebody else (RFC 8693 §4.1): one link of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// Its subject, unique within `issuer`.
+    pub subject: String,
+    /// The issuer that vouches for it.
+    pub issuer: String,
 }
 
 /// A person who may decide reviews. An agent or a workload can never become one: the only way to
@@ -98,5 +133,119 @@ impl Reviewer {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.0
+    }
+}
+
+/// A person who may end anybody's session, and stop agents from doing things. An agent or a workload
+/// can never become one, nor can anybody who acts for somebody: the only way to this type refuses
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Administrator(Principal);
+
+/// Why a principal is no administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnAdministrator {
+    /// It is no person, or acts for somebody.
+    #[error(
+        "only a person administers; the token of an agent or a workload, or of whoever acts for \
+         somebody, never can"
+    )]
+    NotAPerson,
+    /// It is in no group that the configuration names.
+    #[error("you are in none of the groups of administrators (`[administration] groups`)")]
+    NotAsked,
+}
+
+impl Administrator {
+    /// The principal, if it is a person, acts for nobody, and is in one of the groups that the
+    /// configuration names.
+    ///
+    /// # Errors
+    /// [`NotAnAdministrator::NotAPerson`] for agents, workloads and whoever acts for somebody,
+    /// whatever their groups say; [`NotAnAdministrator::NotAsked`] for other people.
+    pub fn new(principal: Principal, groups: &[String]) -> Result<Self, NotAnAdministrator> {
+        if !principal.is_person_alone() {
+            return Err(NotAnAdministrator::NotAPerson);
+        }
+        if !groups.iter().any(|group| principal.groups.contains(group)) {
+            return Err(NotAnAdministrator::NotAsked);
+        }
+        Ok(Self(principal))
+    }
+
+    /// The person.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn principal(kind: PrincipalKind, subject: &str, acting_for: Option<&str>) -> Principal {
+        Principal {
+            kind,
+            subject: subject.to_owned(),
+            name: subject.to_owned(),
+            issuer: "https://issuer".to_owned(),
+            acting_for: acting_for.map(str::to_owned),
+            groups: BTreeSet::from(["admins".to_owned()]),
+            token_id: None,
+            expires: Timestamp::from_micros(i64::MAX),
+        }
+    }
+
+    #[test]
+    fn only_persons_who_act_for_nobody_administer() {
+        use PrincipalKind::{Agent, Person, Workload};
+        let admins = ["others".to_owned(), "admins".to_owned()];
+        for kind in [Agent, Person, Workload] {
+            for acting_for in [None, Some("bo"), Some("x")] {
+                let administrator = Administrator::new(principal(kind, "x", acting_for), &admins);
+                let expect = kind == Person && acting_for.is_none();
+                assert_eq!(administrator.is_ok(), expect, "{kind:?} for {acting_for:?}");
+                if !expect {
+                    assert_eq!(administrator, Err(NotAnAdministrator::NotAPerson));
+                }
+            }
+        }
+        let bo = principal(Person, "bo", None);
+        assert_eq!(Administrator::new(bo.clone(), &[]), Err(NotAnAdministrator::NotAsked));
+        let others = ["others".to_owned()];
+        assert_eq!(Administrator::new(bo, &others), Err(NotAnAdministrator::NotAsked));
+    }
+
+    #[test]
+    fn people_answer_for_their_agents_and_agents_for_themselves() {
+        use PrincipalKind::{Agent, Person};
+        let (ana, bo) = (principal(Person, "ana", None), principal(Person, "bo", None));
+        let anas = principal(Agent, "claude", Some("ana"));
+        let bos = principal(Agent, "claude", Some("bo"));
+        let nobodys = principal(Agent, "claude", None);
+        for (who, whom, expect) in [
+            (&ana, &ana, true),
+            (&ana, &anas, true),
+            (&ana, &bos, false),
+            (&ana, &bo, false),
+            (&anas, &anas, true),
+            (&anas, &bos, false),
+            (&anas, &ana, false),
+            (&nobodys, &anas, false),
+        ] {
+            assert_eq!(who.answers_for(whom, None), expect, "{who:?} for {whom:?}");
+        }
+        // An agent that others act for answers for none of them, nor does anybody of another issuer.
+        let under = principal(Agent, "sub", Some("claude"));
+        assert!(!anas.answers_for(&under, None) && !nobodys.answers_for(&under, None));
+        let elsewhere = Principal { issuer: "https://other".to_owned(), ..ana.clone() };
+        assert!(!elsewhere.answers_for(&ana, None) && !elsewhere.answers_for(&anas, None));
+        // Whoever acts for a person of another issuer acts for nobody of its own.
+        let person =
+            |of: &Principal| Actor { subject: of.subject.clone(), issuer: of.issuer.clone() };
+        assert!(elsewhere.answers_for(&anas, Some(&person(&elsewhere))));
+        assert!(!ana.answers_for(&anas, Some(&person(&elsewhere))));
+        assert!(ana.answers_for(&anas, Some(&person(&ana))));
     }
 }

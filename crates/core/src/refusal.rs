@@ -26,6 +26,8 @@ pub enum RefusalClass {
     Identity,
     /// A limit was reached.
     Limit,
+    /// An administrator has stopped it for a time.
+    Frozen,
     /// The gateway cannot do its duty (record, decide, mask), so nothing runs.
     Unavailable,
 }
@@ -59,6 +61,8 @@ pub mod rule {
     pub const RECORD_BEFORE_RUN: &str = "record-before-run";
     /// Reviews themselves: there is no room for another one, or nobody can be asked.
     pub const REVIEW: &str = "review";
+    /// Agents are frozen.
+    pub const FREEZE: &str = "freeze";
     /// At log-in: who is calling is not established.
     pub const VERIFIED_TOKEN: &str = "verified-token";
     /// At log-in: there is no such connection.
@@ -67,7 +71,7 @@ pub mod rule {
     pub const SESSIONS_PER_PRINCIPAL: &str = "sessions-per-principal";
 
     /// All of them.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 17] = [
         DEFAULT_DENY,
         POLICY_ERROR,
         MASKED_CONDITIONS,
@@ -81,6 +85,7 @@ pub mod rule {
         KNOWN_NAMES,
         RECORD_BEFORE_RUN,
         REVIEW,
+        FREEZE,
         VERIFIED_TOKEN,
         KNOWN_CONNECTION,
         SESSIONS_PER_PRINCIPAL,
@@ -149,6 +154,7 @@ impl Refusal {
             }
             RefusalClass::Identity => format!("log-in refused: {}", self.what),
             RefusalClass::Limit => format!("limit \"{}\" refused {}", self.rule, self.what),
+            RefusalClass::Frozen => format!("a freeze refused {}", self.what),
             RefusalClass::Unavailable => {
                 format!("the gateway cannot do its duty, so it refused {}", self.what)
             }

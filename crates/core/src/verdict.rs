@@ -31,6 +31,8 @@ pub struct ConnectionFacts {
 pub struct Circumstances {
     /// True inside a transaction the caller has opened.
     pub in_transaction: bool,
+    /// True where what the open transaction (or pipeline) has changed is not committed yet.
+    pub unkept: bool,
 }
 
 /// The groups that have approved this exact request.

@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use portcullis_core::basis::{Basis, Estimate};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
+use portcullis_core::freeze::{Freeze, FreezeScope, Freezes, FreezesUnknown, InForce};
 use portcullis_core::gate::{
     Anew, Gate, GateSettings, Grounds, Held, LogIn, Moment, Passage, Unrehearsed,
 };
-use portcullis_core::id::{DecisionId, PatternId, RequestId, ReviewId, SessionId};
+use portcullis_core::id::{DecisionId, FreezeId, PatternId, RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
 use portcullis_core::limits::LimitKind;
 use portcullis_core::link::{Link, LinkError, Progress, Transport};
@@ -19,7 +20,7 @@ use portcullis_core::pattern::{Grant, Use};
 use portcullis_core::permit::Permit;
 use portcullis_core::principal::{Principal, PrincipalKind, Reviewer};
 use portcullis_core::protocol::ProtocolKind;
-use portcullis_core::refusal::{RefusalClass, Retry};
+use portcullis_core::refusal::{Refusal, RefusalClass, Retry};
 use portcullis_core::rehearsal::{Rehearsal, Sample, Seen, Stage};
 use portcullis_core::review::{
     Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
@@ -239,11 +240,63 @@ fn line(verb: Verb) -> Line {
     Line { text: format!("{verb};"), operation }
 }
 
+/// What is frozen, which a test may change.
+#[derive(Clone, Default)]
+struct Ice(Arc<Mutex<(u64, Vec<Freeze>, bool)>>);
+
+impl Ice {
+    /// From now on this is frozen, and nothing else.
+    fn set(&self, scopes: &[FreezeScope]) {
+        let mut state = self.0.lock().unwrap();
+        state.0 += 1;
+        state.1 = scopes.iter().map(|scope| freeze(*scope)).collect();
+    }
+
+    /// From now on nobody knows.
+    fn lose(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 += 1;
+        state.2 = true;
+    }
+}
+
+fn freeze(scope: FreezeScope) -> Freeze {
+    Freeze {
+        id: FreezeId::from_bits(1),
+        scope,
+        connection: Some("shop".into()),
+        reason: "a bad deploy".into(),
+        by: "bo".into(),
+        since: Timestamp::from_micros(0),
+        until: Timestamp::from_micros(60_000_000),
+    }
+}
+
+impl Freezes for Ice {
+    fn generation(&self) -> u64 {
+        self.0.lock().unwrap().0
+    }
+    fn in_force(&self) -> InForce {
+        let state = self.0.lock().unwrap();
+        let freezes = if state.2 { Err(FreezesUnknown) } else { Ok(state.1.clone().into()) };
+        InForce { generation: state.0, freezes }
+    }
+}
+
 type TestGate<'a> = Gate<Rules, &'a Log, Reviews>;
 
 fn opened<'a>(
     log: &'a Log,
     desk: &Reviews,
+    settings: GateSettings,
+) -> (TestGate<'a>, Link<Toy, Wire>, Wire) {
+    opened_as(PrincipalKind::Agent, log, (desk, &Ice::default()), settings)
+}
+
+fn opened_as<'a>(
+    kind: PrincipalKind,
+    log: &'a Log,
+    (desk, ice): (&Reviews, &Ice),
     settings: GateSettings,
 ) -> (TestGate<'a>, Link<Toy, Wire>, Wire) {
     let connection = ConnectionFacts {
@@ -253,11 +306,11 @@ fn opened<'a>(
         database: "shop".into(),
         role: "app".into(),
     };
-    let standing = Standing { principal: principal(PrincipalKind::Agent), connection };
+    let standing = Standing { principal: principal(kind), connection };
     let (gate, admission) = now(Gate::admit::<Toy>(
         SessionId::from_bits(1),
         Arc::new(standing),
-        (Rules, log, desk.clone()),
+        (Rules, Arc::new(ice.clone()), log, desk.clone()),
         settings,
         LogIn { peer: "peer".into(), claimed: "psql".into(), settings: Vec::new() },
         moment(),
@@ -553,7 +606,7 @@ fn a_dropped_hold_is_withdrawn() {
 fn inside_a_transaction_nothing_waits_but_an_approval_given_before_counts() {
     let (log, desk) = (Log::default(), Reviews::default());
     let (gate, ..) = opened(&log, &desk, GateSettings::default());
-    let inside = Circumstances { in_transaction: true };
+    let inside = Circumstances { in_transaction: true, ..Circumstances::default() };
     let passage = passed(&gate, line(Verb::Delete), inside.clone(), &Basis::default());
     let Passage::Refused(refusal) = passage else { panic!("not refused") };
     assert_eq!(refusal.class, RefusalClass::NeedsApproval);
@@ -620,7 +673,7 @@ fn stubborn(answers: usize, broken: bool) -> (Link<Toy, Stubborn>, Permit<Toy>, 
             role: "app".into(),
         },
     });
-    let parts = (Rules, &log, desk);
+    let parts = (Rules, Arc::new(Ice::default()) as Arc<dyn Freezes>, &log, desk);
     let (gate, admission) = now(Gate::admit::<Toy>(
         SessionId::from_bits(1),
         standing,
@@ -761,4 +814,180 @@ fn what_is_not_recorded_or_claimed_is_not_rehearsed() {
     assert!(matches!(refused, Err(Unrehearsed::Because(_))), "{refused:?}");
     let refused = now(gate.rehearse(&held, until, moment())).map(drop);
     assert_eq!(refused, Err(Unrehearsed::Elsewhere));
+}
+
+/// The refusal of a request, where it is refused.
+fn refused(passage: Passage<Toy>) -> Option<Refusal> {
+    match passage {
+        Passage::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_freeze_stops_agents_whatever_the_judge_says() {
+    use FreezeScope::{Everything, Writes};
+    for kind in [PrincipalKind::Agent, PrincipalKind::Workload, PrincipalKind::Person] {
+        let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+        let settings = GateSettings::default();
+        let (gate, ..) = opened_as(kind, &log, (&desk, &ice), settings);
+        let pass = |verb| {
+            let passage = passed(&gate, line(verb), Circumstances::default(), &Basis::default());
+            refused(passage).map(|refusal| refusal.class)
+        };
+        let frozen = (kind != PrincipalKind::Person).then_some(RefusalClass::Frozen);
+        assert_eq!((pass(Verb::Read), pass(Verb::Delete)), (None, None));
+        ice.set(&[Writes]);
+        assert_eq!((pass(Verb::Read), pass(Verb::Delete)), (None, frozen), "{kind:?}");
+        ice.set(&[Everything]);
+        assert_eq!((pass(Verb::Read), pass(Verb::Delete)), (frozen, frozen), "{kind:?}");
+        assert!(now(gate.look::<Toy>(line(Verb::Read), moment())).is_none() == frozen.is_some());
+        ice.set(&[]);
+        assert_eq!((pass(Verb::Read), pass(Verb::Delete)), (None, None));
+        ice.lose();
+        let unknown = frozen.map(|_| RefusalClass::Unavailable);
+        assert_eq!((pass(Verb::Read), pass(Verb::Delete)), (unknown, unknown), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_freeze_says_what_why_until_when_and_that_later_helps() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let settings = GateSettings::default();
+    let (gate, ..) = opened_as(PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    ice.set(&[FreezeScope::Writes]);
+    let passage = passed(&gate, line(Verb::Delete), Circumstances::default(), &Basis::default());
+    let refusal = refused(passage).unwrap();
+    assert_eq!((&*refusal.rule, refusal.retry), ("freeze", Retry::Later));
+    let sentence = refusal.sentence();
+    for part in [
+        "a freeze refused DELETE · delete shop.public.orders",
+        "writes by agents on shop are frozen by bo until 1970-01-01T00:01:00Z: a bad deploy",
+        "frz_0000000000001",
+        "the same request may succeed later",
+    ] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+    assert!(desk.0.lock().unwrap().filed.is_empty(), "nobody is asked about what is frozen");
+    // It is over by itself.
+    let later = Moment { at: Timestamp::from_micros(60_000_000), ..moment() };
+    let passage = now(gate.pass::<Toy>(line(Verb::Delete), Circumstances::default(), later));
+    assert!(matches!(passage, Passage::ToReview(_)));
+}
+
+#[test]
+fn what_was_approved_before_a_freeze_waits_for_its_end() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let settings = GateSettings::default();
+    let (gate, ..) = opened_as(PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    let one = held(&gate);
+    let digest = one.ticket().digest;
+    desk.0.lock().unwrap().approved = Some(digest);
+    ice.set(&[FreezeScope::Writes]);
+    let rehearsed = now(gate.rehearse(&one, Timestamp::from_micros(9), moment()));
+    assert!(matches!(rehearsed, Err(Unrehearsed::Because(_))), "nothing is run for show either");
+    let passage = now(gate.resume(one, Decision::Approved, anew(line(Verb::Delete)), moment()));
+    assert_eq!(refused(passage).unwrap().class, RefusalClass::Frozen);
+    assert_eq!(desk.0.lock().unwrap().approved, Some(digest), "the approval is not used up");
+    ice.set(&[]);
+    let passage =
+        now(gate.resume(held(&gate), Decision::Approved, anew(line(Verb::Delete)), moment()));
+    assert!(matches!(passage, Passage::Permitted(_)));
+}
+
+#[test]
+fn patterns_do_not_thaw() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let settings = GateSettings::default();
+    let (gate, ..) = opened_as(PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    drop(held(&gate));
+    let offer = desk.0.lock().unwrap().filed[0].pattern.clone().unwrap();
+    *desk.0.lock().unwrap() =
+        DeskState { pattern: Some((offer.digest, "dba")), most: 9, ..DeskState::default() };
+    let pass = || passed(&gate, line(Verb::Delete), Circumstances::default(), &Basis::default());
+    assert!(matches!(pass(), Passage::Permitted(_)));
+    ice.set(&[FreezeScope::Writes]);
+    assert_eq!(refused(pass()).unwrap().class, RefusalClass::Frozen);
+    assert_eq!(desk.0.lock().unwrap().uses, 1);
+}
+
+/// What a transaction has changed before a freeze is not kept by anything but its undoing.
+#[test]
+fn what_is_not_kept_yet_stays_so() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let settings = GateSettings::default();
+    let (gate, ..) = opened_as(PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    ice.set(&[FreezeScope::Writes]);
+    let named = |kind: &str| {
+        let mut line = line(Verb::Read);
+        line.operation.kinds = [kind.into()].into_iter().collect();
+        line
+    };
+    for (unkept, kind, stopped) in [
+        (false, "commit", false),
+        (true, "commit", true),
+        (true, "select", true),
+        (true, "rollback", false),
+    ] {
+        let circumstances = Circumstances { in_transaction: true, unkept };
+        let passage = now(gate.pass::<Toy>(named(kind), circumstances, moment()));
+        let refusal = refused(passage);
+        assert_eq!(refusal.is_some(), stopped, "{kind}");
+        let told = refusal.and_then(|refusal| refusal.next);
+        assert!(told.is_none_or(|next| next.starts_with("send ROLLBACK")), "{kind}");
+    }
+}
+
+#[test]
+fn a_freeze_that_comes_before_a_request_is_sent_counts() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let settings = GateSettings::default();
+    let (gate, mut link, wire) = opened_as(PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    let permitted = || {
+        let passage = now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), moment()));
+        let Passage::Permitted(permit) = passage else { panic!("not permitted") };
+        permit
+    };
+    let (one, two) = (permitted(), permitted());
+    ice.set(&[FreezeScope::Writes]);
+    let one = now(gate.departing(one, moment())).unwrap();
+    let flight = link.send(one).unwrap();
+    assert!(gate.frozen_since(&flight, moment()).is_none(), "it reads");
+    ice.set(&[FreezeScope::Everything]);
+    let Err(refusal) = now(gate.departing(two, moment())) else { panic!("it departs") };
+    assert_eq!(refusal.class, RefusalClass::Frozen);
+    assert!(gate.frozen_since(&flight, moment()).is_some());
+    let last = log.entries.lock().unwrap().last().unwrap().clone();
+    assert!(matches!(last.0.event, Event::Refused { .. }), "that is recorded");
+    assert!(wire.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_log_in_is_frozen_where_everything_is() {
+    let connection = ConnectionFacts {
+        name: "shop".into(),
+        environment: "test".into(),
+        protocol: ProtocolKind::Postgres,
+        database: "shop".into(),
+        role: "app".into(),
+    };
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let standing = Arc::new(Standing { principal: principal(PrincipalKind::Agent), connection });
+    let admit = || {
+        let admitted = now(Gate::admit::<Toy>(
+            SessionId::from_bits(1),
+            Arc::clone(&standing),
+            (Rules, Arc::new(ice.clone()), &log, desk.clone()),
+            GateSettings::default(),
+            LogIn::default(),
+            moment(),
+        ));
+        admitted.err().map(|refusal| refusal.class)
+    };
+    ice.set(&[FreezeScope::Writes]);
+    assert_eq!(admit(), None, "it writes nothing");
+    ice.set(&[FreezeScope::Everything]);
+    assert_eq!(admit(), Some(RefusalClass::Frozen));
+    let last = log.entries.lock().unwrap().last().unwrap().clone();
+    assert!(matches!(last.0.event, Event::LoginRefused { .. }));
 }

@@ -13,7 +13,7 @@ mod negotiate;
 mod stream;
 mod tls;
 
-pub use listener::{Incoming, ListenError, Listener, ListenerSettings};
+pub use listener::{Incoming, ListenError, Listener, ListenerSettings, neighbourhood};
 pub use negotiate::{AcceptError, Accepted, Opening};
 pub use stream::{ClientReader, ClientStream, ClientWriter};
 pub use tls::{ServerTls, TlsError, TlsSettings};

@@ -131,7 +131,8 @@ impl Doors {
 }
 
 /// The address that stands for all that one peer can have: of IPv6, a /64 is handed out whole.
-fn neighbourhood(peer: SocketAddr) -> IpAddr {
+#[must_use]
+pub fn neighbourhood(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V6(address) => {
             Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()

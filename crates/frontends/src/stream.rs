@@ -99,6 +99,18 @@ impl ClientStream {
         (&mut self.reader, &mut self.writer)
     }
 
+    /// Closes the connection and throws away what is still on its way to the client (a reset, RFC 9293
+    /// §3.10.5): for one that is to have nothing more.
+    pub fn abort(self) {
+        let io = self.reader.io.unsplit(self.writer.io);
+        let tcp = match &io {
+            ClientIo::Plain(tcp) => tcp,
+            ClientIo::Tls(tls) => tls.get_ref().0,
+        };
+        // Where it cannot be set, the client has gone.
+        let _ = tcp.set_zero_linger();
+    }
+
     /// As [`ClientReader::read`].
     ///
     /// # Errors

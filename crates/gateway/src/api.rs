@@ -1,7 +1,12 @@
-//! The HTTP API: health, the reviews people decide, and the patterns they give.
+//! The HTTP API: health, the reviews people decide, the patterns they give, the sessions there are, and
+//! credentials.
 //!
 //! Every call but the health checks carries a token, verified like any other. Decisions are made
 //! by [`Reviewer`]s alone, a type an agent's token cannot become.
+
+mod credentials;
+mod live;
+mod token;
 
 use crate::moment::now;
 use crate::services::Services;
@@ -32,6 +37,8 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .route("/api/v1/reviews/{id}/reject", post(reject))
         .route("/api/v1/patterns", get(patterns))
         .route("/api/v1/patterns/{id}/revoke", post(revoke))
+        .merge(live::routes())
+        .merge(credentials::routes())
         .layer(middleware::from_fn(no_foreign_host))
         .with_state(services)
 }
@@ -92,6 +99,7 @@ async fn principal(services: &Services, headers: &HeaderMap) -> Result<Principal
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(|| unauthorized("send your token as `Authorization: Bearer …`"))?;
+    // Credentials of the gateway's own do not get past it: what they are good for is logging in.
     services.verifier.verify(token, now()).await.map_err(|error| unauthorized(&error.public()))
 }
 

@@ -2,15 +2,17 @@
 
 use jiff::SignedDuration;
 use portcullis_core::mask::Strategy;
-use portcullis_identity::{DevProviderSettings, Provider};
+use portcullis_identity::own::LONGEST;
+use portcullis_identity::{DevProviderSettings, Provider, TrustRule, check_rules};
 use portcullis_targets::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use toml::Spanned;
 
 /// The whole configuration of a gateway.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -29,6 +31,12 @@ pub(crate) struct Config {
     /// at all.
     #[serde(default)]
     pub(crate) dev_provider: Option<DevProviderSettings>,
+    /// Who may end sessions and freeze agents.
+    #[serde(default)]
+    pub(crate) administration: Administration,
+    /// The credentials the gateway issues.
+    #[serde(default)]
+    pub(crate) credentials: CredentialSettings,
     /// What may run.
     #[serde(default)]
     pub(crate) policy: Policy,
@@ -99,6 +107,58 @@ impl Default for HttpListener {
 pub(crate) struct Identity {
     /// OpenID Connect providers. The development provider, if there is one, is added to them.
     pub(crate) providers: Vec<Provider>,
+    /// Trust rules: which tokens of clusters, CI services and SPIFFE trust domains stand for which
+    /// workload.
+    #[schemars(with = "Vec<TrustRule>")]
+    pub(crate) workloads: Vec<Spanned<TrustRule>>,
+}
+
+impl Identity {
+    /// The trust rules, without where they stand in the file.
+    pub(crate) fn rules(&self) -> Vec<TrustRule> {
+        self.workloads.iter().map(|rule| rule.get_ref().clone()).collect()
+    }
+}
+
+/// The credentials the gateway issues: short-lived, for one connection, revocable.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CredentialSettings {
+    /// How long one lives unless its caller asks for another time; `"15m"` by default.
+    pub(crate) lifetime: Span,
+    /// How long one may live at most, `"12h"` by default; more cannot be set. None outlives a token
+    /// it is made from.
+    pub(crate) max_lifetime: Span,
+    /// How old the key that signs them becomes; `"720h"` by default. The one before it is known for
+    /// as long as something it has signed may be good.
+    pub(crate) rotate: Span,
+    /// How many requests for them one address (one /64 where it is IPv6) may make within a minute.
+    /// Behind a proxy all callers have its address.
+    pub(crate) per_minute_and_address: u32,
+    /// How many each caller whose token is part of a request may make within a minute.
+    pub(crate) per_minute_and_caller: u32,
+}
+
+impl Default for CredentialSettings {
+    fn default() -> Self {
+        Self {
+            lifetime: Span(Duration::from_secs(15 * 60)),
+            max_lifetime: Span(LONGEST),
+            rotate: Span(Duration::from_secs(30 * 24 * 60 * 60)),
+            per_minute_and_address: 300,
+            per_minute_and_caller: 30,
+        }
+    }
+}
+
+/// Who may end anybody's session, keep agents from writing or from everything for a time, and see all
+/// sessions there are.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Administration {
+    /// The groups whose people may; empty: nobody. Of agents, workloads and whoever acts for somebody
+    /// none ever may, whatever groups they are in.
+    pub(crate) groups: Vec<String>,
 }
 
 /// What may run.
@@ -217,6 +277,10 @@ pub(crate) struct Connection {
     /// `read-only`. Empty: nobody, under these. `allow-all`, and permits of your own for `connect`,
     /// do not ask.
     pub(crate) groups: Vec<String>,
+    /// The groups of a person that an agent has when it acts for that person by token exchange, of
+    /// those the person is in. Empty: nobody acts for anybody by exchange here.
+    #[serde(default)]
+    pub(crate) lend_groups: BTreeSet<String>,
     /// Where it is, and how the gateway logs in there.
     pub(crate) target: Target,
     /// The columns only some may see.
@@ -345,11 +409,21 @@ impl Config {
     }
 
     fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError {
             file: file.to_owned(),
             line: error.span().map(|s| line_of(text, s.start)),
             message: with_nearest(error.message()),
-        })
+        })?;
+        let identity = &config.identity;
+        check_rules(&identity.providers, &identity.rules()).map_err(|(place, error)| {
+            let rule = identity.workloads.get(place);
+            ConfigError {
+                file: file.to_owned(),
+                line: rule.map(|rule| line_of(text, rule.span().start)),
+                message: error.to_string(),
+            }
+        })?;
+        Ok(config)
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
@@ -379,9 +453,19 @@ impl Config {
                 "listen.postgres needs both tls_certificate and tls_key, or neither".to_owned(),
             ));
         }
-        if self.identity.providers.is_empty() && self.dev_provider.is_none() {
+        let Identity { providers, workloads } = &self.identity;
+        if providers.is_empty() && workloads.is_empty() && self.dev_provider.is_none() {
             return Err(wrong(
-                "nobody vouches for callers: add [[identity.providers]] or [dev_provider]"
+                "nobody vouches for callers: add [[identity.providers]], [[identity.workloads]] or \
+                 [dev_provider]"
+                    .to_owned(),
+            ));
+        }
+        let (usual, most) = (self.credentials.lifetime.0, self.credentials.max_lifetime.0);
+        if !(Duration::from_secs(60) <= usual && usual <= most && most <= LONGEST) {
+            return Err(wrong(
+                "credentials.lifetime must be a minute at least and max_lifetime at most, and \
+                 that 12 hours at most"
                     .to_owned(),
             ));
         }
@@ -443,6 +527,35 @@ mod tests {
         let message = error("data_dir = \"x\"\n[journal]\nread = \"durable\"\n");
         assert!(message.starts_with("portcullis.toml:3: "), "{message}");
         assert!(message.ends_with("did you mean `reads`?"), "{message}");
+    }
+
+    const CI: &str = "[[identity.workloads]]\nname = \"ci\"\nkind = \"github-actions\"\n\
+        issuer = \"https://token.actions.githubusercontent.com\"\naudiences = [\"portcullis\"]\n";
+
+    #[test]
+    fn a_trust_rule_that_does_not_say_whose_names_its_line_and_what_to_add() {
+        let check = |text: &str, line: usize, what: &str| {
+            let message = error(text);
+            assert!(message.starts_with(&format!("portcullis.toml:{line}: ")), "{message}");
+            assert!(message.contains(what), "{message}");
+        };
+        let good = format!("{CI}pins = {{ repository_id = \"7\", ref = \"refs/heads/main\" }}\n");
+        assert!(Config::parse(&good, Path::new("x")).is_ok());
+        let rule = "workload rule \"ci\": `pins`: they do not say whose tokens these are: add";
+        check(&format!("{CI}pins = {{}}\n"), 1, &format!("{rule} repository_id = \"NUMBER\""));
+        let half = format!("# a\n\n{CI}pins = {{ repository_id = \"7\" }}\n");
+        check(&half, 3, "add ref = \"refs/heads/BRANCH\"");
+        check(CI, 1, "missing field `pins`");
+        check(&format!("{CI}pins = {{ repository_id = 7.5 }}\n"), 6, "a pin is a text");
+        let wild = good.replace("refs/heads/main", "refs/heads/*");
+        check(&wild, 1, "there are no wildcards");
+        let second = format!("{good}\n{}", good.replace("\"ci\"", "\"cd\""));
+        check(&second, 8, "one token could match this rule and \"ci\"");
+        let shared = format!(
+            "[[identity.providers]]\nname = \"gh\"\naudiences = [\"p\"]\n\
+             issuer = \"https://token.actions.githubusercontent.com\"\n{good}"
+        );
+        check(&shared, 5, "provider \"gh\" has the same");
     }
 
     #[test]

@@ -2,17 +2,19 @@
 //! the life of a request.
 
 use crate::catalog::Inside;
+use crate::credentials::{InUse, NotAdmitted};
 use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
+use crate::live::{Entered, Killed, Noting, Owner, State};
 use crate::moment::{Moments, now, random, session_id};
 use crate::rate::RateMeter;
 use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
-use crate::session::{End, Expiry, Session};
+use crate::session::{End, Lease, Session, killed_error};
 use bytes::BytesMut;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Verb};
 use portcullis_core::gate::{Gate, LogIn};
-use portcullis_core::id::SessionId;
+use portcullis_core::id::{CredentialId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::limits::{Limits, Used};
 use portcullis_core::masked::Masked;
@@ -21,10 +23,11 @@ use portcullis_core::protocol::ProtocolKind;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
+use portcullis_identity::own::is_credential;
 use portcullis_sql::catalog::Catalog;
 use portcullis_sql::statement::{Analysis, Unreadable};
 use portcullis_sql::{Known, Limits as SqlLimits};
-use portcullis_targets::{DialRequest, Greeting, StartupSettings};
+use portcullis_targets::{CancelHandle, DialRequest, Greeting, StartupSettings};
 use portcullis_wire::pg::conversation::{Analyst, Conversation};
 use portcullis_wire::pg::message::Limits as WireLimits;
 use portcullis_wire::pg::opening::{self, Startup, read_opening, read_password};
@@ -35,11 +38,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 /// How long a target may take to hear that what it runs for a session that ended is to stop.
-const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+/// After how long it is told again, each after the one before: what it had received and not begun when
+/// it heard the first time would run on.
+const CANCEL_AGAIN: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(2)];
+/// How long that may keep the socket of a session open that somebody has ended.
+const CANCEL_PATIENCE_KILLED: Duration = Duration::from_millis(500);
+/// How long a session that somebody has ended may take to end by itself, with everything told and
+/// recorded.
+const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// Why a log-in ended without a session.
 #[derive(Debug, thiserror::Error)]
@@ -106,18 +119,56 @@ async fn client(incoming: Incoming, services: &Arc<Services>) {
         Ok(mut opened) => {
             let (id, mut stop) = (opened.session.id, Box::pin(stopped(services.stopping.clone())));
             info!(session = %id, %peer, who = %opened.who, "session opened");
-            let end = tokio::select! {
-                end = Box::pin(opened.session.run()) => end,
-                () = &mut stop => End::Stopping,
+            let overdue = overdue(&opened.entered);
+            let ended = tokio::select! {
+                ended = Box::pin(opened.session.run()) => Some(ended),
+                () = &mut stop => None,
+                killed = overdue => {
+                    warn!(session = %id, "a session that was killed did not end by itself");
+                    let end = End::Killed(killed);
+                    let told = Box::pin(opened.session.say_goodbye(&end)).await;
+                    Some((end, told))
+                }
             };
-            if matches!(end, End::Stopping) {
-                Box::pin(opened.session.say_goodbye(&end)).await;
-            }
-            Box::pin(opened.close(services, &end)).await;
+            let (end, told) = match ended {
+                Some(ended) => ended,
+                None => (End::Stopping, Box::pin(opened.session.say_goodbye(&End::Stopping)).await),
+            };
+            Box::pin(opened.close(services, (&end, told))).await;
         }
         Err(NoSession::Nothing) => {}
         Err(error) => debug!(%peer, %error, "no session"),
     }
+}
+
+/// Resolves when a session that somebody has ended should be over.
+fn overdue(entered: &Entered) -> impl Future<Output = Arc<Killed>> + Send + use<> {
+    let killed = entered.killed();
+    async move {
+        let killed = killed.await;
+        tokio::time::sleep(KILL_GRACE).await;
+        killed
+    }
+}
+
+/// Asks a target to stop what it does for a session that ends; where that came at `once`, a few times
+/// more in the background, since a request that the target had not begun by then it would run to its
+/// end for nobody.
+async fn call_off(target: CancelHandle, once: bool) {
+    let again = target.clone();
+    if let Ok(Err(error)) = tokio::time::timeout(CANCEL_PATIENCE, target.cancel()).await {
+        warn!(%error, "what runs for a session that has ended could not be called off");
+    }
+    if !once {
+        return;
+    }
+    tokio::spawn(async move {
+        for pause in CANCEL_AGAIN {
+            tokio::time::sleep(pause).await;
+            // Where the first one could not be sent, that was told.
+            let _ = tokio::time::timeout(CANCEL_PATIENCE, again.cancel()).await;
+        }
+    });
 }
 
 /// A client that has not logged in yet.
@@ -168,31 +219,46 @@ impl Door {
 struct Opened {
     session: Session,
     who: String,
+    /// The session's place in the list of those there are.
+    entered: Arc<Entered>,
     cancel_key: (u32, Vec<u8>),
     /// The session's place among those of its principal.
     place: Option<Place>,
 }
 
 impl Opened {
-    /// The last entries of a session.
-    async fn close(self: Box<Self>, services: &Services, end: &End) {
-        let (process, key) = &self.cancel_key;
-        if self.session.in_flight() {
-            // Nobody waits for it any more, and its caller may have lost the right to it.
-            let cancel = services.cancels.cancel(*process, key);
-            let _ = tokio::time::timeout(CANCEL_PATIENCE, cancel).await;
+    /// Closes the sockets of a session, and makes its last entries. `told`: the client has heard why.
+    async fn close(self: Box<Self>, services: &Services, (end, told): (&End, bool)) {
+        let Self { session, entered, cancel_key: (process, key), place, who: _ } = *self;
+        entered.is(State::Ending);
+        let killed = end.killed().is_some();
+        let in_flight = session.in_flight();
+        let Session { id, client, link, labels, recorder, lease, target_cancel, .. } = session;
+        let mut client = Some(client);
+        if killed && let Some(client) = client.take() {
+            // It is not to have more than it has, but for why.
+            if told { drop(client) } else { client.abort() }
         }
-        services.cancels.leave(*process, key);
-        let id = self.session.id;
-        self.session.labels.leave(id);
+        if in_flight || killed {
+            // Nobody waits for it any more, and its caller may have lost the right to it.
+            // A target that is slow to answer hears of it all the same.
+            let once = killed || matches!(end, End::TokenExpired);
+            let cancelling = tokio::spawn(call_off(target_cancel, once));
+            let patience = if killed { CANCEL_PATIENCE_KILLED } else { CANCEL_PATIENCE };
+            let _ = tokio::time::timeout(patience, cancelling).await;
+        }
+        services.cancels.leave(process, &key);
+        let link = (!killed).then_some(link);
+        drop((lease, entered));
+        labels.leave(id);
         // What people gave leave for in this session ends with it; the next start ends the rest.
         if let Err(error) = services.desk.end_patterns(Some(id)).await {
             warn!(session = %id, %error, "its patterns were not ended");
         }
         // It is no session any more that could be counted.
-        drop(self.place);
+        drop(place);
         info!(session = %id, reason = %end, "session closed");
-        let recording = match self.session.recorder.finish().await {
+        let recording = match recorder.finish().await {
             Ok(digest) => digest,
             Err(error) => {
                 warn!(session = %id, %error, "the recording was not finished");
@@ -205,6 +271,7 @@ impl Opened {
         if let Err(error) = services.ledger.append(entry, Durability::Durable).await {
             warn!(session = %id, %error, "the end of a session was not recorded");
         }
+        drop((client, link));
     }
 }
 
@@ -224,19 +291,25 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, N
     door.author(server::authentication_cleartext).await?;
     let password = door.read(read_password).await?;
     let mut moments = Moments::new();
-    let id = session_id();
-    let principal = identify(&mut door, services, &mut moments, password.expose()).await?;
+    let presented = (startup.database(), password.expose());
+    let (principal, credential) = identify(&mut door, services, &mut moments, presented).await?;
     drop(password);
     let place = find_place(&mut door, services, &startup, &principal, &mut moments).await?;
     let (connection, standing) =
         find_connection(&mut door, services, &startup, principal, &mut moments).await?;
-    let opened = admit(&mut door, services, &connection, standing, &startup, id, moments).await;
-    let (session, greeting, who) = match opened {
+    let (id, standing) = (session_id(), Arc::new(standing));
+    let peer = door.peer.to_string();
+    let (credential, person) = credential.map(|used| (used.id, used.person)).unzip();
+    let owner = Owner { standing: standing.clone(), person: person.flatten() };
+    let entered = Arc::new(services.sessions.enter(id, owner, peer, now()));
+    ask_again(&mut door, services, &mut moments, (credential, &standing)).await?;
+    let opened = admit(&mut door, services, &connection, standing, &startup, (&entered, moments));
+    let (session, greeting, who) = match opened.await {
         Ok(opened) => opened,
         Err(error) => return Err(door.refuse(&error).await),
     };
-    let mut opened =
-        Box::pin(welcome(door, services, session, &greeting, who, startup.spoken_minor())).await?;
+    let comes = (startup.spoken_minor(), entered);
+    let mut opened = Box::pin(welcome(door, services, session, &greeting, who, comes)).await?;
     opened.session.share = place.share();
     opened.place = Some(place);
     Ok(opened)
@@ -286,46 +359,90 @@ async fn turn_away(
     door.refuse(&server::refusal(&refusal)).await
 }
 
+/// Who logs in: by a token of an issuer that is configured, or by a credential of the gateway's own,
+/// and then which.
 async fn identify(
     door: &mut Door,
     services: &Services,
     moments: &mut Moments,
-    token: &[u8],
-) -> Result<Principal, NoSession> {
+    (connection, token): (&str, &[u8]),
+) -> Result<(Principal, Option<InUse>), NoSession> {
     let verified = match std::str::from_utf8(token) {
         Ok(token) => {
-            let verifying = services.verifier.verify(token.trim(), now());
+            let verifying = verified(services, token.trim(), connection);
             match door.stream.deadline() {
                 Some(deadline) => tokio::time::timeout_at(deadline, verifying)
                     .await
                     .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
                 None => verifying.await,
             }
-            .map_err(|error| (error.public(), error.retry()))
+            .map_err(|NotAdmitted { who, why }| (who, why.public(), why.retry()))
         }
-        Err(_) => Err(("the token is not text".to_owned(), Retry::AfterChange)),
+        Err(_) => Err((None, "the token is not text".to_owned(), Retry::AfterChange)),
     };
     match verified {
-        Ok(principal) => Ok(principal),
-        Err((why, retry)) => {
-            let next = match retry {
-                Retry::Later => "log in again in a while",
-                _ => "send a valid token of your identity provider as the password",
-            };
-            let refusal = Refusal {
-                decision: moments.next().decision,
-                class: RefusalClass::Identity,
-                rule: rule::VERIFIED_TOKEN.to_owned(),
-                what: why,
-                why: String::new(),
-                retry,
-                next: Some(next.to_owned()),
-                review: None,
-            };
-            info!(peer = %door.peer, reason = %refusal.what, "log-in refused");
-            Err(door.refuse(&server::refusal(&refusal)).await)
-        }
+        Ok(verified) => Ok(verified),
+        Err(why) => Err(unidentified(door, services, moments, connection, why).await),
     }
+}
+
+/// A credential is good still, now that its session is in the list of those there are: whoever has
+/// revoked it before that did not find the session there.
+async fn ask_again(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+    (credential, standing): (Option<CredentialId>, &Standing),
+) -> Result<(), NoSession> {
+    let Some(credential) = credential else { return Ok(()) };
+    let Err(why) = services.credentials.check(credential).await else { return Ok(()) };
+    let who = Some(Box::new(standing.principal.clone()));
+    let why = (who, why.public(), why.retry());
+    Err(unidentified(door, services, moments, &standing.connection.name, why).await)
+}
+
+/// Tells a client that its token is not good, and records that where it is known whose it is.
+async fn unidentified(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+    connection: &str,
+    (who, what, retry): (Option<Box<Principal>>, String, Retry),
+) -> NoSession {
+    let next = match retry {
+        Retry::Later => "log in again in a while",
+        _ if who.is_some() => {
+            "ask for a credential for this connection (`portcullis credential create`)"
+        }
+        _ => "send a valid token of your identity provider as the password",
+    };
+    let refusal = Refusal {
+        decision: moments.next().decision,
+        class: RefusalClass::Identity,
+        rule: rule::VERIFIED_TOKEN.to_owned(),
+        what,
+        why: String::new(),
+        retry,
+        next: Some(next.to_owned()),
+        review: None,
+    };
+    info!(peer = %door.peer, reason = %refusal.what, "log-in refused");
+    match who {
+        Some(who) => turn_away(door, services, connection, &who.subject, refusal).await,
+        None => door.refuse(&server::refusal(&refusal)).await,
+    }
+}
+
+async fn verified(
+    services: &Services,
+    token: &str,
+    connection: &str,
+) -> Result<(Principal, Option<InUse>), NotAdmitted> {
+    if is_credential(token) {
+        let (principal, used) = services.credentials.present(token, connection, now()).await?;
+        return Ok((principal, Some(used)));
+    }
+    Ok((services.verifier.verify(token, now()).await?, None))
 }
 
 /// The connection asked for as the database, and the role: the connection's own, unless the user
@@ -386,11 +503,11 @@ async fn admit(
     door: &mut Door,
     services: &Arc<Services>,
     connection: &Arc<ConnectionServices>,
-    standing: Standing,
+    standing: Arc<Standing>,
     startup: &Startup,
-    id: SessionId,
-    mut moments: Moments,
+    (entered, mut moments): (&Entered, Moments),
 ) -> Result<(HalfSession, Greeting, String), WireError> {
+    let id = entered.id();
     let policy = services.policies.for_session(&standing, &connection.settings.groups);
     let judge = SessionJudge::new(policy, &standing.principal, connection);
     let moment = moments.next();
@@ -399,8 +516,13 @@ async fn admit(
     let settings = StartupSettings::read(&startup.parameters);
     let (gate, admission) = Gate::admit::<Postgres>(
         id,
-        Arc::new(standing),
-        (judge.clone(), services.ledger.clone(), services.desk.clone()),
+        standing,
+        (
+            judge.clone(),
+            services.freezes.view(),
+            entered.noting(services.ledger.clone()),
+            services.desk.clone(),
+        ),
         services.gate,
         LogIn {
             peer: door.peer.to_string(),
@@ -417,7 +539,13 @@ async fn admit(
             let application_name = format!("portcullis:{id}");
             let request =
                 DialRequest { application_name: Some(&application_name), settings: &settings };
-            services.dialer.dial(admission, &request).await
+            tokio::select! {
+                dialed = services.dialer.dial(admission, &request) => dialed,
+                killed = entered.killed() => {
+                    closed_unopened(services, id, killed.to_string()).await;
+                    return Err(killed_error(&killed));
+                }
+            }
         }
         Err(error) => Err(error),
     };
@@ -425,10 +553,7 @@ async fn admit(
         Ok(dialed) => dialed,
         Err(error) => {
             warn!(session = %id, connection = name, %error, decision = %moment.decision, "no target");
-            let event = Event::SessionClosed { reason: error.to_string(), recording: None };
-            let entry = Entry { at: now(), session: Some(id), request: None, event };
-            // A journal that cannot take this closes the session on recovery.
-            let _ = services.ledger.append(entry, Durability::Durable).await;
+            closed_unopened(services, id, error.to_string()).await;
             return Err(WireError::new("58000", error.public(moment.decision)));
         }
     };
@@ -452,6 +577,14 @@ async fn admit(
     Ok((half, dialed.greeting, who))
 }
 
+/// Records that an admitted session came to nothing.
+async fn closed_unopened(services: &Services, id: SessionId, reason: String) {
+    let event = Event::SessionClosed { reason, recording: None };
+    let entry = Entry { at: now(), session: Some(id), request: None, event };
+    // A journal that cannot take this closes the session on recovery.
+    let _ = services.ledger.append(entry, Durability::Durable).await;
+}
+
 /// What the settings of a start-up message would do as statements, which the policy decides about.
 fn asked(settings: &StartupSettings) -> Vec<(Effect, String)> {
     let effect = |name: &str| {
@@ -465,7 +598,7 @@ fn asked(settings: &StartupSettings) -> Vec<(Effect, String)> {
 struct HalfSession {
     id: SessionId,
     link: portcullis_core::link::Link<Postgres, portcullis_targets::PgTransport>,
-    gate: Gate<SessionJudge, portcullis_ledger::Ledger, portcullis_store::ReviewDesk>,
+    gate: Gate<SessionJudge, Noting, portcullis_store::ReviewDesk>,
     judge: SessionJudge,
     conversation: Conversation,
     analyst: Arc<SessionAnalyst>,
@@ -484,7 +617,7 @@ async fn welcome(
     half: HalfSession,
     greeting: &Greeting,
     who: String,
-    minor: u16,
+    (minor, entered): (u16, Arc<Entered>),
 ) -> Result<Box<Opened>, NoSession> {
     let asked = CancelCount::default();
     let cancelled = asked.watch();
@@ -519,7 +652,7 @@ async fn welcome(
         // Until its place is known, it keeps nothing.
         share: Share::new(services.budget.clone(), Arc::default()),
         cancelled,
-        expiry: Expiry::new(half.expires),
+        lease: Lease::new(half.expires, entered.clone()),
         moments: half.moments,
         refused: HashMap::new(),
         used: Used::default(),
@@ -527,20 +660,42 @@ async fn welcome(
         put_off: Limits::default(),
         rate: half.rate,
         pipeline_ran: false,
+        unkept: false,
         target_cancel: greeting.cancel.clone(),
         left: None,
         rehearsal: None,
     };
     let ready = prepare(&mut session, &half.connection).await;
-    let mut opened = Box::new(Opened { session, who, cancel_key: (process, key), place: None });
+    let cancel_key = (process, key);
+    let mut opened = Box::new(Opened { session, who, entered, cancel_key, place: None });
     door = Door { stream: opened.session.client, buffer: BytesMut::new(), peer: door.peer };
     if let Err(error) = ready {
         let refused = door.refuse(&error).await;
         opened.session.client = door.stream;
-        opened.close(services, &End::Unprepared(error.message)).await;
+        let end = match opened.entered.is_killed() {
+            Some(killed) => End::Killed(killed),
+            None => End::Unprepared(error.message),
+        };
+        opened.close(services, (&end, true)).await;
         return Err(refused);
     }
-    let key = &opened.cancel_key.1;
+    let told = greet(&mut door, greeting, &opened.cancel_key).await;
+    door.stream.logged_in();
+    opened.session.client = door.stream;
+    if let Err(error) = told {
+        let reason = error.to_string();
+        opened.close(services, (&End::Client(error), false)).await;
+        return Err(NoSession::Refused(reason));
+    }
+    Ok(opened)
+}
+
+/// Tells a client that it is in, and what the target has said.
+async fn greet(
+    door: &mut Door,
+    greeting: &Greeting,
+    (process, key): &(u32, Vec<u8>),
+) -> io::Result<()> {
     door.author(|out| {
         server::authentication_ok(out);
         for (name, value) in &greeting.parameters {
@@ -549,16 +704,16 @@ async fn welcome(
         server::backend_key_data(out, process.cast_signed(), key);
         server::ready(out, greeting.transaction_status);
     })
-    .await?;
-    door.stream.logged_in();
-    opened.session.client = door.stream;
-    Ok(opened)
+    .await
 }
 
 /// Reads the catalog where nobody has, and checks that every mask rule names a column: one that
 /// names none would mask nothing, silently.
 async fn prepare(session: &mut Session, connection: &ConnectionServices) -> Result<(), WireError> {
     let failed = |error: &End| {
+        if let Some(killed) = error.killed() {
+            return killed_error(killed);
+        }
         warn!(%error, "the target's catalog cannot be read");
         WireError::new("58000", "portcullis: the target's catalog cannot be read")
     };

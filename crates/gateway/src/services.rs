@@ -3,9 +3,12 @@
 use crate::api;
 use crate::catalog::SharedCatalog;
 use crate::config::{Config, Connection, Reads, SensitiveColumn, nearest};
+use crate::credentials::Credentials;
+use crate::freezes::FreezeDesk;
 use crate::judge::Unmasked;
 use crate::labels::Labels;
 use crate::lanes::Lanes;
+use crate::live::Sessions;
 use crate::login;
 use crate::moment::now;
 use crate::rate::Rates;
@@ -20,7 +23,9 @@ use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_clien
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{NamedObject, Policies, pack};
-use portcullis_store::{LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store};
+use portcullis_store::{
+    CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store,
+};
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
 use std::fs;
@@ -45,12 +50,19 @@ const DEV_PROVIDER: &str = "development";
 /// What the sessions of a gateway share.
 pub(crate) struct Services {
     pub(crate) verifier: Verifier,
+    pub(crate) credentials: Credentials,
     pub(crate) policies: Arc<Policies>,
     pub(crate) ledger: Ledger,
     pub(crate) desk: ReviewDesk,
     pub(crate) dialer: Dialer,
     pub(crate) connections: HashMap<String, Arc<ConnectionServices>>,
     pub(crate) cancels: Cancels,
+    /// The sessions there are now.
+    pub(crate) sessions: Sessions,
+    /// What agents are kept from.
+    pub(crate) freezes: Arc<FreezeDesk>,
+    /// The groups whose people administer.
+    pub(crate) administrators: Vec<String>,
     pub(crate) gate: GateSettings,
     pub(crate) sample_rows: usize,
     pub(crate) budget: Arc<Budget>,
@@ -203,8 +215,10 @@ impl Gateway {
             .await
             .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
         let http_address = http.local_addr()?;
-        tasks.spawn(forget_reviews(services.desk.clone(), config.review.keep.0, stopping.clone()));
+        tasks.spawn(services.freezes.clone().keep_reading(stopping.clone()));
+        tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
         let router = api::router(services.clone());
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move {
             let served = axum::serve(http, router).with_graceful_shutdown(stopped(stopping)).await;
             if let Err(error) = served {
@@ -231,13 +245,18 @@ impl Gateway {
 /// Reviews that have ended are looked for this often.
 const FORGETTING: Duration = Duration::from_secs(60 * 60);
 
-/// Forgets reviews that ended longer ago than `keep`, now and then, until the gateway stops.
-async fn forget_reviews(desk: ReviewDesk, keep: Duration, stopping: watch::Receiver<bool>) {
+/// Forgets reviews and credentials that ended longer ago than `keep`, and changes the key of
+/// credentials where it is old, now and then, until the gateway stops.
+async fn look_after(services: Arc<Services>, keep: Duration, stopping: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stopping));
     let kept = u64::try_from(keep.as_micros()).unwrap_or(u64::MAX);
     loop {
         let before = Timestamp::from_micros(now().as_micros().saturating_sub_unsigned(kept));
-        match desk.forget_ended(before).await {
+        services.credentials.rotate(now());
+        if let Err(error) = services.credentials.store.forget_expired(before).await {
+            warn!(%error, "credentials that ended long ago are still there");
+        }
+        match services.desk.forget_ended(before).await {
             Ok(0) => {}
             Ok(count) => info!(count, "forgot reviews that ended long ago"),
             Err(error) => warn!(%error, "reviews that ended long ago are still there"),
@@ -342,7 +361,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     if let Some(tls) = tls_files(config) {
         ServerTls::load(&tls).context("listen.postgres")?;
     }
-    Verifier::new(config.identity.providers.clone(), http_client)?;
+    Verifier::with_rules(config.identity.providers.clone(), config.identity.rules(), http_client)?;
     warnings.extend(doubts(config));
     Ok(warnings)
 }
@@ -364,6 +383,23 @@ fn doubts(config: &Config) -> Vec<String> {
              kind_claim, or default_kind = \"person\""
                 .to_owned(),
         );
+    }
+    if config.administration.groups.is_empty() {
+        doubts.push(
+            "administration.groups: empty, so nobody can end sessions of others, or freeze agents"
+                .to_owned(),
+        );
+    }
+    for rule in config.identity.rules() {
+        let lent = |group| config.connections.values().any(|c| c.lend_groups.contains(group));
+        let mut wanted = rule.lend_groups.iter().flatten();
+        if rule.lend_groups.is_some() && !wanted.any(lent) {
+            doubts.push(format!(
+                "identity.workloads: \"{}\" may act for people, and no connection lends it a group: \
+                 set connections.*.lend_groups",
+                rule.name
+            ));
+        }
     }
     doubts
 }
@@ -495,18 +531,26 @@ async fn build(
     };
     ledger.append(started, Durability::Durable).await?;
     let connections = connections(config, &LabelStore::new(store.clone())).await?;
+    let freezes = Arc::new(FreezeDesk::open(FreezeStore::new(store.clone())).await);
+    let credentials = CredentialStore::new(store.clone());
+    let credentials =
+        Credentials::open(&config.data_dir, credentials, config.credentials.clone(), now())?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
     // No session outlives the gateway, so no pattern does.
     desk.end_patterns(None).await?;
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
     Ok(Services {
-        verifier: Verifier::new(providers, http_client)?,
+        verifier: Verifier::with_rules(providers, config.identity.rules(), http_client)?,
+        credentials,
         policies,
         ledger,
         desk,
         dialer,
         connections,
         cancels: Cancels::default(),
+        sessions: Sessions::default(),
+        freezes,
+        administrators: config.administration.groups.clone(),
         gate: GateSettings {
             strict_reads: config.journal.reads == Reads::Durable,
             hold_in_transaction: config.review.hold_in_transaction,

@@ -17,6 +17,7 @@ mod tally;
 use crate::catalog::{Done, Inside, SharedCatalog};
 use crate::judge::SessionJudge;
 use crate::labels::Labels;
+use crate::live::{Entered, Killed, KilledFuture, Noting, State};
 use crate::moment::Moments;
 use crate::rate::RateMeter;
 use crate::room::Share;
@@ -36,11 +37,11 @@ use portcullis_core::mask::{MaskFailure, Redactor as _};
 use portcullis_core::masked::{Masked, Raw};
 use portcullis_core::permit::{InFlight, Permit};
 use portcullis_core::protocol::{Request as _, Shown};
-use portcullis_core::refusal::rule;
+use portcullis_core::refusal::{Refusal, rule};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Circumstances;
 use portcullis_frontends::ClientStream;
-use portcullis_ledger::{AnswerSample, Ledger, RecordError, Recorder, SampleValue};
+use portcullis_ledger::{AnswerSample, RecordError, Recorder, SampleValue};
 use portcullis_store::ReviewDesk;
 use portcullis_targets::{CancelHandle, PgTransport};
 use portcullis_wire::pg::answer::AnswerMasker;
@@ -64,6 +65,8 @@ use std::time::{Duration, Instant};
 const INBOX_LIMIT: usize = 256 * 1024;
 /// The SQLSTATE of a request that was cancelled (`query_canceled`).
 const CANCELLED: &str = "57014";
+/// The SQLSTATE of a request that was frozen (`insufficient_privilege`).
+const FROZEN: &str = "42501";
 /// What there is too much of where a request finds no room.
 const NO_ROOM: &str = "bytes of all clients together";
 /// After this long without another message, a pipeline is taken to wait for what came of it.
@@ -75,6 +78,13 @@ const UNRESOLVED: &str = "the target was lost between COMMIT and its answer, so 
     what this request changed is committed or undone; look at its rows before you send it again";
 /// How long what is under way may take once the client sends no more: it may have sent it and gone.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a COMMIT of the gateway's own may still take once somebody has ended the session: what has
+/// become of the changes is known more often then.
+const COMMIT_GRACE: Duration = Duration::from_millis(500);
+/// How long a client may take to hear why its session ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The same where somebody has ended it, which is to be over soon.
+const LAST_WORDS_KILLED: Duration = Duration::from_millis(300);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +119,9 @@ pub(crate) enum End {
     /// The caller's token expired.
     #[error("the caller's token expired")]
     TokenExpired,
+    /// Somebody has ended the session.
+    #[error("{0}")]
+    Killed(Arc<Killed>),
     /// The recording cannot be kept.
     #[error("{0}")]
     Unrecordable(#[from] RecordError),
@@ -126,6 +139,17 @@ pub(crate) enum End {
     Stopping,
 }
 
+impl End {
+    /// Who has ended the session from outside, where somebody has.
+    pub(crate) fn killed(&self) -> Option<&Killed> {
+        match self {
+            Self::Killed(killed) => Some(killed),
+            Self::Unresolved(why) => why.killed(),
+            _ => None,
+        }
+    }
+}
+
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
         match error {
@@ -141,25 +165,55 @@ impl From<MaskFailure> for End {
     }
 }
 
-/// The end of a caller's token. Whatever a session waits for, it does not wait past it; but for the
-/// answer to a COMMIT of its own.
-pub(crate) struct Expiry {
+/// A caller's right to its session: it ends with the token, or when somebody ends the session.
+/// Whatever a session waits for, it does not wait past that; but for the answer to a COMMIT of its
+/// own, and then for [`COMMIT_GRACE`] where somebody ends it.
+pub(crate) struct Lease {
     at: Timestamp,
     sleep: Pin<Box<tokio::time::Sleep>>,
+    entered: Arc<Entered>,
+    killed: KilledFuture,
 }
 
-impl Expiry {
+impl Lease {
     /// The token expires `at`. Must be called within a Tokio runtime.
-    pub(crate) fn new(at: Timestamp) -> Self {
-        Self { at, sleep: Box::pin(tokio::time::sleep(at.since(crate::moment::now()))) }
+    pub(crate) fn new(at: Timestamp, entered: Arc<Entered>) -> Self {
+        let sleep = Box::pin(tokio::time::sleep(at.since(crate::moment::now())));
+        let killed = entered.killed();
+        Self { at, sleep, entered, killed }
     }
 
-    /// Resolves when the token expires. Cancel-safe.
-    async fn reached(&mut self) {
-        self.sleep.as_mut().await;
+    /// Why it is over by now, where it is.
+    fn over(&self) -> Option<End> {
+        if let Some(killed) = self.entered.is_killed() {
+            return Some(End::Killed(killed));
+        }
+        (self.at <= crate::moment::now()).then_some(End::TokenExpired)
     }
 
-    /// The outcome of `action`, unless the token expires before there is one.
+    /// Resolves when it is over, with why. Cancel-safe.
+    pub(super) async fn ended(&mut self) -> End {
+        tokio::select! {
+            biased;
+            killed = self.killed.as_mut() => {
+                self.killed = self.entered.killed();
+                End::Killed(killed)
+            }
+            () = self.sleep.as_mut() => End::TokenExpired,
+        }
+    }
+
+    /// Resolves when somebody has ended the session so long ago.
+    fn killed_for(&self, time: Duration) -> impl Future<Output = End> + Send + Sync + use<> {
+        let killed = self.entered.killed();
+        async move {
+            let killed = killed.await;
+            tokio::time::sleep(time).await;
+            End::Killed(killed)
+        }
+    }
+
+    /// The outcome of `action`, unless it is over before there is one.
     async fn before<T, E>(&mut self, action: impl Future<Output = Result<T, E>>) -> Result<T, End>
     where
         End: From<E>,
@@ -167,8 +221,13 @@ impl Expiry {
         tokio::select! {
             biased;
             outcome = action => Ok(outcome?),
-            () = self.reached() => Err(End::TokenExpired),
+            end = self.ended() => Err(end),
         }
+    }
+
+    /// The session does this now.
+    pub(super) fn is(&self, state: State) {
+        self.entered.is(state);
     }
 }
 
@@ -178,7 +237,7 @@ pub(crate) struct Session {
     pub(crate) client: ClientStream,
     pub(crate) inbox: BytesMut,
     pub(crate) link: Link<Postgres, PgTransport>,
-    pub(crate) gate: Gate<SessionJudge, Ledger, ReviewDesk>,
+    pub(crate) gate: Gate<SessionJudge, Noting, ReviewDesk>,
     pub(crate) judge: SessionJudge,
     pub(crate) conversation: Conversation,
     pub(crate) analyst: Arc<crate::login::SessionAnalyst>,
@@ -195,7 +254,7 @@ pub(crate) struct Session {
     pub(crate) share: Share,
     /// Whether the client has cancelled the request under way.
     pub(crate) cancelled: CancelWatch,
-    pub(crate) expiry: Expiry,
+    pub(crate) lease: Lease,
     pub(crate) moments: Moments,
     pub(crate) refused: HashMap<[u8; 32], u32>,
     /// What it has used up of what limits count.
@@ -208,6 +267,8 @@ pub(crate) struct Session {
     pub(crate) rate: Option<Arc<RateMeter>>,
     /// True where statements have run in the open pipeline.
     pub(crate) pipeline_ran: bool,
+    /// True where its open transaction or pipeline has changed something that is not committed yet.
+    pub(crate) unkept: bool,
     /// Which columns of made tables are masked as what they came from.
     pub(crate) labels: Arc<Labels>,
     /// True where it may have made labelled tables in its transaction.
@@ -223,8 +284,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Runs the session to its end, and tells the client why where it can.
-    pub(crate) async fn run(&mut self) -> End {
+    /// Runs the session to its end, and tells the client why where it can; and says whether it could.
+    pub(crate) async fn run(&mut self) -> (End, bool) {
         let end = match self.serve().await {
             Ok(never) => match never {},
             // It may have said so before the request that found it gone.
@@ -232,8 +293,9 @@ impl Session {
             Err(end) => end,
         };
         Box::pin(self.forsake_rehearsal()).await;
-        Box::pin(self.say_goodbye(&end)).await;
-        end
+        self.lease.is(State::Ending);
+        let told = Box::pin(self.say_goodbye(&end)).await;
+        (end, told)
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
@@ -246,6 +308,7 @@ impl Session {
                 // What the bytes mean is read from definitions as they are now, not as they were
                 // when the session fell silent.
                 if paused || !self.inbox.is_empty() {
+                    self.lease.is(State::Running);
                     current = self.refresh_catalog().await?;
                     if self.conversation.doubts_names(&self.inbox) {
                         Box::pin(self.ask_for_names()).await?;
@@ -263,6 +326,10 @@ impl Session {
                 if !self.has_room() && self.conversation.give_up(&self.inbox, self.no_room()) {
                     continue;
                 }
+                self.lease.is(match self.conversation.transaction_status() {
+                    b'I' => State::Idle,
+                    _ => State::IdleInTransaction,
+                });
                 let waits = self.inbox.is_empty() && self.conversation.may_be_waited_for();
                 let pause = waits.then(|| Instant::now() + PAUSE);
                 tokio::select! {
@@ -274,12 +341,13 @@ impl Session {
                         self.deliver(&masked).await?;
                     }
                     () = reached(pause) => paused = true,
-                    () = self.expiry.reached() => return Err(End::TokenExpired),
+                    end = self.lease.ended() => return Err(end),
                 }
             };
-            if self.expiry.at <= crate::moment::now() {
-                return Err(End::TokenExpired);
+            if let Some(end) = self.lease.over() {
+                return Err(end);
             }
+            self.lease.is(State::Running);
             if self.judge.lacks_a_column() {
                 return Err(End::Uncovered);
             }
@@ -340,8 +408,10 @@ impl Session {
         }
         let (shape, moment) = (unit.shape(), self.metered(unit.statements()));
         let digest = *unit.digest().as_bytes();
-        let circumstances =
-            Circumstances { in_transaction: self.conversation.transaction_status() != b'I' };
+        let circumstances = Circumstances {
+            in_transaction: self.conversation.transaction_status() != b'I',
+            unkept: self.unkept,
+        };
         match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
             Passage::Permitted(permit) => self.send(permit).await,
             Passage::ToReview(question) => Box::pin(self.review(question, shape)).await,
@@ -404,12 +474,11 @@ impl Session {
     }
 
     async fn send(&mut self, permit: Permit<Postgres>) -> Result<(), End> {
-        let request = permit.id();
+        let (request, shape) = (permit.id(), permit.request().shape());
         let started = Instant::now();
         let done = done(permit.request(), started);
         // The target ignores a cancel that comes before the statement, so it is obeyed here.
         if self.cancelled.is_cancelled() {
-            let shape = permit.request().shape();
             drop(permit);
             return self.cancelled_unsent(request, shape, started).await;
         }
@@ -417,11 +486,18 @@ impl Session {
         if let Some(bounds) = &mut bounds
             && let Some(unsent) = self.open_bracket(bounds, &permit).await?
         {
-            let shape = permit.request().shape();
             drop(permit);
             return self.unsent(unsent, shape, request, started).await;
         }
         let runs = !permit.request().prepares_only();
+        let permit = match self.gate.departing(permit, self.moments.next()).await {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let unsent = (request, shape, started);
+                return Box::pin(self.frozen_unsent(unsent, &refusal, bounds.as_ref())).await;
+            }
+        };
+        self.unkept |= runs && permit.request().operation().writes();
         let puts_off = puts_off(permit.request());
         self.copies = CopyWatch::of(&self.judge, permit.request()).map(Box::new);
         let flight = match self.link.send(permit) {
@@ -493,6 +569,8 @@ impl Session {
         if left == Some(b'I') && std::mem::take(&mut self.makes_labelled) {
             self.labels.settle(self.id);
         }
+        let inside = self.conversation.transaction_status() != b'I';
+        self.unkept &= inside || self.conversation.pipeline_open();
         if answered.is_err() {
             self.inside.broken(&self.catalog);
         }
@@ -574,7 +652,7 @@ impl Session {
                     self.left = Some(Instant::now());
                 },
                 () = farewell(left) => return Err(End::ClientLeft),
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
                 () = reached(deadline) => if let Some(bounds) = bounds.as_deref_mut() {
                     self.stop(bounds, flight, true).await;
                 },
@@ -594,14 +672,15 @@ impl Session {
     async fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<bool, End> {
         match self.conversation.next(&mut self.inbox)? {
             Some(Turn::Feed(feed)) => {
+                // What came in before the freeze fails with the rest.
+                if let Some(refusal) = self.gate.frozen_since(flight, self.moments.next()) {
+                    let error = Box::pin(self.frozen_rows(refusal)).await;
+                    return self.fail_copy(flight, &error);
+                }
                 let copies = self.copies.as_mut();
                 if let Some(why) = copies.and_then(|copies| copies.look(&self.judge, &feed)) {
                     let error = Box::pin(self.masked_rows(why)).await;
-                    let fail = self.conversation.fail_copy();
-                    self.link.feed(flight, fail)?;
-                    flight.masker_mut().feed_sent(FeedKind::Fail);
-                    flight.masker_mut().tell_instead(&error);
-                    return Ok(true);
+                    return self.fail_copy(flight, &error);
                 }
                 let kind = feed.kind();
                 self.link.feed(flight, feed)?;
@@ -612,6 +691,24 @@ impl Session {
             // In copy-in mode the conversation yields nothing else.
             Some(_) | None => Ok(false),
         }
+    }
+
+    /// Has the target fail a copy in, which the client is told why.
+    fn fail_copy(&mut self, flight: &mut InFlight<Postgres>, why: &WireError) -> Result<bool, End> {
+        let fail = self.conversation.fail_copy();
+        self.link.feed(flight, fail)?;
+        flight.masker_mut().feed_sent(FeedKind::Fail);
+        flight.masker_mut().tell_instead(why);
+        Ok(true)
+    }
+
+    /// The refusal of copied-in rows that come after a freeze.
+    async fn frozen_rows(&mut self, refusal: Refusal) -> WireError {
+        let shown = Shown { beyond: vec![refusal.what.clone()], ..Shown::default() };
+        let operation = Operation { effects: Default::default(), ..Operation::unreadable() };
+        let moment = self.moments.next();
+        let refused = self.gate.refuse_unformed(shown, &operation, refusal, moment).await;
+        server::refusal(&refused)
     }
 
     /// The refusal of copied-in rows that hold masked values. The copy was permitted and has begun,
@@ -685,6 +782,21 @@ impl Session {
         Ok(())
     }
 
+    /// A permitted request that was frozen before a byte of it was sent.
+    async fn frozen_unsent(
+        &mut self,
+        (request, shape, started): (RequestId, Shape, Instant),
+        refusal: &Refusal,
+        bounds: Option<&Bounds>,
+    ) -> Result<(), End> {
+        self.note_unsent(request, FROZEN, started)?;
+        self.unmeter();
+        if let Some(bounds) = bounds {
+            self.undo_bracket(bounds).await?;
+        }
+        self.refuse(refusal, shape, None).await
+    }
+
     /// A permitted request that was cancelled before a byte of it was sent.
     async fn cancelled_unsent(
         &mut self,
@@ -692,27 +804,32 @@ impl Session {
         shape: Shape,
         started: Instant,
     ) -> Result<(), End> {
+        self.note_unsent(request, CANCELLED, started)?;
+        let status = self.fail_transaction().await?;
+        let error = WireError::new(CANCELLED, "canceling statement due to user request");
+        self.answer_error(&error, shape, status).await
+    }
+
+    /// Records that a permitted request was not sent.
+    fn note_unsent(&self, request: RequestId, code: &str, started: Instant) -> Result<(), End> {
         let event = Event::Outcome {
             status: Status::Failed,
             rows: 0,
             tags: Vec::new(),
-            error: Some(CANCELLED.to_owned()),
+            error: Some(code.to_owned()),
             masked: 0,
             micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
         let at = crate::moment::now();
         let entry = Entry { at, session: Some(self.id), request: Some(request), event };
-        self.gate.journal().note(entry)?;
-        let status = self.fail_transaction().await?;
-        let error = WireError::new(CANCELLED, "canceling statement due to user request");
-        self.answer_error(&error, shape, status).await
+        Ok(self.gate.journal().note(entry)?)
     }
 
     /// Passes on what the target said unasked during a chore.
     async fn pass_on(&mut self, unasked: Option<Raw<Frames>>) -> Result<(), End> {
         if let Some(raw) = unasked {
             let masked = self.unasked.mask(raw)?;
-            self.expiry.before(self.client.write(&masked)).await?;
+            self.lease.before(self.client.write(&masked)).await?;
         }
         Ok(())
     }
@@ -733,7 +850,7 @@ impl Session {
                         self.left = Some(Instant::now());
                     }
                 }
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
                 () = &mut patience => return Err(silent()),
             }
         }
@@ -741,8 +858,8 @@ impl Session {
 
     /// Sends masked messages to the client.
     async fn deliver<T: AsRef<[u8]>>(&mut self, message: &Masked<T>) -> Result<(), End> {
-        let (client, expiry) = (&mut self.client, &mut self.expiry);
-        expiry
+        let (client, lease) = (&mut self.client, &mut self.lease);
+        lease
             .before(async {
                 client.write(message).await?;
                 client.flush().await
@@ -761,42 +878,66 @@ impl Session {
         self.conversation.in_flight()
     }
 
-    /// Tells a client that is still there why its session ends.
-    pub(crate) async fn say_goodbye(&mut self, end: &End) {
-        let (code, message) = match end {
-            End::Terminated
-            | End::ClientLeft
-            | End::Client(_)
-            | End::Dismissed
-            | End::Unprepared(_) => return,
-            End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
-            End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
-            // Of class 08, which pools take for "try again", though nobody must without having
-            // looked: there is nothing to go on with.
-            End::Unresolved(_) => ("08007", format!("portcullis: {UNRESOLVED}")),
-            End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),
-            End::Unrecorded(_) | End::Unrecordable(_) => {
-                ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
-            }
-            End::NoRoom => ("53200", format!("portcullis: {end}; try later")),
-            End::Uncovered => {
-                ("58000", format!("portcullis: {end}; tell the operator of this gateway"))
-            }
-            End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
-            End::TokenExpired => (
-                "28000",
-                "portcullis: your token has expired; log in again with a new one".to_owned(),
-            ),
-        };
+    /// Tells a client that is still there why its session ends, and says whether it could be told.
+    pub(crate) async fn say_goodbye(&mut self, end: &End) -> bool {
+        let Some(error) = last_words(end) else { return true };
         let mut out = BytesMut::new();
-        server::error(&mut out, &WireError::new(code, message).fatal());
+        server::error(&mut out, &error.fatal());
         let farewell = async {
             self.client.write(&Masked::authored_assertion(out)).await?;
             self.client.flush().await
         };
+        let patience = if end.killed().is_some() { LAST_WORDS_KILLED } else { LAST_WORDS };
         // The client may be gone already; the session ends either way.
-        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        matches!(tokio::time::timeout(patience, farewell).await, Ok(Ok(())))
     }
+}
+
+/// What a client is told of the end of its session; nothing where it knows.
+fn last_words(end: &End) -> Option<WireError> {
+    let (code, message) = match end {
+        End::Terminated
+        | End::ClientLeft
+        | End::Client(_)
+        | End::Dismissed
+        | End::Unprepared(_) => return None,
+        End::Protocol(error) => ("08P01", format!("portcullis: {error}")),
+        End::Target(_) => ("58000", "portcullis: the target closed the connection".to_owned()),
+        // Of class 08, which pools take for "try again", though nobody must without having looked:
+        // there is nothing to go on with.
+        End::Unresolved(why) => {
+            let killed = why.killed().map(|killed| format!("; {}", killed_words(killed)));
+            ("08007", format!("portcullis: {UNRESOLVED}{}", killed.unwrap_or_default()))
+        }
+        End::Withheld(failure) => ("42501", format!("portcullis: {failure}; the session ends")),
+        End::Unrecorded(_) | End::Unrecordable(_) => {
+            ("58000", format!("portcullis: the record cannot be kept ({end}), so nothing runs"))
+        }
+        End::NoRoom => ("53200", format!("portcullis: {end}; try later")),
+        End::Uncovered => {
+            ("58000", format!("portcullis: {end}; tell the operator of this gateway"))
+        }
+        End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
+        End::TokenExpired => {
+            ("28000", "portcullis: your token has expired; log in again with a new one".to_owned())
+        }
+        End::Killed(killed) => return Some(killed_error(killed)),
+    };
+    Some(WireError::new(code, message))
+}
+
+/// What a client is told whose session somebody has ended: its right to it is gone, as when a token
+/// expires. Not 57P01 (`admin_shutdown`), for which pools connect again and send the same.
+pub(crate) fn killed_error(killed: &Killed) -> WireError {
+    WireError::new("28000", format!("portcullis: {}", killed_words(killed)))
+}
+
+fn killed_words(killed: &Killed) -> String {
+    let Killed { by, reason } = killed;
+    format!(
+        "{by} has ended this session: {reason}; what it was doing was called off; do not connect \
+         again to go on with it before you have asked"
+    )
 }
 
 /// The end of a session whose target does not answer the gateway's own.

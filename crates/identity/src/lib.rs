@@ -6,6 +6,10 @@
 //! the check that failed. Algorithm and key come from configuration and from the issuer's own key
 //! set, never from the token.
 //!
+//! Tokens of workloads (clusters, CI services, SPIFFE) are verified alike, and mapped by
+//! [`TrustRule`]s. [`own`] are the gateway's own credentials, made from tokens and good for one
+//! connection.
+//!
 //! [`DevProvider`] is a small OpenID provider for development, tests and the demo. It goes through
 //! the same verifier as any other provider and cannot be bound to anything but a loopback address.
 //!
@@ -14,15 +18,17 @@
 
 pub mod dev_provider;
 pub mod oidc;
+pub mod own;
 
 pub use dev_provider::{
     DevAgent, DevIssuer, DevPerson, DevProvider, DevProviderError, DevProviderSettings, DevSecret,
     DevWorkload,
 };
 pub use oidc::{
-    ActGroups, ClaimPath, IdentityError, Pinned, Provider, SettingsError, SignatureAlgorithm,
-    Verifier, http_client,
+    ActGroups, ClaimPath, IdentityError, Pinned, Pins, Provider, SettingsError, SignatureAlgorithm,
+    TrustRule, Verifier, Vouched, WorkloadKind, WorkloadPrincipal, check_rules, http_client,
 };
+pub use text::is_presentable;
 
 mod random;
 mod text;

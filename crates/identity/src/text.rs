@@ -6,7 +6,8 @@ pub(crate) const MAX_CHARS: usize = 255;
 
 /// True for a text of 1 to 255 characters without control characters, bidirectional controls,
 /// zero-width or other invisible characters (Unicode TR 36).
-pub(crate) fn is_presentable(text: &str) -> bool {
+#[must_use]
+pub fn is_presentable(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_CHARS * 4
         && text.chars().count() <= MAX_CHARS

@@ -243,6 +243,13 @@ impl SessionSummary {
             | Event::Unproven { .. }
             | Event::Decided { .. }
             | Event::PatternRevoked { .. }
+            | Event::SessionKilled { .. }
+            | Event::Frozen { .. }
+            | Event::Thawed { .. }
+            | Event::AdministrationRefused { .. }
+            | Event::CredentialIssued { .. }
+            | Event::CredentialRevoked { .. }
+            | Event::ExchangeRefused { .. }
             | Event::DecisionRefused { .. } => {}
         }
     }

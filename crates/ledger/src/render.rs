@@ -195,10 +195,14 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             block("withdrawn", Tone::Waiting, &[&format!("{review}: {why}")], room)
         }
         Event::Decided { .. } => decided(event, room),
-        Event::PatternRevoked { pattern, review, by } => {
-            let text = format!("{pattern}, given in {review}, revoked by {by}");
-            block("revoked", Tone::Bad, &[&text], room)
-        }
+        Event::PatternRevoked { .. }
+        | Event::SessionKilled { .. }
+        | Event::Frozen { .. }
+        | Event::Thawed { .. }
+        | Event::AdministrationRefused { .. } => administered(event, room),
+        Event::CredentialIssued { .. }
+        | Event::CredentialRevoked { .. }
+        | Event::ExchangeRefused { .. } => credential(event, room),
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)
@@ -207,6 +211,30 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let text = format!("{by} may not decide {review}: {why}");
             block("not taken", Tone::Bad, &[&text], room)
         }
+    }
+}
+
+/// What people did to patterns, to sessions and to agents.
+fn administered(event: &Event, room: usize) -> Block {
+    match event {
+        Event::PatternRevoked { pattern, review, by } => {
+            let text = format!("{pattern}, given in {review}, revoked by {by}");
+            block("revoked", Tone::Bad, &[&text], room)
+        }
+        Event::SessionKilled { by, reason } => {
+            block("killed", Tone::Bad, &[&format!("{by} ended the session: {reason}")], room)
+        }
+        Event::Frozen { freeze, by } => {
+            block("frozen", Tone::Bad, &[&format!("{freeze} (by {by})")], room)
+        }
+        Event::Thawed { freeze, by, why } => {
+            let why = why.as_deref().unwrap_or("");
+            block("thawed", Tone::Plain, &[&format!("{freeze} by {by}"), why], room)
+        }
+        Event::AdministrationRefused { by, what, why } => {
+            block("not taken", Tone::Bad, &[&format!("{by} may not {what}: {why}")], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
     }
 }
 
@@ -229,6 +257,29 @@ fn held(event: &Event, room: usize) -> Block {
     }
     let texts = [operation, &*by, &ground.reason];
     block("held", Tone::Waiting, &texts, room).about(shown, room)
+}
+
+/// What became of a credential of the gateway's own, or of the wish for one.
+fn credential(event: &Event, room: usize) -> Block {
+    match event {
+        Event::CredentialIssued {
+            credential, principal, connection, purpose, vouched_by, ..
+        } => {
+            let by = vouched_by.join(" and ");
+            let until = rfc3339(principal.expires);
+            let text = format!("{credential} to {principal} for {connection} until {until} ({by})");
+            block("issued", Tone::Good, &[&text, &format!("claims: {purpose}")], room)
+        }
+        Event::CredentialRevoked { credential, by, connection } => {
+            let text = format!("{credential} for {connection}, revoked by {by}");
+            block("revoked", Tone::Bad, &[&text], room)
+        }
+        Event::ExchangeRefused { principals, connection, peer, why } => {
+            let text = format!("{} from {peer} asked for {connection}", principals.join(" for "));
+            block("not issued", Tone::Bad, &[&text, why], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
+    }
 }
 
 /// What a reviewer said.

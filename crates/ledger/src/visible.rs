@@ -8,10 +8,7 @@ use std::fmt::Write as _;
 /// A point in time as RFC 3339 in UTC, with microseconds.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
-    match jiff::Timestamp::from_microsecond(at.as_micros()) {
-        Ok(time) => format!("{time:.6}"),
-        Err(_) => format!("{} µs", at.as_micros()),
-    }
+    at.to_string()
 }
 
 /// Text with every character that a terminal might obey or hide written out as `⟨U+202E⟩`:

@@ -100,7 +100,10 @@ mod tests {
         cache.put(&o, &c, &a, &given);
         assert_eq!(cache.get(&o, &c, &a), Some(given));
         assert_eq!(cache.get(&operation("u", 1), &c, &a), None);
-        assert_eq!(cache.get(&o, &Circumstances { in_transaction: true }, &a), None);
+        assert_eq!(
+            cache.get(&o, &Circumstances { in_transaction: true, ..Circumstances::default() }, &a),
+            None
+        );
         assert_eq!(cache.get(&o, &c, &Approvals::from(["dba".to_owned()])), None);
         let other_kind = Operation { kinds: [Box::from("call")].into_iter().collect(), ..o };
         assert_eq!(cache.get(&other_kind, &c, &a), None);

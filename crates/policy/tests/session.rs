@@ -191,7 +191,7 @@ fn facts_of_the_session_reach_the_rules() {
     };
     let check = |when: &str, expect: bool| {
         let session = session(&[&rule(when)], &agent());
-        let circumstances = Circumstances { in_transaction: true };
+        let circumstances = Circumstances { in_transaction: true, ..Circumstances::default() };
         let found = session.decide(&salaries(Verb::Read), &circumstances, &Approvals::new());
         assert_eq!(matches!(found, Decision::Allow { .. }), expect, "{when}");
     };

@@ -1,20 +1,25 @@
-//! Control-plane state over SQLite: reviews, the patterns given in them, and labels of tables that
-//! were made from others. Beside the life of a request, where it waits for people.
+//! Control-plane state over SQLite: reviews, the patterns given in them, labels of tables that were
+//! made from others, freezes, and credentials of the gateway's own. Beside the life of a request, where
+//! it waits for people.
 //!
 //! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
 //! where the database gave none, and a database that is damaged, locked, read-only or newer than
 //! this program is not opened at all.
 
+mod credentials;
 mod decide;
 mod desk;
+mod freezes;
 mod labels;
 mod open;
 mod patterns;
 mod rehearsals;
 mod rows;
 
+pub use credentials::{CredentialError, CredentialRow, CredentialStore, MAX_CREDENTIALS};
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
+pub use freezes::{FreezeError, FreezeRow, FreezeStore, MAX_FREEZES};
 pub use labels::{
     LabelError, LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore,
 };

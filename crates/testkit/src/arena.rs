@@ -244,7 +244,8 @@ agents = [
         let mut gateway = Running::start(&mut command, "TERM")
             .with_context(|| format!("{}: build it first", binary().display()))?;
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(self.postgres).is_err() {
+        // The API comes second.
+        while [self.postgres, self.http].iter().any(|at| TcpStream::connect(at).is_err()) {
             if !gateway.is_running() || Instant::now() > deadline {
                 bail!("the gateway did not start:\n{}", fs::read_to_string(self.log_file())?);
             }

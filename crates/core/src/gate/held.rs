@@ -1,10 +1,12 @@
 //! Requests on which people decide: asked about, held, formed anew when the decision comes, and run only
 //! where everything the approval rests on is as it was. Between the judge's first word and the permit.
 
+use super::bench::Ruling;
 use super::refusals::{refusal_from, undecidable, unreviewable};
 use super::{Gate, Leave, Moment, Passage};
 use crate::basis::{Again, Basis, Estimate};
 use crate::digest::{Digest, Digester};
+use crate::freeze::Unfrozen;
 use crate::id::RequestId;
 use crate::journal::{Durability, Event, Journal};
 use crate::limits::{Limit, LimitKind, Used};
@@ -14,7 +16,7 @@ use crate::protocol::{Protocol, Request};
 use crate::refusal::{Refusal, RefusalClass, Retry};
 use crate::rehearsal::Rehearsal;
 use crate::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
-use crate::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
+use crate::verdict::{Approvals, Circumstances, Ground, Judge, Obligations};
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,24 +185,25 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let Question { request, circumstances, again, id, used } = question;
         let moment = Moment { request: id, used, ..moment };
         let none = Approvals::new();
-        let verdict = self.judge.judge(request.operation(), &circumstances, &none);
-        let (groups, ground, rehearse) = match verdict {
-            Verdict::Permit(obligations) => {
-                return self.record(request, obligations, Leave::default(), moment).await;
+        let ruling = self.bench.decide(request.operation(), &circumstances, &none, moment.at);
+        let (groups, ground, rehearse) = match ruling {
+            Ruling::Permit(obligations, unfrozen) => {
+                let ruled = (obligations, unfrozen);
+                return self.record(request, ruled, Leave::default(), moment).await;
             }
-            Verdict::Refuse { class, retry, ground } => {
+            Ruling::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
                 return self.refuse(&request, refusal, moment).await;
             }
-            Verdict::Hold { groups, ground, rehearse } => (groups, ground, rehearse),
+            Ruling::Hold { groups, ground, rehearse } => (groups, ground, rehearse),
         };
         let Grounds { basis, estimate } = grounds;
         let pattern = self.offer(&request, &basis);
         if let Some(offer) = &pattern
-            && let Some((obligations, leave)) =
+            && let Some((ruled, leave)) =
                 self.by_pattern::<P>(&request, &circumstances, offer.digest, moment).await
         {
-            return self.record(request, obligations, leave, moment).await;
+            return self.record(request, ruled, leave, moment).await;
         }
         let shown = request.shown();
         if shown.elided {
@@ -265,14 +268,15 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         circumstances: &Circumstances,
         digest: Digest,
         moment: Moment,
-    ) -> Option<(Obligations, Leave)> {
+    ) -> Option<((Obligations, Unfrozen), Leave)> {
         let session = self.session;
         // What the desk cannot answer is no leave: people are asked.
         let grant = self.desk.pattern(session, digest, moment.at).await.ok()??;
-        let verdict = self.judge.judge(request.operation(), circumstances, &grant.groups);
-        let Verdict::Permit(obligations) = verdict else { return None };
+        let (operation, groups) = (request.operation(), &grant.groups);
+        let ruling = self.bench.decide(operation, circumstances, groups, moment.at);
+        let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
         let used = self.desk.use_pattern(grant.id, session, digest, moment.at).await.ok()?;
-        Some((obligations, Leave { review: None, pattern: Some(used) }))
+        Some(((obligations, unfrozen), Leave { review: None, pattern: Some(used) }))
     }
 
     /// Takes a request that the gateway itself makes of a caller's, to tell people more about it:
@@ -284,9 +288,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         moment: Moment,
     ) -> Option<Permit<P>> {
         let (circumstances, none) = (Circumstances::default(), Approvals::new());
-        let verdict = self.judge.judge(request.operation(), &circumstances, &none);
-        let Verdict::Permit(obligations) = verdict else { return None };
-        match self.record(request, obligations, Leave::default(), moment).await {
+        let ruling = self.bench.decide(request.operation(), &circumstances, &none, moment.at);
+        let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
+        match self.record(request, (obligations, unfrozen), Leave::default(), moment).await {
             Passage::Permitted(permit) => Some(permit),
             _ => None,
         }
@@ -437,6 +441,12 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let ticket = held.ticket().clone();
         let Held { request, circumstances, basis, ground, .. } = held;
         let review = Some(ticket.review);
+        // An approval is not used up by what is frozen: when it is thawed, the same request runs.
+        let frozen = self.bench.frozen(request.operation(), &circumstances, moment.at);
+        if let Some((class, ground)) = frozen {
+            let refusal = refusal_from(moment.decision, class, Retry::Later, ground, review);
+            return self.refuse(&request, refusal, moment).await;
+        }
         let digest = self.bind(&request, &basis);
         let approval = match self.desk.consume(&ticket, digest, moment.at).await {
             Ok(approval) => approval,
@@ -445,15 +455,16 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 return self.refuse(&request, refusal, moment).await;
             }
         };
-        match self.judge.judge(request.operation(), &circumstances, &approval.groups) {
-            Verdict::Permit(mut obligations) => {
+        let (operation, groups) = (request.operation(), &approval.groups);
+        match self.bench.decide(operation, &circumstances, groups, moment.at) {
+            Ruling::Permit(mut obligations, unfrozen) => {
                 if let Some(most) = approval.most {
                     no_more_than_seen(&mut obligations, most, &ground.rule);
                 }
                 let leave = Leave { review, pattern: None };
-                self.record(request, obligations, leave, moment).await
+                self.record(request, (obligations, unfrozen), leave, moment).await
             }
-            Verdict::Hold { ground, .. } => {
+            Ruling::Hold { ground, .. } => {
                 let refusal = refusal_from(
                     moment.decision,
                     RefusalClass::NeedsApproval,
@@ -463,7 +474,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 );
                 self.refuse(&request, refusal, moment).await
             }
-            Verdict::Refuse { class, retry, ground } => {
+            Ruling::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, review);
                 self.refuse(&request, refusal, moment).await
             }

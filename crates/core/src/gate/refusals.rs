@@ -3,6 +3,7 @@
 
 use super::Moment;
 use crate::effect::Operation;
+use crate::freeze::Frozen;
 use crate::id::{DecisionId, ReviewId};
 use crate::journal::JournalError;
 use crate::limits::LimitKind;
@@ -27,6 +28,32 @@ pub(super) fn used_up(
     };
     let retry = if later { Retry::Later } else { Retry::AfterChange };
     Some(refusal_from(moment.decision, RefusalClass::Limit, retry, ground, None))
+}
+
+/// Why a request is frozen, as it is told. `unkept`: its transaction has changed something.
+pub(super) fn frozen(why: &Frozen, what: &str, unkept: bool) -> (RefusalClass, Ground) {
+    let (class, reason, hint) = match why {
+        Frozen::By(freeze) => {
+            let next = format!(
+                "wait until {:.0}, or ask {}; another way to do the same is frozen too",
+                freeze.until, freeze.by
+            );
+            let next = if unkept {
+                format!("send ROLLBACK: what this transaction has changed cannot be kept; {next}")
+            } else {
+                next
+            };
+            (RefusalClass::Frozen, freeze.to_string(), next)
+        }
+        Frozen::Unknown(unknown) => (
+            RefusalClass::Unavailable,
+            unknown.to_string(),
+            "tell the operator of this gateway; nothing has run".to_owned(),
+        ),
+    };
+    let ground =
+        Ground { rule: rule::FREEZE.to_owned(), reason, hint: Some(hint), what: what.to_owned() };
+    (class, ground)
 }
 
 /// Nobody approves what nobody can see.

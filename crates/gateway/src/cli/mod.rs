@@ -10,7 +10,10 @@ macro_rules! say {
     };
 }
 
+mod access;
 mod audit;
+mod credential;
+mod live;
 mod page;
 mod review;
 mod session;
@@ -53,8 +56,20 @@ enum Command {
         #[arg(long = "as", value_name = "NAME")]
         name: String,
     },
+    /// Short-lived credentials for one connection: ask for one, list them, take one back.
+    Credential(credential::Credential),
     /// Decide held requests.
     Review(review::Review),
+    /// The sessions there are now: who has them, what they do, and their last requests.
+    Sessions(live::Sessions),
+    /// End sessions, whatever they do: an agent's, a connection's, or one.
+    Kill(live::Kill),
+    /// Keep agents from writing, or from everything, for a time.
+    Freeze(live::Freeze),
+    /// Take a freeze back.
+    Thaw(live::Thaw),
+    /// What is frozen.
+    Freezes(live::Freezes),
     /// Look at recorded sessions.
     #[command(subcommand)]
     Session(session::Session),
@@ -83,7 +98,7 @@ pub(crate) fn main() -> ExitCode {
             let text =
                 page::message("portcullis: ", &format!("{error:#}"), page::width(page::UNCUT));
             eprintln!("{text}");
-            ExitCode::from(if error.is::<review::NotDone>() { 1 } else { 2 })
+            ExitCode::from(if error.is::<access::NotDone>() { 1 } else { 2 })
         }
     }
 }
@@ -128,9 +143,33 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             say!("{}", runtime()?.block_on(services::development_token(&config, &name))?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Credential(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(credential::run(command, &config, json))
+        }
         Command::Review(command) => {
             let config = Config::load(&config)?;
             runtime()?.block_on(review::run(command, &config, json))
+        }
+        Command::Sessions(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(live::sessions(command, &config, json))
+        }
+        Command::Kill(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(live::kill(command, &config, json))
+        }
+        Command::Freeze(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(live::freeze(command, &config, json))
+        }
+        Command::Thaw(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(live::thaw(command, &config, json))
+        }
+        Command::Freezes(command) => {
+            let config = Config::load(&config)?;
+            runtime()?.block_on(live::freezes(command, &config, json))
         }
         Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
         Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),

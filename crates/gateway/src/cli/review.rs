@@ -1,10 +1,10 @@
 //! `portcullis review …`: a client of the gateway's own API.
 
+use super::access::{Access, Client, number, span, text};
 use super::page::{self, Page};
 use crate::config::Config;
 use crate::moment::now;
-use crate::services;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use portcullis_core::basis::Estimate;
 use portcullis_core::rehearsal::{Image, Rehearsal, Sample, Stage};
@@ -19,15 +19,8 @@ use std::time::Duration;
 /// Decide held requests.
 #[derive(Debug, Args)]
 pub(crate) struct Review {
-    /// The gateway's API; by default the one of the configuration.
-    #[arg(long, env = "PORTCULLIS_API", global = true)]
-    api: Option<String>,
-    /// Your token.
-    #[arg(long, env = "PORTCULLIS_TOKEN", hide_env_values = true, global = true)]
-    token: Option<String>,
-    /// Take a token of the development provider for this person instead.
-    #[arg(long = "as", value_name = "NAME", conflicts_with = "token", global = true)]
-    name: Option<String>,
+    #[command(flatten)]
+    access: Access,
     #[command(subcommand)]
     command: Command,
 }
@@ -99,16 +92,7 @@ struct Pattern {
 
 /// Runs one command against the API.
 pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let api = match &review.api {
-        Some(api) => api.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", config.listen.http.address),
-    };
-    let token = match (&review.token, &review.name) {
-        (Some(token), _) => token.clone(),
-        (None, Some(name)) => services::development_token(config, name).await?,
-        (None, None) => bail!("say who decides: --token (or PORTCULLIS_TOKEN), or --as NAME"),
-    };
-    let client = Client { api, token };
+    let client = review.access.client(config).await?;
     match review.command {
         Command::List { all } => {
             let reviews =
@@ -159,12 +143,6 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-fn span(text: &str) -> Result<std::time::Duration, String> {
-    let wrong = || format!("`{text}` is no length of time, such as 30m or 2h");
-    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    std::time::Duration::try_from(span).map_err(|_| wrong())
-}
-
 /// What is asked for with a pattern, once whoever gives it has read what it lets through.
 async fn as_pattern(client: &Client, id: &str, pattern: &Pattern) -> anyhow::Result<Value> {
     let review = client.get(&format!("/api/v1/reviews/{id}")).await?;
@@ -202,10 +180,6 @@ fn confirmed() -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
-}
-
 fn print_patterns(patterns: &Value, json: bool) -> anyhow::Result<()> {
     if json {
         say!("{}", page::json(patterns)?);
@@ -234,45 +208,6 @@ fn print_patterns(patterns: &Value, json: bool) -> anyhow::Result<()> {
         say!("{}", page::behind(&before, &about, page::width(page::PAGE)));
     }
     Ok(())
-}
-
-/// The gateway understood, and did not do it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct NotDone(String);
-
-struct Client {
-    api: String,
-    token: String,
-}
-
-impl Client {
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.send(reqwest::Client::new().get(format!("{}{path}", self.api))).await
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.send(reqwest::Client::new().post(format!("{}{path}", self.api)).json(body)).await
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-        let response = request
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .with_context(|| format!("no gateway answers at {}", self.api))?;
-        let status = response.status();
-        let body: Value = response.json().await.context("the answer is not JSON")?;
-        if !status.is_success() {
-            let why = body.get("detail").and_then(Value::as_str).unwrap_or(status.as_str());
-            return Err(NotDone(why.to_owned()).into());
-        }
-        Ok(body)
-    }
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
 fn who(review: &Value) -> String {

@@ -183,6 +183,10 @@ agents = [
   {{ name = "claude", acting_for = "ana", groups = ["agents"] }},
 ]
 
+# Who may end sessions of others, and freeze what agents do.
+[administration]
+groups = ["dba"]
+
 [policy]
 packs = ["agent-safe"]
 

@@ -7,7 +7,7 @@
 //! told so ([`Fate::Unknown`]), and the session ends.
 
 use super::tally::{Tally, total};
-use super::{CHORE_PATIENCE, End, Session, kept, silent};
+use super::{CHORE_PATIENCE, COMMIT_GRACE, End, Session, kept, silent};
 use crate::labels::Making;
 use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
 use portcullis_core::fate::Fate;
@@ -423,11 +423,8 @@ impl Session {
             Counted::Within => self.keep_labels(bounds).await?,
         };
         match (undone, bounds.bracket) {
-            (Some(error), bracket) => {
-                if bracket == Bracket::Own {
-                    self.own_rows(Chore::roll_back()).await?;
-                    self.conversation.left_transaction(true);
-                }
+            (Some(error), _) => {
+                self.undo_bracket(bounds).await?;
                 let status = self.fail_transaction().await?;
                 self.answer_error(&error, bounds.shape, status).await?;
                 Ok(true)
@@ -442,6 +439,15 @@ impl Session {
                 Ok(false)
             }
         }
+    }
+
+    /// Rolls the gateway's own transaction back, where there is one.
+    pub(super) async fn undo_bracket(&mut self, bounds: &Bounds) -> Result<(), End> {
+        if bounds.bracket == Bracket::Own {
+            self.own_rows(Chore::roll_back()).await?;
+            self.conversation.left_transaction(true);
+        }
+        Ok(())
     }
 
     /// Ends the gateway's own transaction as the request has ended.
@@ -494,12 +500,18 @@ impl Session {
     }
 
     /// Sends COMMIT and waits for what the target says to it, whatever becomes of the client
-    /// meanwhile: the record is to tell what has become of the changes.
+    /// meanwhile: the record is to tell what has become of the changes. Who ends the session waits
+    /// for it a little.
     async fn commit(&mut self) -> Result<ChoreOutcome, End> {
         let answer = self.link.run(Chore::commit());
-        match tokio::time::timeout(CHORE_PATIENCE, answer).await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(silent()),
+        let killed = self.lease.killed_for(COMMIT_GRACE);
+        tokio::select! {
+            biased;
+            outcome = tokio::time::timeout(CHORE_PATIENCE, answer) => match outcome {
+                Ok(outcome) => Ok(outcome?),
+                Err(_) => Err(silent()),
+            },
+            end = killed => Err(end),
         }
     }
 

@@ -168,7 +168,11 @@ impl Session {
     /// Reads the catalog for all sessions, or uses what another reads.
     async fn await_catalog(&mut self) -> Result<(), End> {
         let shared = self.catalog.clone();
-        match shared.awaited().await {
+        let awaited = tokio::select! {
+            awaited = shared.awaited() => awaited,
+            end = self.lease.ended() => return Err(end),
+        };
+        match awaited {
             Awaited::Read(catalog) => self.use_catalog(catalog),
             Awaited::Turn(turn) => {
                 self.read_catalog().await?;

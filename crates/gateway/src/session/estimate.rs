@@ -80,7 +80,7 @@ impl Session {
             let raw = tokio::select! {
                 biased;
                 raw = self.link.receive() => raw?,
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
             };
             // Nothing of it is passed on.
             let _ = flight.mask(raw)?;

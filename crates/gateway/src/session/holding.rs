@@ -4,6 +4,7 @@
 use super::definitions::{CATALOG_TRIES, unreadable_catalog};
 use super::{End, Session, reached};
 use crate::catalog::{Rows, surroundings};
+use crate::live::State;
 use portcullis_core::basis::Basis;
 use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb};
 use portcullis_core::gate::{Anew, Grounds, Held, Passage, Question};
@@ -125,15 +126,18 @@ impl Session {
     ) -> Result<Option<Asked>, End> {
         let started = Instant::now();
         let mut told = 0;
+        self.lease.is(State::Held);
         if held.rehearse().is_some() {
             // Before it, since it may take some seconds.
             self.tell_held(&held, started).await?;
             told += 1;
+            self.lease.is(State::Rehearsing);
             if let Err(end) = Box::pin(self.rehearse(&held)).await {
                 self.withdraw(held, Withdrawal::SessionEnded).await;
                 return Err(end);
             }
         }
+        self.lease.is(State::Held);
         loop {
             let due = Duration::from_secs(
                 NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
@@ -143,7 +147,7 @@ impl Session {
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
-                () = self.expiry.reached() => Waited::Expired,
+                end = self.lease.ended() => Waited::Ended(end),
                 () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
                 decision = self.gate.decided(&held) => Waited::Decided(decision),
                 read = self.client.read(&mut self.inbox), if takes_more => {
@@ -169,9 +173,9 @@ impl Session {
                     self.undo_rehearsal(why).await?;
                 }
                 Waited::Decided(decision) => return self.decided(held, decision, shape).await,
-                Waited::Expired => {
+                Waited::Ended(end) => {
                     self.withdraw(held, Withdrawal::SessionEnded).await;
-                    return Err(End::TokenExpired);
+                    return Err(end);
                 }
                 Waited::Over(Withdrawal::Cancelled) => {
                     self.undo_rehearsal("the caller cancelled").await?;
@@ -206,6 +210,7 @@ impl Session {
         decision: Decision,
         shape: Shape,
     ) -> Result<Option<Asked>, End> {
+        self.lease.is(State::Running);
         let mut anew = None;
         let late = self.rehearsal.as_ref().is_some_and(|r| r.until() <= Instant::now());
         let undo = match &decision {
@@ -339,7 +344,8 @@ enum Looked {
 }
 
 enum Waited {
-    Expired,
+    /// The session ends.
+    Ended(End),
     /// The transaction of the rehearsal has been open for as long as it may.
     TimeUp,
     Nothing,

@@ -71,7 +71,7 @@ impl Session {
             let patience = self.patience(digest);
             tokio::select! {
                 () = tokio::time::sleep(patience) => {}
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
             }
         }
         self.answer_error(&server::refusal(refusal), shape, status).await

@@ -359,7 +359,7 @@ impl Session {
                 () = reached(Some(until)), if stopped.is_none() => {
                     Some("its time was over before it had come to its end")
                 }
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
             };
             if stopped.is_none() && why.is_some() {
                 stopped = why;
@@ -475,7 +475,7 @@ impl Session {
             let raw = tokio::select! {
                 biased;
                 raw = self.link.receive() => raw?,
-                () = self.expiry.reached() => return Err(End::TokenExpired),
+                end = self.lease.ended() => return Err(end),
             };
             // Nothing of it is passed on to the caller.
             let _ = flight.mask(raw)?;

@@ -4,8 +4,10 @@
 use super::error::IdentityError;
 use super::jws::Verified;
 use super::settings::{ActGroups, Provider};
+use super::trust::TrustRule;
+use super::vouched::{Borrows, MayAct, Vouched};
 use crate::text::is_presentable;
-use portcullis_core::principal::{Principal, PrincipalKind};
+use portcullis_core::principal::{Actor, Principal, PrincipalKind};
 use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,7 +40,12 @@ impl ClaimPath {
         Self { text: name.to_owned(), names: vec![name.to_owned()] }
     }
 
-    fn find<'a>(&self, claims: &'a Claims) -> Option<&'a Value> {
+    /// The names on the way to it, outermost first.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(crate) fn find<'a>(&self, claims: &'a Claims) -> Option<&'a Value> {
         let (first, rest) = self.names.split_first()?;
         rest.iter().try_fold(claims.get(first)?, |value, name| value.as_object()?.get(name))
     }
@@ -90,12 +97,68 @@ impl schemars::JsonSchema for ClaimPath {
     }
 }
 
-/// The principal a verified token stands for, at `now`.
-pub(crate) fn principal(
+/// Who a verified token of a provider stands for, at `now`.
+pub(crate) fn of_provider(
     provider: &Provider,
     verified: &Verified,
     now: Timestamp,
-) -> Result<Principal, IdentityError> {
+) -> Result<Vouched, IdentityError> {
+    let (claims, expires) = checked(provider, verified, now)?;
+    let caller = caller(provider, claims)?;
+    let principal = Principal {
+        kind: caller.kind,
+        name: name_of(provider, caller.about, caller.subject),
+        subject: caller.subject.to_owned(),
+        issuer: provider.issuer.clone(),
+        acting_for: caller.acting_for.map(str::to_owned),
+        groups: groups_of(provider, caller.groups_in),
+        token_id: token_id(claims)?,
+        expires,
+    };
+    let (by, may_act) = (provider.name.clone(), may_act(claims));
+    Ok(Vouched { principal, by, actors: caller.actors, may_act, borrows: Borrows::AsLent })
+}
+
+/// Who a verified token stands for by trust rules, at `now`: by the one rule whose pins it meets.
+pub(crate) fn of_rules(
+    rules: &[TrustRule],
+    verified: &Verified,
+    now: Timestamp,
+) -> Result<Vouched, IdentityError> {
+    let claims = verified.claims();
+    let mut meeting = rules.iter().filter(|rule| rule.check_pins(claims).is_ok());
+    let rule = match (meeting.next(), meeting.next(), rules) {
+        (Some(rule), None, _) | (None, None, [rule]) => rule,
+        // Rules that two can meet are refused when they are loaded.
+        _ => return Err(IdentityError::NoRule),
+    };
+    let provider = rule.provider();
+    if !provider.algorithms.contains(&verified.algorithm()) {
+        return Err(IdentityError::Algorithm);
+    }
+    let subject = rule.subject(claims)?;
+    let (claims, expires) = checked(&provider, verified, now)?;
+    let principal = Principal {
+        kind: rule.principal_kind(),
+        name: rule.name.clone(),
+        subject,
+        issuer: provider.issuer,
+        acting_for: None,
+        groups: rule.groups.clone(),
+        token_id: token_id(claims)?,
+        expires,
+    };
+    let borrows = rule.lend_groups.clone().map_or(Borrows::Nothing, Borrows::These);
+    Ok(Vouched { principal, by: rule.name.clone(), actors: Vec::new(), may_act: None, borrows })
+}
+
+/// The claims of a token that is for us, good at `now`, and what configuration requires; and when
+/// it expires.
+pub(crate) fn checked<'a>(
+    provider: &Provider,
+    verified: &'a Verified,
+    now: Timestamp,
+) -> Result<(&'a Claims, Timestamp), IdentityError> {
     let claims = verified.claims();
     if text(claims, "iss")? != provider.issuer {
         return Err(IdentityError::UnknownIssuer);
@@ -109,25 +172,25 @@ pub(crate) fn principal(
             return Err(IdentityError::Pin { claim: path.to_string() });
         }
     }
-    let caller = caller(provider, claims)?;
-    let token_id = match claims.get("jti") {
-        None => None,
-        Some(_) => Some(text(claims, "jti")?.to_owned()),
-    };
-    Ok(Principal {
-        kind: caller.kind,
-        name: name_of(provider, caller.about, caller.subject),
-        subject: caller.subject.to_owned(),
-        issuer: provider.issuer.clone(),
-        acting_for: caller.acting_for.map(str::to_owned),
-        groups: groups_of(provider, caller.groups_in),
-        token_id,
-        expires,
-    })
+    Ok((claims, expires))
+}
+
+/// The token's own id, where it has one.
+fn token_id(claims: &Claims) -> Result<Option<String>, IdentityError> {
+    claims.get("jti").map(|_| text(claims, "jti").map(str::to_owned)).transpose()
+}
+
+/// Who alone may act for the token's subject (RFC 8693 §4.4). One that cannot be read lets nobody.
+fn may_act(claims: &Claims) -> Option<MayAct> {
+    let allowed = claims.get("may_act")?;
+    let text = |name| allowed.get(name).and_then(Value::as_str).map(str::to_owned);
+    // An issuer that is no text is not taken for one that is absent.
+    let readable = allowed.get("iss").is_none_or(Value::is_string);
+    Some(MayAct { subject: text("sub").filter(|_| readable), issuer: text("iss") })
 }
 
 /// A claim that must be a text which can be shown faithfully.
-fn text<'a>(claims: &'a Claims, name: &str) -> Result<&'a str, IdentityError> {
+pub(crate) fn text<'a>(claims: &'a Claims, name: &str) -> Result<&'a str, IdentityError> {
     match claims.get(name) {
         None => Err(IdentityError::MissingClaim(name.to_owned())),
         Some(Value::String(text)) if is_presentable(text) => Ok(text),
@@ -232,12 +295,14 @@ struct Caller<'a> {
     /// The claims about the caller itself: the token's, or those of its `act`.
     about: &'a Claims,
     groups_in: &'a Claims,
+    /// Who acts, the one at work first; empty where nobody acts for somebody.
+    actors: Vec<Actor>,
 }
 
 fn caller<'a>(provider: &Provider, claims: &'a Claims) -> Result<Caller<'a>, IdentityError> {
     let subject = text(claims, "sub")?;
     if let Some(act) = claims.get("act") {
-        let actor = current_actor(provider, act)?;
+        let (actor, actors) = current_actor(provider, act)?;
         let groups_in = match provider.act_groups {
             ActGroups::Actor => actor,
             ActGroups::Subject => claims,
@@ -248,6 +313,7 @@ fn caller<'a>(provider: &Provider, claims: &'a Claims) -> Result<Caller<'a>, Ide
             acting_for: Some(subject),
             about: actor,
             groups_in,
+            actors,
         });
     }
     let acting_for = match provider.acting_for_claim.as_ref().map(|path| (path, path.find(claims)))
@@ -261,30 +327,41 @@ fn caller<'a>(provider: &Provider, claims: &'a Claims) -> Result<Caller<'a>, Ide
         (PrincipalKind::Person, Some(_)) => PrincipalKind::Agent,
         (kind, _) => kind,
     };
-    Ok(Caller { kind, subject, acting_for, about: claims, groups_in: claims })
+    let own = Actor { subject: subject.to_owned(), issuer: provider.issuer.clone() };
+    let actors = acting_for.map(|_| own).into_iter().collect();
+    Ok(Caller { kind, subject, acting_for, about: claims, groups_in: claims, actors })
 }
 
 /// RFC 8693 §4.1: the outermost `act` is the current actor; those nested in it are history, which
 /// is bounded and must be well-formed but decides nothing. An actor of another issuer is refused:
 /// its subject would mean somebody else here.
-fn current_actor<'a>(provider: &Provider, act: &'a Value) -> Result<&'a Claims, IdentityError> {
+fn current_actor<'a>(
+    provider: &Provider,
+    act: &'a Value,
+) -> Result<(&'a Claims, Vec<Actor>), IdentityError> {
     let invalid = || IdentityError::InvalidClaim("act".into());
     let current = act.as_object().ok_or_else(invalid)?;
     let mut link = Some(act);
-    let mut actors = 0;
+    let mut actors: Vec<Actor> = Vec::new();
     while let Some(value) = link {
-        actors += 1;
         let actor = value.as_object().ok_or_else(invalid)?;
-        let known = match actor.get("iss") {
-            None => true,
-            Some(issuer) => issuer.as_str() == Some(&provider.issuer) || actors > 1,
+        let issuer = match actor.get("iss") {
+            None => Some(provider.issuer.as_str()),
+            Some(Value::String(issuer)) if *issuer == provider.issuer => Some(issuer.as_str()),
+            // In history it may be somebody of elsewhere.
+            Some(issuer) if !actors.is_empty() => Some(issuer.as_str().unwrap_or_default()),
+            Some(_) => None,
         };
-        if actors > MAX_ACTORS || !known || text(actor, "sub").is_err() {
+        let (Some(issuer), Ok(subject)) = (issuer, text(actor, "sub")) else {
+            return Err(invalid());
+        };
+        if actors.len() >= MAX_ACTORS {
             return Err(invalid());
         }
+        actors.push(Actor { subject: subject.to_owned(), issuer: issuer.to_owned() });
         link = actor.get("act");
     }
-    Ok(current)
+    Ok((current, actors))
 }
 
 fn kind_of(provider: &Provider, claims: &Claims) -> Result<PrincipalKind, IdentityError> {

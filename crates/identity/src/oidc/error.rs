@@ -67,6 +67,42 @@ pub enum IdentityError {
         /// Which claim, as configured.
         claim: String,
     },
+    /// A pinned claim is absent.
+    PinAbsent {
+        /// Which claim, as configured.
+        claim: String,
+    },
+    /// A pinned claim is not one value of the pinned type: a list, an object, a number for a text.
+    PinNotOne {
+        /// Which claim, as configured.
+        claim: String,
+    },
+    /// None of the trust rules for its issuer has pins that it meets.
+    NoRule,
+    /// A Kubernetes token of a secret, without expiry or audience.
+    LegacyServiceAccount,
+    /// A Kubernetes token whose `sub` and `kubernetes.io` name two service accounts.
+    SubjectsDiffer,
+    /// Its `sub` is not a SPIFFE id in its one spelling.
+    SpiffeId(&'static str),
+    /// A run that a pull or merge request has started, which anybody may have made.
+    ForeignRun {
+        /// The claim to pin where that is meant.
+        pin: &'static str,
+    },
+    /// It is a credential of the gateway's own, which is good for logging in alone.
+    OwnCredential,
+    /// A credential of the gateway's own, for another connection.
+    OtherConnection {
+        /// The connection it is for.
+        bound: String,
+    },
+    /// A credential of the gateway's own that the store does not have, or has otherwise.
+    UnknownCredential,
+    /// A credential of the gateway's own that was revoked.
+    Revoked,
+    /// The store of credentials cannot be read.
+    CredentialsUnavailable,
     /// It is bound to a key (`cnf`, RFC 7800), and a bearer cannot prove possession of it.
     KeyBound,
     /// The issuer's keys cannot be had right now.
@@ -112,6 +148,36 @@ impl IdentityError {
                 format!("the token lives longer than the {} allowed", Span(*limit))
             }
             Self::Pin { claim } => format!("the token's `{claim}` is not the required one"),
+            Self::PinAbsent { claim } => format!("the token has no `{claim}`, which is required"),
+            Self::PinNotOne { claim } => {
+                format!("the token's `{claim}` is not one value of the required type")
+            }
+            Self::NoRule => {
+                "none of the trust rules for the token's issuer accepts what it claims".into()
+            }
+            Self::LegacyServiceAccount => "the token is one of a secret, without expiry or \
+                audience: use a projected service account token"
+                .into(),
+            Self::SubjectsDiffer => {
+                "the token's `sub` and `kubernetes.io` name two service accounts".into()
+            }
+            Self::SpiffeId(why) => format!("the token's `sub` is no SPIFFE id: {why}"),
+            Self::ForeignRun { pin } => format!(
+                "the token's run was started by a pull or merge request, which may be anybody's \
+                 (a rule that means it pins `{pin}`)"
+            ),
+            Self::OwnCredential => "it is a credential of this gateway, which logs in to its \
+                connection and can do nothing else: use the token of your identity provider"
+                .into(),
+            Self::OtherConnection { bound } => {
+                format!("the credential is for connection \"{bound}\" alone")
+            }
+            Self::UnknownCredential => "the credential is not one of this gateway's".into(),
+            Self::Revoked => "the credential was revoked".into(),
+            Self::CredentialsUnavailable => {
+                "credentials cannot be checked now, because the gateway's store does not answer"
+                    .into()
+            }
             Self::KeyBound => {
                 "the token is bound to a key, and possession cannot be proven here".into()
             }
@@ -125,7 +191,9 @@ impl IdentityError {
     #[must_use]
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { .. } | Self::NotYetValid { .. } => Retry::Later,
+            Self::Unavailable { .. } | Self::NotYetValid { .. } | Self::CredentialsUnavailable => {
+                Retry::Later
+            }
             _ => Retry::AfterChange,
         }
     }

@@ -18,6 +18,18 @@ pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 /// understood (RFC 7515 §4.1, RFC 7516 §4.1, RFC 7797 §3): refused by name.
 const FORBIDDEN: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "enc", "zip", "cty"];
 
+/// The `typ` of the gateway's own credentials (RFC 8725 §3.11), so that none is taken for a token of
+/// another issuer, nor the other way round.
+pub(crate) const OWN_TYPE: &str = "portcullis-credential+jwt";
+
+/// True for a text that says of itself that it is one of the gateway's own credentials: good for
+/// choosing what checks it, not to be believed.
+pub(crate) fn is_own(token: &str) -> bool {
+    let header = token.split('.').next().filter(|_| token.len() <= MAX_TOKEN);
+    let header = header.and_then(|header| part(header, "").ok());
+    header.is_some_and(|header| header.get("typ").and_then(Value::as_str) == Some(OWN_TYPE))
+}
+
 /// A token whose signature has not been checked. Its claims are out of reach.
 pub(crate) struct Unverified<'a> {
     pub(crate) algorithm: SignatureAlgorithm,
@@ -29,12 +41,24 @@ pub(crate) struct Unverified<'a> {
 
 /// The claims of a token whose signature was checked.
 #[derive(Debug)]
-pub(crate) struct Verified(Map<String, Value>);
+pub(crate) struct Verified {
+    algorithm: SignatureAlgorithm,
+    claims: Map<String, Value>,
+}
+
+/// What a token is for, by its `typ`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// An ID or access token of an issuer that is configured.
+    Bearer,
+    /// A credential of the gateway's own.
+    Own,
+}
 
 impl<'a> Unverified<'a> {
     /// Takes a token apart (RFC 7515 §5.2), refusing every second spelling: padding, stray bits,
     /// repeated names.
-    pub(crate) fn parse(token: &'a str) -> Result<Self, IdentityError> {
+    pub(crate) fn parse(token: &'a str, wanted: Use) -> Result<Self, IdentityError> {
         use IdentityError::{Malformed, TooLarge};
         if token.len() > MAX_TOKEN {
             return Err(TooLarge { limit: MAX_TOKEN });
@@ -46,7 +70,7 @@ impl<'a> Unverified<'a> {
             _ => return Err(Malformed("it has not three parts")),
         };
         let header = part(header, "its header is not base64url JSON with unique names")?;
-        let (algorithm, key_id) = read_header(&header)?;
+        let (algorithm, key_id) = read_header(&header, wanted)?;
         let claims = part(payload, "its claims are not base64url JSON with unique names")?;
         let signature = URL_SAFE_NO_PAD
             .decode(signature)
@@ -63,7 +87,7 @@ impl<'a> Unverified<'a> {
     pub(crate) fn verify(self, keys: &KeySet) -> Result<Verified, IdentityError> {
         let mut candidates = keys.candidates(self.key_id.as_deref(), self.algorithm)?;
         if candidates.any(|key| key.verifies(self.algorithm, self.signed, &self.signature)) {
-            Ok(Verified(self.claims))
+            Ok(Verified { algorithm: self.algorithm, claims: self.claims })
         } else {
             Err(IdentityError::BadSignature)
         }
@@ -72,7 +96,12 @@ impl<'a> Unverified<'a> {
 
 impl Verified {
     pub(crate) const fn claims(&self) -> &Map<String, Value> {
-        &self.0
+        &self.claims
+    }
+
+    /// The algorithm it was signed with.
+    pub(crate) const fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
     }
 }
 
@@ -83,14 +112,20 @@ fn part(text: &str, problem: &'static str) -> Result<Map<String, Value>, Identit
 
 fn read_header(
     header: &Map<String, Value>,
+    wanted: Use,
 ) -> Result<(SignatureAlgorithm, Option<String>), IdentityError> {
     if let Some(field) = FORBIDDEN.into_iter().find(|field| header.contains_key(*field)) {
         return Err(IdentityError::Header(field));
     }
-    match header.get("typ") {
-        None => {}
-        Some(Value::String(typ)) if is_token_type(typ) => {}
-        Some(_) => return Err(IdentityError::TokenType),
+    let typ = header.get("typ");
+    match (typ, wanted) {
+        (Some(Value::String(typ)), Use::Own) if typ == OWN_TYPE => {}
+        (Some(Value::String(typ)), Use::Bearer) if typ == OWN_TYPE => {
+            return Err(IdentityError::OwnCredential);
+        }
+        (None, Use::Bearer) => {}
+        (Some(Value::String(typ)), Use::Bearer) if is_token_type(typ) => {}
+        _ => return Err(IdentityError::TokenType),
     }
     let algorithm = header
         .get("alg")
@@ -135,13 +170,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in "[A-Za-z0-9_.=-]{0,200}|.{0,60}") {
-            let _ = Unverified::parse(&text);
+            let _ = Unverified::parse(&text, Use::Bearer);
         }
 
         #[test]
         fn never_panics_on_json_parts(header in r#"\{("[a-z]{1,3}":("[A-Z0-9]{0,5}"|1|null),?){0,3}\}"#) {
             let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-            let _ = Unverified::parse(&format!("{}.{}.", encode(&header), encode(&header)));
+            let _ = Unverified::parse(&format!("{}.{}.", encode(&header), encode(&header)), Use::Bearer);
         }
     }
 }

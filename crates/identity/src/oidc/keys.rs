@@ -104,7 +104,9 @@ impl KeySet {
 
 impl Key {
     fn read(raw: RawKey) -> Option<Self> {
-        let for_signatures = raw.usage.as_deref().is_none_or(|usage| usage == "sig")
+        // SPIFFE-Trust-Domain-and-Bundle §4.2.2 has a word of its own for keys of JWT-SVIDs.
+        let usage = |usage: &str| matches!(usage, "sig" | "jwt-svid");
+        let for_signatures = raw.usage.as_deref().is_none_or(usage)
             && raw.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
         if !for_signatures {
             return None;

@@ -14,17 +14,27 @@ mod jws;
 mod keys;
 mod settings;
 mod source;
+mod spiffe;
+mod trust;
+mod vouched;
 
 pub use claims::ClaimPath;
 pub use error::IdentityError;
 pub use settings::{ActGroups, Pinned, Provider, SettingsError, SignatureAlgorithm};
 pub use source::http_client;
+pub use trust::{Pins, TrustRule, WorkloadKind, WorkloadPrincipal, check_rules};
+pub use vouched::Vouched;
+
+pub(crate) use claims::{checked, text};
+pub(crate) use jws::{OWN_TYPE, Unverified, Use, is_own};
+pub(crate) use keys::KeySet;
+pub(crate) use vouched::{Borrows, MayAct};
 
 use cache::KeyCache;
-use jws::Unverified;
 use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
 use reqwest::ClientBuilder;
+use settings::WHOSE;
 use source::Source;
 use std::fmt;
 use std::sync::Arc;
@@ -34,10 +44,44 @@ pub struct Verifier {
     realms: Vec<Realm>,
 }
 
-/// A provider and its keys.
+/// An issuer, its keys, and what its tokens are held against.
 struct Realm {
-    provider: Provider,
+    issuer: String,
+    name: String,
+    reading: Reading,
     keys: Arc<KeyCache>,
+}
+
+enum Reading {
+    Provider(Box<Provider>),
+    /// One or more, which no token can meet two of.
+    Rules(Vec<TrustRule>),
+}
+
+impl Realm {
+    fn new(
+        provider: &Provider,
+        reading: Reading,
+        client: ClientBuilder,
+        whose: &'static str,
+    ) -> Result<Self, SettingsError> {
+        let (name, issuer) = (provider.name.clone(), provider.issuer.clone());
+        let source = Source::new(provider, client).map_err(|problem| SettingsError {
+            whose,
+            provider: name.clone(),
+            key: "issuer",
+            problem,
+        })?;
+        let keys = Arc::new(KeyCache::new(name.clone(), source));
+        Ok(Self { issuer, name, reading, keys })
+    }
+
+    fn takes(&self, algorithm: SignatureAlgorithm) -> bool {
+        match &self.reading {
+            Reading::Provider(provider) => provider.algorithms.contains(&algorithm),
+            Reading::Rules(rules) => rules.iter().any(|rule| rule.algorithms.contains(&algorithm)),
+        }
+    }
 }
 
 impl Verifier {
@@ -51,25 +95,50 @@ impl Verifier {
         providers: Vec<Provider>,
         client: impl Fn() -> ClientBuilder,
     ) -> Result<Self, SettingsError> {
+        Self::with_rules(providers, Vec::new(), client)
+    }
+
+    /// The same, for workloads by trust rules as well.
+    ///
+    /// # Errors
+    /// [`SettingsError`], also where a rule does not say whose tokens it accepts, or one token could
+    /// be read in two ways.
+    pub fn with_rules(
+        providers: Vec<Provider>,
+        rules: Vec<TrustRule>,
+        client: impl Fn() -> ClientBuilder,
+    ) -> Result<Self, SettingsError> {
+        trust::check_rules(&providers, &rules).map_err(|(_, error)| error)?;
         let mut realms: Vec<Realm> = Vec::with_capacity(providers.len());
         for provider in providers {
             provider.validate()?;
-            let wrong = |key: &'static str, problem: String| SettingsError {
+            let wrong = |key: &'static str, problem: &str| SettingsError {
+                whose: WHOSE,
                 provider: provider.name.clone(),
                 key,
-                problem,
+                problem: problem.to_owned(),
             };
-            let mut others = realms.iter().map(|realm| &realm.provider);
-            if others.any(|other| other.name == provider.name) {
-                return Err(wrong("name", "is used twice".into()));
+            if realms.iter().any(|other| other.name == provider.name) {
+                return Err(wrong("name", "is used twice"));
             }
-            let mut others = realms.iter().map(|realm| &realm.provider);
-            if others.any(|other| other.issuer == provider.issuer) {
-                return Err(wrong("issuer", "is configured twice".into()));
+            if realms.iter().any(|other| other.issuer == provider.issuer) {
+                return Err(wrong("issuer", "is configured twice"));
             }
-            let source = Source::new(&provider, client()).map_err(|e| wrong("issuer", e))?;
-            let keys = Arc::new(KeyCache::new(provider.name.clone(), source));
-            realms.push(Realm { provider, keys });
+            let reading = Reading::Provider(Box::new(provider.clone()));
+            realms.push(Realm::new(&provider, reading, client(), WHOSE)?);
+        }
+        for rule in rules {
+            let mut known = realms.iter_mut().filter(|realm| realm.issuer == rule.issuer);
+            match known.next().map(|realm| &mut realm.reading) {
+                Some(Reading::Rules(rules)) => rules.push(rule),
+                // That of a provider was refused above.
+                Some(Reading::Provider(_)) => {}
+                None => {
+                    let provider = rule.provider();
+                    let reading = Reading::Rules(vec![rule]);
+                    realms.push(Realm::new(&provider, reading, client(), trust::WHOSE)?);
+                }
+            }
         }
         Ok(Self { realms })
     }
@@ -79,24 +148,36 @@ impl Verifier {
     /// # Errors
     /// [`IdentityError`] says which check failed; [`IdentityError::public`] is for the caller.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, IdentityError> {
-        let token = Unverified::parse(token)?;
+        self.vouch(token, now).await.map(Vouched::into_principal)
+    }
+
+    /// The same, with what an exchange of tokens needs to know. One of the gateway's own credentials
+    /// is never vouched for.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub async fn vouch(&self, token: &str, now: Timestamp) -> Result<Vouched, IdentityError> {
+        let token = Unverified::parse(token, Use::Bearer)?;
         let realm = self.realm_of(&token)?;
-        if !realm.provider.algorithms.contains(&token.algorithm) {
+        if !realm.takes(token.algorithm) {
             return Err(IdentityError::Algorithm);
         }
         let keys = realm.keys.keys_for(token.key_id.as_deref(), now).await?;
         let verified = token.verify(&keys)?;
-        claims::principal(&realm.provider, &verified, now)
+        match &realm.reading {
+            Reading::Provider(provider) => claims::of_provider(provider, &verified, now),
+            Reading::Rules(rules) => claims::of_rules(rules, &verified, now),
+        }
     }
 
-    /// Fetches the keys of every provider that has none or old ones, and says which could not be
+    /// Fetches the keys of every issuer that has none or old ones, and says which could not be
     /// reached: for start-up and for health checks.
     pub async fn warm(&self, now: Timestamp) -> Vec<(String, IdentityError)> {
         let mut failures = Vec::new();
         for realm in &self.realms {
             match realm.keys.keys_for(None, now).await {
                 Ok(_) => {}
-                Err(error) => failures.push((realm.provider.name.clone(), error)),
+                Err(error) => failures.push((realm.name.clone(), error)),
             }
         }
         failures
@@ -104,7 +185,10 @@ impl Verifier {
 
     /// The providers, as configured.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.realms.iter().map(|realm| &realm.provider)
+        self.realms.iter().filter_map(|realm| match &realm.reading {
+            Reading::Provider(provider) => Some(&**provider),
+            Reading::Rules(_) => None,
+        })
     }
 
     /// The one use of what an unverified token says: to choose what it is held against.
@@ -112,7 +196,7 @@ impl Verifier {
         let missing = || IdentityError::MissingClaim("iss".into());
         let issuer = token.claimed_issuer().ok_or_else(missing)?;
         let mut realms = self.realms.iter();
-        realms.find(|realm| realm.provider.issuer == issuer).ok_or(IdentityError::UnknownIssuer)
+        realms.find(|realm| realm.issuer == issuer).ok_or(IdentityError::UnknownIssuer)
     }
 }
 
@@ -123,18 +207,18 @@ pub(crate) fn verify_with(
     token: &str,
     now: Timestamp,
 ) -> Result<Principal, IdentityError> {
-    let token = Unverified::parse(token)?;
+    let token = Unverified::parse(token, Use::Bearer)?;
     if !provider.algorithms.contains(&token.algorithm) {
         return Err(IdentityError::Algorithm);
     }
-    let keys = keys::KeySet::parse(key_set)
+    let keys = KeySet::parse(key_set)
         .map_err(|cause| IdentityError::Unavailable { provider: provider.name.clone(), cause })?;
-    claims::principal(provider, &token.verify(&keys)?, now)
+    claims::of_provider(provider, &token.verify(&keys)?, now).map(Vouched::into_principal)
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.providers().map(|provider| &provider.name)).finish()
+        f.debug_list().entries(self.realms.iter().map(|realm| &realm.name)).finish()
     }
 }
 

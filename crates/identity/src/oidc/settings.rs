@@ -65,6 +65,9 @@ pub struct Provider {
     pub jwks_uri: Option<String>,
 }
 
+/// How settings errors call a provider.
+pub(crate) const WHOSE: &str = "identity provider";
+
 impl Provider {
     /// A provider with defaults for everything that has one.
     #[must_use]
@@ -106,7 +109,7 @@ impl Provider {
     /// [`SettingsError`] names the provider, the key and what is wrong with its value.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let wrong = |key: &'static str, problem: String| {
-            Err(SettingsError { provider: self.name.clone(), key, problem })
+            Err(SettingsError { whose: WHOSE, provider: self.name.clone(), key, problem })
         };
         let blank = |list: &[String]| list.iter().any(|text| text.trim().is_empty());
         if !crate::text::is_presentable(&self.name) {
@@ -142,9 +145,11 @@ impl Provider {
 
 /// What is wrong with a provider's settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("identity provider \"{provider}\": `{key}`: {problem}")]
+#[error("{whose} \"{provider}\": `{key}`: {problem}")]
 pub struct SettingsError {
-    /// The provider's configured name.
+    /// What it is the name of: an identity provider, or a workload rule.
+    pub whose: &'static str,
+    /// The configured name.
     pub provider: String,
     /// The key.
     pub key: &'static str,
@@ -177,6 +182,15 @@ pub enum Pinned {
 }
 
 impl Pinned {
+    /// True where the value is of its type, so that it could be the same.
+    pub(crate) fn is_kind_of(&self, value: &Value) -> bool {
+        match self {
+            Self::Text(_) => value.is_string(),
+            Self::Flag(_) => value.is_boolean(),
+            Self::Number(_) => value.is_number(),
+        }
+    }
+
     pub(crate) fn is(&self, value: &Value) -> bool {
         match self {
             Self::Text(text) => value.as_str() == Some(text),

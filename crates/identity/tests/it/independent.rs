@@ -1,71 +1,12 @@
-//! Tokens of an OpenID provider that shares nothing with this code: `oidc-provider` from npm.
-//!
-//! Runs where its packages are installed; `PORTCULLIS_SLOW=1` installs them first.
+//! Tokens of an OpenID provider that shares nothing with this code.
 
+use crate::provider::{SECRET, installed, start};
 use crate::support::verifier;
 use portcullis_core::principal::PrincipalKind;
 use portcullis_core::time::Timestamp;
 use portcullis_identity::{ClaimPath, IdentityError, Pinned, Provider};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const SECRET: &str = "a-secret-for-this-test-only";
-
-/// The provider's process; it ends with its standard input.
-struct Node(Child);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc-provider")
-}
-
-/// True where the provider can be started; says loudly why it is not.
-fn installed() -> bool {
-    let skip = |why: &str| {
-        eprintln!("\n*** SKIPPED: no test against an independent OpenID provider: {why} ***\n");
-        false
-    };
-    let node = Command::new("node").arg("--version").stdout(Stdio::null()).status();
-    if !node.is_ok_and(|status| status.success()) {
-        return skip("node is not installed");
-    }
-    if folder().join("node_modules/oidc-provider").exists() {
-        return true;
-    }
-    if std::env::var_os("PORTCULLIS_SLOW").is_none_or(|slow| slow != "1") {
-        return skip("its packages are not installed; PORTCULLIS_SLOW=1 installs them");
-    }
-    let npm = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-    let done = Command::new("npm").args(npm).current_dir(folder()).status().unwrap();
-    assert!(done.success(), "npm ci failed");
-    true
-}
-
-fn start() -> (Node, Value) {
-    let mut child = Command::new("node")
-        .arg("provider.mjs")
-        .current_dir(folder())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    let node = Node(child);
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    (node, serde_json::from_str(&line).unwrap())
-}
 
 fn clock() -> Timestamp {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();

@@ -6,5 +6,8 @@ mod claims;
 mod dev_provider;
 mod fetching;
 mod independent;
+mod own;
+mod provider;
 mod support;
 mod tls;
+mod workload;

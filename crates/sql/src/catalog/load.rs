@@ -960,13 +960,16 @@ fn load_attachments(
     load_view_dependencies(catalog, all)
 }
 
+/// Relation, whether reading runs it, schema and name, its number, whether deleting runs it.
+type CodeRow<'a> = (u32, bool, &'a str, &'a str, Option<u32>, bool);
+
 /// Code of users, and functions of the server that reach further, behind relations, by name; that of types only where they run some.
 fn load_hidden_code(
     catalog: &mut Catalog,
     types: &Types<'_>,
     all: Results<'_>,
 ) -> Result<(), CatalogError> {
-    let mut found: BTreeSet<(u32, bool, &str, &str, Option<u32>, bool)> = BTreeSet::new();
+    let mut found: BTreeSet<CodeRow<'_>> = BTreeSet::new();
     for row in rows(all, 14) {
         let (function, of_type) = (row.oid(2)?, row.oid(3)?);
         if of_type.is_some_and(|oid| !catalog.coded_types.contains(&oid)) {

@@ -7,6 +7,7 @@ pub mod server;
 use bytes::{Buf as _, BytesMut};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::Operation;
+use portcullis_core::freeze::{Freezes, InForce};
 use portcullis_core::gate::{Admission, Gate, GateSettings, LogIn, Moment};
 use portcullis_core::id::{DecisionId, PatternId, RequestId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Journal, JournalError, Receipt};
@@ -209,6 +210,15 @@ impl Desk for Open {
     }
 }
 
+impl Freezes for Open {
+    fn generation(&self) -> u64 {
+        0
+    }
+    fn in_force(&self) -> InForce {
+        InForce { generation: 0, freezes: Ok(Arc::new([])) }
+    }
+}
+
 /// An admission to a connection as a role, got the only way there is: from a gate.
 pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare> {
     let at = Timestamp::from_micros(0);
@@ -237,7 +247,7 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
         decision: DecisionId::from_bits(1),
         used: portcullis_core::limits::Used::default(),
     };
-    let parts = (Open, Open, Open);
+    let parts = (Open, Arc::new(Open) as Arc<dyn Freezes>, Open, Open);
     let settings = GateSettings::default();
     let session = SessionId::from_bits(1);
     let login = LogIn { peer: text("test"), ..LogIn::default() };

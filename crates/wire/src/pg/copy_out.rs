@@ -880,8 +880,10 @@ mod tests {
         }
     }
 
+    type Values = Vec<Option<Vec<u8>>>;
+
     /// Rows read back, field by field, behind one another.
-    fn check_lines(format: LineFormat, rows: &[(Vec<u8>, Vec<Option<Vec<u8>>>)]) {
+    fn check_lines(format: LineFormat, rows: &[(Vec<u8>, Values)]) {
         let all: Vec<u8> = rows.iter().flat_map(|(line, _)| line.clone()).collect();
         let mut lines = Lines::new(format);
         let mut rest = all.as_slice();

@@ -252,10 +252,10 @@ pub struct Names {
     /// What names that code of users left ambiguous were prepared for by the protocol, which no
     /// code in the server can do: they stand for it, or for nothing of the protocol's any more.
     doubtful: HashMap<Bytes, Arc<Prepared>>,
-    /// True where code of users ran in the transaction: some of it may run as late as its end.
+    /// True where code of users ran in the transaction: some of it may run as late as its end. And
+    /// where the target has heard of that code.
     code_ran: bool,
-    /// The same, of what the target has heard.
-    heard_code: bool,
+    code_heard: bool,
     /// Changes not confirmed yet, in order.
     log: Vec<Logged>,
     /// True from the first savepoint to the end of the transaction.
@@ -342,7 +342,7 @@ impl Names {
             portals: Table::default(),
             doubtful: HashMap::new(),
             code_ran: false,
-            heard_code: false,
+            code_heard: false,
             log: Vec::new(),
             nested: false,
             next_portal: 0,
@@ -785,7 +785,7 @@ impl Names {
     pub fn transaction_ended(&mut self, rolled_back: bool) {
         self.settings_left();
         self.settings_heard = self.settings;
-        self.heard_code = false;
+        self.code_heard = false;
         if std::mem::take(&mut self.code_ran) {
             self.doubt(None);
         }
@@ -805,9 +805,9 @@ impl Names {
     /// Nothing of what is not confirmed was ever sent.
     pub fn revert(&mut self) {
         self.disturbances = self.heard;
-        self.code_ran = self.heard_code;
         self.respoken = self.heard_respoken;
         self.settings = self.settings_heard;
+        self.code_ran = self.code_heard;
         while let Some(logged) = self.log.pop() {
             self.undo(logged.undo, false);
         }
@@ -821,9 +821,9 @@ impl Names {
     /// The target has what was sent to it.
     pub const fn was_heard(&mut self) {
         self.heard = self.disturbances;
-        self.heard_code = self.code_ran;
         self.heard_respoken = self.respoken;
         self.settings_heard = self.settings;
+        self.code_heard = self.code_ran;
     }
 
     /// Takes note of what may change settings by which texts are read.

@@ -182,6 +182,7 @@ pub fn sqlstate(refusal: &Refusal) -> &'static str {
         RefusalClass::Policy
         | RefusalClass::NeedsApproval
         | RefusalClass::Rejected
+        | RefusalClass::Frozen
         | RefusalClass::Unresolved => "42501",
         // query_canceled
         RefusalClass::Expired | RefusalClass::Withdrawn => "57014",
@@ -234,6 +235,7 @@ const fn class_word(class: RefusalClass) -> &'static str {
         RefusalClass::Unresolved => "unresolved",
         RefusalClass::Identity => "identity",
         RefusalClass::Limit => "limit",
+        RefusalClass::Frozen => "frozen",
         RefusalClass::Unavailable => "unavailable",
     }
 }

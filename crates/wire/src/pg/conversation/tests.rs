@@ -1350,6 +1350,25 @@ fn code_of_users_leaves_no_sql_name_known() {
 }
 
 #[test]
+fn code_of_users_that_is_refused_leaves_names_known() {
+    let mut s = Session::new();
+    s.run(&[query("prepare y as select t")], b'I');
+    for refused in ["call f", "do block"] {
+        let unit = s.unit(&[query(refused)]);
+        s.conversation.refused(unit.shape());
+        s.run(&[query("select t")], b'I');
+        assert!(!unreadable(&s.run(&[query("execute y")], b'I')), "{refused}");
+    }
+    // What ran before it in the transaction may run once more at its end.
+    s.run(&[query("begin; call f; prepare z as select t")], b'T');
+    let unit = s.unit(&[query("call f")]);
+    s.conversation.refused(unit.shape());
+    assert!(!unreadable(&s.run(&[query("execute z")], b'T')));
+    s.run(&[query("commit")], b'I');
+    assert!(unreadable(&s.run(&[query("execute z")], b'I')));
+}
+
+#[test]
 fn rows_of_cursors_behind_code_of_users_come_from_anywhere() {
     let mut s = Session::new();
     s.run(&[query("begin; declare c for select t")], b'T');

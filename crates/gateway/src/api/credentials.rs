@@ -1,0 +1,99 @@
+//! `/api/v1/credentials`: one's own credentials and those of one's agents, listed and revoked; and the
+//! keys they are signed with.
+
+use super::{Problem, principal, unavailable};
+use crate::live::{Killed, Owner};
+use crate::moment::now;
+use crate::services::Services;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use portcullis_core::id::CredentialId;
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::principal::Principal;
+use portcullis_store::CredentialRow;
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Bytes of a form: two tokens of the largest size there is, and the rest.
+const MAX_FORM: usize = 64 * 1024;
+
+/// The routes of credentials.
+pub(super) fn routes() -> Router<Arc<Services>> {
+    Router::new()
+        .route("/api/v1/token", post(super::token::exchange).layer(DefaultBodyLimit::max(MAX_FORM)))
+        .route("/api/v1/credentials", get(list))
+        .route("/api/v1/credentials/keys", get(keys))
+        .route("/api/v1/credentials/{id}", delete(revoke))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ListQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+async fn list(
+    State(services): State<Arc<Services>>,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<CredentialRow>>, Problem> {
+    let caller = principal(&services, &headers).await?;
+    let who = (caller.issuer.as_str(), caller.subject.as_str());
+    let rows = services.credentials.store.list(who, query.all, now()).await;
+    rows.map(Json).map_err(unavailable)
+}
+
+/// The public keys (RFC 7517), for whoever wants to look at a credential.
+async fn keys(State(services): State<Arc<Services>>) -> Json<Value> {
+    Json(services.credentials.key_set(now()))
+}
+
+/// Takes a credential back, and ends its sessions. Whoever logs in with it may, and whom it acts for:
+/// it only takes leave away. The record comes second, so that nothing waits for it.
+async fn revoke(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<CredentialRow>, Problem> {
+    let caller = principal(&services, &headers).await?;
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such credential for you");
+    let id: CredentialId = id.parse().map_err(|_| unknown())?;
+    let find = async || services.credentials.store.find(id).await.map_err(unavailable);
+    let mine = |row: &CredentialRow| row.is_of(&caller.issuer, &caller.subject);
+    let row = find().await?.filter(mine).ok_or_else(unknown)?;
+    let revoked = services.credentials.store.revoke(id, &caller.subject, now()).await;
+    if !revoked.map_err(unavailable)? {
+        return Err(Problem::new(StatusCode::CONFLICT, "this credential has ended already"));
+    }
+    end_sessions(&services, &row, &caller);
+    let (by, connection) = (caller.subject.clone(), row.connection);
+    let event = Event::CredentialRevoked { credential: id, by, connection };
+    let entry = Entry { at: now(), session: None, request: None, event };
+    services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
+    find().await?.map(Json).ok_or_else(unknown)
+}
+
+/// Ends the sessions that were opened with a credential, which is revoked in the store by now. What
+/// logs in with it meanwhile asks the store again once it could have been found here.
+fn end_sessions(services: &Services, row: &CredentialRow, caller: &Principal) {
+    let reason = "your credential was revoked";
+    let killed = Killed { by: caller.name.clone(), reason: reason.to_owned() };
+    let opened_with = |_, owner: &Owner| {
+        let (who, whose) = (&owner.standing.principal, &row.principal);
+        who.token_id == whose.token_id
+            && (&who.issuer, &who.subject) == (&whose.issuer, &whose.subject)
+            && owner.standing.connection.name == row.connection
+    };
+    let ending = services.sessions.end(opened_with, &killed, |session| {
+        let (by, reason) = (caller.subject.clone(), reason.to_owned());
+        let event = Event::SessionKilled { by, reason };
+        let entry = Entry { at: now(), session: Some(session), request: None, event };
+        // They end whether or not it can be recorded.
+        let _ = services.ledger.note(entry);
+    });
+    // Nobody waits for them here.
+    drop(ending);
+}

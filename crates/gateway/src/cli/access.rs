@@ -1,0 +1,125 @@
+//! How commands reach the gateway's own API: where it is, and who asks.
+
+use crate::config::Config;
+use crate::services;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::Value;
+
+/// Where the gateway's API is, and who asks.
+#[derive(Debug, Args)]
+pub(super) struct Access {
+    /// The gateway's API; by default the one of the configuration.
+    #[arg(long, env = "PORTCULLIS_API", global = true)]
+    api: Option<String>,
+    /// Your token.
+    #[arg(long, env = "PORTCULLIS_TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
+    /// Take a token of the development provider for this person instead.
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "token", global = true)]
+    name: Option<String>,
+}
+
+impl Access {
+    /// A client that asks as this caller.
+    pub(super) async fn client(&self, config: &Config) -> anyhow::Result<Client> {
+        let api = match &self.api {
+            Some(api) => api.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", config.listen.http.address),
+        };
+        let token = match (&self.token, &self.name) {
+            (Some(token), _) => token.clone(),
+            (None, Some(name)) => services::development_token(config, name).await?,
+            (None, None) => bail!("say who you are: --token (or PORTCULLIS_TOKEN), or --as NAME"),
+        };
+        Ok(Client { api, token })
+    }
+}
+
+/// The gateway understood, and did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotDone(pub(super) String);
+
+/// A client of the API.
+pub(super) struct Client {
+    api: String,
+    token: String,
+}
+
+impl Client {
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(reqwest::Client::new().get(format!("{}{path}", self.api))).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(reqwest::Client::new().post(format!("{}{path}", self.api)).json(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(reqwest::Client::new().delete(format!("{}{path}", self.api))).await
+    }
+
+    /// Exchanges tokens (RFC 8693): the caller's own for a credential, or for one to act for `person`,
+    /// whose token that is.
+    pub(super) async fn exchange(
+        &self,
+        person: Option<&str>,
+        terms: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+        let subject = person.unwrap_or(&self.token);
+        let mut form = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject),
+            ("subject_token_type", JWT),
+        ];
+        if person.is_some() {
+            form.extend([("actor_token", self.token.as_str()), ("actor_token_type", JWT)]);
+        }
+        form.extend(terms);
+        let request = reqwest::Client::new().post(format!("{}/api/v1/token", self.api));
+        self.answer(request.form(&form)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        self.answer(request.bearer_auth(&self.token)).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let response =
+            request.send().await.with_context(|| format!("no gateway answers at {}", self.api))?;
+        let status = response.status();
+        let body: Value = response.json().await.context("the answer is not JSON")?;
+        if !status.is_success() {
+            let said = body.get("detail").or_else(|| body.get("error_description"));
+            let why = said.and_then(Value::as_str).unwrap_or(status.as_str());
+            return Err(NotDone(why.to_owned()).into());
+        }
+        Ok(body)
+    }
+}
+
+/// A length of time as people write it.
+pub(super) fn span(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("`{text}` is no length of time, such as 30m or 2h");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    std::time::Duration::try_from(span).map_err(|_| wrong())
+}
+
+/// The number at a place of an answer; 0 where there is none.
+pub(super) fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// The text at a place of an answer; empty where there is none.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// A point in time at a place of an answer.
+pub(super) fn time(value: &Value, pointer: &str) -> String {
+    let micros = value.pointer(pointer).and_then(Value::as_i64);
+    let at = micros.map(portcullis_core::time::Timestamp::from_micros);
+    at.map(|at| format!("{at:.0}")).unwrap_or_default()
+}

@@ -1,0 +1,240 @@
+//! Credentials of the gateway's own. Asked at every log-in with one: what is not here, or cannot be
+//! read, opens nothing.
+
+use crate::open::Store;
+use crate::rows::{Unreadable, bad, json};
+use portcullis_core::id::CredentialId;
+use portcullis_core::principal::{Actor, Principal};
+use portcullis_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+/// Most credentials of one principal that are good at once.
+pub const MAX_CREDENTIALS: u32 = 100;
+/// Most credentials listed at once.
+const MAX_LISTED: i64 = 500;
+
+/// A credential, as it is kept and shown. The token itself is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRow {
+    /// Which.
+    pub id: CredentialId,
+    /// The only connection it opens.
+    pub connection: String,
+    /// What it is for, as claimed by whoever asked.
+    pub purpose: String,
+    /// Who logs in with it.
+    pub principal: Principal,
+    /// Who acts, the one at work first; empty where nobody acts for somebody.
+    pub actors: Vec<Actor>,
+    /// Whom it acts for, by issuer and subject.
+    pub person: Option<Actor>,
+    /// The providers and trust rules that vouched for the tokens it was made from.
+    pub vouched_by: Vec<String>,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// Until when it is good.
+    pub expires: Timestamp,
+    /// When it was revoked, where it was.
+    pub revoked: Option<Timestamp>,
+    /// The subject of whoever revoked it.
+    pub revoked_by: Option<String>,
+}
+
+impl CredentialRow {
+    /// True for whoever logs in with it, and for the person it acts for.
+    #[must_use]
+    pub fn is_of(&self, issuer: &str, subject: &str) -> bool {
+        let own = self.principal.issuer == issuer && self.principal.subject == subject;
+        let person = |person: &Actor| person.issuer == issuer && person.subject == subject;
+        own || self.person.as_ref().is_some_and(person)
+    }
+}
+
+/// Credentials cannot be read or written; then none is given, and none is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// The store does not answer, or has something else than was written.
+    #[error("the store of credentials cannot be read or written")]
+    Unavailable,
+    /// One principal has as many as may be.
+    #[error("there are {MAX_CREDENTIALS} good credentials of this caller already: revoke some")]
+    TooMany,
+}
+
+impl From<Unreadable> for CredentialError {
+    fn from(error: Unreadable) -> Self {
+        tracing::error!(error = error.0, "credentials cannot be read or written");
+        Self::Unavailable
+    }
+}
+
+impl From<sqlx::Error> for CredentialError {
+    fn from(error: sqlx::Error) -> Self {
+        Unreadable::from(error).into()
+    }
+}
+
+/// Where credentials are kept. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct CredentialStore {
+    store: Store,
+}
+
+impl CredentialStore {
+    /// The credentials of a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Keeps a credential.
+    ///
+    /// # Errors
+    /// [`CredentialError`]: it is not kept, and must not be handed out.
+    pub async fn keep(&self, row: &CredentialRow) -> Result<(), CredentialError> {
+        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let good: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM credential
+             WHERE issuer = ?1 AND subject = ?2 AND expires > ?3 AND revoked IS NULL",
+        )
+        .bind(&row.principal.issuer)
+        .bind(&row.principal.subject)
+        .bind(row.issued.as_micros())
+        .fetch_one(&mut *tx)
+        .await?;
+        if good >= i64::from(MAX_CREDENTIALS) {
+            return Err(CredentialError::TooMany);
+        }
+        sqlx::query(
+            "INSERT INTO credential (id, connection, purpose, principal, actors, vouched_by, issuer,
+                                     subject, person_issuer, person, issued, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .bind(row.id.to_string())
+        .bind(&row.connection)
+        .bind(&row.purpose)
+        .bind(json(&row.principal)?)
+        .bind(json(&row.actors)?)
+        .bind(json(&row.vouched_by)?)
+        .bind(&row.principal.issuer)
+        .bind(&row.principal.subject)
+        .bind(row.person.as_ref().map(|person| person.issuer.clone()))
+        .bind(row.person.as_ref().map(|person| person.subject.clone()))
+        .bind(row.issued.as_micros())
+        .bind(row.expires.as_micros())
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The credential of this id, good or not.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`].
+    pub async fn find(&self, id: CredentialId) -> Result<Option<CredentialRow>, CredentialError> {
+        let found = sqlx::query("SELECT * FROM credential WHERE id = ?1").bind(id.to_string());
+        let found = found.fetch_optional(&self.store.pool).await?;
+        Ok(found.as_ref().map(row).transpose()?)
+    }
+
+    /// The credentials of a principal and of those who act for it, newest first: those that are good
+    /// at `now`, or all.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`].
+    pub async fn list(
+        &self,
+        (issuer, subject): (&str, &str),
+        all: bool,
+        now: Timestamp,
+    ) -> Result<Vec<CredentialRow>, CredentialError> {
+        let found = sqlx::query(
+            "SELECT * FROM credential
+             WHERE (issuer = ?1 AND subject = ?2 OR person_issuer = ?1 AND person = ?2)
+               AND (?3 OR expires > ?4 AND revoked IS NULL)
+             ORDER BY issued DESC, id LIMIT ?5",
+        )
+        .bind(issuer)
+        .bind(subject)
+        .bind(all)
+        .bind(now.as_micros())
+        .bind(MAX_LISTED)
+        .fetch_all(&self.store.pool)
+        .await?;
+        Ok(found.iter().map(row).collect::<Result<_, Unreadable>>()?)
+    }
+
+    /// Takes a credential back; false where it was over already.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`]: it may still be good.
+    pub async fn revoke(
+        &self,
+        id: CredentialId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, CredentialError> {
+        let done = sqlx::query(
+            "UPDATE credential SET revoked = ?2, revoked_by = ?3
+             WHERE id = ?1 AND revoked IS NULL AND expires > ?2",
+        )
+        .bind(id.to_string())
+        .bind(at.as_micros())
+        .bind(by)
+        .execute(&self.store.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets credentials that expired before this moment; how many.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`]: they stay, and do no harm.
+    pub async fn forget_expired(&self, before: Timestamp) -> Result<u64, CredentialError> {
+        let gone =
+            sqlx::query("DELETE FROM credential WHERE expires < ?1").bind(before.as_micros());
+        Ok(gone.execute(&self.store.pool).await?.rows_affected())
+    }
+}
+
+fn row(row: &SqliteRow) -> Result<CredentialRow, Unreadable> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+
+    let principal: Principal =
+        serde_json::from_str(&text("principal")?).map_err(|e| bad("credential.principal", e))?;
+    let id: CredentialId = text("id")?.parse().map_err(|e| bad("credential.id", e))?;
+    let expires = Timestamp::from_micros(row.try_get("expires")?);
+    let person: (Option<String>, Option<String>) =
+        (row.try_get("person_issuer")?, row.try_get("person")?);
+    let person = match person {
+        (Some(issuer), Some(subject)) => Some(Actor { subject, issuer }),
+        (None, None) => None,
+        _ => return Err(bad("credential.person", "half of it is missing")),
+    };
+    // One row says everything twice, so that what somebody edits does not pass.
+    let same = principal.token_id.as_deref() == Some(&id.to_string())
+        && principal.expires == expires
+        && principal.issuer == text("issuer")?
+        && principal.subject == text("subject")?
+        && principal.acting_for.as_ref() == person.as_ref().map(|person| &person.subject);
+    if !same {
+        return Err(bad("credential.principal", "it is not that of its row"));
+    }
+    let revoked: Option<i64> = row.try_get("revoked")?;
+    Ok(CredentialRow {
+        id,
+        connection: text("connection")?,
+        purpose: text("purpose")?,
+        principal,
+        actors: serde_json::from_str(&text("actors")?).map_err(|e| bad("credential.actors", e))?,
+        person,
+        vouched_by: serde_json::from_str(&text("vouched_by")?)
+            .map_err(|e| bad("credential.vouched_by", e))?,
+        issued: Timestamp::from_micros(row.try_get("issued")?),
+        expires,
+        revoked: revoked.map(Timestamp::from_micros),
+        revoked_by: row.try_get("revoked_by")?,
+    })
+}

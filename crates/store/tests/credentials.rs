@@ -1,0 +1,123 @@
+//! Credentials are good as long as the store says so, and what it cannot read opens nothing.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use portcullis_core::id::CredentialId;
+use portcullis_core::principal::{Actor, Principal, PrincipalKind};
+use portcullis_core::time::Timestamp;
+use portcullis_store::{CredentialError, CredentialRow, CredentialStore, MAX_CREDENTIALS, Store};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+fn credential(bits: u64, subject: &str) -> CredentialRow {
+    let id = CredentialId::from_bits(bits);
+    let actor = |subject: &str, issuer: &str| Actor {
+        subject: subject.to_owned(),
+        issuer: issuer.to_owned(),
+    };
+    CredentialRow {
+        id,
+        connection: "shop".into(),
+        purpose: "fix \"checkout\"".into(),
+        principal: Principal {
+            kind: PrincipalKind::Agent,
+            subject: subject.into(),
+            name: "claude".into(),
+            issuer: "https://ci".into(),
+            acting_for: Some("ana".into()),
+            groups: ["developers".to_owned()].into(),
+            token_id: Some(id.to_string()),
+            expires: at(900),
+        },
+        actors: vec![actor(subject, "https://ci")],
+        person: Some(actor("ana", "https://corp")),
+        vouched_by: vec!["corp".into(), "ci".into()],
+        issued: at(0),
+        expires: at(900),
+        revoked: None,
+        revoked_by: None,
+    }
+}
+
+async fn open() -> (tempfile::TempDir, Store, CredentialStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store.db")).await.unwrap();
+    (dir, store.clone(), CredentialStore::new(store))
+}
+
+#[tokio::test]
+async fn credentials_are_kept_listed_and_revoked_once() {
+    let (dir, opened, store) = open().await;
+    let (one, two) = (credential(1, "a"), credential(2, "b"));
+    store.keep(&one).await.unwrap();
+    store.keep(&two).await.unwrap();
+    assert_eq!(store.find(one.id).await, Ok(Some(one.clone())));
+    assert_eq!(store.find(CredentialId::from_bits(3)).await, Ok(None));
+    // An id is used once.
+    assert_eq!(store.keep(&one).await, Err(CredentialError::Unavailable));
+    // One's own; for the person all of both; for somebody of that name elsewhere none.
+    let listed = async |issuer: &str, subject: &str, all, now| {
+        let rows = store.list((issuer, subject), all, at(now)).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("https://ci", "a", false, 1).await, [one.id]);
+    assert_eq!(listed("https://corp", "ana", false, 1).await, [one.id, two.id]);
+    assert_eq!(listed("https://ci", "ana", false, 1).await, []);
+    assert!(one.is_of("https://ci", "a") && one.is_of("https://corp", "ana"));
+    assert!(!one.is_of("https://ci", "ana") && !one.is_of("https://corp", "a"));
+    assert_eq!(store.revoke(one.id, "ana", at(5)).await, Ok(true));
+    assert_eq!(store.revoke(one.id, "bo", at(6)).await, Ok(false), "it is over already");
+    assert_eq!(store.revoke(two.id, "ana", at(900)).await, Ok(false), "it has expired");
+    assert_eq!(listed("https://corp", "ana", false, 6).await, [two.id]);
+    assert_eq!(listed("https://corp", "ana", false, 900).await, []);
+    assert_eq!(listed("https://corp", "ana", true, 900).await, [one.id, two.id]);
+    // After a restart too.
+    drop(store);
+    opened.close().await;
+    let opened = Store::open(&dir.path().join("store.db")).await.unwrap();
+    let store = CredentialStore::new(opened);
+    let revoked = store.find(one.id).await.unwrap().unwrap();
+    assert_eq!((revoked.revoked, revoked.revoked_by.as_deref()), (Some(at(5)), Some("ana")));
+    assert_eq!(store.forget_expired(at(900)).await, Ok(0));
+    assert_eq!(store.forget_expired(at(901)).await, Ok(2));
+}
+
+#[tokio::test]
+async fn one_principal_has_so_many_at_once() {
+    let (_dir, _, store) = open().await;
+    for bits in 0..u64::from(MAX_CREDENTIALS) {
+        store.keep(&credential(bits, "a")).await.unwrap();
+    }
+    assert_eq!(store.keep(&credential(1_000, "a")).await, Err(CredentialError::TooMany));
+    store.keep(&credential(1_001, "b")).await.unwrap();
+    store.revoke(CredentialId::from_bits(7), "ana", at(1)).await.unwrap();
+    store.keep(&credential(1_000, "a")).await.unwrap();
+}
+
+/// Whoever edits a row makes it unreadable rather than somebody else's.
+#[tokio::test]
+async fn a_row_that_contradicts_itself_is_no_credential() {
+    let (dir, _, store) = open().await;
+    let path = dir.path().join("store.db");
+    for (bits, edit) in [
+        "principal = replace(principal, 'developers', 'dba'), expires = expires + 1",
+        "subject = 'other'",
+        "person = 'bo'",
+        "person_issuer = NULL",
+        "principal = '{}'",
+        "actors = 'nobody'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let row = credential(bits as u64, "a");
+        store.keep(&row).await.unwrap();
+        let sql = format!("UPDATE credential SET {edit} WHERE id = '{}'", row.id);
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(sql)).await.unwrap();
+        assert_eq!(store.find(row.id).await, Err(CredentialError::Unavailable), "{edit}");
+    }
+}
