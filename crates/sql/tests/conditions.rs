@@ -424,6 +424,10 @@ fn what_some_values_of_a_type_cannot_be_made_decides() {
         ("SELECT coalesce(big, 0::oid) FROM strange", "big"),
         ("SELECT CASE WHEN id = 1 THEN big ELSE 0::oid END FROM strange", "big"),
         ("SELECT max(doc) FROM strange", "doc"),
+        ("SELECT 0::oid UNION ALL SELECT big FROM strange", "big"),
+        ("SELECT big FROM strange UNION ALL SELECT 1 UNION ALL SELECT 0::oid", "big"),
+        ("SELECT * FROM (SELECT big FROM strange) s UNION ALL SELECT $1", "big"),
+        ("VALUES (0::oid), ((SELECT big FROM strange LIMIT 1))", "big"),
     ] {
         assert!(decided_in(&catalog, sql).contains(&format!("strange.{column}")), "{sql}");
     }
@@ -435,6 +439,9 @@ fn what_some_values_of_a_type_cannot_be_made_decides() {
         "SELECT to_json(doc), json_agg(s), to_jsonb(doc::text), to_jsonb(name), length(name) FROM strange s GROUP BY id",
         "SELECT coalesce(big, 0), ARRAY[big, big], max(big), coalesce(max(big), 0) FROM strange GROUP BY id",
         "SELECT jsonb_build_object('a', big, 'b', upper(name)), xmlelement(name x, big) FROM strange",
+        "SELECT big FROM strange UNION ALL SELECT s.big FROM (SELECT * FROM strange) s UNION ALL SELECT 1",
+        "SELECT max(big) FROM strange UNION ALL SELECT count(*) FROM strange UNION ALL SELECT NULL",
+        "SELECT upper(name) FROM strange UNION ALL SELECT 'x' UNION ALL SELECT concat(id, 1) FROM strange",
     ] {
         let decided: Vec<_> =
             decided_in(&catalog, sql).into_iter().filter(|name| name != "strange.id").collect();

@@ -16,6 +16,7 @@ use portcullis_core::protocol::Protocol;
 use portcullis_core::verdict::ConnectionFacts;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
 
 /// Dials the targets of the settings, and no others.
@@ -27,6 +28,9 @@ pub struct Dialer {
 struct Known {
     target: Target,
     plan: Option<TlsPlan>,
+    /// False once it has refused to be told to look whether the gateway is still there: it is older
+    /// than that, or has something before it that does not know it.
+    watches: AtomicBool,
 }
 
 /// What a dialer is told beside the admission, which says where to and as whom.
@@ -90,7 +94,7 @@ impl Dialer {
             target.review(&name)?;
             let plan = TlsPlan::of(&target)
                 .map_err(|text| SettingsError::Invalid { connection: name.clone(), text })?;
-            known.insert(name, Known { target, plan });
+            known.insert(name, Known { target, plan, watches: AtomicBool::new(true) });
         }
         let cache = KeyCache::new().map_err(|_| SettingsError::Randomness)?;
         Ok(Self { targets: known, cache })
@@ -145,11 +149,28 @@ impl Dialer {
         admitted: &ConnectionFacts,
         request: &DialRequest<'_>,
     ) -> Result<(PgTransport, Greeting), DialError> {
-        let ConnectionFacts { name: connection, role, database, .. } = admitted;
+        let ConnectionFacts { name: connection, database, .. } = admitted;
         let known = self.targets.get(connection).filter(|k| k.target.database == *database);
-        let Some(Known { target, plan }) = known else {
+        let Some(known) = known else {
             return Err(DialError::UnknownConnection(connection.clone()));
         };
+        let watched = known.watches.load(Ordering::Relaxed);
+        match self.attempt(known, admitted, request, watched).await {
+            Err(error) if watched && is_about(&error, startup::WATCH.0) => {
+                known.watches.store(false, Ordering::Relaxed);
+                self.attempt(known, admitted, request, false).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        Known { target, plan, .. }: &Known,
+        ConnectionFacts { name: connection, role, .. }: &ConnectionFacts,
+        request: &DialRequest<'_>,
+        watched: bool,
+    ) -> Result<(PgTransport, Greeting), DialError> {
         let source = target.source_of(role).ok_or_else(|| DialError::UnknownRole {
             connection: connection.clone(),
             role: role.clone(),
@@ -158,7 +179,7 @@ impl Dialer {
             ApplicationName::Session => request.application_name,
             ApplicationName::Client => None,
         };
-        let startup = startup::message(role, &target.database, name, request.settings);
+        let startup = startup::message(role, &target.database, name, request.settings, watched);
         // The settings were reviewed when the dialer was made.
         let source = source.map_err(|_| DialError::NoCredential)?;
         let deadline = Instant::now() + target.timeout();
@@ -189,6 +210,16 @@ impl Dialer {
             key,
         });
         Ok((transport, Greeting { parameters, process_id, cancel, transaction_status }))
+    }
+}
+
+/// True where the target refuses a start-up parameter by its name.
+fn is_about(error: &DialError, setting: &str) -> bool {
+    match error {
+        DialError::Refused { message, .. } | DialError::Setting { message, .. } => {
+            message.contains(setting)
+        }
+        _ => false,
     }
 }
 

@@ -17,6 +17,11 @@ const LONGEST_NAME: usize = 63;
 /// The parameter that holds settings, as arguments of a command.
 const OPTIONS: &str = "options";
 
+/// The setting by which a target looks, while it works, whether its client is still there (PostgreSQL
+/// 14 and later): what runs for a session that has ended is over within this time, even code that
+/// swallows cancels.
+pub(crate) const WATCH: (&str, &str) = ("client_connection_check_interval", "1s");
+
 /// Parameters a client may set at log-in whatever the policy: they change how values look and how
 /// long things may take, and nothing else.
 const FORWARDED: [&str; 7] = [
@@ -77,12 +82,14 @@ impl StartupSettings {
 ///
 /// `client_encoding` and `standard_conforming_strings` are always said: they decide how the server
 /// reads a text, and so does the gateway's parser. Without a name for the application it has the
-/// client's own, if there is one, which the server cleans and cuts.
+/// client's own, if there is one, which the server cleans and cuts. `watched`: the target is to
+/// [look](WATCH) whether the gateway is still there.
 pub(crate) fn message(
     user: &str,
     database: &str,
     application_name: Option<&str>,
     settings: &StartupSettings,
+    watched: bool,
 ) -> Vec<u8> {
     let given = application_name.map(printable);
     let application = given.as_deref().or(settings.application_name.as_deref());
@@ -92,6 +99,7 @@ pub(crate) fn message(
         ("client_encoding", "UTF8"),
         ("standard_conforming_strings", "on"),
     ];
+    pairs.extend(watched.then_some(WATCH));
     pairs.extend(application.map(|name| ("application_name", name)));
     pairs.extend(settings.passed.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut bytes = vec![0; 4];
@@ -171,6 +179,7 @@ fn is_passed(name: &str, value: &str) -> Result<bool, DialError> {
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
         "user" | "database" | "application_name" => Ok(false),
+        name if name == WATCH.0 => Ok(false),
         "client_encoding" if is_utf8(value) => Ok(false),
         "client_encoding" => refuse("only UTF8 is spoken here; set client_encoding to UTF8"),
         "standard_conforming_strings" if is_on(value) => Ok(false),
@@ -221,7 +230,7 @@ mod tests {
         let made = StartupSettings::read(&pairs(list));
         match (made, expect) {
             (Ok(settings), Some(tail)) => {
-                let bytes = message("app", "shop", Some("portcullis:a:s"), &settings);
+                let bytes = message("app", "shop", Some("portcullis:a:s"), &settings, false);
                 let text = String::from_utf8_lossy(bytes.get(8..).unwrap()).replace('\0', "|");
                 let head = "user|app|database|shop|client_encoding|UTF8|\
                             standard_conforming_strings|on|application_name|portcullis:a:s|";
@@ -267,6 +276,7 @@ mod tests {
             ],
             Some("statement_timeout|5s|DateStyle|ISO, MDY|lock_timeout|1|TimeZone|UTC|"),
         );
+        check(&[("client_connection_check_interval", "0")], Some(""));
         check(&[("replication", "database")], None);
         check(&[("Role", "admin")], None);
         check(&[("options", "--session-authorization=admin")], None);
@@ -284,9 +294,10 @@ mod tests {
             [(&[("application_name", "mine")][..], "application_name|mine|"), (&[], "")]
         {
             let settings = StartupSettings::read(&pairs(list)).unwrap();
-            let bytes = message("app", "shop", None, &settings);
+            let bytes = message("app", "shop", None, &settings, true);
             let text = String::from_utf8_lossy(&bytes).replace('\0', "|");
-            assert!(text.ends_with(&format!("standard_conforming_strings|on|{name}|")), "{text}");
+            let watched = format!("strings|on|client_connection_check_interval|1s|{name}|");
+            assert!(text.ends_with(&watched), "{text}");
         }
     }
 
@@ -315,7 +326,7 @@ mod tests {
         #[test]
         fn no_parameter_adds_another(name in "\\PC{0,20}", value in any::<String>()) {
             if let Ok(settings) = StartupSettings::read(&[(name, value.clone())]) {
-                let bytes = message("u", "d", Some(&value), &settings);
+                let bytes = message("u", "d", Some(&value), &settings, false);
                 let zeros = bytes.iter().skip(8).filter(|b| **b == 0).count();
                 prop_assert!(zeros == 11 || zeros == 13, "{}", zeros);
             }

@@ -112,7 +112,7 @@ impl Analyzer<'_> {
             self.decide(&all);
             item.columns.iter_mut().for_each(|c| {
                 c.origin = all.clone();
-                c.plain = false;
+                (c.plain, c.typed) = (false, None);
             });
             (item.rest, item.more) = (Some(all), true);
         }

@@ -5,6 +5,7 @@ use super::conditions::Named;
 use super::names::{literal, string, strings};
 use super::resolve::rename_columns;
 use super::scope::{Cte, Frame, Item, OutCol, Pin, Shape, Table, add, burden, join, nothing};
+use super::typed::common_of;
 use super::{Analyzer, Result};
 use crate::statement::{MOST_COLUMNS, Unreadable};
 use pg_query::NodeEnum;
@@ -68,6 +69,7 @@ impl Analyzer<'_> {
         let sides = self.select(left).and_then(|l| Ok((l, self.select(right)?)));
         self.frames.extend(frame);
         let (left, right) = sides?;
+        self.decide_united(&left, &right);
         let distinct = !select.all || select.op != SetOperation::SetopUnion as i32;
         let united = united(left, &right);
         if distinct {
@@ -195,7 +197,10 @@ impl Analyzer<'_> {
             }
             united_rows = Some(match united_rows {
                 None => shape,
-                Some(all) => united(all, &shape),
+                Some(all) => {
+                    self.decide_united(&all, &shape);
+                    united(all, &shape)
+                }
             });
         }
         Ok(united_rows.unwrap_or_else(Shape::unknown))
@@ -224,13 +229,13 @@ impl Analyzer<'_> {
         let star = self.star(value)?;
         let Some(star) = star else {
             let origin = self.expr(value)?;
-            let plain = self.is_plain(value);
+            let (plain, typed) = (self.is_plain(value), self.typed(value));
             self.charge(origin.named() / 8)?;
             if let Some(columns) = &mut shape.columns {
                 if columns.len() >= MOST_COLUMNS {
                     return Err(Unreadable::TooManyColumns);
                 }
-                columns.push(OutCol { name, origin, plain });
+                columns.push(OutCol { name, origin, plain, typed });
             } else {
                 add(shape.rest.get_or_insert_with(nothing), &origin);
             }
@@ -454,6 +459,7 @@ fn united(mut left: Shape, right: &Shape) -> Shape {
             for (mine, other) in mine.iter_mut().zip(other) {
                 add(&mut mine.origin, &other.origin);
                 mine.plain &= other.plain;
+                mine.typed = common_of(mine.typed, other.typed);
             }
             if let Some(rest) = &right.rest {
                 add(left.rest.get_or_insert_with(nothing), rest);

@@ -2,6 +2,7 @@
 //! it, partitions and parents, and the code of users that runs on the way.
 
 use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
+use super::typed::{Typed, common_of};
 use super::{Analyzer, Result};
 use crate::catalog::{ImplicitCast, Relation, RelationKind, TRACED_CHILDREN, ViewFacts};
 use pg_query::protobuf::{Alias, RangeVar};
@@ -306,7 +307,8 @@ impl<'c> Analyzer<'c> {
                 self.opaque = true;
                 plain = false;
             }
-            columns.push(OutCol { name: Some((&*column.name).into()), origin, plain });
+            let typed = Some(Typed::Of(column.type_oid));
+            columns.push(OutCol { name: Some((&*column.name).into()), origin, plain, typed });
         }
         Ok(Shape::of(columns))
     }
@@ -361,6 +363,7 @@ fn either(a: Shape, b: &Shape) -> Shape {
     for (mine, other) in a.columns.iter_mut().flatten().zip(b.columns.iter().flatten()) {
         add(&mut mine.origin, &other.origin);
         mine.plain &= other.plain;
+        mine.typed = common_of(mine.typed, other.typed);
     }
     a
 }

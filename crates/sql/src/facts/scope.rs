@@ -3,6 +3,7 @@
 use super::Analyzer;
 use super::Result;
 use super::names::strings;
+use super::typed::Typed;
 use crate::catalog::{Catalog, Relation};
 use pg_query::NodeEnum;
 use pg_query::protobuf::Node;
@@ -44,12 +45,14 @@ pub(super) struct OutCol {
     pub(super) origin: Origin,
     /// True where each value is one that stands in a column of the origin, unchanged.
     pub(super) plain: bool,
+    /// What is known of its type.
+    pub(super) typed: Option<Typed>,
 }
 
 impl OutCol {
-    /// A column that is worked out, or may be.
+    /// A column that is worked out, or may be, of a type that is not.
     pub(super) fn made(name: Option<Rc<str>>, origin: Origin) -> Self {
-        Self { name, origin, plain: false }
+        Self { name, origin, plain: false, typed: None }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Analyzer;
 use super::conditions::MAX_CARRIED;
 use super::names::{split, strings, type_name};
-use super::scope::of_column;
+use super::scope::{Shape, join, of_column};
 use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, CaseExpr, Node};
@@ -39,7 +39,7 @@ const ORDERED: [u32; 34] = [
 
 /// What is known of the type of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Typed {
+pub(super) enum Typed {
     /// A literal: it becomes whatever the others are, and fails by itself or not at all.
     Literal,
     /// It is this.
@@ -52,6 +52,27 @@ impl Analyzer<'_> {
         if self.common(nodes.iter().copied(), MAX_CARRIED).is_none() {
             self.decide_such(origin, |t| NARROWED.contains(&t));
         }
+    }
+
+    /// Rows of two queries, or of `VALUES`, whose columns become of one type each: those that may be
+    /// converted decide. Of what has no columns that are known, all may be.
+    pub(super) fn decide_united(&mut self, left: &Shape, right: &Shape) {
+        let narrowed = |t| NARROWED.contains(&t);
+        let (Some(mine), Some(other)) = (&left.columns, &right.columns) else {
+            self.decide_such(&join(left.whole(), &right.whole()), narrowed);
+            return;
+        };
+        for (one, other) in mine.iter().zip(other) {
+            if common_of(one.typed, other.typed).is_none() {
+                self.decide_such(&one.origin, narrowed);
+                self.decide_such(&other.origin, narrowed);
+            }
+        }
+    }
+
+    /// What is known of the type of an expression.
+    pub(super) fn typed(&self, node: &Node) -> Option<Typed> {
+        self.known_type(node, MAX_CARRIED)
     }
 
     /// `CASE`: its results become of one type.
@@ -144,9 +165,8 @@ impl Analyzer<'_> {
 
     /// The type that all of them have; `None` where it is not known, or they have several.
     fn common<'n>(&self, mut nodes: impl Iterator<Item = &'n Node>, depth: usize) -> Option<Typed> {
-        nodes.try_fold(Typed::Literal, |all, node| match (all, self.known_type(node, depth)?) {
-            (same, Typed::Literal) | (Typed::Literal, same) => Some(same),
-            (Typed::Of(a), Typed::Of(b)) => (a == b).then_some(all),
+        nodes.try_fold(Typed::Literal, |all, node| {
+            common_of(Some(all), Some(self.known_type(node, depth)?))
         })
     }
 
@@ -231,6 +251,14 @@ impl Analyzer<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// The type that both have; `None` where it is not known, or they have two.
+pub(super) fn common_of(one: Option<Typed>, other: Option<Typed>) -> Option<Typed> {
+    match (one?, other?) {
+        (same, Typed::Literal) | (Typed::Literal, same) => Some(same),
+        (Typed::Of(a), Typed::Of(b)) => (a == b).then_some(Typed::Of(a)),
     }
 }
 
