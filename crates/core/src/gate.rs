@@ -349,16 +349,16 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         Err(Box::pin(self.record_refusal(shown, operation, digest, refusal, moment)).await)
     }
 
-    /// Why data that continues a request in flight is frozen by now, where it is. Nothing is recorded:
-    /// the request's own outcome tells.
+    /// Why what would take a request in flight further is frozen by now, where it is: `what`, in words.
+    /// Nothing is recorded: the request's own outcome tells.
     #[must_use]
     pub fn frozen_since<P: Protocol>(
         &self,
         flight: &InFlight<P>,
+        what: &str,
         moment: Moment,
     ) -> Option<Refusal> {
-        let what = || "rows that are copied in".to_owned();
-        let (class, ground) = self.bench.since(flight.unfrozen()?, what, moment)?;
+        let (class, ground) = self.bench.since(flight.unfrozen()?, || what.to_owned(), moment)?;
         Some(refusal_from(moment.decision, class, Retry::Later, ground, None))
     }
 

@@ -39,6 +39,7 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .route("/api/v1/patterns/{id}/revoke", post(revoke))
         .merge(live::routes())
         .merge(credentials::routes())
+        .layer(middleware::from_fn(crate::http::to_its_end))
         .layer(middleware::from_fn(no_foreign_host))
         .with_state(services)
 }
@@ -66,13 +67,13 @@ async fn no_foreign_host(request: Request, next: Next) -> Response {
 }
 
 /// An answer that is no success (RFC 9457).
-struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
 }
 
 impl Problem {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into() }
     }
 }

@@ -275,6 +275,11 @@ impl Sessions {
         found
     }
 
+    /// Whether there is such a session.
+    pub(crate) fn is_there(&self, session: SessionId) -> bool {
+        self.live().contains_key(&session)
+    }
+
     /// Ends the sessions of which `which` says so, and tells their clients who did and why. They are
     /// over within two seconds, whatever they do. `note` is called for each right before, and keeps
     /// none from ending. A session that somebody has ended already is ended by that.

@@ -7,6 +7,7 @@ mod config;
 mod credentials;
 mod demo;
 mod freezes;
+mod http;
 mod judge;
 mod labels;
 mod lanes;

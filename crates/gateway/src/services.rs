@@ -5,6 +5,7 @@ use crate::catalog::SharedCatalog;
 use crate::config::{Config, Connection, Reads, SensitiveColumn, nearest};
 use crate::credentials::Credentials;
 use crate::freezes::FreezeDesk;
+use crate::http;
 use crate::judge::Unmasked;
 use crate::labels::Labels;
 use crate::lanes::Lanes;
@@ -211,20 +212,13 @@ impl Gateway {
         let listener = listen(&config)?;
         let postgres_address = listener.address();
         tasks.spawn(login::accept(listener, Lanes::start()?, services.clone()));
-        let http = TcpListener::bind(config.listen.http.address)
+        let api_listener = TcpListener::bind(config.listen.http.address)
             .await
             .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
-        let http_address = http.local_addr()?;
+        let http_address = api_listener.local_addr()?;
         tasks.spawn(services.freezes.clone().keep_reading(stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
-        let router = api::router(services.clone());
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        tasks.spawn(async move {
-            let served = axum::serve(http, router).with_graceful_shutdown(stopped(stopping)).await;
-            if let Err(error) = served {
-                warn!(%error, "the API has stopped");
-            }
-        });
+        tasks.spawn(http::serve(api_listener, api::router(services.clone()), stopping));
         info!(%postgres_address, %http_address, "ready");
         Ok(Self { postgres_address, http_address, dev_address, services, stop, tasks })
     }

@@ -673,8 +673,9 @@ impl Session {
         match self.conversation.next(&mut self.inbox)? {
             Some(Turn::Feed(feed)) => {
                 // What came in before the freeze fails with the rest.
-                if let Some(refusal) = self.gate.frozen_since(flight, self.moments.next()) {
-                    let error = Box::pin(self.frozen_rows(refusal)).await;
+                let (what, moment) = ("rows that are copied in", self.moments.next());
+                if let Some(refusal) = self.gate.frozen_since(flight, what, moment) {
+                    let error = Box::pin(self.refuse_frozen(refusal)).await;
                     return self.fail_copy(flight, &error);
                 }
                 let copies = self.copies.as_mut();
@@ -702,8 +703,8 @@ impl Session {
         Ok(true)
     }
 
-    /// The refusal of copied-in rows that come after a freeze.
-    async fn frozen_rows(&mut self, refusal: Refusal) -> WireError {
+    /// The refusal of what would take a request further after a freeze.
+    pub(super) async fn refuse_frozen(&mut self, refusal: Refusal) -> WireError {
         let shown = Shown { beyond: vec![refusal.what.clone()], ..Shown::default() };
         let operation = Operation { effects: Default::default(), ..Operation::unreadable() };
         let moment = self.moments.next();

@@ -28,7 +28,7 @@ pub use oidc::{
     ActGroups, ClaimPath, IdentityError, Pinned, Pins, Provider, SettingsError, SignatureAlgorithm,
     TrustRule, Verifier, Vouched, WorkloadKind, WorkloadPrincipal, check_rules, http_client,
 };
-pub use text::is_presentable;
+pub use text::{has_invisible, is_presentable};
 
 mod random;
 mod text;

@@ -11,8 +11,14 @@ pub fn is_presentable(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_CHARS * 4
         && text.chars().count() <= MAX_CHARS
-        && !text.chars().any(is_invisible)
+        && !has_invisible(text)
         && text.trim() == text
+}
+
+/// True where a text has control, bidirectional, zero-width or other invisible characters (Unicode TR 36).
+#[must_use]
+pub fn has_invisible(text: &str) -> bool {
+    text.chars().any(is_invisible)
 }
 
 fn is_invisible(c: char) -> bool {

@@ -65,10 +65,11 @@ async fn revoke(
     let mine = |row: &CredentialRow| row.is_of(&caller.issuer, &caller.subject);
     let row = find().await?.filter(mine).ok_or_else(unknown)?;
     let revoked = services.credentials.store.revoke(id, &caller.subject, now()).await;
+    // They end whatever the store says to it, and where it was revoked before as well.
+    end_sessions(&services, &row, &caller);
     if !revoked.map_err(unavailable)? {
         return Err(Problem::new(StatusCode::CONFLICT, "this credential has ended already"));
     }
-    end_sessions(&services, &row, &caller);
     let (by, connection) = (caller.subject.clone(), row.connection);
     let event = Event::CredentialRevoked { credential: id, by, connection };
     let entry = Entry { at: now(), session: None, request: None, event };

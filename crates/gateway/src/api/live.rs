@@ -20,6 +20,7 @@ use portcullis_core::id::{FreezeId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::{Administrator, Principal};
 use portcullis_core::verdict::Standing;
+use portcullis_identity::has_invisible;
 use portcullis_store::{FreezeError, FreezeRow};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -136,7 +137,16 @@ async fn kill_one(
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such session for you");
     let id: SessionId = id.parse().map_err(|_| unknown())?;
     let ended = kill(&services, &caller, reason, |session, _| session == id).await?;
-    if ended.0.sessions.is_empty() { Err(unknown()) } else { Ok(ended) }
+    if !ended.0.sessions.is_empty() {
+        return Ok(ended);
+    }
+    if let Caller::Other(principal) = &caller
+        && services.sessions.is_there(id)
+    {
+        let why = "it is a session of somebody else's, and the caller is no administrator";
+        let _ = forbidden(&services, principal, &format!("end session {id}"), why).await;
+    }
+    Err(unknown())
 }
 
 async fn kill_many(
@@ -279,7 +289,7 @@ fn not_frozen(error: NotFrozen) -> Problem {
 /// A reason that callers and the record can be shown.
 fn check_reason(reason: &str) -> Result<(), Problem> {
     let told = !reason.trim().is_empty() && reason.len() <= MAX_REASON;
-    if told && !reason.chars().any(char::is_control) {
+    if told && !has_invisible(reason) {
         return Ok(());
     }
     let detail =

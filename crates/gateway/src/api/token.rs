@@ -330,10 +330,17 @@ async fn issue(
     let unavailable = |why| NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why);
     let recorded = services.ledger.append(entry, Durability::Durable).await;
     recorded.map_err(|error| unavailable(error.to_string()))?;
-    credentials.store.keep(&row).await.map_err(|error| match error {
-        CredentialError::TooMany => NotGiven::invalid(error.to_string()),
-        CredentialError::Unavailable => unavailable(error.to_string()),
-    })?;
+    if let Err(error) = credentials.store.keep(&row).await {
+        let by = "portcullis: it was never given out".to_owned();
+        let event = Event::CredentialRevoked { credential: id, by, connection: row.connection };
+        let entry = Entry { at: now(), session: None, request: None, event };
+        // Whoever asked is told in any case.
+        let _ = services.ledger.append(entry, Durability::Durable).await;
+        return Err(match error {
+            CredentialError::TooMany => NotGiven::invalid(error.to_string()),
+            CredentialError::Unavailable => unavailable(error.to_string()),
+        });
+    }
     Ok(json!({
         "access_token": *token,
         "issued_token_type": ACCESS_TOKEN,

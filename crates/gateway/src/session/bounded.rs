@@ -420,7 +420,10 @@ impl Session {
                 return Ok(false);
             }
             Counted::Within if failed => None,
-            Counted::Within => self.keep_labels(bounds).await?,
+            Counted::Within => match self.frozen_before_commit(bounds, flight).await {
+                None => self.keep_labels(bounds).await?,
+                frozen => frozen,
+            },
         };
         match (undone, bounds.bracket) {
             (Some(error), _) => {
@@ -439,6 +442,20 @@ impl Session {
                 Ok(false)
             }
         }
+    }
+
+    /// The refusal of a COMMIT of the gateway's own that comes after a freeze: how long the request took
+    /// until then may be for the caller to say.
+    async fn frozen_before_commit(
+        &mut self,
+        bounds: &Bounds,
+        flight: &InFlight<Postgres>,
+    ) -> Option<WireError> {
+        let what = "COMMIT of what this statement changed";
+        let owned = bounds.bracket == Bracket::Own;
+        let refusal =
+            self.gate.frozen_since(flight, what, self.moments.next()).filter(|_| owned)?;
+        Some(Box::pin(self.refuse_frozen(refusal)).await)
     }
 
     /// Rolls the gateway's own transaction back, where there is one.

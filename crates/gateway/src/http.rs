@@ -1,0 +1,124 @@
+//! The HTTP listener: connections bounded in number and time, and calls that are carried out to their
+//! end. Before the API.
+
+use crate::api::Problem;
+use crate::services::stopped;
+use axum::Extension;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, error, warn};
+
+/// Most connections there are at once; more wait in the queue of the operating system.
+const MOST_CONNECTIONS: usize = 256;
+/// How long the head of a request may take, and how long a connection may be silent between two.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the body of a request may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest body of a request, in bytes: two tokens of the largest size there is, and the rest.
+const MOST_BODY: usize = 128 * 1024;
+/// Bytes of a request's head, at most.
+const MOST_HEAD: usize = 64 * 1024;
+/// How long to wait where no connection can be taken (`EMFILE`).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the API until the gateway stops, and what is under way then to its end.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stopping: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stopped(stopping.clone()));
+    loop {
+        let (stream, peer, place) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &room) => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let router = router.clone().layer(Extension(ConnectInfo(peer)));
+        let stopping = stopping.clone();
+        connections.spawn(async move {
+            connection(stream, router, stopping).await;
+            drop(place);
+        });
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, with its place among those there may be. Cancel-safe.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // It is never closed.
+    let place = room.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, place),
+            Err(error) => {
+                warn!(%error, "the API takes no connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, stopping: watch::Receiver<bool>) {
+    let service = TowerToHyperService::new(router);
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(MOST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut served = pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stopped(stopping) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "an API connection has ended");
+    }
+}
+
+/// Reads a call that may change something, and carries it out to its end whether or not its caller
+/// waits: no caller chooses at which step it stops.
+pub(crate) async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MOST_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let why = format!("the body is longer than {MOST_BODY} bytes, or has not come whole");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
+        }
+        Err(_) => {
+            let why = "the body has not come in time";
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, why).into_response();
+        }
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(ended) => {
+            error!(%ended, "a call of the API did not come to its end");
+            let why = "the call has failed; the gateway's log says why";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        }
+    }
+}
