@@ -43,6 +43,10 @@ pub struct Principal {
     pub issuer: String,
     /// The person an agent or workload acts for, by that person's subject.
     pub acting_for: Option<String>,
+    /// The issuer that vouches for that person, where it is another than [`issuer`](Self::issuer):
+    /// subjects of two issuers that read alike are two people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting_for_issuer: Option<String>,
     /// Groups, from the configured claim. Missing groups mean no rights.
     pub groups: BTreeSet<String>,
     /// The token's own id (`jti`), where it has one.
@@ -52,17 +56,13 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The person who answers for this principal: itself, or whom it acts for.
+    /// Whom it acts for, by issuer and subject.
     #[must_use]
-    pub fn person(&self) -> Option<&str> {
-        match self.kind {
-            PrincipalKind::Person => Some(&self.subject),
-            PrincipalKind::Agent | PrincipalKind::Workload => self.acting_for.as_deref(),
-        }
+    pub fn person(&self) -> Option<(&str, &str)> {
+        let issuer = self.acting_for_issuer.as_deref().unwrap_or(&self.issuer);
+        Some((issuer, self.acting_for.as_deref()?))
     }
-}
 
-impl Principal {
     /// True for a person who acts for nobody but itself: what no agent and no workload is, and
     /// nobody who acts for somebody.
     #[must_use]
@@ -70,20 +70,20 @@ impl Principal {
         matches!(self.kind, PrincipalKind::Person) && self.acting_for.is_none()
     }
 
-    /// True where `other` is this caller, or somebody who acts for this person. `person`: whom `other`
-    /// acts for, where that is known with its issuer; it is of the issuer of `other` else.
+    /// True for the same caller, acting for the same person or for nobody.
     #[must_use]
-    pub fn answers_for(&self, other: &Self, person: Option<&Actor>) -> bool {
-        let same = self.issuer == other.issuer
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.issuer == other.issuer
             && self.subject == other.subject
-            && self.acting_for == other.acting_for;
-        let acts_for_it = || match person {
-            Some(person) => (&person.issuer, &person.subject) == (&self.issuer, &self.subject),
-            None => {
-                self.issuer == other.issuer && other.acting_for.as_deref() == Some(&*self.subject)
-            }
-        };
-        same || self.is_person_alone() && acts_for_it()
+            && self.person() == other.person()
+    }
+
+    /// True where `other` is this caller, or somebody who acts for this person: what is `other`'s is
+    /// this one's to see, and to take back.
+    #[must_use]
+    pub fn answers_for(&self, other: &Self) -> bool {
+        let acts_for_it = other.person() == Some((&self.issuer, &self.subject));
+        self.is_same(other) || self.is_person_alone() && acts_for_it
     }
 }
 
@@ -191,6 +191,7 @@ mod tests {
             name: subject.to_owned(),
             issuer: "https://issuer".to_owned(),
             acting_for: acting_for.map(str::to_owned),
+            acting_for_issuer: None,
             groups: BTreeSet::from(["admins".to_owned()]),
             token_id: None,
             expires: Timestamp::from_micros(i64::MAX),
@@ -234,18 +235,19 @@ mod tests {
             (&anas, &ana, false),
             (&nobodys, &anas, false),
         ] {
-            assert_eq!(who.answers_for(whom, None), expect, "{who:?} for {whom:?}");
+            assert_eq!(who.answers_for(whom), expect, "{who:?} for {whom:?}");
         }
         // An agent that others act for answers for none of them, nor does anybody of another issuer.
         let under = principal(Agent, "sub", Some("claude"));
-        assert!(!anas.answers_for(&under, None) && !nobodys.answers_for(&under, None));
+        assert!(!anas.answers_for(&under) && !nobodys.answers_for(&under));
         let elsewhere = Principal { issuer: "https://other".to_owned(), ..ana.clone() };
-        assert!(!elsewhere.answers_for(&ana, None) && !elsewhere.answers_for(&anas, None));
+        assert!(!elsewhere.answers_for(&ana) && !elsewhere.answers_for(&anas));
         // Whoever acts for a person of another issuer acts for nobody of its own.
-        let person =
-            |of: &Principal| Actor { subject: of.subject.clone(), issuer: of.issuer.clone() };
-        assert!(elsewhere.answers_for(&anas, Some(&person(&elsewhere))));
-        assert!(!ana.answers_for(&anas, Some(&person(&elsewhere))));
-        assert!(ana.answers_for(&anas, Some(&person(&ana))));
+        let others =
+            Principal { acting_for_issuer: Some(elsewhere.issuer.clone()), ..anas.clone() };
+        assert!(elsewhere.answers_for(&others) && !ana.answers_for(&others));
+        assert!(!anas.answers_for(&others) && !anas.is_same(&others));
+        let own = Principal { acting_for_issuer: Some(ana.issuer.clone()), ..anas.clone() };
+        assert!(ana.answers_for(&own) && anas.is_same(&own));
     }
 }

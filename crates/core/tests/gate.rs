@@ -223,6 +223,7 @@ fn principal(kind: PrincipalKind) -> Principal {
         name: "ada".into(),
         issuer: "https://issuer".into(),
         acting_for: None,
+        acting_for_issuer: None,
         groups: BTreeSet::from(["dba".to_owned()]),
         token_id: None,
         expires: Timestamp::from_micros(i64::MAX),

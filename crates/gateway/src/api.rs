@@ -110,13 +110,11 @@ struct ListQuery {
     all: bool,
 }
 
-/// What a principal may see: reviewers of a group asked, and whoever asked.
+/// What a principal may see: people of a group asked, whoever asked, and whom that acts for.
 fn may_see(principal: &Principal, review: &ReviewRow) -> bool {
-    let asker = &review.ask.standing.principal;
-    let is_asker = asker.issuer == principal.issuer
-        && (asker.subject == principal.subject
-            || asker.acting_for.as_deref() == Some(&principal.subject));
-    is_asker || review.ask.groups.iter().any(|group| principal.groups.contains(group))
+    let asked = |group| principal.groups.contains(group);
+    principal.answers_for(&review.ask.standing.principal)
+        || Reviewer::new(principal.clone()).is_ok() && review.ask.groups.iter().any(asked)
 }
 
 async fn list(
@@ -187,16 +185,23 @@ async fn patterns(
     headers: HeaderMap,
 ) -> Result<Json<Vec<PatternRow>>, Problem> {
     let principal = principal(&services, &headers).await?;
-    let mut rows = services.desk.patterns(query.all).await.map_err(unavailable)?;
-    rows.retain(|row| may_see_pattern(&principal, row));
-    Ok(Json(rows))
+    let mut seen = Vec::new();
+    for row in services.desk.patterns(query.all).await.map_err(unavailable)? {
+        if may_see_pattern(&services, &principal, &row).await? {
+            seen.push(row);
+        }
+    }
+    Ok(Json(seen))
 }
 
-fn may_see_pattern(principal: &Principal, row: &PatternRow) -> bool {
-    let uses = row.issuer == principal.issuer
-        && (row.subject == principal.subject
-            || row.acting_for.as_deref() == Some(&principal.subject));
-    uses || row.groups.iter().any(|group| principal.groups.contains(group))
+/// Whoever may see the review in which a pattern was given.
+async fn may_see_pattern(
+    services: &Services,
+    principal: &Principal,
+    row: &PatternRow,
+) -> Result<bool, Problem> {
+    let review = services.desk.get(row.review).await.map_err(unavailable)?;
+    Ok(review.is_some_and(|review| may_see(principal, &review)))
 }
 
 /// Takes a pattern back. Any person of a group it stands for may, and whom the agent acts for: it
@@ -210,7 +215,10 @@ async fn revoke(
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such pattern for you");
     let id: PatternId = id.parse().map_err(|_| unknown())?;
     let find = async || services.desk.find_pattern(id).await.map_err(unavailable);
-    let row = find().await?.filter(|row| may_see_pattern(&principal, row)).ok_or_else(unknown)?;
+    let row = find().await?.ok_or_else(unknown)?;
+    if !may_see_pattern(&services, &principal, &row).await? {
+        return Err(unknown());
+    }
     let by = principal.subject.clone();
     if let Err(error) = Reviewer::new(principal) {
         return Err(Problem::new(StatusCode::FORBIDDEN, error.to_string()));

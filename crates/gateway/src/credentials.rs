@@ -8,7 +8,7 @@ use crate::config::CredentialSettings;
 use crate::rate::Rates;
 use anyhow::Context as _;
 use portcullis_core::id::CredentialId;
-use portcullis_core::principal::{Actor, Principal};
+use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
 use portcullis_identity::IdentityError;
 use portcullis_identity::own::{Grant, KeyRing, LONGEST, Minted, OwnIssuer, Terms};
@@ -31,14 +31,6 @@ pub(crate) struct Credentials {
     pub(crate) store: CredentialStore,
     issuer: OwnIssuer,
     file: PathBuf,
-}
-
-/// A credential somebody logs in with.
-#[derive(Debug)]
-pub(crate) struct InUse {
-    pub(crate) id: CredentialId,
-    /// Whom its caller acts for.
-    pub(crate) person: Option<Actor>,
 }
 
 /// A credential that opens nothing.
@@ -137,7 +129,7 @@ impl Credentials {
         token: &str,
         connection: &str,
         now: Timestamp,
-    ) -> Result<(Principal, InUse), NotAdmitted> {
+    ) -> Result<(Principal, CredentialId), NotAdmitted> {
         let presented = self.issuer.read(token, now)?;
         let row = self.find(presented.id).await?;
         if row.connection != presented.connection || row.expires != presented.expires {
@@ -151,7 +143,7 @@ impl Credentials {
         if row.connection != connection {
             return no(who, IdentityError::OtherConnection { bound: row.connection });
         }
-        Ok((who, InUse { id: presented.id, person: row.person }))
+        Ok((who, presented.id))
     }
 
     /// Whether a credential that was presented has been taken back since.

@@ -237,6 +237,7 @@ mod tests {
             name: "bo".to_owned(),
             issuer: "https://issuer".to_owned(),
             acting_for: None,
+            acting_for_issuer: None,
             groups: BTreeSet::from(groups.clone()),
             token_id: None,
             expires: Timestamp::from_micros(i64::MAX),

@@ -9,7 +9,7 @@
 
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
-use portcullis_core::principal::{Actor, Principal};
+use portcullis_core::principal::Principal;
 use portcullis_core::protocol::Shown;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{ConnectionFacts, Standing};
@@ -90,14 +90,12 @@ struct Last {
 #[derive(Debug, Clone)]
 pub(crate) struct Owner {
     pub(crate) standing: Arc<Standing>,
-    /// Whom its caller acts for, where that is known with its issuer.
-    pub(crate) person: Option<Actor>,
 }
 
 impl Owner {
     /// True for the caller itself, and for the person it acts for.
     pub(crate) fn is(&self, other: &Principal) -> bool {
-        other.answers_for(&self.standing.principal, self.person.as_ref())
+        other.answers_for(&self.standing.principal)
     }
 }
 
@@ -163,6 +161,7 @@ impl Live {
                 subject: principal.subject.clone(),
                 issuer: principal.issuer.clone(),
                 acting_for: principal.acting_for.clone(),
+                acting_for_issuer: principal.acting_for_issuer.clone(),
                 credential: principal.token_id.clone(),
                 expires: principal.expires,
             },
@@ -210,6 +209,9 @@ struct Who {
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     acting_for: Option<String>,
+    /// Who vouches for whom it acts for, where that is another issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting_for_issuer: Option<String>,
     /// The id of the token it came in with.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
@@ -446,6 +448,7 @@ mod tests {
             name: subject.to_owned(),
             issuer: "https://issuer".to_owned(),
             acting_for: Some("ana".to_owned()),
+            acting_for_issuer: None,
             groups: BTreeSet::new(),
             token_id: Some(token.to_owned()),
             expires: Timestamp::from_micros(i64::MAX),
@@ -462,7 +465,7 @@ mod tests {
 
     fn enter(sessions: &Sessions, number: u64, subject: &str, token: &str) -> Entered {
         let (id, at) = (SessionId::from_bits(number), Timestamp::from_micros(number.cast_signed()));
-        let owner = Owner { standing: standing(subject, token), person: None };
+        let owner = Owner { standing: standing(subject, token) };
         sessions.enter(id, owner, "peer".to_owned(), at)
     }
 

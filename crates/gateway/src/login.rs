@@ -2,7 +2,7 @@
 //! the life of a request.
 
 use crate::catalog::Inside;
-use crate::credentials::{InUse, NotAdmitted};
+use crate::credentials::NotAdmitted;
 use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
 use crate::live::{Entered, Killed, Noting, Owner, State};
@@ -299,8 +299,7 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, N
         find_connection(&mut door, services, &startup, principal, &mut moments).await?;
     let (id, standing) = (session_id(), Arc::new(standing));
     let peer = door.peer.to_string();
-    let (credential, person) = credential.map(|used| (used.id, used.person)).unzip();
-    let owner = Owner { standing: standing.clone(), person: person.flatten() };
+    let owner = Owner { standing: standing.clone() };
     let entered = Arc::new(services.sessions.enter(id, owner, peer, now()));
     ask_again(&mut door, services, &mut moments, (credential, &standing)).await?;
     let opened = admit(&mut door, services, &connection, standing, &startup, (&entered, moments));
@@ -366,7 +365,7 @@ async fn identify(
     services: &Services,
     moments: &mut Moments,
     (connection, token): (&str, &[u8]),
-) -> Result<(Principal, Option<InUse>), NoSession> {
+) -> Result<(Principal, Option<CredentialId>), NoSession> {
     let verified = match std::str::from_utf8(token) {
         Ok(token) => {
             let verifying = verified(services, token.trim(), connection);
@@ -437,7 +436,7 @@ async fn verified(
     services: &Services,
     token: &str,
     connection: &str,
-) -> Result<(Principal, Option<InUse>), NotAdmitted> {
+) -> Result<(Principal, Option<CredentialId>), NotAdmitted> {
     if is_credential(token) {
         let (principal, used) = services.credentials.present(token, connection, now()).await?;
         return Ok((principal, Some(used)));

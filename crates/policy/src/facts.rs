@@ -406,6 +406,7 @@ mod tests {
                 name: "n".to_owned(),
                 issuer: "i".to_owned(),
                 acting_for: Some("p".to_owned()),
+                acting_for_issuer: None,
                 groups: BTreeSet::from(["g".to_owned()]),
                 token_id: None,
                 expires: Timestamp::from_micros(0),

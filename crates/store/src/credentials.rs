@@ -45,10 +45,8 @@ pub struct CredentialRow {
 impl CredentialRow {
     /// True for whoever logs in with it, and for the person it acts for.
     #[must_use]
-    pub fn is_of(&self, issuer: &str, subject: &str) -> bool {
-        let own = self.principal.issuer == issuer && self.principal.subject == subject;
-        let person = |person: &Actor| person.issuer == issuer && person.subject == subject;
-        own || self.person.as_ref().is_some_and(person)
+    pub fn is_of(&self, caller: &Principal) -> bool {
+        caller.answers_for(&self.principal)
     }
 }
 
@@ -146,7 +144,7 @@ impl CredentialStore {
     /// [`CredentialError::Unavailable`].
     pub async fn list(
         &self,
-        (issuer, subject): (&str, &str),
+        caller: &Principal,
         all: bool,
         now: Timestamp,
     ) -> Result<Vec<CredentialRow>, CredentialError> {
@@ -156,14 +154,16 @@ impl CredentialStore {
                AND (?3 OR expires > ?4 AND revoked IS NULL)
              ORDER BY issued DESC, id LIMIT ?5",
         )
-        .bind(issuer)
-        .bind(subject)
+        .bind(&caller.issuer)
+        .bind(&caller.subject)
         .bind(all)
         .bind(now.as_micros())
         .bind(MAX_LISTED)
         .fetch_all(&self.store.pool)
         .await?;
-        Ok(found.iter().map(row).collect::<Result<_, Unreadable>>()?)
+        let mut rows = found.iter().map(row).collect::<Result<Vec<_>, Unreadable>>()?;
+        rows.retain(|row| row.is_of(caller));
+        Ok(rows)
     }
 
     /// Takes a credential back; false where it was over already.
@@ -218,7 +218,7 @@ fn row(row: &SqliteRow) -> Result<CredentialRow, Unreadable> {
         && principal.expires == expires
         && principal.issuer == text("issuer")?
         && principal.subject == text("subject")?
-        && principal.acting_for.as_ref() == person.as_ref().map(|person| &person.subject);
+        && principal.person() == person.as_ref().map(|p| (&*p.issuer, &*p.subject));
     if !same {
         return Err(bad("credential.principal", "it is not that of its row"));
     }

@@ -119,8 +119,8 @@ fn other_person(reviewer: &Principal, asks: &Principal) -> Result<(), DecideErro
     if reviewer.subject == asks.subject && reviewer.issuer == asks.issuer {
         return Err(DecideError::OwnRequest("this is your own request: somebody else decides it"));
     }
-    // Whom an agent acts for is known by subject alone, so the issuer cannot tell two people of
-    // that subject apart: neither decides.
+    // A subject that reads alike at another issuer may be the same human being: four eyes do not rest
+    // on its not being so.
     if asks.acting_for.as_deref() == Some(&*reviewer.subject) {
         return Err(DecideError::OwnRequest(
             "this request was made on your behalf: somebody else decides it",

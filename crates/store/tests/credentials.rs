@@ -27,6 +27,7 @@ fn credential(bits: u64, subject: &str) -> CredentialRow {
             name: "claude".into(),
             issuer: "https://ci".into(),
             acting_for: Some("ana".into()),
+            acting_for_issuer: Some("https://corp".into()),
             groups: ["developers".to_owned()].into(),
             token_id: Some(id.to_string()),
             expires: at(900),
@@ -38,6 +39,20 @@ fn credential(bits: u64, subject: &str) -> CredentialRow {
         expires: at(900),
         revoked: None,
         revoked_by: None,
+    }
+}
+
+fn person(issuer: &str, subject: &str) -> Principal {
+    Principal {
+        kind: PrincipalKind::Person,
+        subject: subject.into(),
+        name: subject.into(),
+        issuer: issuer.into(),
+        acting_for: None,
+        acting_for_issuer: None,
+        groups: std::collections::BTreeSet::default(),
+        token_id: None,
+        expires: at(900),
     }
 }
 
@@ -58,21 +73,26 @@ async fn credentials_are_kept_listed_and_revoked_once() {
     // An id is used once.
     assert_eq!(store.keep(&one).await, Err(CredentialError::Unavailable));
     // One's own; for the person all of both; for somebody of that name elsewhere none.
-    let listed = async |issuer: &str, subject: &str, all, now| {
-        let rows = store.list((issuer, subject), all, at(now)).await.unwrap();
+    let listed = async |caller: &Principal, all, now| {
+        let rows = store.list(caller, all, at(now)).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
-    assert_eq!(listed("https://ci", "a", false, 1).await, [one.id]);
-    assert_eq!(listed("https://corp", "ana", false, 1).await, [one.id, two.id]);
-    assert_eq!(listed("https://ci", "ana", false, 1).await, []);
-    assert!(one.is_of("https://ci", "a") && one.is_of("https://corp", "ana"));
-    assert!(!one.is_of("https://ci", "ana") && !one.is_of("https://corp", "a"));
+    let (agent, ana) = (one.principal.clone(), person("https://corp", "ana"));
+    let for_another = Principal { acting_for: Some("bo".into()), ..agent.clone() };
+    let for_namesake = Principal { acting_for_issuer: None, ..agent.clone() };
+    assert_eq!(listed(&agent, false, 1).await, [one.id]);
+    assert_eq!(listed(&ana, false, 1).await, [one.id, two.id]);
+    for other in [&person("https://ci", "ana"), &for_another, &for_namesake] {
+        assert_eq!(listed(other, false, 1).await, [], "{other:?}");
+        assert!(!one.is_of(other));
+    }
+    assert!(one.is_of(&agent) && one.is_of(&ana));
     assert_eq!(store.revoke(one.id, "ana", at(5)).await, Ok(true));
     assert_eq!(store.revoke(one.id, "bo", at(6)).await, Ok(false), "it is over already");
     assert_eq!(store.revoke(two.id, "ana", at(900)).await, Ok(false), "it has expired");
-    assert_eq!(listed("https://corp", "ana", false, 6).await, [two.id]);
-    assert_eq!(listed("https://corp", "ana", false, 900).await, []);
-    assert_eq!(listed("https://corp", "ana", true, 900).await, [one.id, two.id]);
+    assert_eq!(listed(&ana, false, 6).await, [two.id]);
+    assert_eq!(listed(&ana, false, 900).await, []);
+    assert_eq!(listed(&ana, true, 900).await, [one.id, two.id]);
     // After a restart too.
     drop(store);
     opened.close().await;

@@ -23,6 +23,7 @@ fn administrator() -> Administrator {
         name: "Bo".to_owned(),
         issuer: "https://issuer".to_owned(),
         acting_for: None,
+        acting_for_issuer: None,
         groups: BTreeSet::from(groups.clone()),
         token_id: None,
         expires: at(i64::MAX),

@@ -47,6 +47,7 @@ fn caller(kind: PrincipalKind, subject: &str, of: &[&str]) -> Principal {
         name: subject.to_uppercase(),
         issuer: ISSUER.to_owned(),
         acting_for: (kind == PrincipalKind::Agent).then(|| "alice".to_owned()),
+        acting_for_issuer: None,
         groups: groups(of),
         token_id: None,
         expires: Timestamp::from_micros(i64::MAX),

@@ -532,6 +532,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         basis: &Basis,
     ) -> Digester {
         let principal = &self.standing.principal;
+        let person = principal.person().unwrap_or_default();
         let connection = &self.standing.connection;
         let mut operation = OperationHasher(Digester::new("portcullis/operation/1"));
         request.operation().hash(&mut operation);
@@ -542,7 +543,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             .part(format!("{:?}", principal.kind).as_bytes())
             .part(principal.issuer.as_bytes())
             .part(principal.subject.as_bytes())
-            .part(principal.acting_for.as_deref().unwrap_or("").as_bytes())
+            .part(person.1.as_bytes())
+            .part(person.0.as_bytes())
             .part(connection.name.as_bytes())
             .part(connection.environment.as_bytes())
             .part(connection.database.as_bytes())

@@ -41,8 +41,7 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Vec<CredentialRow>>, Problem> {
     let caller = principal(&services, &headers).await?;
-    let who = (caller.issuer.as_str(), caller.subject.as_str());
-    let rows = services.credentials.store.list(who, query.all, now()).await;
+    let rows = services.credentials.store.list(&caller, query.all, now()).await;
     rows.map(Json).map_err(unavailable)
 }
 
@@ -62,7 +61,7 @@ async fn revoke(
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such credential for you");
     let id: CredentialId = id.parse().map_err(|_| unknown())?;
     let find = async || services.credentials.store.find(id).await.map_err(unavailable);
-    let mine = |row: &CredentialRow| row.is_of(&caller.issuer, &caller.subject);
+    let mine = |row: &CredentialRow| row.is_of(&caller);
     let row = find().await?.filter(mine).ok_or_else(unknown)?;
     let revoked = services.credentials.store.revoke(id, &caller.subject, now()).await;
     // They end whatever the store says to it, and where it was revoked before as well.

@@ -19,8 +19,17 @@ pub(super) struct Viewer {
 impl Viewer {
     pub(super) fn of(principal: &Principal) -> Self {
         // Every field is named, so that a new one has to be thought of here.
-        let Principal { kind, subject, name, issuer, acting_for, groups, token_id: _, expires: _ } =
-            principal.clone();
+        let Principal {
+            kind,
+            subject,
+            name,
+            issuer,
+            acting_for,
+            acting_for_issuer: _,
+            groups,
+            token_id: _,
+            expires: _,
+        } = principal.clone();
         Self { kind, names: [subject, name, issuer], acting_for, groups }
     }
 }

@@ -86,9 +86,10 @@ impl Grant {
         if actors.len() > MAX_CHAIN {
             return Err(ExchangeError::TooManyActors);
         }
-        // Whom it acts for, the same issuer has said.
-        let person = principal.acting_for.clone();
-        let person = person.map(|subject| Actor { subject, issuer: principal.issuer.clone() });
+        let person = principal.person().map(|(issuer, subject)| Actor {
+            subject: subject.to_owned(),
+            issuer: issuer.to_owned(),
+        });
         Ok(Self { principal, actors, person, vouched_by: vec![by] })
     }
 
@@ -138,15 +139,16 @@ impl Grant {
         }
         Ok(Self {
             actors: vec![it],
-            person: Some(Actor { subject: person.subject.clone(), issuer: person.issuer }),
             vouched_by: vec![subject.by, actor.by],
             principal: Principal {
-                acting_for: Some(person.subject),
+                acting_for: Some(person.subject.clone()),
+                acting_for_issuer: (person.issuer != own.issuer).then(|| person.issuer.clone()),
                 groups,
                 token_id: None,
                 expires: own.expires.min(person.expires),
                 ..own
             },
+            person: Some(Actor { subject: person.subject, issuer: person.issuer }),
         })
     }
 

@@ -51,6 +51,7 @@ async fn a_plain_token_is_an_agents() {
         name: "alice".into(),
         issuer: stage.fake.issuer.clone(),
         acting_for: None,
+        acting_for_issuer: None,
         groups: ["a".to_owned(), "b".to_owned()].into(),
         token_id: Some("t1".into()),
         expires: at(NOW + 600),
@@ -92,7 +93,7 @@ async fn an_actor_is_the_agent_and_the_subject_is_whom_it_acts_for() {
         (agent.acting_for.as_deref(), agent.name.as_str()),
         (Some("alice"), "claude@laptop")
     );
-    assert_eq!(agent.person(), Some("alice"));
+    assert_eq!(agent.person(), Some((agent.issuer.as_str(), "alice")));
     assert_eq!(groups(&agent), ["agents"], "none of the person's");
     let subject = |p: &mut Provider| p.act_groups = ActGroups::Subject;
     assert_eq!(groups(&stage.read(claims, subject).await.unwrap()), ["dba"]);

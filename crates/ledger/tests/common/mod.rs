@@ -46,6 +46,7 @@ pub(crate) fn standing() -> Standing {
             name: "Night agent".into(),
             issuer: "https://idp.example".into(),
             acting_for: Some("ada".into()),
+            acting_for_issuer: None,
             groups: ["agents".to_owned()].into(),
             token_id: None,
             expires: at(3_600_000_000),

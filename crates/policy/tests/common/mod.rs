@@ -16,6 +16,7 @@ pub(crate) fn caller(kind: PrincipalKind, subject: &str, groups: &[&str]) -> Pri
         name: subject.to_owned(),
         issuer: "https://idp.example.com".to_owned(),
         acting_for: (kind != PrincipalKind::Person).then(|| "alice".to_owned()),
+        acting_for_issuer: None,
         groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         token_id: None,
         expires: Timestamp::from_micros(0),

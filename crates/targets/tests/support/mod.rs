@@ -229,6 +229,7 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
         name: text("a"),
         issuer: text("i"),
         acting_for: None,
+        acting_for_issuer: None,
         groups: BTreeSet::new(),
         token_id: None,
         expires: at,
