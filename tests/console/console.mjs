@@ -73,8 +73,11 @@ async function accessible(page, what) {
 }
 
 /** psql as claude: what it says so far, and its end. */
-function psql(...statements) {
-  const child = spawn(PSQL, ["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", ...statements.flatMap((text) => ["-c", text])]);
+const psql = (...statements) => psqlAs({}, ...statements);
+
+function psqlAs(who, ...statements) {
+  const options = ["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", ...statements.flatMap((text) => ["-c", text])];
+  const child = spawn(PSQL, options, { env: { ...process.env, ...who } });
   running.add(child);
   const client = { said: "", heldAt: 0 };
   const hear = (data) => {
@@ -90,6 +93,7 @@ function psql(...statements) {
     }
     return /rev_\w+/.exec(client.said)[0];
   };
+  client.withdraw = () => child.kill("SIGINT");
   client.ends = async (code, what) => {
     assert.equal(await client.end, code, client.said);
     assert.ok(client.said.includes(what), client.said);
@@ -339,6 +343,55 @@ const steps = {
     await phone.getByRole("link", { name: "Live" }).tap();
     assert.ok(await fits(), "sessions fit a phone");
     await phone.context().close();
+  },
+
+  async "events and what stands around a review are for those who may see it"() {
+    const call = (path, token, signal) =>
+      fetch(base + path, { headers: token ? { Authorization: `Bearer ${token}` } : {}, ...(signal && { signal }) });
+    const list = async (path, token) => (await (await call(path, token)).json()).map(({ id }) => id).sort();
+    /** What is told at first, by kind. */
+    const first = async (token) => {
+      const stop = new AbortController();
+      const response = await call("/api/v1/events", token, stop.signal);
+      assert.equal(response.headers.get("content-type"), "text/event-stream");
+      const told = {};
+      let text = "";
+      for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+        text += piece;
+        for (const [, kind, data] of text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)) told[kind] = JSON.parse(data).map(({ id }) => id).sort();
+        if (Object.keys(told).length === 3) break;
+      }
+      stop.abort();
+      return told;
+    };
+    for (const path of ["/api/v1/events", "/api/v1/reviews/rev_00000000000g1/context"]) {
+      const response = await call(path);
+      assert.deepEqual([response.status, response.headers.get("content-type")], [401, "application/problem+json"]);
+    }
+    const [agents, own] = [psql("DELETE FROM orders WHERE id = 703"), psqlAs({ PGUSER: "ana", PGPASSWORD: tokens.ana }, "DELETE FROM orders WHERE id = 704")];
+    const [agentsId, ownId] = [await agents.held(), await own.held()];
+    const sees = { bo: [agentsId, ownId], ana: [agentsId, ownId], claude: [agentsId], deckard: [agentsId, ownId] };
+    for (const [name, reviews] of Object.entries(sees)) {
+      const told = await first(tokens[name]);
+      assert.deepEqual(told.reviews, reviews.sort(), name);
+      for (const kind of ["reviews", "sessions", "freezes"]) {
+        assert.deepEqual(told[kind], await list(`/api/v1/${kind}`, tokens[name]), `${name} is told what the list has`);
+      }
+      for (const id of [agentsId, ownId]) {
+        const status = (await call(`/api/v1/reviews/${id}/context`, tokens[name])).status;
+        assert.equal(status, reviews.includes(id) ? 200 : 404, `${name}, ${id}`);
+      }
+    }
+    const many = Array.from({ length: 17 }, () => new AbortController());
+    const answers = [];
+    for (const { signal } of many) answers.push((await call("/api/v1/events", tokens.claude, signal)).status);
+    assert.deepEqual([answers.filter((status) => status === 200).length, answers.at(-1)], [16, 429]);
+    many.forEach((stop) => stop.abort());
+    for (const until = Date.now() + 5000; (await call("/api/v1/events", tokens.claude, AbortSignal.timeout(300))).status !== 200;) {
+      assert.ok(Date.now() < until, "a place is free again once somebody has left");
+    }
+    for (const client of [agents, own]) client.withdraw();
+    await Promise.all([agents.end, own.end]);
   },
 
   async "colours are switched, shortcuts too, and signing out ends it"() {

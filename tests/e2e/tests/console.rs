@@ -1,6 +1,7 @@
 //! The console in a browser: `tests/console/console.mjs` says what is tried there.
 
 use portcullis_testkit::arena::{Arena, Setup};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -62,12 +63,13 @@ fn people_see_what_waits_and_decide_it_in_a_browser() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console");
     assert!(scripts.join("node_modules").is_dir(), "run by `./dev test`, which installs it");
     let token = |name| arena.token(name).unwrap();
-    let tokens = serde_json::json!({ "ana": token("ana"), "bo": token("bo") });
+    let tokens = ["ana", "bo", "claude", "deckard"].map(|name| (name, token(name)));
+    let tokens = serde_json::to_string(&HashMap::from(tokens)).unwrap();
     let mut command = Command::new("node");
     command.arg("console.mjs").current_dir(&scripts).envs(arena.through("claude").unwrap());
     command
         .env("URL", format!("http://{}", arena.http))
-        .env("TOKENS", tokens.to_string())
+        .env("TOKENS", tokens)
         .env("PSQL", arena.server.program_directory().join("psql"))
         .env("CHROMIUM", program(&["chromium", "chromium-browser", "google-chrome"]));
     if std::env::var_os("PORTCULLIS_BLESS").is_some() {

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_core::Stream;
 use portcullis_core::basis::Estimate;
+use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::id::ReviewId;
 use portcullis_core::principal::Principal;
 use portcullis_core::rehearsal::Stage;
@@ -44,6 +45,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const VERIFY: Duration = Duration::from_secs(10);
 /// How often a client is told that there is nothing new.
 const STILL_HERE: Duration = Duration::from_secs(15);
+/// How long an event may take to be taken.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a request's text in the queue; its page has all of it.
 const PREVIEW: usize = 400;
 /// Most streams of one caller, and of all.
@@ -100,8 +103,8 @@ struct Listener<'a> {
     headers: HeaderMap,
     sender: mpsc::Sender<Event>,
     reviews: watch::Receiver<u64>,
-    /// What was told last, by kind.
-    told: HashMap<&'static str, String>,
+    /// Digests of what was told last, by kind.
+    told: HashMap<&'static str, Digest>,
 }
 
 impl<'a> Listener<'a> {
@@ -155,12 +158,14 @@ impl<'a> Listener<'a> {
 
     async fn tell_if_new(&mut self, kind: &'static str, what: &impl Serialize) -> Result<(), Over> {
         let text = serde_json::to_string(what).map_err(|_| Over)?;
-        if self.told.get(kind).is_some_and(|told| *told == text) {
+        let digest = Digester::new("portcullis/events/1").part(text.as_bytes()).finish();
+        if self.told.get(kind) == Some(&digest) {
             return Ok(());
         }
-        let event = Event::default().event(kind).data(&text);
-        self.sender.send(event).await.map_err(|_| Over)?;
-        self.told.insert(kind, text);
+        let sent = self.sender.send(Event::default().event(kind).data(text));
+        // Whoever does not read for so long is nobody to keep a place for.
+        tokio::time::timeout(PATIENCE, sent).await.map_err(|_| Over)?.map_err(|_| Over)?;
+        self.told.insert(kind, digest);
         Ok(())
     }
 
