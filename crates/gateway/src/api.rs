@@ -1,13 +1,16 @@
 //! The HTTP API: health, the reviews people decide, the patterns they give, the sessions there are, and
-//! credentials.
+//! credentials; and beside it the [`console`], which is made of it.
 //!
 //! Every call but the health checks carries a token, verified like any other. Decisions are made
 //! by [`Reviewer`]s alone, a type an agent's token cannot become.
 
+mod context;
 mod credentials;
+mod events;
 mod live;
 mod token;
 
+use crate::console;
 use crate::moment::now;
 use crate::services::Services;
 use axum::body::Bytes;
@@ -39,6 +42,9 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .route("/api/v1/patterns/{id}/revoke", post(revoke))
         .merge(live::routes())
         .merge(credentials::routes())
+        .merge(context::routes())
+        .merge(events::routes())
+        .merge(console::routes())
         .layer(middleware::from_fn(crate::http::to_its_end))
         .layer(middleware::from_fn(no_foreign_host))
         .with_state(services)

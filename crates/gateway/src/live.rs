@@ -4,8 +4,8 @@
 //! What is locked for all sessions is the list of them, when one begins, ends, is listed or killed. A
 //! request notes its state and its verdict in atomics of its own session, and its text under a lock
 //! that only this session and whoever lists take. An entry is as long as its session, and at most
-//! [`MOST_SHOWN`] bytes of a request's text are kept in it: what the journal holds of it, with
-//! detectors applied.
+//! [`MOST_SHOWN`] bytes of the text of each of its last [`MOST_RECENT`] requests are kept in it: what
+//! the journal holds of it, with detectors applied.
 
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
@@ -15,7 +15,7 @@ use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_ledger::Ledger;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -23,8 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Bytes that are kept of the text of a session's last request.
+/// Bytes that are kept of the text of each of a session's last requests.
 const MOST_SHOWN: usize = 512;
+/// How many requests of a session are kept.
+const MOST_RECENT: usize = 5;
 
 macro_rules! states {
     ($($(#[$doc:meta])* $state:ident = $word:literal),+ $(,)?) => {
@@ -78,14 +80,6 @@ struct Counts {
     masked: AtomicU64,
 }
 
-/// The last request of a session.
-#[derive(Debug, Clone, Default)]
-struct Last {
-    at: Option<Timestamp>,
-    verdict: &'static str,
-    text: String,
-}
-
 /// Whose a session is.
 #[derive(Debug, Clone)]
 pub(crate) struct Owner {
@@ -108,14 +102,15 @@ struct Live {
     since: Timestamp,
     state: AtomicU8,
     counts: Counts,
-    last: Mutex<Last>,
+    /// Its last requests, oldest first.
+    recent: Mutex<VecDeque<LastRequest>>,
     killed: watch::Sender<Option<Arc<Killed>>>,
 }
 
 impl Live {
-    fn last(&self) -> MutexGuard<'_, Last> {
+    fn recent(&self) -> MutexGuard<'_, VecDeque<LastRequest>> {
         // It is shown and nothing else: a panic leaves nothing half written that matters.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> State {
@@ -125,32 +120,42 @@ impl Live {
 
     /// Notes the text of a request on its way to the journal.
     fn show(&self, at: Timestamp, verdict: &'static str, shown: &Shown) {
-        let mut last = self.last();
-        (last.at, last.verdict) = (Some(at), verdict);
+        let mut recent = self.recent();
         // What was there gives its room.
-        last.text.clear();
+        let oldest = if recent.len() < MOST_RECENT { None } else { recent.pop_front() };
+        let mut text = oldest.map(|request| request.text).unwrap_or_default();
+        text.clear();
         for statement in &shown.statements {
-            if last.text.len() >= MOST_SHOWN {
-                last.text.push('…');
+            if text.len() >= MOST_SHOWN {
+                text.push('…');
                 break;
             }
-            if !last.text.is_empty() {
-                last.text.push('\n');
+            if !text.is_empty() {
+                text.push('\n');
             }
-            let room = MOST_SHOWN.saturating_sub(last.text.len());
+            let room = MOST_SHOWN.saturating_sub(text.len());
             if statement.len() > room {
-                last.text
-                    .push_str(statement.get(..statement.floor_char_boundary(room)).unwrap_or(""));
-                last.text.push('…');
+                text.push_str(statement.get(..statement.floor_char_boundary(room)).unwrap_or(""));
+                text.push('…');
                 break;
             }
-            last.text.push_str(statement);
+            text.push_str(statement);
+        }
+        recent.push_back(LastRequest { at, verdict, text });
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Verdicts {
+            permitted: count(&self.counts.permitted),
+            refused: count(&self.counts.refused),
+            held: count(&self.counts.held),
+            masked: count(&self.counts.masked),
         }
     }
 
     fn summary(&self) -> LiveSession {
-        let last = self.last().clone();
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let last = self.recent().back().cloned();
         let principal = &self.owner.standing.principal;
         LiveSession {
             id: self.id,
@@ -170,13 +175,8 @@ impl Live {
             since: self.since,
             state: self.state(),
             killed: self.killed.borrow().is_some(),
-            last: last.at.map(|at| LastRequest { at, verdict: last.verdict, text: last.text }),
-            verdicts: Verdicts {
-                permitted: count(&self.counts.permitted),
-                refused: count(&self.counts.refused),
-                held: count(&self.counts.held),
-                masked: count(&self.counts.masked),
-            },
+            last,
+            verdicts: self.verdicts(),
         }
     }
 }
@@ -218,15 +218,26 @@ struct Who {
     expires: Timestamp,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct LastRequest {
+/// A request of a session, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LastRequest {
     at: Timestamp,
     verdict: &'static str,
     text: String,
 }
 
+/// What has happened in a session so far.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SoFar {
+    pub(crate) since: Timestamp,
+    pub(crate) state: State,
+    pub(crate) verdicts: Verdicts,
+    /// Its last requests, oldest first.
+    pub(crate) recent: Vec<LastRequest>,
+}
+
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Verdicts {
+pub(crate) struct Verdicts {
     permitted: u64,
     refused: u64,
     held: u64,
@@ -262,7 +273,7 @@ impl Sessions {
             since,
             state: AtomicU8::new(State::LogIn as u8),
             counts: Counts::default(),
-            last: Mutex::default(),
+            recent: Mutex::default(),
             killed,
         });
         self.live().insert(id, Arc::clone(&live));
@@ -280,6 +291,14 @@ impl Sessions {
     /// Whether there is such a session.
     pub(crate) fn is_there(&self, session: SessionId) -> bool {
         self.live().contains_key(&session)
+    }
+
+    /// What has happened in a session so far; `None` where it is over.
+    pub(crate) fn so_far(&self, id: SessionId) -> Option<SoFar> {
+        let live = self.live().get(&id).cloned()?;
+        let recent = live.recent().iter().cloned().collect();
+        let (since, state) = (live.since, live.state());
+        Some(SoFar { since, state, verdicts: live.verdicts(), recent })
     }
 
     /// Ends the sessions of which `which` says so, and tells their clients who did and why. They are
@@ -544,7 +563,7 @@ mod tests {
         };
         let text = |statements: &[&str]| {
             one.live.show(Timestamp::from_micros(1), "held", &shown(statements));
-            let text = one.live.last().text.clone();
+            let text = one.live.recent().back().unwrap().text.clone();
             assert!(text.len() <= MOST_SHOWN + '…'.len_utf8());
             text
         };

@@ -4,6 +4,7 @@ mod api;
 mod catalog;
 mod cli;
 mod config;
+mod console;
 mod credentials;
 mod demo;
 mod freezes;

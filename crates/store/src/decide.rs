@@ -168,6 +168,7 @@ impl ReviewDesk {
             self.wake(review);
             return Ok(Outcome::Approved);
         }
+        self.changed();
         Ok(Outcome::Waiting { groups: after })
     }
 

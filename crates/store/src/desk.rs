@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Most reviews of one principal that may wait at the same time.
 pub const MAX_PENDING: i64 = 50;
@@ -58,6 +58,8 @@ struct Inner {
     settings: ReviewSettings,
     clock: Clock,
     waiting: Mutex<HashMap<ReviewId, Waiting>>,
+    /// Counts what has become different about any review.
+    changes: watch::Sender<u64>,
 }
 
 /// Who waits for one review in this process.
@@ -73,7 +75,8 @@ impl ReviewDesk {
     /// what is withdrawn, so that withdrawing never waits.
     #[must_use]
     pub fn new(store: Store, settings: ReviewSettings, clock: Clock) -> Self {
-        let inner = Inner { store, settings, clock, waiting: Mutex::default() };
+        let (waiting, changes) = (Mutex::default(), watch::Sender::new(0));
+        let inner = Inner { store, settings, clock, waiting, changes };
         let inner = Arc::new(inner);
         let (withdrawals, mut queue) = mpsc::channel::<(Ticket, Withdrawal)>(MAX_WITHDRAWALS);
         let worker = Arc::clone(&inner);
@@ -98,6 +101,18 @@ impl ReviewDesk {
     /// A transaction that holds the write lock from its start, so that what it reads stays true.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Unreadable> {
         self.inner.write().await
+    }
+
+    /// Changes whenever something about any review is different by what this desk, or a clone, has done.
+    /// What lapses does so unseen until somebody looks.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Something about a review is different that nobody waits for.
+    pub(crate) fn changed(&self) {
+        self.inner.changed();
     }
 
     pub(crate) fn wake(&self, review: ReviewId) {
@@ -229,7 +244,12 @@ impl Inner {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     fn wake(&self, review: ReviewId) {
+        self.changed();
         if let Some(waiting) = self.waiting().get(&review) {
             waiting.changed.notify_waiters();
         }
@@ -237,6 +257,7 @@ impl Inner {
 
     /// Tells whoever waits, and forgets them: nothing happens to this review any more.
     fn ended(&self, review: ReviewId) {
+        self.changed();
         if let Some(waiting) = self.waiting().remove(&review) {
             waiting.changed.notify_waiters();
         }
@@ -295,6 +316,7 @@ impl Inner {
             self.ended(review);
         }
         self.waiting().entry(id).or_default().holders += 1;
+        self.changed();
         Ok(Ticket { review: id, digest: ask.digest, groups: ask.groups, expires })
     }
 

@@ -44,6 +44,7 @@ impl ReviewDesk {
         let found = row.as_ref().map(stored).transpose()?;
         tx.commit().await?;
         if claimed.rows_affected() == 1 {
+            self.changed();
             return Ok(Claim::Granted);
         }
         // What can be claimed and was not waits for another review of the same caller.
@@ -73,6 +74,7 @@ impl ReviewDesk {
             .bind(json(rehearsal)?)
             .execute(self.pool())
             .await?;
+        self.changed();
         Ok(())
     }
 }

@@ -645,3 +645,36 @@ async fn a_rehearsal_is_claimed_once_and_one_at_a_time_for_a_caller() {
     let used = desk.consume(&ticket, ticket.digest, now()).await.unwrap();
     assert_eq!(used.most, Some(4), "people approved what they saw");
 }
+
+#[tokio::test]
+async fn whoever_shows_reviews_is_told_of_everything_that_changes_one() {
+    let Fixture { desk, .. } = &fixture(HOUR).await;
+    let mut changes = desk.changes();
+    let mut told = |what: &str| {
+        assert!(changes.has_changed().unwrap(), "{what}");
+        changes.mark_unchanged();
+    };
+    let ticket = desk.file(ask("DELETE 1", &["dba", "finance"])).await.unwrap();
+    told("it is asked");
+    desk.claim(&ticket, later(HOUR)).await.unwrap();
+    told("it is being rehearsed");
+    let rehearsal = Rehearsal::over(Stage::Failed, "why", None);
+    desk.show(&ticket, &rehearsal).await.unwrap();
+    told("it was rehearsed");
+    desk.approve(ticket.review, &person("bo", &["dba"]), None, now()).await.unwrap();
+    told("one of two has approved");
+    desk.approve(ticket.review, &person("cy", &["finance"]), None, now()).await.unwrap();
+    told("it is approved");
+    desk.consume(&ticket, digest("DELETE 1"), now()).await.unwrap();
+    told("it is used");
+    let ticket = desk.file(ask("DELETE 2", &["dba"])).await.unwrap();
+    told("another is asked");
+    desk.reject(ticket.review, &person("bo", &["dba"]), "no", now()).await.unwrap();
+    told("it is rejected");
+    let ticket = desk.file(ask("DELETE 3", &["dba"])).await.unwrap();
+    told("a third is asked");
+    desk.retire(&ticket, Withdrawal::Cancelled).await;
+    told("it is taken back");
+    desk.get(ticket.review).await.unwrap();
+    assert!(!changes.has_changed().unwrap(), "to look changes nothing");
+}

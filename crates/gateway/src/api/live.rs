@@ -16,6 +16,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use portcullis_core::freeze::Freeze;
 use portcullis_core::id::{FreezeId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::{Administrator, Principal};
@@ -42,20 +43,20 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 }
 
 /// What a principal has to do with sessions of others.
-enum Caller {
+pub(super) enum Caller {
     Administrator(Administrator),
     Other(Principal),
 }
 
 impl Caller {
-    fn of(services: &Services, principal: Principal) -> Self {
+    pub(super) fn of(services: &Services, principal: Principal) -> Self {
         match Administrator::new(principal.clone(), &services.administrators) {
             Ok(administrator) => Self::Administrator(administrator),
             Err(_) => Self::Other(principal),
         }
     }
 
-    const fn principal(&self) -> &Principal {
+    pub(super) const fn principal(&self) -> &Principal {
         match self {
             Self::Administrator(administrator) => administrator.principal(),
             Self::Other(principal) => principal,
@@ -63,11 +64,20 @@ impl Caller {
     }
 
     /// Whether it may see a session of this principal's.
-    fn may_see(&self, owner: &Owner) -> bool {
+    pub(super) fn may_see(&self, owner: &Owner) -> bool {
         match self {
             Self::Administrator(_) => true,
             Self::Other(principal) => owner.is(principal),
         }
+    }
+
+    /// Whether a freeze may be about it: one of everything, or of a connection it is admitted to.
+    pub(super) fn may_see_freeze(&self, services: &Services, freeze: &Freeze) -> bool {
+        let Self::Other(principal) = self else { return true };
+        freeze.connection.as_ref().is_none_or(|connection| {
+            let found = services.connections.get(connection);
+            found.is_some_and(|c| c.settings.groups.iter().any(|g| principal.groups.contains(g)))
+        })
     }
 }
 
@@ -213,13 +223,7 @@ async fn freezes(
 ) -> Result<Json<Vec<FreezeRow>>, Problem> {
     let caller = Caller::of(&services, principal(&services, &headers).await?);
     let mut rows = services.freezes.list(query.all).await.map_err(unavailable)?;
-    if let Caller::Other(principal) = &caller {
-        let admitted = |connection: &String| {
-            let found = services.connections.get(connection);
-            found.is_some_and(|c| c.settings.groups.iter().any(|g| principal.groups.contains(g)))
-        };
-        rows.retain(|row| row.freeze.connection.as_ref().is_none_or(admitted));
-    }
+    rows.retain(|row| caller.may_see_freeze(&services, &row.freeze));
     Ok(Json(rows))
 }
 

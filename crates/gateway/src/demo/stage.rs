@@ -116,6 +116,11 @@ impl Stage {
                 format!("{portcullis} review --as bo approve REVIEW"),
                 "the DELETE runs, once; the agent itself (--as claude) may not approve",
             ),
+            (
+                "… or in a browser",
+                format!("{portcullis} token --as bo"),
+                &format!("a token to sign in with at http://{}/", self.gateway.http_address),
+            ),
             ("what happened", format!("{portcullis} session list"), "then: session replay SESSION"),
             (
                 "is the record whole?",

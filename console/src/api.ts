@@ -1,0 +1,85 @@
+// Calls of the gateway's API, and its events. Who calls is said by a cookie of a sign-in, or by a token that was
+// pasted: kept in this variable, and nowhere else.
+import { Lines } from "./stream";
+
+let token: string | null = null;
+
+/** Signs in with a token until the page is left. */
+export function holdToken(text: string | null): void {
+  token = text?.trim() || null;
+}
+
+/** True where a token was pasted. */
+export function hasToken(): boolean {
+  return token !== null;
+}
+
+/** How far this machine's clock is behind the gateway's, in milliseconds, to a second or so. */
+export let skew = 0;
+
+function look(response: Response): void {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  const off = date + 500 - Date.now();
+  if (!Number.isNaN(date)) skew = Math.abs(off) > 2000 ? off : 0;
+}
+
+/** An answer that is no success (RFC 9457). */
+export class Problem extends Error {
+  constructor(readonly status: number, detail: string) {
+    super(detail);
+  }
+}
+
+function headers(more: Record<string, string> = {}): HeadersInit {
+  const all: Record<string, string> = { "X-Portcullis": "1", Accept: "application/json", ...more };
+  if (token !== null) all["Authorization"] = `Bearer ${token}`;
+  return all;
+}
+
+async function problem(response: Response): Promise<Problem> {
+  let detail = `the gateway answered ${response.status}`;
+  try {
+    const body: unknown = await response.json();
+    if (typeof body === "object" && body !== null && "detail" in body && typeof body.detail === "string") detail = body.detail;
+  } catch {
+    // It has no words of its own.
+  }
+  return new Problem(response.status, detail);
+}
+
+async function call(method: string, path: string, body?: unknown): Promise<unknown> {
+  const sent: RequestInit = { method, headers: headers(), cache: "no-store", credentials: "same-origin" };
+  if (body !== undefined) {
+    sent.headers = headers({ "Content-Type": "application/json" });
+    sent.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, sent);
+  } catch {
+    throw new Problem(0, "the gateway cannot be reached");
+  }
+  look(response);
+  if (!response.ok) throw await problem(response);
+  return response.status === 204 ? null : response.json();
+}
+
+export const get = async <T>(path: string): Promise<T> => (await call("GET", path)) as T;
+export const post = async <T>(path: string, body?: unknown): Promise<T> => (await call("POST", path, body)) as T;
+export const del = async <T>(path: string): Promise<T> => (await call("DELETE", path)) as T;
+
+/** Follows the gateway's events until they end, which is an error or the signal. */
+export async function events(signal: AbortSignal, told: (kind: string, data: unknown) => void): Promise<void> {
+  const response = await fetch("/api/v1/events", {
+    headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "same-origin", signal,
+  });
+  look(response);
+  if (!response.ok || !response.body) throw await problem(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const lines = new Lines(told);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    lines.add(value);
+  }
+}
