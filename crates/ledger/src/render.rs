@@ -203,6 +203,9 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         Event::CredentialIssued { .. }
         | Event::CredentialRevoked { .. }
         | Event::ExchangeRefused { .. } => credential(event, room),
+        Event::SignedIn { .. } | Event::SignInRefused { .. } | Event::SignedOut { .. } => {
+            signed_in(event, room)
+        }
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)
@@ -277,6 +280,24 @@ fn credential(event: &Event, room: usize) -> Block {
         Event::ExchangeRefused { principals, connection, peer, why } => {
             let text = format!("{} from {peer} asked for {connection}", principals.join(" for "));
             block("not issued", Tone::Bad, &[&text, why], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
+    }
+}
+
+/// People in browsers.
+fn signed_in(event: &Event, room: usize) -> Block {
+    match event {
+        Event::SignedIn { browser, principal, provider, peer } => {
+            let text = format!("{principal} from {peer} by {provider} ({browser})");
+            block("sign-in", Tone::Good, &[&text], room)
+        }
+        Event::SignInRefused { principal, provider, peer, why } => {
+            let text = format!("{principal} of {provider} from {peer} may not sign in: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
+        }
+        Event::SignedOut { browser, by, why } => {
+            block("sign-out", Tone::Plain, &[&format!("{browser} by {by}: {why}")], room)
         }
         _ => block("", Tone::Plain, &[], room),
     }
