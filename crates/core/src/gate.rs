@@ -314,6 +314,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             operation: what,
             review: leave.review,
             pattern: leave.pattern,
+            of_gateway: leave.of_gateway,
             durability,
         };
         let entry = self.entry(moment.request, moment.at, event);
@@ -436,6 +437,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
 struct Leave {
     review: Option<ReviewId>,
     pattern: Option<Use>,
+    /// True where nobody was to give any: the gateway asks by itself.
+    of_gateway: bool,
 }
 
 fn scrubbed_text(obligations: &Obligations, text: &str) -> String {

@@ -103,6 +103,10 @@ pub enum Event {
         /// The pattern that stood for an approval, and which use of it this is.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         pattern: Option<Use>,
+        /// True where the gateway asks it by itself, to tell reviewers more: the caller sent no such
+        /// request, and sees nothing of the answer.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        of_gateway: bool,
         /// How safe this record is before the request leaves.
         durability: Durability,
     },

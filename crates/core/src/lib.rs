@@ -10,6 +10,7 @@
 //! Time is an argument, storage and people are traits.
 
 pub mod basis;
+pub mod built_in;
 pub mod digest;
 pub mod effect;
 pub mod fate;

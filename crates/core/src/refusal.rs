@@ -162,6 +162,7 @@ impl Refusal {
         let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
         let retry = match (self.class, self.retry) {
             (RefusalClass::Identity, Retry::AfterChange) => "it succeeds once that is put right",
+            (RefusalClass::Rejected, _) => "it can run when changed as the reviewer asks",
             (_, retry) => retry.sentence(),
         };
         format!("portcullis: {by}{why}; {retry} [{}]", self.decision)

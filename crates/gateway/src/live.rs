@@ -389,6 +389,7 @@ impl Noting {
     fn note_event(&self, entry: &Entry) {
         let counts = &self.live.counts;
         let (count, more) = match &entry.event {
+            Event::Intent { of_gateway: true, .. } => return,
             Event::Intent { shown, .. } => {
                 self.live.show(entry.at, "permitted", shown);
                 (&counts.permitted, 1)

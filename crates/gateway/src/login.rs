@@ -483,7 +483,9 @@ async fn find_connection(
         what: why.to_owned(),
         why: String::new(),
         retry: Retry::AfterChange,
-        next: None,
+        next: Some(
+            "ask the administrator which connections you may use, and by what name".to_owned(),
+        ),
         review: None,
     };
     Err(turn_away(door, services, name, &principal.subject, refusal).await)

@@ -30,6 +30,7 @@ fn intent(n: u64) -> Entry {
             rules: vec!["agents-read".to_owned()],
             review: None,
             pattern: None,
+            of_gateway: false,
             durability: Durability::Written,
         },
     }

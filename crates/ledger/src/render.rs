@@ -160,8 +160,9 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let digest = recording.map_or_else(String::new, |d| format!("recording {d}"));
             block("closed", Tone::Plain, &[reason, &digest], room)
         }
-        Event::Intent { operation, shown, rules, review, pattern, .. } => {
-            let mut by = format!("{operation}; permitted by {}", rules.join(", "));
+        Event::Intent { operation, shown, rules, review, pattern, of_gateway, .. } => {
+            let asker = if *of_gateway { "the gateway asks, for reviewers: " } else { "" };
+            let mut by = format!("{asker}{operation}; permitted by {}", rules.join(", "));
             if let Some(review) = review {
                 by = format!("{by}; approved in {review}");
             }

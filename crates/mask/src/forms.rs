@@ -5,6 +5,7 @@ use crate::moment::{self, Kind};
 use crate::number::write_numeric;
 use crate::strategy::PLACEHOLDER;
 use crate::types::{append_hex, oid, read_uuid, write_bytea_hex};
+use portcullis_core::built_in::element_of;
 use portcullis_core::mask::{Format, TypeMap, UserType};
 use std::net::IpAddr;
 
@@ -57,89 +58,16 @@ pub(crate) fn resolve(type_id: u32, types: &TypeMap, checks: bool) -> (u32, Made
     (type_id, Made::Unknown)
 }
 
-/// Built-in arrays by their elements (`pg_type.dat`).
-const ARRAYS: &[(u32, u32)] = &[
-    (143, 142),
-    (199, 114),
-    (271, 5069),
-    (629, 628),
-    (651, 650),
-    (719, 718),
-    (775, 774),
-    (791, 790),
-    (1000, 16),
-    (1001, 17),
-    (1002, 18),
-    (1003, 19),
-    (1005, 21),
-    (1007, 23),
-    (1008, 24),
-    (1009, 25),
-    (1010, 27),
-    (1011, 28),
-    (1012, 29),
-    (1014, 1042),
-    (1015, 1043),
-    (1016, 20),
-    (1017, 600),
-    (1018, 601),
-    (1019, 602),
-    (1020, 603),
-    (1021, 700),
-    (1022, 701),
-    (1027, 604),
-    (1028, 26),
-    (1040, 829),
-    (1041, 869),
-    (1115, 1114),
-    (1182, 1082),
-    (1183, 1083),
-    (1185, 1184),
-    (1187, 1186),
-    (1231, 1700),
-    (1263, 2275),
-    (1270, 1266),
-    (1561, 1560),
-    (1563, 1562),
-    (2201, 1790),
-    (2951, 2950),
-    (3221, 3220),
-    (3643, 3614),
-    (3645, 3615),
-    (3807, 3802),
-    (3905, 3904),
-    (3907, 3906),
-    (3909, 3908),
-    (3911, 3910),
-    (3913, 3912),
-    (3927, 3926),
-    (4073, 4072),
-    (6150, 4451),
-    (6151, 4532),
-    (6152, 4533),
-    (6153, 4534),
-    (6155, 4535),
-    (6157, 4536),
-    (2207, 2202),
-    (2208, 2203),
-    (2209, 2204),
-    (2210, 2205),
-    (2211, 2206),
-    (3735, 3734),
-    (3770, 3769),
-    (4090, 4089),
-    (4097, 4096),
-];
 /// Built-in ranges by their bounds (`pg_range.dat`).
 const RANGES: &[(u32, u32)] =
     &[(3904, 23), (3906, 1700), (3908, 1114), (3910, 1184), (3912, 1082), (3926, 20)];
 
 /// What a built-in type is made of.
 fn built_in(type_id: u32) -> Made<'static> {
-    let of = |table: &[(u32, u32)]| table.iter().find(|(t, _)| *t == type_id).map(|(_, of)| *of);
+    let bound = RANGES.iter().find(|(range, _)| *range == type_id).map(|(_, bound)| *bound);
     match type_id {
         4451 | 4532..=4536 => Made::Multirange,
-        _ => match (of(ARRAYS), of(RANGES)) {
+        _ => match (element_of(type_id), bound) {
             (Some(element), _) => Made::Array(element),
             (_, Some(bound)) => Made::Range(bound),
             _ => Made::Scalar,

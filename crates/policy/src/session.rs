@@ -9,7 +9,7 @@ use cedar_policy::{
     AuthorizationError, Authorizer, Context, Effect as Side, Entity, EntityUid, PolicySet,
     PrincipalConstraint, Request, ResourceConstraint, Response,
 };
-use portcullis_core::effect::{Certainty, Effect, Extent, Operation};
+use portcullis_core::effect::{Certainty, Effect, Extent, Operation, Verb};
 use portcullis_core::limits::{LimitKind, Limits};
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::rule::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR};
@@ -286,10 +286,11 @@ impl SessionPolicy {
                 (RefusalClass::Limit, "effects-per-request", "it touches too many objects at once")
             }
         };
+        let hint = "send simpler statements, one at a time".to_owned();
         let ground = Ground {
             rule: rule.to_owned(),
             reason: reason.to_owned(),
-            hint: None,
+            hint: Some(hint),
             what: "the request".to_owned(),
         };
         Some(Decision::Refuse { class, retry: Retry::AfterChange, ground })
@@ -394,7 +395,13 @@ impl SessionPolicy {
             _ if unresolved => RefusalClass::Unresolved,
             _ => RefusalClass::Policy,
         };
-        self.outcome(answer, class, || effect_in_words(effect, &self.database))
+        let mut outcome = self.outcome(answer, class, || effect_in_words(effect, &self.database));
+        if let Outcome::Refuse { ground, .. } = &mut outcome
+            && ground.rule == DEFAULT_DENY
+        {
+            ground.hint = Some(without_rule(effect.verb).to_owned());
+        }
+        outcome
     }
 
     /// What an answer of Cedar comes to. `class`: of a refusal by policy.
@@ -547,6 +554,16 @@ pub fn both_rehearse(one: Option<Duration>, other: Option<Duration>) -> Option<D
 }
 
 /// The refusal of a dependence that no rule permits.
+/// What helps where no rule permits something.
+const fn without_rule(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Connect => {
+            "ask the administrator whether one of your groups is to be admitted to this connection"
+        }
+        _ => "ask the administrator for a rule that permits it, if you are to do this",
+    }
+}
+
 fn without_permit(what: String) -> Ground {
     Ground {
         rule: MASKED_CONDITIONS.to_owned(),

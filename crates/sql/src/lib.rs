@@ -14,4 +14,4 @@ pub mod statement;
 
 pub use facts::analyse;
 pub use known::Known;
-pub use parse::{Limits, REQUIRED_STACK, fingerprint, parse};
+pub use parse::{Limits, REQUIRED_STACK, parse};

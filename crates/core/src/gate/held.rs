@@ -21,6 +21,14 @@ use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What to do after a person has said no.
+const AFTER_REJECTION: &str = "tell the person you work for what the reviewer said; send it again only when it is changed as they ask";
+/// What to do where nobody decided.
+const AFTER_EXPIRY: &str =
+    "tell the person you work for that nobody decided; sending it again asks the reviewers anew";
+/// What to do where the caller, or its session, took the request back.
+const AFTER_WITHDRAWAL: &str =
+    "send it again, and wait for the answer: that asks the reviewers anew";
 /// How often a request is held anew because what its approval rests on has changed.
 const MOST_AGAIN: u32 = 3;
 
@@ -276,7 +284,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let ruling = self.bench.decide(operation, circumstances, groups, moment.at);
         let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
         let used = self.desk.use_pattern(grant.id, session, digest, moment.at).await.ok()?;
-        Some(((obligations, unfrozen), Leave { review: None, pattern: Some(used) }))
+        Some(((obligations, unfrozen), Leave { pattern: Some(used), ..Leave::default() }))
     }
 
     /// Takes a request that the gateway itself makes of a caller's, to tell people more about it:
@@ -290,7 +298,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let (circumstances, none) = (Circumstances::default(), Approvals::new());
         let ruling = self.bench.decide(request.operation(), &circumstances, &none, moment.at);
         let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
-        match self.record(request, (obligations, unfrozen), Leave::default(), moment).await {
+        let leave = Leave { of_gateway: true, ..Leave::default() };
+        match self.record(request, (obligations, unfrozen), leave, moment).await {
             Passage::Permitted(permit) => Some(permit),
             _ => None,
         }
@@ -322,7 +331,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         moment: Moment,
     ) -> Passage<P> {
         let moment = Moment { request: held.id, used: held.used, ..moment };
-        let (class, retry, why) = match decision {
+        let (class, retry, why, next) = match decision {
             Decision::Approved => {
                 let Some(anew) = anew.filter(|anew| held.is_same_request(&anew.request)) else {
                     let because = ["what it rests on cannot be looked up now".to_owned()];
@@ -336,23 +345,22 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 return self.run_approved(held, moment).await;
             }
             Decision::Rejected { by, reason } => {
-                (RefusalClass::Rejected, Retry::Never, format!("{by}: {reason}"))
+                let why = format!("{by}: {reason}");
+                (RefusalClass::Rejected, Retry::AfterChange, why, AFTER_REJECTION)
             }
-            Decision::Expired => (
-                RefusalClass::Expired,
-                Retry::AfterApproval,
-                "the review expired before anybody decided".to_owned(),
-            ),
-            Decision::Withdrawn => (
-                RefusalClass::Withdrawn,
-                Retry::AfterApproval,
-                "the review was withdrawn".to_owned(),
-            ),
+            Decision::Expired => {
+                let why = "the review expired before anybody decided".to_owned();
+                (RefusalClass::Expired, Retry::AfterApproval, why, AFTER_EXPIRY)
+            }
+            Decision::Withdrawn => {
+                let why = "the review was withdrawn".to_owned();
+                (RefusalClass::Withdrawn, Retry::AfterApproval, why, AFTER_WITHDRAWAL)
+            }
         };
         held.ticket.keep();
         let review = Some(held.ticket().review);
         let mut refusal = refusal_from(moment.decision, class, retry, held.ground, review);
-        refusal.why = why;
+        (refusal.why, refusal.next) = (why, Some(next.to_owned()));
         self.refuse(&held.request, refusal, moment).await
     }
 
@@ -461,7 +469,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 if let Some(most) = approval.most {
                     no_more_than_seen(&mut obligations, most, &ground.rule);
                 }
-                let leave = Leave { review, pattern: None };
+                let leave = Leave { review, ..Leave::default() };
                 self.record(request, (obligations, unfrozen), leave, moment).await
             }
             Ruling::Hold { ground, .. } => {

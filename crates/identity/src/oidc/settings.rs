@@ -451,11 +451,11 @@ const fn default_kind() -> PrincipalKind {
     PrincipalKind::Agent
 }
 
-const fn default_leeway() -> u64 {
+pub(super) const fn default_leeway() -> u64 {
     30
 }
 
-const fn default_max_lifetime() -> u64 {
+pub(super) const fn default_max_lifetime() -> u64 {
     86_400
 }
 

@@ -15,7 +15,9 @@
 
 use super::claims::ClaimPath;
 use super::error::IdentityError;
-use super::settings::{Pinned, Provider, SettingsError, SignatureAlgorithm};
+use super::settings::{
+    Pinned, Provider, SettingsError, SignatureAlgorithm, default_leeway, default_max_lifetime,
+};
 use super::spiffe;
 use crate::text::is_presentable;
 use portcullis_core::principal::PrincipalKind;
@@ -107,14 +109,6 @@ pub struct TrustRule {
     /// The address of the key set, for issuers without a discovery document.
     #[serde(default)]
     pub jwks_uri: Option<String>,
-}
-
-const fn default_leeway() -> u64 {
-    30
-}
-
-const fn default_max_lifetime() -> u64 {
-    86_400
 }
 
 /// The values a pinned claim may have.

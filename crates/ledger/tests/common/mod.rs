@@ -100,6 +100,7 @@ pub(crate) fn intent(micros: i64, s: u64, r: u64, text: &str) -> Entry {
         rules: vec!["reads".into()],
         review: None,
         pattern: None,
+        of_gateway: false,
         durability: Durability::Written,
     };
     entry(micros, s, Some(r), event)

@@ -9,6 +9,7 @@ use super::scope::of_column;
 use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, CaseExpr, Node};
+use portcullis_core::built_in::element_of;
 use portcullis_core::mask::{Origin, UserType};
 
 /// The types `text`, `bigint` and `integer`.
@@ -34,57 +35,6 @@ const TEXTS: [u32; 9] = [17, 18, 19, 25, 1042, 1043, 1560, 1562, 3614];
 const ORDERED: [u32; 34] = [
     16, 17, 18, 19, 20, 21, 23, 25, 26, 27, 650, 700, 701, 774, 790, 829, 869, 1042, 1043, 1082,
     1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950, 3220, 3614, 3802, 5069, 28,
-];
-
-/// Types of lists of the server's own, and what is in them.
-const ELEMENTS: [(u32, u32); 47] = [
-    (199, 114),
-    (143, 142),
-    (651, 650),
-    (719, 718),
-    (629, 628),
-    (775, 774),
-    (791, 790),
-    (1000, 16),
-    (1001, 17),
-    (1002, 18),
-    (1003, 19),
-    (1005, 21),
-    (1007, 23),
-    (1009, 25),
-    (1010, 27),
-    (1011, 28),
-    (1014, 1042),
-    (1015, 1043),
-    (1016, 20),
-    (1017, 600),
-    (1018, 601),
-    (1019, 602),
-    (1020, 603),
-    (1021, 700),
-    (1022, 701),
-    (1027, 604),
-    (1028, 26),
-    (1040, 829),
-    (1041, 869),
-    (1115, 1114),
-    (1182, 1082),
-    (1183, 1083),
-    (1185, 1184),
-    (1187, 1186),
-    (1231, 1700),
-    (1270, 1266),
-    (1561, 1560),
-    (1563, 1562),
-    (2951, 2950),
-    (3221, 3220),
-    (3643, 3614),
-    (3645, 3615),
-    (3807, 3802),
-    (3905, 3904),
-    (271, 5069),
-    (2287, 2249),
-    (1263, 2275),
 ];
 
 /// What is known of the type of an expression.
@@ -303,7 +253,7 @@ fn holds(catalog: &Catalog, type_oid: u32, depth: usize, such: &dyn Fn(u32) -> b
         }
         Some(UserType::Composite(fields)) => fields.iter().any(|field| inner(*field)),
         Some(_) => false,
-        None => such(type_oid) || element(type_oid).is_some_and(such),
+        None => such(type_oid) || element_of(type_oid).is_some_and(such),
     }
 }
 
@@ -323,12 +273,6 @@ fn is_ordered(catalog: &Catalog, type_oid: u32, depth: usize) -> bool {
         }
         Some(UserType::Enum(_) | UserType::Text) => true,
         Some(_) => false,
-        None => ORDERED.contains(&element(type_oid).unwrap_or(type_oid)),
+        None => ORDERED.contains(&element_of(type_oid).unwrap_or(type_oid)),
     }
-}
-
-/// What is in a list of the server's own.
-fn element(type_oid: u32) -> Option<u32> {
-    let found = ELEMENTS.iter().find(|(list, _)| *list == type_oid);
-    found.map(|(_, element)| *element)
 }

@@ -117,7 +117,7 @@ impl Analyzer<'_> {
             }
             NodeEnum::ReindexStmt(s) => self.reindex(s)?,
             NodeEnum::CheckPointStmt(_) => {
-                let object = self.object(ObjectKind::Connection, ["checkpoint"]);
+                let object = self.object(ObjectKind::Connection, []);
                 self.push(Effect::resolved(Verb::Control, object, Extent::All));
                 ("checkpoint", None)
             }

@@ -1090,7 +1090,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("CLUSTER", "cluster: alter database: all => () code unresolved"),
     ("REINDEX TABLE orders", "reindex: alter public.orders all => () code"),
     ("REINDEX DATABASE shop", "reindex: alter database: all => () code"),
-    ("CHECKPOINT", "checkpoint: control connection:checkpoint all"),
+    ("CHECKPOINT", "checkpoint: control connection: all"),
     (
         "REFRESH MATERIALIZED VIEW cards",
         "refresh materialized view: update public.cards all, read public.customers => () refills(=customers.id | =customers.card_number)",
