@@ -277,7 +277,9 @@ fn attacks_on_a_sign_in_are_refused_each_for_its_reason() {
     let host = format!("localhost:{port}");
     let named = [("Host", host.as_str())];
     let sent = http(stage.arena.http, "GET /auth/login?provider=corp", &named, "").unwrap();
-    assert_eq!(sent.location(), stage.at("/auth/login?provider=corp"));
+    assert_eq!(sent.location(), stage.at("/auth/login?sent=true&provider=corp"));
+    let again = "GET /auth/login?sent=true&provider=corp";
+    refused(&http(stage.arena.http, again, &named, "").unwrap(), 421, "has to pass on `Host`");
     let rebound = [("Host", "evil.example")];
     let no = http(stage.arena.http, "GET /auth/login?provider=corp", &rebound, "").unwrap();
     refused(&no, 403, "loopback names and that of public_url");

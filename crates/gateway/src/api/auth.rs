@@ -102,6 +102,9 @@ struct LoginQuery {
     provider: Option<String>,
     #[serde(default)]
     return_to: Option<String>,
+    /// It was sent here from another name of the gateway.
+    #[serde(default)]
+    sent: bool,
 }
 
 /// Sends a browser to its provider.
@@ -117,8 +120,13 @@ async fn login(
     };
     // Cookie and redirect URI are of one host: whoever calls it otherwise is sent there first.
     if headers.get(header::HOST).is_none_or(|host| host != public.authority.as_str()) {
-        let query = raw.map(|query| format!("?{query}")).unwrap_or_default();
-        return found(&format!("{}/auth/login{query}", public.origin));
+        if query.sent {
+            // It was sent there, and still comes by another name.
+            let detail = "the proxy before this gateway has to pass on `Host` (public_url)";
+            return for_people(&headers, Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        }
+        let query = raw.map(|query| format!("&{query}")).unwrap_or_default();
+        return found(&format!("{}/auth/login?sent=true{query}", public.origin));
     }
     match begin(&services, public, &query, &headers).await {
         Ok(response) => response,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 /// The secret of its client `job`.
 pub(crate) const SECRET: &str = "a-secret-for-this-test-only";
@@ -47,8 +48,14 @@ fn folder() -> PathBuf {
     root.join("crates/identity/tests/oidc-provider")
 }
 
-/// True where the provider can be started; says loudly why it is not.
+/// True where the provider can be started; says loudly why it is not. Installed once, however many tests
+/// of one suite ask at the same time.
 pub(crate) fn installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(install)
+}
+
+fn install() -> bool {
     let skip = |why: &str| {
         eprintln!("\n*** SKIPPED: no test against an independent OpenID provider: {why} ***\n");
         false
