@@ -97,6 +97,8 @@ id!(/** What an administrator stops agents from doing, for a time. */
     FreezeId, "frz", "freeze");
 id!(/** A short-lived credential of the gateway's own, bound to one connection. */
     CredentialId, "crd", "credential");
+id!(/** A person's session in a browser. */
+    BrowserSessionId, "web", "browser session");
 id!(/** One refusal, so that a caller can ask about it. */
     DecisionId, "dec", "decision");
 

@@ -3,7 +3,9 @@
 use crate::basis::Again;
 use crate::digest::Digest;
 use crate::freeze::Freeze;
-use crate::id::{CredentialId, FreezeId, PatternId, RequestId, ReviewId, SessionId};
+use crate::id::{
+    BrowserSessionId, CredentialId, FreezeId, PatternId, RequestId, ReviewId, SessionId,
+};
 use crate::pattern::{Terms, Use};
 use crate::principal::{Actor, Principal};
 use crate::protocol::Shown;
@@ -282,6 +284,37 @@ pub enum Event {
         /// Where from.
         peer: String,
         /// Why, without anything of a token.
+        why: String,
+    },
+    /// A person is about to be signed in in a browser.
+    SignedIn {
+        /// The browser session.
+        browser: BrowserSessionId,
+        /// Who.
+        principal: Principal,
+        /// The provider that vouches.
+        provider: String,
+        /// Where from.
+        peer: String,
+    },
+    /// Somebody whom a provider vouches for tried to sign in, and may not.
+    SignInRefused {
+        /// The subject.
+        principal: String,
+        /// The provider that vouches.
+        provider: String,
+        /// Where from.
+        peer: String,
+        /// Why not.
+        why: String,
+    },
+    /// A browser session was ended: by its person, by an administrator, or by the provider.
+    SignedOut {
+        /// The browser session.
+        browser: BrowserSessionId,
+        /// The subject of whoever ended it.
+        by: String,
+        /// How it came to that.
         why: String,
     },
     /// Somebody tried to decide a review and may not.

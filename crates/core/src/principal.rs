@@ -136,6 +136,50 @@ impl Reviewer {
     }
 }
 
+/// A person who acts for nobody, as [`Principal::is_person_alone`] has it: who alone can have a session
+/// in a browser. An agent or a workload can never become one, not even out of a store that somebody has
+/// edited: the only way to this type refuses them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Principal", into = "Principal")]
+pub struct Person(Principal);
+
+/// Why a principal cannot sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "only a person signs in; an agent or a workload, or whoever acts for somebody, never can (the \
+     provider's `kind_claim` and `default_kind` say who is a person)"
+)]
+pub struct SignsInNever;
+
+impl Person {
+    /// The principal, if it is a person who acts for nobody.
+    ///
+    /// # Errors
+    /// [`SignsInNever`] for agents, workloads and whoever acts for somebody.
+    pub fn new(principal: Principal) -> Result<Self, SignsInNever> {
+        if principal.is_person_alone() { Ok(Self(principal)) } else { Err(SignsInNever) }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
+
+impl TryFrom<Principal> for Person {
+    type Error = SignsInNever;
+    fn try_from(principal: Principal) -> Result<Self, SignsInNever> {
+        Self::new(principal)
+    }
+}
+
+impl From<Person> for Principal {
+    fn from(person: Person) -> Self {
+        person.0
+    }
+}
+
 /// A person who may end anybody's session, and stop agents from doing things. An agent or a workload
 /// can never become one, nor can anybody who acts for somebody: the only way to this type refuses
 /// them.
@@ -216,6 +260,21 @@ mod tests {
         assert_eq!(Administrator::new(bo.clone(), &[]), Err(NotAnAdministrator::NotAsked));
         let others = ["others".to_owned()];
         assert_eq!(Administrator::new(bo, &others), Err(NotAnAdministrator::NotAsked));
+    }
+
+    #[test]
+    fn only_persons_who_act_for_nobody_sign_in() {
+        use PrincipalKind::{Agent, Person as Human, Workload};
+        for kind in [Agent, Human, Workload] {
+            for acting_for in [None, Some("bo"), Some("x")] {
+                let principal = principal(kind, "x", acting_for);
+                let expect = kind == Human && acting_for.is_none();
+                assert_eq!(Person::new(principal.clone()).is_ok(), expect, "{principal:?}");
+                // Nor out of what was stored.
+                let stored = serde_json::to_string(&principal).unwrap();
+                assert_eq!(serde_json::from_str::<Person>(&stored).is_ok(), expect, "{stored}");
+            }
+        }
     }
 
     #[test]

@@ -1,22 +1,27 @@
-//! The HTTP API: health, the reviews people decide, the patterns they give, the sessions there are, and
-//! credentials; and beside it the [`console`], which is made of it.
+//! The HTTP API: health, signing in, the reviews people decide, the patterns they give, the sessions there
+//! are, and credentials; and beside it the [`console`], which is made of it. `routes.rs` has all routes
+//! and who may call each; `front.rs` is what every request meets first.
 //!
-//! Every call but the health checks carries a token, verified like any other. Decisions are made
+//! Callers come with a token, verified like any other, or with the session of a browser. Decisions are made
 //! by [`Reviewer`]s alone, a type an agent's token cannot become.
 
+mod auth;
 mod context;
 mod credentials;
 mod events;
+mod front;
 mod live;
+mod routes;
 mod token;
 
 use crate::console;
 use crate::moment::now;
 use crate::services::Services;
+use crate::sign_in::NotSignedIn;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -24,7 +29,7 @@ use portcullis_core::id::{PatternId, ReviewId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
 use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{Principal, Reviewer};
-use portcullis_store::{DecideError, Filter, PatternRow, ReviewRow, Status};
+use portcullis_store::{BrowserSession, DecideError, Filter, PatternRow, ReviewRow, Status};
 use serde::Deserialize;
 use serde_json::{from_slice, json};
 use std::sync::Arc;
@@ -45,8 +50,10 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .merge(context::routes())
         .merge(events::routes())
         .merge(console::routes())
-        .layer(middleware::from_fn(crate::http::to_its_end))
-        .layer(middleware::from_fn(no_foreign_host))
+        .merge(auth::routes(services.clone()))
+        .route_layer(middleware::from_fn(crate::http::to_its_end))
+        .route_layer(middleware::from_fn(front::known))
+        .layer(middleware::from_fn_with_state(services.clone(), front::admit))
         .with_state(services)
 }
 
@@ -60,16 +67,6 @@ fn readiness(health: Result<(), JournalError>) -> Response {
         Ok(()) => "ok\n".into_response(),
         Err(error) => unavailable(error).into_response(),
     }
-}
-
-/// A page of another site must not reach the API under a name that resolves to loopback.
-async fn no_foreign_host(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("");
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
-        return next.run(request).await;
-    }
-    Problem::new(StatusCode::FORBIDDEN, "this API answers on loopback names only").into_response()
 }
 
 /// An answer that is no success (RFC 9457).
@@ -99,15 +96,32 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Who is asking: by bearer token, or by the browser session that `front` has let speak for its person.
 async fn principal(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
+    if let Some(session) = session_of(services, headers).await {
+        return session.map(|session| session.person.into());
+    }
     let unauthorized = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, detail);
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or_else(|| unauthorized("send your token as `Authorization: Bearer …`"))?;
+        .ok_or_else(|| unauthorized(front::NOBODY))?;
     // Credentials of the gateway's own do not get past it: what they are good for is logging in.
     services.verifier.verify(token, now()).await.map_err(|error| unauthorized(&error.public()))
+}
+
+/// The browser session of a request, where it has come with one.
+async fn session_of(
+    services: &Services,
+    headers: &HeaderMap,
+) -> Option<Result<BrowserSession, Problem>> {
+    let secret = headers.get(front::SESSION)?.to_str().ok()?;
+    let session = services.sign_in.session(&services.verifier, secret, now()).await;
+    Some(session.map_err(|why| match why {
+        NotSignedIn::Unavailable(_) => unavailable(why),
+        _ => Problem::new(StatusCode::UNAUTHORIZED, why.to_string()),
+    }))
 }
 
 #[derive(Debug, Default, Deserialize)]

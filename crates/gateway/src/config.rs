@@ -1,5 +1,6 @@
 //! `portcullis.toml`: read once at start, every key documented, every mistake named with its line.
 
+use crate::sign_in::PublicUrl;
 use jiff::SignedDuration;
 use portcullis_core::mask::Strategy;
 use portcullis_identity::own::LONGEST;
@@ -34,6 +35,9 @@ pub(crate) struct Config {
     /// Who may end sessions and freeze agents.
     #[serde(default)]
     pub(crate) administration: Administration,
+    /// The sessions of people who sign in in a browser, by `identity.providers.sign_in`.
+    #[serde(default)]
+    pub(crate) sign_in: SignInSettings,
     /// The credentials the gateway issues.
     #[serde(default)]
     pub(crate) credentials: CredentialSettings,
@@ -55,6 +59,9 @@ pub(crate) struct Config {
     /// The targets, by the name callers use as their database name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
+    /// It was read from a file: false for commands that found none.
+    #[serde(skip)]
+    pub(crate) is_there: bool,
 }
 
 /// Where clients connect.
@@ -93,11 +100,15 @@ impl Default for PostgresListener {
 pub(crate) struct HttpListener {
     /// Address and port, on loopback.
     pub(crate) address: SocketAddr,
+    /// Where browsers find the gateway when a TLS proxy stands before it, such as
+    /// `"https://portcullis.example"`: scheme and host alone. The proxy has to pass on `Host`. Without
+    /// it browsers use the address.
+    pub(crate) public_url: Option<String>,
 }
 
 impl Default for HttpListener {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 6480)) }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 6480)), public_url: None }
     }
 }
 
@@ -117,6 +128,32 @@ impl Identity {
     /// The trust rules, without where they stand in the file.
     pub(crate) fn rules(&self) -> Vec<TrustRule> {
         self.workloads.iter().map(|rule| rule.get_ref().clone()).collect()
+    }
+}
+
+/// The sessions of people who sign in in a browser.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignInSettings {
+    /// How long one may go unused; `"1h"` by default.
+    pub(crate) idle: Span,
+    /// How long one may last at most; `"12h"` by default, `"720h"` at most.
+    pub(crate) absolute: Span,
+    /// How many requests to sign in one address (one /64 where it is IPv6) may make within a minute.
+    /// Behind a proxy all people have its address.
+    pub(crate) per_minute_and_address: u32,
+    /// How many all together may make within a minute.
+    pub(crate) per_minute: u32,
+}
+
+impl Default for SignInSettings {
+    fn default() -> Self {
+        Self {
+            idle: Span(Duration::from_secs(60 * 60)),
+            absolute: Span(Duration::from_secs(12 * 60 * 60)),
+            per_minute_and_address: 120,
+            per_minute: 1_200,
+        }
     }
 }
 
@@ -405,7 +442,17 @@ impl Config {
             }
         }
         config.check(file)?;
+        config.is_there = true;
         Ok(config)
+    }
+
+    /// For commands that ask a gateway, which may be elsewhere: where there is no such file, all is as
+    /// it is by default.
+    ///
+    /// # Errors
+    /// As [`Config::load`], for a file that is there.
+    pub(crate) fn of_client(file: &Path) -> Result<Self, ConfigError> {
+        if file.exists() { Self::load(file) } else { Self::parse("", file) }
     }
 
     fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
@@ -431,6 +478,8 @@ impl Config {
         paths.extend(self.policy.files.iter_mut());
         paths.extend(self.listen.postgres.tls_certificate.iter_mut());
         paths.extend(self.listen.postgres.tls_key.iter_mut());
+        let clients = self.identity.providers.iter_mut().filter_map(|p| p.sign_in.as_mut());
+        paths.extend(clients.filter_map(|client| client.client_secret_file.as_mut()));
         for connection in self.connections.values_mut() {
             let target = &mut connection.target;
             paths.extend(target.password_file.iter_mut());
@@ -469,6 +518,7 @@ impl Config {
                     .to_owned(),
             ));
         }
+        self.check_sign_in().map_err(wrong)?;
         for (name, connection) in &self.connections {
             if !(1..=3600).contains(&connection.catalog_max_age_seconds) {
                 return Err(wrong(format!(
@@ -484,6 +534,27 @@ impl Config {
                     )));
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    fn check_sign_in(&self) -> Result<(), String> {
+        if let Some(url) = &self.listen.http.public_url {
+            PublicUrl::parse(url).map_err(|why| format!("listen.http.public_url: {why}"))?;
+        }
+        let (idle, absolute) = (self.sign_in.idle.0, self.sign_in.absolute.0);
+        let longest = Duration::from_secs(30 * 24 * 60 * 60);
+        if !(Duration::from_secs(1) <= idle && idle <= absolute && absolute <= longest) {
+            return Err(
+                "sign_in.idle must be a second at least and absolute at most, and that 720 hours at \
+                 most"
+                    .to_owned(),
+            );
+        }
+        for provider in &self.identity.providers {
+            provider.validate().map_err(|error| error.to_string())?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod rate;
 mod room;
 mod services;
 mod session;
+mod sign_in;
 mod written;
 
 #[global_allocator]

@@ -14,18 +14,21 @@ use crate::login;
 use crate::moment::now;
 use crate::rate::Rates;
 use crate::room::{Budget, Places};
+use crate::sign_in::{PublicUrl, SignInDesk};
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::PrincipalKind;
 use portcullis_core::time::Timestamp;
 use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
-use portcullis_identity::{DevProvider, DevSecret, Provider, Verifier, http_client};
+use portcullis_identity::relying::RelyingParty;
+use portcullis_identity::{DevProvider, DevSecret, GroupsFrom, Provider, Verifier, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{NamedObject, Policies, pack};
 use portcullis_store::{
-    CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store,
+    BrowserSessionStore, CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk,
+    ReviewSettings, Store,
 };
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
@@ -52,6 +55,7 @@ const DEV_PROVIDER: &str = "development";
 pub(crate) struct Services {
     pub(crate) verifier: Verifier,
     pub(crate) credentials: Credentials,
+    pub(crate) sign_in: SignInDesk,
     pub(crate) policies: Arc<Policies>,
     pub(crate) ledger: Ledger,
     pub(crate) desk: ReviewDesk,
@@ -216,6 +220,7 @@ impl Gateway {
             .await
             .with_context(|| format!("listen.http.address {}", config.listen.http.address))?;
         let http_address = api_listener.local_addr()?;
+        services.sign_in.listens_at(http_address);
         tasks.spawn(services.freezes.clone().keep_reading(stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
         tasks.spawn(http::serve(api_listener, api::router(services.clone()), stopping));
@@ -247,6 +252,7 @@ async fn look_after(services: Arc<Services>, keep: Duration, stopping: watch::Re
     loop {
         let before = Timestamp::from_micros(now().as_micros().saturating_sub_unsigned(kept));
         services.credentials.rotate(now());
+        services.sign_in.look_after(before, now()).await;
         if let Err(error) = services.credentials.store.forget_expired(before).await {
             warn!(%error, "credentials that ended long ago are still there");
         }
@@ -383,6 +389,25 @@ fn doubts(config: &Config) -> Vec<String> {
             "administration.groups: empty, so nobody can end sessions of others, or freeze agents"
                 .to_owned(),
         );
+    }
+    for provider in &config.identity.providers {
+        let Some(client) = &provider.sign_in else { continue };
+        let name = &provider.name;
+        if let Err(why) = client.secret() {
+            doubts.push(format!("identity.providers: \"{name}\": sign_in: {why}"));
+        }
+        if !people(provider) {
+            doubts.push(format!(
+                "identity.providers: \"{name}\" has sign_in and no people, so nobody can sign in: \
+                 set kind_claim, or default_kind = \"person\""
+            ));
+        }
+        if provider.groups_from == GroupsFrom::Userinfo && provider.terminal_client().is_some() {
+            doubts.push(format!(
+                "identity.providers: \"{name}\" has groups at userinfo, where those of browsers are \
+                 found; tokens of `portcullis login` have the groups they carry, or none"
+            ));
+        }
     }
     for rule in config.identity.rules() {
         let lent = |group| config.connections.values().any(|c| c.lend_groups.contains(group));
@@ -529,6 +554,7 @@ async fn build(
     let credentials = CredentialStore::new(store.clone());
     let credentials =
         Credentials::open(&config.data_dir, credentials, config.credentials.clone(), now())?;
+    let sign_in = sign_in(config, &providers, BrowserSessionStore::new(store.clone()))?;
     let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
     // No session outlives the gateway, so no pattern does.
     desk.end_patterns(None).await?;
@@ -536,6 +562,7 @@ async fn build(
     Ok(Services {
         verifier: Verifier::with_rules(providers, config.identity.rules(), http_client)?,
         credentials,
+        sign_in,
         policies,
         ledger,
         desk,
@@ -557,6 +584,17 @@ async fn build(
         budget,
         stopping,
     })
+}
+
+fn sign_in(
+    config: &Config,
+    providers: &[Provider],
+    store: BrowserSessionStore,
+) -> anyhow::Result<SignInDesk> {
+    let public = config.listen.http.public_url.as_deref().map(PublicUrl::parse).transpose();
+    let public = public.map_err(anyhow::Error::msg).context("listen.http.public_url")?;
+    let party = RelyingParty::new(providers, http_client)?;
+    Ok(SignInDesk::new(party, store, config.sign_in.clone(), public))
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listener> {

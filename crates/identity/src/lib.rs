@@ -10,6 +10,8 @@
 //! [`TrustRule`]s. [`own`] are the gateway's own credentials, made from tokens and good for one
 //! connection.
 //!
+//! [`relying`] signs people in at the providers they have; it gives principals as well.
+//!
 //! [`DevProvider`] is a small OpenID provider for development, tests and the demo. It goes through
 //! the same verifier as any other provider and cannot be bound to anything but a loopback address.
 //!
@@ -19,14 +21,16 @@
 pub mod dev_provider;
 pub mod oidc;
 pub mod own;
+pub mod relying;
 
 pub use dev_provider::{
     DevAgent, DevIssuer, DevPerson, DevProvider, DevProviderError, DevProviderSettings, DevSecret,
     DevWorkload,
 };
 pub use oidc::{
-    ActGroups, ClaimPath, IdentityError, Pinned, Pins, Provider, SettingsError, SignatureAlgorithm,
-    TrustRule, Verifier, Vouched, WorkloadKind, WorkloadPrincipal, check_rules, http_client,
+    ActGroups, ClaimPath, GroupsFrom, IdentityError, Pinned, Pins, Provider, SettingsError, SignIn,
+    SignatureAlgorithm, TrustRule, Verifier, Vouched, WorkloadKind, WorkloadPrincipal, check_rules,
+    http_client,
 };
 pub use text::{has_invisible, is_presentable};
 

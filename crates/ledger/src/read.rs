@@ -250,6 +250,9 @@ impl SessionSummary {
             | Event::CredentialIssued { .. }
             | Event::CredentialRevoked { .. }
             | Event::ExchangeRefused { .. }
+            | Event::SignedIn { .. }
+            | Event::SignInRefused { .. }
+            | Event::SignedOut { .. }
             | Event::DecisionRefused { .. } => {}
         }
     }

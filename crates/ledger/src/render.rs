@@ -200,17 +200,17 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         | Event::SessionKilled { .. }
         | Event::Frozen { .. }
         | Event::Thawed { .. }
+        | Event::DecisionRefused { .. }
         | Event::AdministrationRefused { .. } => administered(event, room),
         Event::CredentialIssued { .. }
         | Event::CredentialRevoked { .. }
-        | Event::ExchangeRefused { .. } => credential(event, room),
+        | Event::ExchangeRefused { .. }
+        | Event::SignedIn { .. }
+        | Event::SignInRefused { .. }
+        | Event::SignedOut { .. } => identity(event, room),
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)
-        }
-        Event::DecisionRefused { review, by, why } => {
-            let text = format!("{by} may not decide {review}: {why}");
-            block("not taken", Tone::Bad, &[&text], room)
         }
     }
 }
@@ -231,6 +231,10 @@ fn administered(event: &Event, room: usize) -> Block {
         Event::Thawed { freeze, by, why } => {
             let why = why.as_deref().unwrap_or("");
             block("thawed", Tone::Plain, &[&format!("{freeze} by {by}"), why], room)
+        }
+        Event::DecisionRefused { review, by, why } => {
+            let text = format!("{by} may not decide {review}: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
         }
         Event::AdministrationRefused { by, what, why } => {
             block("not taken", Tone::Bad, &[&format!("{by} may not {what}: {why}")], room)
@@ -280,6 +284,24 @@ fn credential(event: &Event, room: usize) -> Block {
             block("not issued", Tone::Bad, &[&text, why], room)
         }
         _ => block("", Tone::Plain, &[], room),
+    }
+}
+
+/// What became of people in browsers, and of credentials.
+fn identity(event: &Event, room: usize) -> Block {
+    match event {
+        Event::SignedIn { browser, principal, provider, peer } => {
+            let text = format!("{principal} from {peer} by {provider} ({browser})");
+            block("sign-in", Tone::Good, &[&text], room)
+        }
+        Event::SignInRefused { principal, provider, peer, why } => {
+            let text = format!("{principal} of {provider} from {peer} may not sign in: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
+        }
+        Event::SignedOut { browser, by, why } => {
+            block("sign-out", Tone::Plain, &[&format!("{browser} by {by}: {why}")], room)
+        }
+        other => credential(other, room),
     }
 }
 

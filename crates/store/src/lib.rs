@@ -1,11 +1,12 @@
 //! Control-plane state over SQLite: reviews, the patterns given in them, labels of tables that were
-//! made from others, freezes, and credentials of the gateway's own. Beside the life of a request, where
+//! made from others, freezes, credentials of the gateway's own, and people's sessions in browsers. Beside the life of a request, where
 //! it waits for people.
 //!
 //! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
 //! where the database gave none, and a database that is damaged, locked, read-only or newer than
 //! this program is not opened at all.
 
+mod browser;
 mod credentials;
 mod decide;
 mod desk;
@@ -16,6 +17,7 @@ mod patterns;
 mod rehearsals;
 mod rows;
 
+pub use browser::{BrowserSession, BrowserSessionError, BrowserSessionStore, MAX_BROWSER_SESSIONS};
 pub use credentials::{CredentialError, CredentialRow, CredentialStore, MAX_CREDENTIALS};
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};

@@ -15,3 +15,4 @@ pub mod place;
 pub mod raw;
 pub mod script;
 pub mod traps;
+pub mod web;

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::raw::{Message, RawClient};
+use portcullis_testkit::web::{self, form};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -241,32 +242,12 @@ fn http(
     headers: &[(&str, &str)],
     body: &str,
 ) -> (u16, String, Value) {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let headers: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let head = format!("{request} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{headers}");
-    write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or_default())
+    let answer = web::http(at, request, headers, body).unwrap();
+    (answer.status, answer.head.to_lowercase(), answer.json())
 }
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-
-fn form(pairs: &[(&str, &str)]) -> String {
-    let escaped = |text: &str| -> String {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
-        text.bytes()
-            .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-            .collect()
-    };
-    pairs.iter().map(|(n, v)| format!("{n}={}", escaped(v))).collect::<Vec<_>>().join("&")
-}
 
 /// A good request for an exchange, but for what is put in its place.
 fn exchange(arena: &Arena, token: &str, edit: &[(&str, &str)]) -> (u16, String, Value) {

@@ -108,9 +108,6 @@ fn similar(ask: &Ask, others: &[ReviewRow]) -> Similar {
 
 fn is_like(ask: &Ask, other: &Ask) -> bool {
     let (one, two) = (&ask.standing, &other.standing);
-    let caller = |principal: &Principal| {
-        (principal.issuer.clone(), principal.subject.clone(), principal.acting_for.clone())
-    };
     let shape = |ask: &Ask| ask.pattern.as_ref().map(|pattern| pattern.shown.clone());
     let alike = match (shape(ask), shape(other)) {
         (Some(one), Some(two)) => one == two,
@@ -119,7 +116,7 @@ fn is_like(ask: &Ask, other: &Ask) -> bool {
     alike
         && ask.operation == other.operation
         && one.connection == two.connection
-        && caller(&one.principal) == caller(&two.principal)
+        && one.principal.is_same(&two.principal)
 }
 
 #[cfg(test)]

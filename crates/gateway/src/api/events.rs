@@ -287,6 +287,7 @@ mod tests {
             name: subject.to_owned(),
             issuer: "https://issuer".to_owned(),
             acting_for: None,
+            acting_for_issuer: None,
             groups: BTreeSet::new(),
             token_id: None,
             expires: Timestamp::from_micros(0),

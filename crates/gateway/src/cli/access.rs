@@ -1,8 +1,10 @@
 //! How commands reach the gateway's own API: where it is, and who asks.
 
+use super::kept;
 use crate::config::Config;
 use crate::services;
-use anyhow::{Context as _, bail};
+use crate::sign_in::PublicUrl;
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ pub(super) struct Access {
     /// The gateway's API; by default the one of the configuration.
     #[arg(long, env = "PORTCULLIS_API", global = true)]
     api: Option<String>,
-    /// Your token.
+    /// Your token; by default that of `portcullis login`.
     #[arg(long, env = "PORTCULLIS_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
     /// Take a token of the development provider for this person instead.
@@ -23,17 +25,28 @@ pub(super) struct Access {
 impl Access {
     /// A client that asks as this caller.
     pub(super) async fn client(&self, config: &Config) -> anyhow::Result<Client> {
-        let api = match &self.api {
-            Some(api) => api.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", config.listen.http.address),
-        };
+        let api = gateway(self.api.as_deref(), config)?;
         let token = match (&self.token, &self.name) {
             (Some(token), _) => token.clone(),
             (None, Some(name)) => services::development_token(config, name).await?,
-            (None, None) => bail!("say who you are: --token (or PORTCULLIS_TOKEN), or --as NAME"),
+            (None, None) => kept::token(&api).await?,
         };
         Ok(Client { api, token })
     }
+}
+
+/// Where a gateway is: where the caller says, else where the configuration says, else where the caller
+/// has signed in last. Tokens go over https, or plainly to loopback.
+pub(super) fn gateway(given: Option<&str>, config: &Config) -> anyhow::Result<String> {
+    let text = match given {
+        Some(url) => url.to_owned(),
+        None if config.is_there => format!("http://{}", config.listen.http.address),
+        None => kept::current()?.context(
+            "say which gateway: --gateway or --api URL (or PORTCULLIS_API), or --config FILE",
+        )?,
+    };
+    let url = PublicUrl::parse(&text).map_err(|why| anyhow::anyhow!("the gateway's URL {why}"))?;
+    Ok(url.origin)
 }
 
 /// The gateway understood, and did not do it.
@@ -48,6 +61,15 @@ pub(super) struct Client {
 }
 
 impl Client {
+    pub(super) const fn new(api: String, token: String) -> Self {
+        Self { api, token }
+    }
+
+    /// What everybody may ask, without a token.
+    pub(super) async fn ask(&self, path: &str) -> anyhow::Result<Value> {
+        self.answer(reqwest::Client::new().get(format!("{}{path}", self.api))).await
+    }
+
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.send(reqwest::Client::new().get(format!("{}{path}", self.api))).await
     }

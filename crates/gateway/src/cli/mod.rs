@@ -13,10 +13,12 @@ macro_rules! say {
 mod access;
 mod audit;
 mod credential;
+mod kept;
 mod live;
 mod page;
 mod review;
 mod session;
+mod sign_in;
 
 use crate::config::Config;
 use crate::demo;
@@ -50,12 +52,14 @@ enum Command {
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print a token of the development provider, for scripts.
-    Token {
-        /// Whose: a person, agent or workload of `[dev_provider]`.
-        #[arg(long = "as", value_name = "NAME")]
-        name: String,
-    },
+    /// Sign in with your identity provider, in a browser or with a code.
+    Login(sign_in::Login),
+    /// Sign out: forget the token that is kept.
+    Logout(sign_in::Logout),
+    /// Who you are to the gateway.
+    Whoami(sign_in::Whoami),
+    /// Print your token, or one of the development provider: for scripts, and as a password.
+    Token(sign_in::Token),
     /// Short-lived credentials for one connection: ask for one, list them, take one back.
     Credential(credential::Credential),
     /// Decide held requests.
@@ -138,42 +142,30 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             say!("{}", page::json(&schemars::schema_for!(Config))?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Token { name } => {
-            let config = Config::load(&config)?;
-            say!("{}", runtime()?.block_on(services::development_token(&config, &name))?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Credential(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(credential::run(command, &config, json))
-        }
-        Command::Review(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(review::run(command, &config, json))
-        }
-        Command::Sessions(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(live::sessions(command, &config, json))
-        }
-        Command::Kill(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(live::kill(command, &config, json))
-        }
-        Command::Freeze(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(live::freeze(command, &config, json))
-        }
-        Command::Thaw(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(live::thaw(command, &config, json))
-        }
-        Command::Freezes(command) => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(live::freezes(command, &config, json))
-        }
         Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
         Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),
         Command::Demo(options) => demo::run(&options, runtime()?),
+        command => ask(command, &Config::of_client(&config)?, json),
+    }
+}
+
+/// What asks a gateway, which may be elsewhere: there need be no configuration here.
+fn ask(command: Command, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    match command {
+        Command::Login(command) => runtime.block_on(sign_in::login(command, config, json)),
+        Command::Logout(command) => runtime.block_on(sign_in::logout(command, config)),
+        Command::Whoami(command) => runtime.block_on(sign_in::whoami(command, config, json)),
+        Command::Token(command) => runtime.block_on(sign_in::token(command, config)),
+        Command::Credential(command) => runtime.block_on(credential::run(command, config, json)),
+        Command::Review(command) => runtime.block_on(review::run(command, config, json)),
+        Command::Sessions(command) => runtime.block_on(live::sessions(command, config, json)),
+        Command::Kill(command) => runtime.block_on(live::kill(command, config, json)),
+        Command::Freeze(command) => runtime.block_on(live::freeze(command, config, json)),
+        Command::Thaw(command) => runtime.block_on(live::thaw(command, config, json)),
+        Command::Freezes(command) => runtime.block_on(live::freezes(command, config, json)),
+        // The others are run where they are chosen.
+        _ => Ok(ExitCode::from(2)),
     }
 }
 

@@ -203,7 +203,9 @@ pub(crate) fn text<'a>(claims: &'a Claims, name: &str) -> Result<&'a str, Identi
 /// RFC 7519 §4.1.3: one text or a list of them.
 fn check_audience(provider: &Provider, claims: &Claims) -> Result<(), IdentityError> {
     let ours = |value: &Value| {
-        value.as_str().is_some_and(|aud| provider.audiences.iter().any(|a| a == aud))
+        value.as_str().is_some_and(|aud| {
+            provider.audiences.iter().any(|a| a == aud) || provider.terminal_client() == Some(aud)
+        })
     };
     let good = match claims.get("aud") {
         None => return Err(IdentityError::MissingClaim("aud".into())),
@@ -274,17 +276,33 @@ fn check_use(claims: &Claims) -> Result<(), IdentityError> {
     Ok(())
 }
 
+/// The one text of an `aud`.
+pub(crate) fn sole(audience: &Value) -> Option<&str> {
+    match audience {
+        Value::String(text) => Some(text),
+        Value::Array(list) => match list.as_slice() {
+            [one] => one.as_str(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// OpenID Connect Core 1.0 §3.1.3.7 (4, 5); RFC 9068 §2.2 names the client in `client_id`.
 fn check_client(provider: &Provider, claims: &Claims) -> Result<(), IdentityError> {
     if provider.clients.is_empty() {
         return Ok(());
     }
-    let client = match claims.get("azp") {
-        Some(azp) => azp.as_str(),
-        None => claims.get("client_id").and_then(Value::as_str),
+    let client = match (claims.get("azp"), claims.get("client_id")) {
+        (Some(azp), _) => azp.as_str(),
+        (None, Some(client)) => client.as_str(),
+        // The ID token of `portcullis login`: its one audience is the client it was issued to.
+        (None, None) => claims.get("aud").and_then(sole).filter(|_| provider.sign_in.is_some()),
     };
+    let terminal = provider.terminal_client();
     match client {
         Some(client) if provider.clients.iter().any(|c| c == client) => Ok(()),
+        Some(client) if terminal == Some(client) => Ok(()),
         _ => Err(IdentityError::WrongClient),
     }
 }
@@ -396,7 +414,7 @@ fn name_of(provider: &Provider, about: &Claims, subject: &str) -> String {
 /// The groups, or none: where the claim is missing, is not a list of texts, is too long, or the
 /// provider says that there are more than it wrote (`_claim_names`, OpenID Connect Core §5.6.2;
 /// `hasgroups` and `groups:src1` of Microsoft Entra). Half a list would miss a group that forbids.
-fn groups_of(provider: &Provider, claims: &Claims) -> BTreeSet<String> {
+pub(crate) fn groups_of(provider: &Provider, claims: &Claims) -> BTreeSet<String> {
     if claims.contains_key("_claim_names") || claims.contains_key("hasgroups") {
         return BTreeSet::new();
     }

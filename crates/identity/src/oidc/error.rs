@@ -23,6 +23,8 @@ pub enum IdentityError {
     Algorithm,
     /// Its issuer is not configured.
     UnknownIssuer,
+    /// An ID token of another issuer than the one that was asked.
+    OtherIssuer,
     /// It names no key, and the issuer has several.
     NoKeyId,
     /// The issuer's key set has no such key.
@@ -127,6 +129,9 @@ impl IdentityError {
             Self::TokenType => "the token's `typ` is not that of an ID or access token".into(),
             Self::Algorithm => "the token's signature algorithm is not accepted".into(),
             Self::UnknownIssuer => "the token's issuer is not one this gateway trusts".into(),
+            Self::OtherIssuer => {
+                "the token is of another issuer than the one that was asked".into()
+            }
             Self::NoKeyId => "the token names no key (`kid`), and its issuer has several".into(),
             Self::UnknownKey { provider } => {
                 format!("the token is signed with a key that provider \"{provider}\" does not list")

@@ -51,6 +51,8 @@ pub(crate) struct Verified {
 pub(crate) enum Use {
     /// An ID or access token of an issuer that is configured.
     Bearer,
+    /// An ID token that came from the token endpoint. An access token is none.
+    Id,
     /// A credential of the gateway's own.
     Own,
 }
@@ -120,11 +122,12 @@ fn read_header(
     let typ = header.get("typ");
     match (typ, wanted) {
         (Some(Value::String(typ)), Use::Own) if typ == OWN_TYPE => {}
-        (Some(Value::String(typ)), Use::Bearer) if typ == OWN_TYPE => {
+        (Some(Value::String(typ)), Use::Bearer | Use::Id) if typ == OWN_TYPE => {
             return Err(IdentityError::OwnCredential);
         }
-        (None, Use::Bearer) => {}
+        (None, Use::Bearer | Use::Id) => {}
         (Some(Value::String(typ)), Use::Bearer) if is_token_type(typ) => {}
+        (Some(Value::String(typ)), Use::Id) if is_token_type(typ) && !names(typ, "at+jwt") => {}
         _ => return Err(IdentityError::TokenType),
     }
     let algorithm = header
@@ -144,13 +147,18 @@ fn read_header(
 /// DPoP proof, security event) is a token of another kind (RFC 8725 §3.11). Media types compare
 /// without case, and `application/` may be spelt out (RFC 7515 §4.1.9).
 fn is_token_type(typ: &str) -> bool {
+    names(typ, "JWT") || names(typ, "at+jwt")
+}
+
+/// True where a `typ` names this media type.
+fn names(typ: &str, media: &str) -> bool {
     let bare = match typ.get(.."application/".len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case("application/") => {
             typ.get(prefix.len()..).unwrap_or_default()
         }
         _ => typ,
     };
-    bare.eq_ignore_ascii_case("JWT") || bare.eq_ignore_ascii_case("at+jwt")
+    bare.eq_ignore_ascii_case(media)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod cache;
 mod claims;
 mod error;
+mod http;
 mod json;
 mod jws;
 mod keys;
@@ -20,21 +21,26 @@ mod vouched;
 
 pub use claims::ClaimPath;
 pub use error::IdentityError;
-pub use settings::{ActGroups, Pinned, Provider, SettingsError, SignatureAlgorithm};
-pub use source::http_client;
+pub use http::http_client;
+pub use settings::{
+    ActGroups, GroupsFrom, Pinned, Provider, SettingsError, SignIn, SignatureAlgorithm,
+};
 pub use trust::{Pins, TrustRule, WorkloadKind, WorkloadPrincipal, check_rules};
 pub use vouched::Vouched;
 
-pub(crate) use claims::{checked, text};
-pub(crate) use jws::{OWN_TYPE, Unverified, Use, is_own};
+pub(crate) use claims::{checked, groups_of, sole, text};
+pub(crate) use http::Http;
+pub(crate) use json::object;
+pub(crate) use jws::{OWN_TYPE, Unverified, Use, Verified, is_own};
 pub(crate) use keys::KeySet;
+pub(crate) use settings::{WHOSE, is_loopback, issuer_url, keys_url};
+pub(crate) use source::{discovered, discovery_url};
 pub(crate) use vouched::{Borrows, MayAct};
 
 use cache::KeyCache;
 use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
 use reqwest::ClientBuilder;
-use settings::WHOSE;
 use source::Source;
 use std::fmt;
 use std::sync::Arc;
@@ -168,6 +174,27 @@ impl Verifier {
             Reading::Provider(provider) => claims::of_provider(provider, &verified, now),
             Reading::Rules(rules) => claims::of_rules(rules, &verified, now),
         }
+    }
+
+    /// Who an ID token says has signed in at `asked`, whose audience is the client it has to be for;
+    /// with its claims. Everything of it is checked but what only an ID token has.
+    pub(crate) async fn identify(
+        &self,
+        token: &str,
+        asked: &Provider,
+        now: Timestamp,
+    ) -> Result<(Vouched, Verified), IdentityError> {
+        let token = Unverified::parse(token, Use::Id)?;
+        let realm = self.realm_of(&token)?;
+        if realm.issuer != asked.issuer || realm.name != asked.name {
+            return Err(IdentityError::OtherIssuer);
+        }
+        if !realm.takes(token.algorithm) {
+            return Err(IdentityError::Algorithm);
+        }
+        let keys = realm.keys.keys_for(token.key_id.as_deref(), now).await?;
+        let verified = token.verify(&keys)?;
+        Ok((claims::of_provider(asked, &verified, now)?, verified))
     }
 
     /// Fetches the keys of every issuer that has none or old ones, and says which could not be

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// An OpenID provider (or another issuer of signed JWTs with a published key set) whose tokens are
 /// accepted, and what they must look like.
@@ -63,6 +65,13 @@ pub struct Provider {
     /// The address of the key set, for issuers without a discovery document.
     #[serde(default)]
     pub jwks_uri: Option<String>,
+    /// Where the groups of somebody who signs in in a browser are: in the ID token, or at userinfo.
+    /// Tokens that are sent to the gateway have theirs in themselves in any case.
+    #[serde(default)]
+    pub groups_from: GroupsFrom,
+    /// How people sign in here, in a browser or from a terminal. Without it they bring tokens.
+    #[serde(default)]
+    pub sign_in: Option<SignIn>,
 }
 
 /// How settings errors call a provider.
@@ -92,6 +101,25 @@ impl Provider {
             max_lifetime_seconds: default_max_lifetime(),
             clients: Vec::new(),
             jwks_uri: None,
+            groups_from: GroupsFrom::default(),
+            sign_in: None,
+        }
+    }
+
+    /// The client that terminals sign in with, whose ID tokens are accepted as bearer tokens.
+    #[must_use]
+    pub fn terminal_client(&self) -> Option<&str> {
+        self.sign_in.as_ref()?.terminal_client()
+    }
+
+    /// The same, for ID tokens of `client` that came straight from the token endpoint: they are for
+    /// that client and for nobody else.
+    pub(crate) fn for_id_tokens_of(&self, client: &str) -> Self {
+        Self {
+            audiences: vec![client.to_owned()],
+            clients: Vec::new(),
+            sign_in: None,
+            ..self.clone()
         }
     }
 
@@ -134,6 +162,12 @@ impl Provider {
             Ok(issuer) => issuer,
             Err(problem) => return wrong("issuer", problem),
         };
+        if let Some((key, problem)) = self.sign_in.as_ref().and_then(SignIn::problem) {
+            return wrong(key, problem);
+        }
+        if self.groups_from == GroupsFrom::Userinfo && self.sign_in.is_none() {
+            return wrong("groups_from", "\"userinfo\" is for signing in: add `sign_in`".into());
+        }
         if let Some(uri) = &self.jwks_uri
             && let Err(problem) = keys_url(uri, is_loopback(&issuer))
         {
@@ -155,6 +189,144 @@ pub struct SettingsError {
     pub key: &'static str,
     /// What is wrong, and what is allowed.
     pub problem: String,
+}
+
+/// Where the groups of somebody who signs in are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupsFrom {
+    /// In the ID token.
+    #[default]
+    Token,
+    /// At the userinfo endpoint (OpenID Connect Core 1.0 §5.3), at `groups_claim` of its answer.
+    Userinfo,
+}
+
+/// The gateway as a client of a provider (OpenID Connect Core 1.0, RFC 6749): people sign in by
+/// authorization code with PKCE, in terminals without a browser by device code (RFC 8628).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// The client as which the gateway is registered at the provider, with the redirect URI
+    /// `<public_url>/auth/callback`.
+    pub client_id: String,
+    /// File with the client's secret, read when it is needed; relative to the configuration. Without
+    /// a secret the client is a public one.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// Environment variable of the gateway with the client's secret.
+    #[serde(default)]
+    pub client_secret_env: Option<String>,
+    /// The client of `portcullis login`: a public (native) one, with the redirect URI
+    /// `http://127.0.0.1/callback` on any port, or with device codes. Its ID tokens are accepted as
+    /// bearer tokens and passwords. The default is `client_id`, where that has no secret.
+    #[serde(default)]
+    pub cli_client_id: Option<String>,
+    /// What is asked for; `openid` always is. `offline_access` gives refresh tokens at most providers.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+    /// Further parameters of authorization requests, such as `prompt` or `access_type`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Parameters of authorization requests that are the gateway's own to set.
+const OWN_PARAMETERS: [&str; 12] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
+    "client_secret",
+];
+
+impl SignIn {
+    /// A public client of this id.
+    #[must_use]
+    pub fn public(client_id: impl Into<String>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            client_secret_file: None,
+            client_secret_env: None,
+            cli_client_id: None,
+            scopes: default_scopes(),
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    const fn has_secret(&self) -> bool {
+        self.client_secret_file.is_some() || self.client_secret_env.is_some()
+    }
+
+    fn terminal_client(&self) -> Option<&str> {
+        let own = Some(self.client_id.as_str()).filter(|_| !self.has_secret());
+        self.cli_client_id.as_deref().or(own)
+    }
+
+    /// What is asked for, in the order of the settings.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let others = self.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid");
+        ["openid"].into_iter().chain(others).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The client's secret; `None` where it is a public client.
+    ///
+    /// # Errors
+    /// Where it cannot be read: what is wrong, without anything of it.
+    pub fn secret(&self) -> Result<Option<Zeroizing<String>>, String> {
+        let text = match (&self.client_secret_file, &self.client_secret_env) {
+            (None, None) => return Ok(None),
+            (Some(file), _) => std::fs::read_to_string(file)
+                .map_err(|error| format!("client_secret_file {}: {error}", file.display()))?,
+            (None, Some(name)) => std::env::var(name)
+                .map_err(|_| format!("client_secret_env: {name} is not set, or is not UTF-8"))?,
+        };
+        let text = Zeroizing::new(text);
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err("the client's secret is empty".to_owned()),
+            secret => Ok(Some(Zeroizing::new(secret.to_owned()))),
+        }
+    }
+
+    /// What is wrong with it, and with which key.
+    fn problem(&self) -> Option<(&'static str, String)> {
+        // RFC 6749 appendix A: client ids are visible ASCII, scopes are without quotes.
+        let visible = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 512
+                && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
+        };
+        let scope = |text: &String| visible(text) && !text.contains(['"', '\\']);
+        if !visible(&self.client_id) {
+            return Some(("sign_in.client_id", "must be 1 to 512 visible ASCII characters".into()));
+        }
+        if self.cli_client_id.as_deref().is_some_and(|id| !visible(id)) {
+            let problem = "must be 1 to 512 visible ASCII characters";
+            return Some(("sign_in.cli_client_id", problem.into()));
+        }
+        if self.has_secret() && self.cli_client_id.as_ref() == Some(&self.client_id) {
+            let problem = "must be another client than `client_id`: that one has a secret, which \
+                           terminals cannot keep";
+            return Some(("sign_in.cli_client_id", problem.into()));
+        }
+        if self.client_secret_file.is_some() && self.client_secret_env.is_some() {
+            let problem = "the secret is either in a file or in the environment";
+            return Some(("sign_in.client_secret_env", problem.into()));
+        }
+        if !self.scopes.iter().all(scope) {
+            return Some(("sign_in.scopes", "a scope is a word without quotes".into()));
+        }
+        let own = |name: &&String| OWN_PARAMETERS.contains(&name.as_str());
+        let taken = self.parameters.keys().find(own)?;
+        Some(("sign_in.parameters", format!("`{taken}` is the gateway's own to set")))
+    }
 }
 
 /// Whose groups an acting agent gets.
@@ -271,6 +443,10 @@ fn default_groups_claim() -> ClaimPath {
     ClaimPath::name("groups")
 }
 
+fn default_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+}
+
 const fn default_kind() -> PrincipalKind {
     PrincipalKind::Agent
 }
@@ -298,7 +474,7 @@ pub(crate) fn issuer_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// The address of a key set: `https`, or `http` on loopback for an issuer that is there too. What
+/// The address of a key set, or another one that an issuer gives: `https`, or `http` on loopback for an issuer that is there too. What
 /// a remote issuer says never makes the gateway ask something on its own host.
 pub(crate) fn keys_url(text: &str, issuer_is_loopback: bool) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|e| format!("not a URL: {e}"))?;

@@ -1,28 +1,16 @@
 //! Where an issuer's keys come from: its discovery document and key set, over HTTP that follows
 //! nothing, waits for nothing and reads no more than it must. Off the path of most requests.
 
+use super::http::{FETCH_TIMEOUT, Http};
 use super::json;
 use super::keys::KeySet;
 use super::settings::{Provider, is_loopback, issuer_url, keys_url};
-use reqwest::{Client, ClientBuilder, StatusCode, Url, header, redirect};
-use std::error::Error as _;
-use std::time::Duration;
-
-/// Largest discovery document or key set, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
-
-/// Longest time for all fetches of one refresh together.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The client that fetches of key sets start from: rustls, the system's certificate authorities,
-/// and a proxy only where the environment names one.
-pub fn http_client() -> ClientBuilder {
-    Client::builder().user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-}
+use reqwest::{ClientBuilder, Url};
+use serde_json::{Map, Value};
 
 /// One issuer's addresses and the client to reach them with.
 pub(crate) struct Source {
-    client: Client,
+    http: Http,
     issuer: String,
     discovery: Url,
     issuer_is_loopback: bool,
@@ -37,19 +25,8 @@ impl Source {
         let loopback = is_loopback(&issuer);
         let keys = provider.jwks_uri.as_deref().map(|uri| keys_url(uri, loopback)).transpose()?;
         let plain = issuer.scheme() == "http" && keys.as_ref().is_none_or(|k| k.scheme() == "http");
-        let client = client
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .timeout(FETCH_TIMEOUT)
-            .connect_timeout(FETCH_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .https_only(!loopback);
-        // Nothing on loopback is a proxy's business, and plain HTTP needs no certificates, which a
-        // minimal machine may not even have.
-        let client = if loopback { client.no_proxy() } else { client };
-        let client = if plain { client.tls_certs_only([]) } else { client };
         Ok(Self {
-            client: client.build().map_err(|e| format!("cannot set up HTTPS: {}", chain(&e)))?,
+            http: Http::new(client, loopback, plain)?,
             discovery: discovery_url(&issuer)?,
             issuer: provider.issuer.clone(),
             issuer_is_loopback: loopback,
@@ -69,61 +46,37 @@ impl Source {
             Some(url) => url.clone(),
             None => self.discover().await?,
         };
-        KeySet::parse(&self.get(keys).await?)
+        KeySet::parse(&self.http.get(keys).await?)
     }
 
-    /// OpenID Connect Discovery 1.0 §4.3: the document must be the issuer's own.
     async fn discover(&self) -> Result<Url, String> {
-        let body = self.get(self.discovery.clone()).await?;
-        let document = json::object(&body).map_err(|e| format!("discovery document: {e}"))?;
-        let member = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
-        if member("issuer") != Some(&self.issuer) {
-            return Err(format!(
-                "the discovery document is not that of \"{}\": its `issuer` differs",
-                self.issuer
-            ));
-        }
+        let document = discovered(&self.http, &self.discovery, &self.issuer).await?;
+        let member = |name: &str| document.get(name).and_then(Value::as_str);
         let uri = member("jwks_uri").ok_or("the discovery document has no `jwks_uri`")?;
         keys_url(uri, self.issuer_is_loopback).map_err(|problem| format!("`jwks_uri` {problem}"))
     }
+}
 
-    async fn get(&self, url: Url) -> Result<Vec<u8>, String> {
-        let request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(|e| chain(&e))?;
-        if response.status() != StatusCode::OK {
-            return Err(format!("{url} answered {}", response.status()));
-        }
-        let too_large = || format!("{url} answered with more than {MAX_BODY} bytes");
-        if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+/// An issuer's discovery document (OpenID Connect Discovery 1.0 §4.3): it must be its own.
+pub(crate) async fn discovered(
+    http: &Http,
+    at: &Url,
+    issuer: &str,
+) -> Result<Map<String, Value>, String> {
+    let body = http.get(at.clone()).await?;
+    let document = json::object(&body).map_err(|e| format!("discovery document: {e}"))?;
+    if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err(format!(
+            "the discovery document is not that of \"{issuer}\": its `issuer` differs"
+        ));
     }
+    Ok(document)
 }
 
 /// OpenID Connect Discovery 1.0 §4.1: a trailing slash goes, then the well-known path is added.
-fn discovery_url(issuer: &Url) -> Result<Url, String> {
+pub(crate) fn discovery_url(issuer: &Url) -> Result<Url, String> {
     let base = issuer.as_str().trim_end_matches('/');
     Url::parse(&format!("{base}/.well-known/openid-configuration")).map_err(|e| e.to_string())
-}
-
-/// An error with its causes: reqwest's own text stops at "error sending request".
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod fetching;
 mod independent;
 mod own;
 mod provider;
+mod relying;
 mod support;
 mod tls;
 mod workload;

@@ -1,24 +1,44 @@
 //! An OpenID provider that shares nothing with this code: `oidc-provider` from npm. Also part of the
-//! end-to-end suite of workloads.
+//! end-to-end suites of workloads and of signing in.
 //!
 //! Runs where its packages are installed; `PORTCULLIS_SLOW=1` installs them first.
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 /// The secret of its client `job`.
 pub(crate) const SECRET: &str = "a-secret-for-this-test-only";
 
 /// The provider's process; it ends with its standard input.
-pub(crate) struct Node(Child);
+pub(crate) struct Node {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Node {
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Tells it something, and waits until it has heard.
+    #[allow(dead_code, reason = "not every suite that has this talks to it")]
+    pub(crate) fn tell(&mut self, what: &Value) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{what}").unwrap();
+        self.hear();
+    }
+}
 
 impl Drop for Node {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -28,8 +48,14 @@ fn folder() -> PathBuf {
     root.join("crates/identity/tests/oidc-provider")
 }
 
-/// True where the provider can be started; says loudly why it is not.
+/// True where the provider can be started; says loudly why it is not. Installed once, however many tests
+/// of one suite ask at the same time.
 pub(crate) fn installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(install)
+}
+
+fn install() -> bool {
     let skip = |why: &str| {
         eprintln!("\n*** SKIPPED: no test against an independent OpenID provider: {why} ***\n");
         false
@@ -50,18 +76,23 @@ pub(crate) fn installed() -> bool {
     true
 }
 
+#[allow(dead_code, reason = "the suite of signing in runs another program")]
 pub(crate) fn start() -> (Node, Value) {
+    run(&["provider.mjs"])
+}
+
+/// One of its programs, and what it says first.
+pub(crate) fn run(arguments: &[&str]) -> (Node, Value) {
     let mut child = Command::new("node")
-        .arg("provider.mjs")
+        .args(arguments)
         .current_dir(folder())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    let node = Node(child);
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    (node, serde_json::from_str(&line).unwrap())
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut node = Node { child, stdout };
+    let said = node.hear();
+    (node, said)
 }

@@ -1,0 +1,364 @@
+//! People who sign in in a browser: what is kept between sending them to their provider and their
+//! coming back, and their sessions after it. Beside the life of a request.
+//!
+//! What decides is the store, asked at every request. A session is good until it is ended, idle for too
+//! long, or too old, and never longer than its provider's word for the person: when that runs out the
+//! provider is asked again, with the refresh token, which is kept in memory alone. So a session that
+//! cannot be refreshed (no such token, or the gateway was started anew) ends with the word.
+
+use crate::config::SignInSettings;
+use crate::moment::random;
+use crate::rate::{RateMeter, Rates};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_core::id::BrowserSessionId;
+use portcullis_core::principal::Person;
+use portcullis_core::time::Timestamp;
+use portcullis_identity::Verifier;
+use portcullis_identity::relying::{Pending, RelyingParty, SignInError, Tokens};
+use portcullis_store::{BrowserSession, BrowserSessionStore};
+use reqwest::Url;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// Most sign-ins that wait for their person.
+const MAX_BEGUN: usize = 10_000;
+/// How exactly it is kept when a session was last used.
+const SEEN: Duration = Duration::from_secs(60);
+
+/// Where browsers find the gateway: the origin of `public_url`, or of the listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicUrl {
+    /// `https://portcullis.example`, as a browser writes it in `Origin`.
+    pub(crate) origin: String,
+    /// `portcullis.example`, as a browser writes it in `Host`.
+    pub(crate) authority: String,
+    /// It is https: cookies are for nothing else then.
+    pub(crate) secure: bool,
+}
+
+impl PublicUrl {
+    /// The `public_url` of a configuration: an origin, `https` or `http` on loopback.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !bare || !url.username().is_empty() || url.password().is_some() {
+            return Err(format!(
+                "`{text}` must be scheme and host alone, such as https://portcullis.example"
+            ));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        if !(url.scheme() == "https" || url.scheme() == "http" && loopback) {
+            return Err(format!("`{text}` must be https (http only on loopback)"));
+        }
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            authority: url.port().map_or(host.to_owned(), |port| format!("{host}:{port}")),
+            secure: url.scheme() == "https",
+        })
+    }
+
+    /// That of the listener itself, which speaks plain HTTP on loopback.
+    fn of(address: SocketAddr) -> Self {
+        let authority = address.to_string();
+        Self { origin: format!("http://{authority}"), authority, secure: false }
+    }
+
+    /// The redirect URI, which providers compare as it is.
+    pub(crate) fn callback(&self) -> String {
+        format!("{}/auth/callback", self.origin)
+    }
+}
+
+/// A random secret of 256 bits for a cookie. What is kept of it is its hash.
+pub(crate) struct Secret([u8; 32]);
+
+impl Secret {
+    pub(crate) fn generate() -> Self {
+        Self(random())
+    }
+
+    /// A secret as a cookie has it, in its one spelling.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if text.len() != 43 {
+            return None;
+        }
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, &self.0).as_ref());
+        hash
+    }
+}
+
+/// A sign-in that waits for its person, in one browser.
+pub(crate) struct Begun {
+    pub(crate) pending: Pending,
+    pub(crate) return_to: String,
+    /// What its browser's cookie hashes to.
+    pub(crate) browser: [u8; 32],
+}
+
+/// Why a cookie is nobody's session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotSignedIn {
+    #[error("you are not signed in: this session is not known here")]
+    Unknown,
+    #[error("this session has ended: sign in again")]
+    Ended,
+    #[error("this session was not used for too long: sign in again")]
+    Idle,
+    #[error("your provider's word for you has run out: sign in again")]
+    Lapsed,
+    #[error("your provider has ended this session: sign in again")]
+    ByProvider,
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// The tokens of one session; held while its provider is asked, so that a refresh token is used once.
+type Slot = Arc<tokio::sync::Mutex<Tokens>>;
+
+/// Everything about signing in that one gateway has.
+pub(crate) struct SignInDesk {
+    pub(crate) party: RelyingParty,
+    pub(crate) store: BrowserSessionStore,
+    pub(crate) settings: SignInSettings,
+    configured: Option<PublicUrl>,
+    listening: OnceLock<PublicUrl>,
+    begun: Mutex<HashMap<String, Begun>>,
+    tokens: Mutex<HashMap<BrowserSessionId, Slot>>,
+    by_address: Rates,
+    all: Arc<RateMeter>,
+}
+
+impl SignInDesk {
+    pub(crate) fn new(
+        party: RelyingParty,
+        store: BrowserSessionStore,
+        settings: SignInSettings,
+        configured: Option<PublicUrl>,
+    ) -> Self {
+        let by_address = Rates::default();
+        Self {
+            party,
+            store,
+            settings,
+            configured,
+            listening: OnceLock::new(),
+            begun: Mutex::default(),
+            tokens: Mutex::default(),
+            all: Rates::default().of("", ""),
+            by_address,
+        }
+    }
+
+    /// Where the listener is, for a gateway without `public_url`.
+    pub(crate) fn listens_at(&self, address: SocketAddr) {
+        // Once: a gateway has one listener for HTTP.
+        let _ = self.listening.set(PublicUrl::of(address));
+    }
+
+    /// Where browsers find the gateway.
+    pub(crate) fn public(&self) -> Option<&PublicUrl> {
+        self.configured.as_ref().or_else(|| self.listening.get())
+    }
+
+    /// Counts a request of an address; false where there were too many within a minute.
+    pub(crate) fn may_ask(&self, address: &str) -> bool {
+        let now = Instant::now();
+        let [_, own, _] = self.by_address.of("", address).count(now, 1);
+        if own >= u64::from(self.settings.per_minute_and_address) {
+            return false;
+        }
+        // Those of an address that is refused do not use up what all have.
+        let [_, all, _] = self.all.count(now, 1);
+        all < u64::from(self.settings.per_minute)
+    }
+
+    /// Keeps a sign-in until its person comes back; false where too many wait.
+    pub(crate) fn begun(&self, begun: Begun, now: Timestamp) -> bool {
+        let mut all = lock(&self.begun);
+        if all.len() >= MAX_BEGUN {
+            all.retain(|_, begun| begun.pending.expires() > now);
+        }
+        let room = all.len() < MAX_BEGUN;
+        if room {
+            all.insert(begun.pending.state().to_owned(), begun);
+        }
+        room
+    }
+
+    /// The sign-in of this state, which is over with that.
+    pub(crate) fn take(&self, state: &str) -> Option<Begun> {
+        lock(&self.begun).remove(state)
+    }
+
+    /// Keeps the tokens of a session.
+    pub(crate) fn keep_tokens(&self, id: BrowserSessionId, tokens: Tokens) {
+        lock(&self.tokens).insert(id, Arc::new(tokio::sync::Mutex::new(tokens)));
+    }
+
+    /// Forgets the tokens of a session, and gives them.
+    pub(crate) fn take_tokens(&self, id: BrowserSessionId) -> Option<Slot> {
+        lock(&self.tokens).remove(&id)
+    }
+
+    /// The session a cookie stands for at `now`.
+    pub(crate) async fn session(
+        &self,
+        verifier: &Verifier,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<BrowserSession, NotSignedIn> {
+        let secret = Secret::read(secret).ok_or(NotSignedIn::Unknown)?;
+        let unavailable = |error: portcullis_store::BrowserSessionError| {
+            NotSignedIn::Unavailable(error.to_string())
+        };
+        let found = self.store.by_secret(&secret.hash()).await.map_err(unavailable)?;
+        let session = found.ok_or(NotSignedIn::Unknown)?;
+        if session.ended.is_some() || session.until <= now {
+            self.take_tokens(session.id);
+            return Err(NotSignedIn::Ended);
+        }
+        let idle = self.settings.idle.0;
+        if now.since(session.seen) >= idle {
+            self.take_tokens(session.id);
+            return Err(NotSignedIn::Idle);
+        }
+        let session = match session.person.principal().expires > now {
+            true => session,
+            false => self.renewed(verifier, session, now).await?,
+        };
+        if now.since(session.seen) >= SEEN.min(idle / 4) {
+            self.store.seen(session.id, now).await.map_err(unavailable)?;
+        }
+        Ok(session)
+    }
+
+    /// The session once its provider was asked again about its person.
+    async fn renewed(
+        &self,
+        verifier: &Verifier,
+        session: BrowserSession,
+        now: Timestamp,
+    ) -> Result<BrowserSession, NotSignedIn> {
+        let slot = lock(&self.tokens).get(&session.id).cloned().ok_or(NotSignedIn::Lapsed)?;
+        let mut tokens = slot.lock().await;
+        let unavailable = |error: portcullis_store::BrowserSessionError| {
+            NotSignedIn::Unavailable(error.to_string())
+        };
+        // Whoever held the tokens before may have done it.
+        let found = self.store.find(session.id).await.map_err(unavailable)?;
+        let session = found.filter(|s| s.ended.is_none()).ok_or(NotSignedIn::Ended)?;
+        if session.person.principal().expires > now {
+            return Ok(session);
+        }
+        if tokens.refresh().is_none() {
+            return Err(NotSignedIn::Lapsed);
+        }
+        let who = session.person.principal();
+        let who = (who.issuer.as_str(), who.subject.as_str());
+        let asked = self.party.refresh(&session.provider, &tokens, who, verifier, now).await;
+        let signed_in = match asked {
+            Ok(signed_in) => signed_in,
+            Err(error) if error.is_temporary() => {
+                warn!(%error, session = %session.id, "a provider cannot be asked again");
+                return Err(NotSignedIn::Unavailable(error.public()));
+            }
+            Err(error) => return Err(self.given_up(&session, &error, now).await),
+        };
+        *tokens = signed_in.tokens;
+        let Ok(person) = Person::new(signed_in.principal) else {
+            return Err(self.given_up(&session, &SignInError::OtherPerson, now).await);
+        };
+        if !self.store.renew(session.id, &person).await.map_err(unavailable)? {
+            return Err(NotSignedIn::Ended);
+        }
+        Ok(BrowserSession { person, ..session })
+    }
+
+    /// A provider does not stand by its word any more.
+    async fn given_up(
+        &self,
+        session: &BrowserSession,
+        why: &SignInError,
+        now: Timestamp,
+    ) -> NotSignedIn {
+        info!(session = %session.id, %why, "a provider has ended a session");
+        self.take_tokens(session.id);
+        // Over in any case: its word has run out.
+        let _ = self.store.end(session.id, &session.provider, now).await;
+        NotSignedIn::ByProvider
+    }
+
+    /// Forgets what nobody comes back for.
+    pub(crate) async fn look_after(&self, before: Timestamp, now: Timestamp) {
+        lock(&self.begun).retain(|_, begun| begun.pending.expires() > now);
+        if let Err(error) = self.store.forget_ended(before).await {
+            warn!(%error, "browser sessions that ended long ago are still there");
+        }
+        let ids: Vec<BrowserSessionId> = lock(&self.tokens).keys().copied().collect();
+        for id in ids {
+            let over = |s: BrowserSession| s.ended.is_some() || s.until <= now;
+            if self.store.find(id).await.is_ok_and(|found| found.is_none_or(over)) {
+                self.take_tokens(id);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Maps that are whole after every operation on them.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let check = |text: &str, expect: Option<(&str, &str, bool)>| {
+            let url = PublicUrl::parse(text).ok();
+            let url = url.as_ref().map(|u| (u.origin.as_str(), u.authority.as_str(), u.secure));
+            assert_eq!(url, expect, "{text}");
+        };
+        check("https://p.example", Some(("https://p.example", "p.example", true)));
+        check("https://P.example:443/", Some(("https://p.example", "p.example", true)));
+        check("https://p.example:8443", Some(("https://p.example:8443", "p.example:8443", true)));
+        check("http://127.0.0.1:80", Some(("http://127.0.0.1", "127.0.0.1", false)));
+        check("http://[::1]:81", Some(("http://[::1]:81", "[::1]:81", false)));
+        check("http://p.example", None);
+        check("https://p.example/x", None);
+        check("https://p.example/?x", None);
+        check("https://a@p.example", None);
+        check("javascript:0", None);
+        check("p.example", None);
+        let own = PublicUrl::of(SocketAddr::from(([127, 0, 0, 1], 6480)));
+        assert_eq!(own, PublicUrl::parse("http://127.0.0.1:6480").unwrap());
+        assert_eq!(own.callback(), "http://127.0.0.1:6480/auth/callback");
+    }
+
+    #[test]
+    fn a_secret_has_one_spelling() {
+        let secret = Secret::generate();
+        let read = Secret::read(&secret.text()).unwrap();
+        assert_eq!(read.hash(), secret.hash());
+        let text = secret.text();
+        for other in [&text[1..], &format!("{text}="), &format!("{text}A"), "", &"é".repeat(21)] {
+            assert!(Secret::read(other).is_none(), "{other}");
+        }
+    }
+}

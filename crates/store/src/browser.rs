@@ -1,0 +1,259 @@
+//! People's sessions in browsers. Asked at every request that comes with a cookie: what is not here,
+//! is over, or cannot be read is nobody.
+
+use crate::open::Store;
+use crate::rows::{Unreadable, bad, json};
+use portcullis_core::id::BrowserSessionId;
+use portcullis_core::principal::Person;
+use portcullis_core::time::Timestamp;
+use serde::Serialize;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+/// Most sessions of one person at once; one more ends the one that was seen least lately.
+pub const MAX_BROWSER_SESSIONS: u32 = 20;
+/// Most sessions listed at once.
+const MAX_LISTED: i64 = 500;
+
+/// A person's session in a browser, as it is kept and shown. The secret in the cookie is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrowserSession {
+    /// Which.
+    pub id: BrowserSessionId,
+    /// The provider that vouches.
+    pub provider: String,
+    /// Who, until when the provider's word is good. It is a [`Person`], so never an agent.
+    pub person: Person,
+    /// Where it was begun from.
+    pub peer: String,
+    /// When it was begun.
+    pub since: Timestamp,
+    /// When it was last used, give or take a minute.
+    pub seen: Timestamp,
+    /// When it is over whatever happens.
+    pub until: Timestamp,
+    /// When it was ended, where it was.
+    pub ended: Option<Timestamp>,
+    /// The subject of whoever ended it.
+    pub ended_by: Option<String>,
+}
+
+/// Browser sessions cannot be read or written; then nobody has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store of browser sessions cannot be read or written")]
+pub struct BrowserSessionError;
+
+impl From<Unreadable> for BrowserSessionError {
+    fn from(error: Unreadable) -> Self {
+        tracing::error!(error = error.0, "browser sessions cannot be read or written");
+        Self
+    }
+}
+
+impl From<sqlx::Error> for BrowserSessionError {
+    fn from(error: sqlx::Error) -> Self {
+        Unreadable::from(error).into()
+    }
+}
+
+/// Where browser sessions are kept. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct BrowserSessionStore {
+    store: Store,
+}
+
+impl BrowserSessionStore {
+    /// The browser sessions of a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Keeps a new session under the hash of its secret. Where its person has
+    /// [`MAX_BROWSER_SESSIONS`], the one that was seen least lately ends.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: there is no such session then.
+    pub async fn keep(
+        &self,
+        session: &BrowserSession,
+        secret: &[u8; 32],
+    ) -> Result<(), BrowserSessionError> {
+        let who = session.person.principal();
+        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(
+            "UPDATE browser_session SET ended = ?3, ended_by = ?2
+             WHERE id IN (SELECT id FROM browser_session
+                          WHERE issuer = ?1 AND subject = ?2 AND until > ?3 AND ended IS NULL
+                          ORDER BY seen DESC, id LIMIT -1 OFFSET ?4)",
+        )
+        .bind(&who.issuer)
+        .bind(&who.subject)
+        .bind(session.since.as_micros())
+        .bind(i64::from(MAX_BROWSER_SESSIONS) - 1)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO browser_session (id, secret, provider, person, issuer, subject, peer,
+                                          since, seen, until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .bind(session.id.to_string())
+        .bind(secret.as_slice())
+        .bind(&session.provider)
+        .bind(json(&session.person)?)
+        .bind(&who.issuer)
+        .bind(&who.subject)
+        .bind(&session.peer)
+        .bind(session.since.as_micros())
+        .bind(session.seen.as_micros())
+        .bind(session.until.as_micros())
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The session whose secret hashes to this, over or not.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`].
+    pub async fn by_secret(
+        &self,
+        secret: &[u8; 32],
+    ) -> Result<Option<BrowserSession>, BrowserSessionError> {
+        let found = sqlx::query("SELECT * FROM browser_session WHERE secret = ?1");
+        let found = found.bind(secret.as_slice()).fetch_optional(&self.store.pool).await?;
+        Ok(found.as_ref().map(row).transpose()?)
+    }
+
+    /// The session of this id, over or not.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`].
+    pub async fn find(
+        &self,
+        id: BrowserSessionId,
+    ) -> Result<Option<BrowserSession>, BrowserSessionError> {
+        let found = sqlx::query("SELECT * FROM browser_session WHERE id = ?1");
+        let found = found.bind(id.to_string()).fetch_optional(&self.store.pool).await?;
+        Ok(found.as_ref().map(row).transpose()?)
+    }
+
+    /// Notes that a session was used.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: it was not noted.
+    pub async fn seen(
+        &self,
+        id: BrowserSessionId,
+        at: Timestamp,
+    ) -> Result<(), BrowserSessionError> {
+        let noted = sqlx::query("UPDATE browser_session SET seen = max(seen, ?2) WHERE id = ?1");
+        noted.bind(id.to_string()).bind(at.as_micros()).execute(&self.store.pool).await?;
+        Ok(())
+    }
+
+    /// Keeps what the provider says now of the person of a session that is not over; false where it
+    /// is, or where the person would be another.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: it stands as it was.
+    pub async fn renew(
+        &self,
+        id: BrowserSessionId,
+        person: &Person,
+    ) -> Result<bool, BrowserSessionError> {
+        let who = person.principal();
+        let done = sqlx::query(
+            "UPDATE browser_session SET person = ?2
+             WHERE id = ?1 AND issuer = ?3 AND subject = ?4 AND ended IS NULL",
+        )
+        .bind(id.to_string())
+        .bind(json(person)?)
+        .bind(&who.issuer)
+        .bind(&who.subject)
+        .execute(&self.store.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends a session; false where it was over already.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: it may still be good.
+    pub async fn end(
+        &self,
+        id: BrowserSessionId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, BrowserSessionError> {
+        let done = sqlx::query(
+            "UPDATE browser_session SET ended = ?2, ended_by = ?3
+             WHERE id = ?1 AND ended IS NULL AND until > ?2",
+        )
+        .bind(id.to_string())
+        .bind(at.as_micros())
+        .bind(by)
+        .execute(&self.store.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The sessions of a person, or of everybody, that are not over at `now`; newest first.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`].
+    pub async fn list(
+        &self,
+        who: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<Vec<BrowserSession>, BrowserSessionError> {
+        let (issuer, subject) = who.unzip();
+        let found = sqlx::query(
+            "SELECT * FROM browser_session
+             WHERE (?1 IS NULL OR issuer = ?1 AND subject = ?2) AND until > ?3 AND ended IS NULL
+             ORDER BY since DESC, id LIMIT ?4",
+        )
+        .bind(issuer)
+        .bind(subject)
+        .bind(now.as_micros())
+        .bind(MAX_LISTED)
+        .fetch_all(&self.store.pool)
+        .await?;
+        Ok(found.iter().map(row).collect::<Result<_, Unreadable>>()?)
+    }
+
+    /// Forgets sessions that were over before this moment; how many.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: they stay, and do no harm.
+    pub async fn forget_ended(&self, before: Timestamp) -> Result<u64, BrowserSessionError> {
+        let gone =
+            sqlx::query("DELETE FROM browser_session WHERE min(until, ifnull(ended, until)) < ?1");
+        Ok(gone.bind(before.as_micros()).execute(&self.store.pool).await?.rows_affected())
+    }
+}
+
+fn row(row: &SqliteRow) -> Result<BrowserSession, Unreadable> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+    let at = |name: &str| row.try_get(name).map(Timestamp::from_micros);
+    let person: Person =
+        serde_json::from_str(&text("person")?).map_err(|e| bad("browser_session.person", e))?;
+    // One row says who it is twice, so that what somebody edits does not pass.
+    let who = person.principal();
+    if who.issuer != text("issuer")? || who.subject != text("subject")? {
+        return Err(bad("browser_session.person", "it is not that of its row"));
+    }
+    let ended: Option<i64> = row.try_get("ended")?;
+    Ok(BrowserSession {
+        id: text("id")?.parse().map_err(|e| bad("browser_session.id", e))?,
+        provider: text("provider")?,
+        person,
+        peer: text("peer")?,
+        since: at("since")?,
+        seen: at("seen")?,
+        until: at("until")?,
+        ended: ended.map(Timestamp::from_micros),
+        ended_by: row.try_get("ended_by")?,
+    })
+}
