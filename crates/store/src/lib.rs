@@ -1,11 +1,12 @@
 //! Control-plane state over SQLite: reviews, the patterns given in them, labels of tables that were
-//! made from others, freezes, and credentials of the gateway's own. Beside the life of a request, where
-//! it waits for people.
+//! made from others, freezes, credentials of the gateway's own, and sealed passwords of targets. Beside
+//! the life of a request, where it waits for people.
 //!
 //! *Architecture invariant:* whatever the store cannot answer is a refusal. No call gives a default
 //! where the database gave none, and a database that is damaged, locked, read-only or newer than
 //! this program is not opened at all.
 
+mod copy;
 mod credentials;
 mod decide;
 mod desk;
@@ -14,8 +15,11 @@ mod labels;
 mod open;
 mod patterns;
 mod rehearsals;
+mod restore;
 mod rows;
+mod secrets;
 
+pub use copy::{Examined, Settled, copy, examine, is_open, settle};
 pub use credentials::{CredentialError, CredentialRow, CredentialStore, MAX_CREDENTIALS};
 pub use decide::{DecideError, Outcome};
 pub use desk::{Clock, MAX_PENDING, ReviewDesk, ReviewSettings};
@@ -25,4 +29,6 @@ pub use labels::{
 };
 pub use open::{Store, StoreError};
 pub use patterns::PatternRow;
+pub use restore::Replacing;
 pub use rows::{Filter, ReviewRow, Reviewed, Status};
+pub use secrets::{ChangeError, MAX_SECRETS, SecretError, SecretRow, SecretStore};
