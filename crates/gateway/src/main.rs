@@ -1,11 +1,13 @@
 //! The `portcullis` binary: wiring, session driver, approvals, HTTP API and command line.
 
 mod api;
+mod backup;
 mod catalog;
 mod cli;
 mod config;
 mod credentials;
 mod demo;
+mod doctor;
 mod freezes;
 mod judge;
 mod labels;
@@ -15,6 +17,7 @@ mod login;
 mod moment;
 mod rate;
 mod room;
+mod secrets;
 mod services;
 mod session;
 mod written;

@@ -13,6 +13,7 @@ use crate::login;
 use crate::moment::now;
 use crate::rate::Rates;
 use crate::room::{Budget, Places};
+use crate::secrets;
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
@@ -24,7 +25,8 @@ use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{NamedObject, Policies, pack};
 use portcullis_store::{
-    CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk, ReviewSettings, Store,
+    CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk, ReviewSettings, SecretStore,
+    Store,
 };
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
@@ -390,6 +392,7 @@ fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    doubts.extend(config.secrets.doubts(config));
     for rule in config.identity.rules() {
         let lent = |group| config.connections.values().any(|c| c.lend_groups.contains(group));
         let mut wanted = rule.lend_groups.iter().flatten();
@@ -516,6 +519,8 @@ async fn build(
     }
     // First: where another gateway has it, nothing is written to the journal.
     let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
+    let secrets = secrets::open(config, SecretStore::new(store.clone())).await?;
+    let dialer = dialer.with_secrets(secrets);
     let directory = config.data_dir.clone();
     let ledger =
         tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
@@ -638,7 +643,7 @@ fn cedar_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn private_directory(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn private_directory(path: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -12,11 +12,17 @@ macro_rules! say {
 
 mod access;
 mod audit;
+mod backup;
 mod credential;
+mod doctor;
 mod live;
 mod page;
 mod review;
+mod secret;
 mod session;
+mod upkeep;
+
+pub(crate) use audit::verified as verified_record;
 
 use crate::config::Config;
 use crate::demo;
@@ -76,6 +82,8 @@ enum Command {
     /// Check the record.
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(flatten)]
+    Upkeep(upkeep::Upkeep),
     /// Show it working: gateway, sample database and development provider in a temporary directory.
     Demo(demo::Options),
 }
@@ -173,6 +181,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
         Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),
+        Command::Upkeep(command) => runtime()?.block_on(upkeep::run(command, &config, json)),
         Command::Demo(options) => demo::run(&options, runtime()?),
     }
 }
