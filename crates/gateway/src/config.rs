@@ -1,5 +1,6 @@
 //! `portcullis.toml`: read once at start, every key documented, every mistake named with its line.
 
+use crate::secrets::SecretSettings;
 use crate::sign_in::PublicUrl;
 use jiff::SignedDuration;
 use portcullis_core::mask::Strategy;
@@ -41,6 +42,9 @@ pub(crate) struct Config {
     /// The credentials the gateway issues.
     #[serde(default)]
     pub(crate) credentials: CredentialSettings,
+    /// Where the credentials of targets come from.
+    #[serde(default)]
+    pub(crate) secrets: SecretSettings,
     /// What may run.
     #[serde(default)]
     pub(crate) policy: Policy,
@@ -434,7 +438,9 @@ impl Config {
         for path in config.paths_mut() {
             *path = base.join(&*path);
         }
+        config.secrets.resolve(&base);
         for connection in config.connections.values_mut() {
+            connection.target.resolve_passwords(&base);
             if let Some(root) = &mut connection.target.sslrootcert
                 && root != "system"
             {
@@ -480,11 +486,6 @@ impl Config {
         paths.extend(self.listen.postgres.tls_key.iter_mut());
         let clients = self.identity.providers.iter_mut().filter_map(|p| p.sign_in.as_mut());
         paths.extend(clients.filter_map(|client| client.client_secret_file.as_mut()));
-        for connection in self.connections.values_mut() {
-            let target = &mut connection.target;
-            paths.extend(target.password_file.iter_mut());
-            paths.extend(target.roles.iter_mut().filter_map(|role| role.password_file.as_mut()));
-        }
         paths
     }
 
@@ -509,6 +510,9 @@ impl Config {
                  [dev_provider]"
                     .to_owned(),
             ));
+        }
+        if let Some(message) = self.secrets.fault(self) {
+            return Err(wrong(message));
         }
         let (usual, most) = (self.credentials.lifetime.0, self.credentials.max_lifetime.0);
         if !(Duration::from_secs(60) <= usual && usual <= most && most <= LONGEST) {

@@ -1,12 +1,14 @@
 //! The `portcullis` binary: wiring, session driver, approvals, HTTP API and command line.
 
 mod api;
+mod backup;
 mod catalog;
 mod cli;
 mod config;
 mod console;
 mod credentials;
 mod demo;
+mod doctor;
 mod freezes;
 mod http;
 mod judge;
@@ -17,6 +19,7 @@ mod login;
 mod moment;
 mod rate;
 mod room;
+mod secrets;
 mod services;
 mod session;
 mod sign_in;

@@ -14,6 +14,7 @@ use crate::login;
 use crate::moment::now;
 use crate::rate::Rates;
 use crate::room::{Budget, Places};
+use crate::secrets;
 use crate::sign_in::{PublicUrl, SignInDesk};
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
@@ -28,7 +29,7 @@ use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{NamedObject, Policies, pack};
 use portcullis_store::{
     BrowserSessionStore, CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk,
-    ReviewSettings, Store,
+    ReviewSettings, SecretStore, Store,
 };
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
@@ -390,6 +391,7 @@ fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    doubts.extend(config.secrets.doubts(config));
     for provider in &config.identity.providers {
         let Some(client) = &provider.sign_in else { continue };
         let name = &provider.name;
@@ -535,6 +537,8 @@ async fn build(
     }
     // First: where another gateway has it, nothing is written to the journal.
     let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
+    let secrets = secrets::open(config, SecretStore::new(store.clone())).await?;
+    let dialer = dialer.with_secrets(secrets);
     let directory = config.data_dir.clone();
     let ledger =
         tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
@@ -670,7 +674,7 @@ fn cedar_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn private_directory(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn private_directory(path: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -3,6 +3,7 @@
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 /// Connections at most: SQLite has one writer, and readers do not wait for it.
 const CONNECTIONS: u32 = 4;
+
+/// The steps of the schema.
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Result codes of SQLite (<https://www.sqlite.org/rescode.html>), primary part.
 mod code {
@@ -66,9 +70,35 @@ pub enum StoreError {
         /// The step that is not known.
         step: i64,
     },
+    /// An older gateway has it open.
+    #[error(
+        "the store {path} is open in a gateway of an older version (schema step {step}): run the \
+         command of that version, or restart the gateway with this one"
+    )]
+    OlderGateway {
+        /// The database file.
+        path: PathBuf,
+        /// The step it is at.
+        step: i64,
+    },
     /// The disk is full.
-    #[error("the disk that holds the store {path} is full")]
+    #[error("the disk that holds the store {path} is full: make room on it, and start again")]
     Full {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It is not there.
+    #[error("there is no store {path}: the gateway makes it at its first start")]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A restore was begun and has not ended.
+    #[error(
+        "a restore of the store {path} was interrupted: run `portcullis restore` again with the \
+         same backup and --force"
+    )]
+    Restoring {
         /// The database file.
         path: PathBuf,
     },
@@ -86,8 +116,8 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
-    /// Held for as long as the store is open: keeps other processes out.
-    _lock: Arc<File>,
+    /// Held for as long as the store is open: keeps other gateways out.
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -97,21 +127,41 @@ impl Store {
     /// [`StoreError`], with what the operator can do.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        if beside(path, ".restoring").exists() {
+            return Err(StoreError::Restoring { path: path.to_owned() });
+        }
         make_private(path).map_err(|e| unavailable(path, &e))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // In WAL mode `NORMAL` may lose the last commits with the power; an approval that is
-            // used up must stay used up.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY)
-            .foreign_keys(true)
-            .pragma("trusted_schema", "OFF");
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY * 2);
-        let pool = pool.connect_with(options).await.map_err(|e| explained(path, &e))?;
-        let store = Self { pool, _lock: Arc::new(lock) };
+        let store = Self { pool: pool(path, true).await?, _lock: Some(Arc::new(lock)) };
         match store.check(path).await {
             Ok(()) => Ok(store),
+            Err(error) => {
+                store.pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the database for a command of whoever looks after the gateway: as a gateway would, or
+    /// beside the one that has it, whose version it then has to be.
+    ///
+    /// # Errors
+    /// [`StoreError`], with what the operator can do.
+    pub async fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        match Self::open(path).await {
+            Err(StoreError::Locked { .. }) => {}
+            opened => return opened,
+        }
+        let store = Self { pool: pool(path, false).await?, _lock: None };
+        let found = async {
+            let mut connection = store.pool.acquire().await.map_err(|e| explained(path, &e))?;
+            crate::copy::schema(path, &mut connection).await
+        };
+        match found.await {
+            Ok((_, 0)) => Ok(store),
+            Ok((step, _)) => {
+                store.pool.close().await;
+                Err(StoreError::OlderGateway { path: path.to_owned(), step })
+            }
             Err(error) => {
                 store.pool.close().await;
                 Err(error)
@@ -130,7 +180,7 @@ impl Store {
         if found != "ok" {
             return Err(StoreError::Corrupted { path: path.to_owned(), detail: found });
         }
-        sqlx::migrate!("./migrations").run(&self.pool).await.map_err(|error| match error {
+        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(step)
             | sqlx::migrate::MigrateError::VersionMismatch(step)
             | sqlx::migrate::MigrateError::VersionTooNew(step, _) => {
@@ -147,11 +197,36 @@ impl Store {
     }
 }
 
-/// Takes the lock that keeps a second gateway out. It goes with the process.
-fn lock(path: &Path) -> Result<File, StoreError> {
+async fn pool(path: &Path, new: bool) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(new)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode `NORMAL` may lose the last commits with the power; an approval that is
+        // used up must stay used up.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        .pragma("trusted_schema", "OFF");
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY * 2);
+    pool.connect_with(options).await.map_err(|e| explained(path, &e))
+}
+
+/// A file that belongs to the database, by what stands behind its name.
+pub(crate) fn beside(path: &Path, ending: impl AsRef<OsStr>) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = private(OpenOptions::new().create(true).append(true)).open(name);
+    name.push(ending);
+    name.into()
+}
+
+/// The file by whose lock gateways know of each other.
+pub(crate) fn lock_file(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+/// Takes the lock that keeps a second gateway out. It goes with the process.
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = private(OpenOptions::new().create(true).append(true)).open(lock_file(path));
     let file = file.map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             StoreError::ReadOnly { path: path.to_owned() }
@@ -184,7 +259,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
+pub(crate) fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
     StoreError::Unavailable { path: path.to_owned(), detail: error.to_string() }
 }
 
@@ -195,7 +270,7 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
     code.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
-fn explained(path: &Path, error: &sqlx::Error) -> StoreError {
+pub(crate) fn explained(path: &Path, error: &sqlx::Error) -> StoreError {
     let path_buf = path.to_owned();
     match primary_code(error) {
         Some(code::BUSY | code::LOCKED) => StoreError::Locked { path: path_buf },

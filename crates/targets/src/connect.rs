@@ -2,7 +2,7 @@
 
 use crate::error::{DialError, Step};
 use crate::settings::Target;
-use crate::tls::{TlsPlan, end_point};
+use crate::tls::{TlsPlan, end_point, ends};
 use crate::transport::{PgTransport, Stream};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +32,8 @@ pub(crate) struct Security {
     pub(crate) verified: bool,
     /// What a log-in is bound to: `tls-server-end-point`, where it is defined.
     pub(crate) binding: Option<Vec<u8>>,
+    /// When the certificate runs out, in seconds since 1970.
+    pub(crate) certificate_ends: Option<i64>,
 }
 
 /// An open socket.
@@ -91,8 +93,13 @@ pub(crate) async fn open_at(
             let stream = connecting
                 .map_err(|_| DialError::Timeout(Step::Connecting))?
                 .map_err(|error| DialError::Io { doing: Step::Connecting, error })?;
-            let security =
-                Security { local: true, encrypted: false, verified: false, binding: None };
+            let security = Security {
+                local: true,
+                encrypted: false,
+                verified: false,
+                binding: None,
+                certificate_ends: None,
+            };
             let transport = PgTransport::new(Stream::Unix(stream));
             Ok(Opened { transport, security, address: Address::Unix(path) })
         }
@@ -153,6 +160,7 @@ async fn secure(
         encrypted: false,
         verified: false,
         binding: None,
+        certificate_ends: None,
     };
     let agreed = timeout_at(deadline, agree_on_tls(&mut stream, plan)).await;
     let stream = match agreed.map_err(|_| DialError::Timeout(Step::Securing))?? {
@@ -169,6 +177,7 @@ async fn secure(
             security.encrypted = true;
             security.verified = plan.verified;
             security.binding = certificate.and_then(end_point);
+            security.certificate_ends = certificate.and_then(ends);
             Stream::Tls(Box::new(stream))
         }
     };

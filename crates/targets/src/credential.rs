@@ -3,11 +3,13 @@
 //! *Architecture invariant:* what is in a [`Credential`] leaves it in this crate alone. It has no
 //! `Display`, no `Clone`, no serialisation, and its `Debug` says nothing.
 
+use crate::private;
+use crate::reference::{Reference, SecretName, VaultPath};
+use crate::secrets::{SecretError, Secrets};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -20,7 +22,7 @@ pub struct Password(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+        crate::reference::quoted(deserializer).map(|text| Self(Zeroizing::new(text)))
     }
 }
 
@@ -51,6 +53,21 @@ pub(crate) enum CredentialSource<'a> {
     Environment(&'a str),
     /// In a file, read at every dial, so that it can be rotated.
     File(&'a Path),
+    /// In the gateway's store, opened at every dial.
+    Sealed(&'a SecretName),
+    /// In Vault, fetched at every dial.
+    Vault(&'a VaultPath),
+}
+
+impl<'a> From<&'a Reference> for CredentialSource<'a> {
+    fn from(reference: &'a Reference) -> Self {
+        match reference {
+            Reference::Environment(name) => Self::Environment(name),
+            Reference::File(path) => Self::File(path),
+            Reference::Sealed(name) => Self::Sealed(name),
+            Reference::Vault(place) => Self::Vault(place),
+        }
+    }
 }
 
 /// A password or token, opened for one log-in and wiped afterwards.
@@ -76,6 +93,20 @@ pub enum CredentialError {
         /// Why.
         error: std::io::Error,
     },
+    /// Others can read the file.
+    #[error(
+        "{path} can be read or written by others than its owner (its mode is {mode:04o}): \
+         chmod 600 it"
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// What is sealed does not open, or Vault does not give it.
+    #[error(transparent)]
+    Secret(#[from] Box<SecretError>),
     /// There is nothing in it.
     #[error("the credential is empty")]
     Empty,
@@ -88,55 +119,64 @@ pub enum CredentialError {
 }
 
 impl CredentialSource<'_> {
-    /// Opens the credential without holding up other sessions: files may be slow (or no files).
-    pub(crate) async fn open_aside(self) -> Result<Option<Credential>, CredentialError> {
-        let CredentialSource::File(path) = self else { return self.open() };
-        let owned = path.to_owned();
-        let opening = tokio::task::spawn_blocking(move || CredentialSource::File(&owned).open());
-        opening.await.unwrap_or_else(|error| {
-            let error = std::io::Error::other(error);
-            Err(CredentialError::File { path: path.to_owned(), error })
-        })
+    /// Opens the credential of a connection without holding up other sessions: files may be slow (or
+    /// no files). `None` where none is configured.
+    pub(crate) async fn open_aside(
+        self,
+        connection: &str,
+        secrets: &Secrets,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let opened = match self {
+            CredentialSource::Sealed(name) => secrets.open_sealed(name, connection).await,
+            CredentialSource::Vault(place) => secrets.fetch(place).await,
+            CredentialSource::File(path) => {
+                let owned = path.to_owned();
+                let opening = move || CredentialSource::File(&owned).open();
+                return tokio::task::spawn_blocking(opening).await.unwrap_or_else(|error| {
+                    let error = std::io::Error::other(error);
+                    Err(CredentialError::File { path: path.to_owned(), error })
+                });
+            }
+            here => return here.open(),
+        };
+        let bytes = opened.map_err(Box::new)?;
+        Ok(Some(Credential(checked(bytes)?)))
     }
 
-    /// Opens the credential; `None` where none is configured. One line end at its end is not part
-    /// of it: editors and secret mounts put one there.
+    /// Opens what is in settings, environment or files; `None` where none is configured, or where it
+    /// is elsewhere.
     pub(crate) fn open(self) -> Result<Option<Credential>, CredentialError> {
-        let mut bytes = match self {
-            CredentialSource::None => return Ok(None),
+        let bytes = match self {
+            CredentialSource::None | CredentialSource::Sealed(_) | CredentialSource::Vault(_) => {
+                return Ok(None);
+            }
             CredentialSource::Inline(password) => Zeroizing::new(password.0.as_bytes().to_vec()),
             CredentialSource::Environment(name) => match std::env::var(name) {
                 Ok(value) => Zeroizing::new(value.into_bytes()),
                 Err(_) => return Err(CredentialError::Environment(name.to_owned())),
             },
-            CredentialSource::File(path) => read_bounded(path)?,
+            // With a line end behind it.
+            CredentialSource::File(path) => private::read(path, LONGEST + 2)?,
         };
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            if bytes.last() == Some(&b'\r') {
-                bytes.pop();
-            }
-        }
-        if bytes.is_empty() {
-            return Err(CredentialError::Empty);
-        }
-        if bytes.len() > LONGEST {
-            return Err(CredentialError::TooLong);
-        }
-        if bytes.contains(&0) {
-            return Err(CredentialError::ZeroByte);
-        }
-        Ok(Some(Credential(bytes)))
+        Ok(Some(Credential(checked(bytes)?)))
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
-    let failed = |error| CredentialError::File { path: path.to_owned(), error };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // Room for everything that may be read, so that growing leaves no copy behind.
-    let room = LONGEST + 3;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(room as u64).read_to_end(&mut bytes).map_err(failed)?;
+/// What can be a password. One line end at its end is not part of it: editors and secret mounts put
+/// one there.
+pub(crate) fn checked(
+    mut bytes: Zeroizing<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    private::trim_line_end(&mut bytes);
+    if bytes.is_empty() {
+        return Err(CredentialError::Empty);
+    }
+    if bytes.len() > LONGEST {
+        return Err(CredentialError::TooLong);
+    }
+    if bytes.contains(&0) {
+        return Err(CredentialError::ZeroByte);
+    }
     Ok(bytes)
 }
 
@@ -178,6 +218,27 @@ mod tests {
         assert!(matches!(from_file(&[b'x'; 1 << 20]), Err(CredentialError::TooLong)));
         let missing = CredentialSource::Environment("PORTCULLIS_TEST_NOT_SET").open();
         assert!(matches!(missing, Err(CredentialError::Environment(_))));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        for (mode, good) in
+            [(0o600, true), (0o400, true), (0o644, false), (0o660, false), (0o602, false)]
+        {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            let opened = CredentialSource::File(file.path()).open();
+            match opened {
+                Err(error @ CredentialError::Exposed { .. }) if !good => {
+                    let said = error.to_string();
+                    assert!(said.contains(&format!("{mode:04o}")) && said.contains("chmod 600"));
+                }
+                Ok(_) if good => {}
+                other => panic!("{mode:o}: {other:?}"),
+            }
+        }
     }
 
     #[test]

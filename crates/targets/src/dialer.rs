@@ -1,11 +1,12 @@
 //! From an admission to a link: the only way to a target.
 
 use crate::cancel::{CancelHandle, Inner};
-use crate::connect::{Opened, open};
+use crate::connect::{Address, Opened, Security, open};
 use crate::credential::{CredentialError, CredentialSource};
 use crate::error::{DialError, Step};
 use crate::login::{Terms, Welcome, log_in};
 use crate::scram::KeyCache;
+use crate::secrets::Secrets;
 use crate::settings::{ApplicationName, SettingsError, Target, Warning};
 use crate::startup::{self, StartupSettings};
 use crate::tls::TlsPlan;
@@ -23,14 +24,23 @@ use tokio::time::{Instant, timeout_at};
 pub struct Dialer {
     targets: HashMap<String, Known>,
     cache: KeyCache,
+    secrets: Secrets,
 }
 
-struct Known {
-    target: Target,
-    plan: Option<TlsPlan>,
+pub(crate) struct Known {
+    pub(crate) target: Target,
+    pub(crate) plan: Option<TlsPlan>,
     /// False once it has refused to be told to look whether the gateway is still there: it is older
     /// than that, or has something before it that does not know it.
     watches: AtomicBool,
+}
+
+/// A socket that a role has logged in over.
+pub(crate) struct LoggedIn {
+    pub(crate) transport: PgTransport,
+    pub(crate) security: Security,
+    pub(crate) welcome: Welcome,
+    address: Address,
 }
 
 /// What a dialer is told beside the admission, which says where to and as whom.
@@ -97,7 +107,19 @@ impl Dialer {
             known.insert(name, Known { target, plan, watches: AtomicBool::new(true) });
         }
         let cache = KeyCache::new().map_err(|_| SettingsError::Randomness)?;
-        Ok(Self { targets: known, cache })
+        Ok(Self { targets: known, cache, secrets: Secrets::default() })
+    }
+
+    /// The same, with what opens `sealed:` and `vault:`.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// What opens `sealed:` and `vault:`.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// What in the settings works and weakens, for the operator at start.
@@ -109,7 +131,7 @@ impl Dialer {
         warnings
     }
 
-    /// Opens every credential once, as dialing would.
+    /// Opens every credential in settings, environment and files once, as dialing would.
     ///
     /// # Errors
     /// [`CheckError`] names the connection, the role and what is wrong with its credential.
@@ -149,56 +171,26 @@ impl Dialer {
         admitted: &ConnectionFacts,
         request: &DialRequest<'_>,
     ) -> Result<(PgTransport, Greeting), DialError> {
-        let ConnectionFacts { name: connection, database, .. } = admitted;
+        let ConnectionFacts { name: connection, role, database, .. } = admitted;
         let known = self.targets.get(connection).filter(|k| k.target.database == *database);
         let Some(known) = known else {
             return Err(DialError::UnknownConnection(connection.clone()));
         };
-        let watched = known.watches.load(Ordering::Relaxed);
-        match self.attempt(known, admitted, request, watched).await {
-            Err(error) if watched && is_about(&error, startup::WATCH.0) => {
-                known.watches.store(false, Ordering::Relaxed);
-                self.attempt(known, admitted, request, false).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn attempt(
-        &self,
-        Known { target, plan, .. }: &Known,
-        ConnectionFacts { name: connection, role, .. }: &ConnectionFacts,
-        request: &DialRequest<'_>,
-        watched: bool,
-    ) -> Result<(PgTransport, Greeting), DialError> {
-        let source = target.source_of(role).ok_or_else(|| DialError::UnknownRole {
-            connection: connection.clone(),
-            role: role.clone(),
-        })?;
+        let Known { target, plan, .. } = known;
         let name = match target.application_name {
             ApplicationName::Session => request.application_name,
             ApplicationName::Client => None,
         };
-        let startup = startup::message(role, &target.database, name, request.settings, watched);
-        // The settings were reviewed when the dialer was made.
-        let source = source.map_err(|_| DialError::NoCredential)?;
-        let deadline = Instant::now() + target.timeout();
-        let credential = timeout_at(deadline, source.open_aside())
-            .await
-            .map_err(|_| DialError::Timeout(Step::Opening))??;
-        let Opened { mut transport, security, address } =
-            open(target, plan.as_ref(), deadline).await?;
-        let terms = Terms {
-            user: role,
-            credential: credential.as_ref(),
-            methods: target.methods.as_deref(),
-            security: &security,
-            cache: &self.cache,
-        };
-        let welcome = timeout_at(deadline, log_in(&mut transport, &startup, &terms))
-            .await
-            .map_err(|_| DialError::Timeout(Step::LoggingIn))?
-            .map_err(|error| about_settings(error, request.settings))?;
+        let message =
+            |watched| startup::message(role, &target.database, name, request.settings, watched);
+        let watched = known.watches.load(Ordering::Relaxed);
+        let mut logged_in = Box::pin(self.enter(connection, known, role, &message(watched))).await;
+        if watched && logged_in.as_ref().is_err_and(|error| is_about(error, startup::WATCH.0)) {
+            known.watches.store(false, Ordering::Relaxed);
+            logged_in = Box::pin(self.enter(connection, known, role, &message(false))).await;
+        }
+        let LoggedIn { transport, security, welcome, address } =
+            logged_in.map_err(|error| about_settings(error, request.settings))?;
         let Welcome { parameters, process_id, key, transaction_status } = welcome;
         let plan = plan.as_ref().filter(|_| security.encrypted).map(TlsPlan::required);
         let cancel = CancelHandle::new(Inner {
@@ -210,6 +202,45 @@ impl Dialer {
             key,
         });
         Ok((transport, Greeting { parameters, process_id, cancel, transaction_status }))
+    }
+
+    /// The target of a connection.
+    pub(crate) fn known(&self, connection: &str) -> Result<&Known, DialError> {
+        let unknown = || DialError::UnknownConnection(connection.to_owned());
+        self.targets.get(connection).ok_or_else(unknown)
+    }
+
+    /// Opens credential and socket, and logs in.
+    pub(crate) async fn enter(
+        &self,
+        connection: &str,
+        Known { target, plan, .. }: &Known,
+        role: &str,
+        startup: &[u8],
+    ) -> Result<LoggedIn, DialError> {
+        let source = target.source_of(role).ok_or_else(|| DialError::UnknownRole {
+            connection: connection.to_owned(),
+            role: role.to_owned(),
+        })?;
+        // The settings were reviewed when the dialer was made.
+        let source = source.map_err(|_| DialError::NoCredential)?;
+        let deadline = Instant::now() + target.timeout();
+        let credential = timeout_at(deadline, source.open_aside(connection, &self.secrets))
+            .await
+            .map_err(|_| DialError::Timeout(Step::Opening))??;
+        let Opened { mut transport, security, address } =
+            open(target, plan.as_ref(), deadline).await?;
+        let terms = Terms {
+            user: role,
+            credential: credential.as_ref(),
+            methods: target.methods.as_deref(),
+            security: &security,
+            cache: &self.cache,
+        };
+        let welcome = timeout_at(deadline, log_in(&mut transport, startup, &terms))
+            .await
+            .map_err(|_| DialError::Timeout(Step::LoggingIn))??;
+        Ok(LoggedIn { transport, security, welcome, address })
     }
 }
 

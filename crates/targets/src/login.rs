@@ -56,6 +56,53 @@ pub(crate) async fn log_in(
     Ok(welcome)
 }
 
+/// The values of a row.
+pub(crate) type Asked = Vec<Option<String>>;
+
+/// Asks a query of the gateway's own over a link that nobody has yet; its first row.
+pub(crate) async fn ask(transport: &mut PgTransport, query: &str) -> Result<Asked, DialError> {
+    let mut wire = Wire { transport, buffer: BytesMut::new(), taken: 0 };
+    let length = u32::try_from(4 + query.len() + 1).map_err(|_| DialError::Protocol("a query"))?;
+    let mut message = vec![b'Q'];
+    message.extend(length.to_be_bytes());
+    message.extend(query.as_bytes());
+    message.push(0);
+    wire.send(&message).await?;
+    let mut row = None;
+    loop {
+        match wire.next().await? {
+            (b'D', body) => {
+                let values = values(&body);
+                row.get_or_insert(values.ok_or(DialError::Protocol("a row that is none"))?);
+            }
+            (b'Z', _) => return row.ok_or(DialError::Protocol("an answer without a row")),
+            // Its shape, its end, and what it tells unasked.
+            (b'T' | b'C' | b'S' | b'A', _) => {}
+            _ => return Err(DialError::Protocol("an answer that nobody asked for")),
+        }
+    }
+}
+
+/// The values of a `DataRow`, fit to be shown.
+fn values(body: &[u8]) -> Option<Asked> {
+    let (count, mut rest) = body.split_first_chunk::<2>()?;
+    let mut values = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        let (value, after) = match usize::try_from(length) {
+            Ok(length) => {
+                let (value, after) = after.split_at_checked(length)?;
+                (Some(tame(value, 500)), after)
+            }
+            Err(_) => (None, after),
+        };
+        values.push(value);
+        rest = after;
+    }
+    Some(values)
+}
+
 /// The target's messages, framed.
 struct Wire<'a> {
     transport: &'a mut PgTransport,
@@ -318,7 +365,7 @@ mod tests {
 
     fn security(local: bool, encrypted: bool, verified: bool) -> Security {
         let binding = encrypted.then(|| vec![1; 32]);
-        Security { local, encrypted, verified, binding }
+        Security { local, encrypted, verified, binding, certificate_ends: None }
     }
 
     #[test]

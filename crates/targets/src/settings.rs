@@ -4,6 +4,7 @@
 //! are weak, weakness has to be written out and is told at start.
 
 use crate::credential::{CredentialSource, Password};
+use crate::reference::Reference;
 use rustls_pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,15 +27,20 @@ pub struct Target {
     pub database: String,
     /// The role the gateway takes at the target unless another one is asked for and allowed.
     pub user: String,
-    /// Password of `user`, in clear text. For development: prefer `password_file`.
+    /// Password of `user`, in clear text. For development: prefer `password_from`.
     #[serde(default)]
     pub password: Option<Password>,
     /// Environment variable that holds the password of `user`.
     #[serde(default)]
     pub password_env: Option<String>,
-    /// File that holds the password of `user`; read at every log-in, so it can be rotated.
+    /// File that holds the password of `user`, and that nobody else can read; read at every log-in,
+    /// so it can be rotated.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Where the password of `user` is: `env:NAME`, `file:PATH`, `sealed:NAME` (in the gateway's
+    /// store, see `portcullis secret set`) or `vault:MOUNT/PATH#FIELD`. Opened at every log-in.
+    #[serde(default)]
+    pub password_from: Option<Reference>,
     /// Further roles the gateway may take at the target.
     #[serde(default)]
     pub roles: Vec<Role>,
@@ -68,15 +74,20 @@ pub struct Target {
 pub struct Role {
     /// Its name at the target.
     pub user: String,
-    /// Its password, in clear text. For development: prefer `password_file`.
+    /// Its password, in clear text. For development: prefer `password_from`.
     #[serde(default)]
     pub password: Option<Password>,
     /// Environment variable that holds its password.
     #[serde(default)]
     pub password_env: Option<String>,
-    /// File that holds its password; read at every log-in, so it can be rotated.
+    /// File that holds its password, and that nobody else can read; read at every log-in, so it can
+    /// be rotated.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Where its password is: `env:NAME`, `file:PATH`, `sealed:NAME` (in the gateway's store, see
+    /// `portcullis secret set`) or `vault:MOUNT/PATH#FIELD`. Opened at every log-in.
+    #[serde(default)]
+    pub password_from: Option<Reference>,
 }
 
 const fn default_port() -> u16 {
@@ -212,17 +223,19 @@ pub enum SettingsError {
 }
 
 /// What a role has in the settings.
-pub(crate) fn source<'a>(
+fn source<'a>(
     password: Option<&'a Password>,
     env: Option<&'a str>,
     file: Option<&'a Path>,
+    from: Option<&'a Reference>,
 ) -> Result<CredentialSource<'a>, &'static str> {
-    match (password, env, file) {
-        (None, None, None) => Ok(CredentialSource::None),
-        (Some(password), None, None) => Ok(CredentialSource::Inline(password)),
-        (None, Some(name), None) => Ok(CredentialSource::Environment(name)),
-        (None, None, Some(path)) => Ok(CredentialSource::File(path)),
-        _ => Err("give one of `password`, `password_env` and `password_file`"),
+    match (password, env, file, from) {
+        (None, None, None, None) => Ok(CredentialSource::None),
+        (Some(password), None, None, None) => Ok(CredentialSource::Inline(password)),
+        (None, Some(name), None, None) => Ok(CredentialSource::Environment(name)),
+        (None, None, Some(path), None) => Ok(CredentialSource::File(path)),
+        (None, None, None, Some(reference)) => Ok(reference.into()),
+        _ => Err("give one of `password`, `password_env`, `password_file` and `password_from`"),
     }
 }
 
@@ -239,11 +252,31 @@ impl Target {
     ) -> Option<Result<CredentialSource<'_>, &'static str>> {
         if user == self.user {
             let (env, file) = (self.password_env.as_deref(), self.password_file.as_deref());
-            return Some(source(self.password.as_ref(), env, file));
+            return Some(source(self.password.as_ref(), env, file, self.password_from.as_ref()));
         }
         let role = self.roles.iter().find(|role| role.user == user)?;
         let (env, file) = (role.password_env.as_deref(), role.password_file.as_deref());
-        Some(source(role.password.as_ref(), env, file))
+        Some(source(role.password.as_ref(), env, file, role.password_from.as_ref()))
+    }
+
+    /// The references of its roles, by role.
+    pub fn references(&self) -> impl Iterator<Item = (&str, &Reference)> {
+        let own = self.password_from.as_ref().map(|from| (self.user.as_str(), from));
+        let roles = self.roles.iter();
+        own.into_iter()
+            .chain(roles.filter_map(|r| Some((r.user.as_str(), r.password_from.as_ref()?))))
+    }
+
+    /// Makes relative paths of password files ones below `base`.
+    pub fn resolve_passwords(&mut self, base: &Path) {
+        let files = self.roles.iter_mut().filter_map(|role| role.password_file.as_mut());
+        for path in self.password_file.iter_mut().chain(files) {
+            *path = base.join(&*path);
+        }
+        let references = self.roles.iter_mut().filter_map(|role| role.password_from.as_mut());
+        for reference in self.password_from.iter_mut().chain(references) {
+            reference.resolve(base);
+        }
     }
 
     /// True where `host` is the directory of a Unix socket.
@@ -358,7 +391,8 @@ impl Target {
         let inline = self.password.is_some() || self.roles.iter().any(|r| r.password.is_some());
         if inline {
             texts.push(
-                "`password` is written in the settings; write `password_file` or `password_env`"
+                "`password` is written in the settings, where whoever reads them has it; write \
+                 `password_from = \"sealed:NAME\"`, or a file, environment variable or Vault's path"
                     .to_owned(),
             );
         }
@@ -408,6 +442,9 @@ mod tests {
         check("host = \"db\"\nsslmode = \"verify-ca\"", Err("needs `sslrootcert"));
         check("host = \"db\"\nsslmode = \"require\"\nsslrootcert = \"system\"", Err("verify-full"));
         check("host = \"db\"\npassword = \"x\"\npassword_env = \"Y\"", Err("give one of"));
+        let two = "host = \"db\"\npassword_file = \"x\"\npassword_from = \"sealed:y\"";
+        check(two, Err("give one of"));
+        check("host = \"db\"\npassword_from = \"sealed:y\"", Ok(0));
         check("host = \"db\"\nroles = [{ user = \"app\" }]", Err("twice"));
         check("host = \"db\"\nconnect_timeout_seconds = 0", Err("1 to 300"));
         check("host = \"db\"\nmethods = []", Err("empty"));
@@ -425,5 +462,7 @@ mod tests {
         assert!(text.contains("verify-full") && text.contains("scram-sha-256"), "{text}");
         let target = parse("host = \"db\"\npassword = \"hunter2\"").unwrap();
         assert!(!format!("{target:?}").contains("hunter2"));
+        let number = parse("host = \"db\"\npassword = 4711").unwrap_err();
+        assert!(!number.message().contains("4711"), "{number}");
     }
 }

@@ -199,6 +199,20 @@ impl ServerCertVerifier for TargetVerifier {
     }
 }
 
+/// When a certificate runs out, in seconds since 1970.
+pub(crate) fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.validity().not_after.timestamp())
+}
+
+/// When the first of the certificates of a PEM file runs out, in seconds since 1970; `None` where
+/// there is none to read.
+#[must_use]
+pub fn certificate_ends(pem: &[u8]) -> Option<i64> {
+    let mut all = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    all.next().as_ref().and_then(ends)
+}
+
 /// `tls-server-end-point` (RFC 5929 §4.1): the digest of the certificate, by the hash function of
 /// its signature algorithm, SHA-256 in place of MD5 and SHA-1. `None` where that is undefined
 /// (Ed25519 has no separate hash function).

@@ -13,6 +13,7 @@ mod support;
 
 use portcullis_core::id::DecisionId;
 use portcullis_targets::{DialError, DialRequest, StartupSettings};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 use support::server::{Authority, Server};
 use support::{admission, dial, dial_as, dialer, first_row, query};
@@ -26,6 +27,7 @@ impl Bench {
     fn file(&self, name: &str, content: &str) -> String {
         let path = self.files.path().join(name);
         std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path.to_str().unwrap().to_owned()
     }
 

@@ -6,6 +6,7 @@ use portcullis_sandbox::postgres::{Options, Postgres};
 use portcullis_sandbox::process::{Running, free_port};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -181,6 +182,24 @@ pub fn shop(directory: &Path, more: &[&str]) -> anyhow::Result<Postgres> {
     Ok(server)
 }
 
+/// Writes a file that nobody else can read.
+pub fn private_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text)?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
+}
+
+/// All files below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files.extend(files_below(&entry.path())),
+            _ => files.push(entry.path()),
+        }
+    }
+    files
+}
+
 impl Arena {
     /// Starts server and gateway.
     pub fn start(setup: &Setup) -> anyhow::Result<Self> {
@@ -199,7 +218,7 @@ impl Arena {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (postgres, http) = (local(free_port()?), local(free_port()?));
         let provider = local(free_port()?);
-        fs::write(directory.path().join("app.password"), APP_PASSWORD)?;
+        private_file(&directory.path().join("app.password"), APP_PASSWORD)?;
         let config = format!(
             r#"data_dir = "data"
 {policy}

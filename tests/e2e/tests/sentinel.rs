@@ -1,10 +1,9 @@
 //! Planted secrets are looked for in everything that left the gateway: bytes to clients, journal,
 //! recordings, database, log at trace level. None may be there.
 
-use portcullis_testkit::arena::{APP_PASSWORD, Arena, SUPERUSER_PASSWORD, Setup};
+use portcullis_testkit::arena::{APP_PASSWORD, Arena, SUPERUSER_PASSWORD, Setup, files_below};
 use portcullis_testkit::raw::RawClient;
 use std::fs;
-use std::path::Path;
 
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----";
 const AWS: &str = "AKIAQ3EGPZ7YLXK2MVTB";
@@ -14,17 +13,6 @@ const HELD: &str = "AKIAZ5KQ3WLMX7RTB2VN";
 const JWT: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
 /// Not secret: it shows that the search finds what is there.
 const CANARY: &str = "canary-4711-not-a-secret";
-
-fn gather(path: &Path, into: &mut Vec<(String, Vec<u8>)>) {
-    for entry in fs::read_dir(path).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            gather(&entry.path(), into);
-        } else {
-            into.push((entry.path().display().to_string(), fs::read(entry.path()).unwrap()));
-        }
-    }
-}
 
 fn contains(hay: &[u8], needle: &[u8]) -> bool {
     hay.windows(needle.len()).any(|w| w == needle)
@@ -75,7 +63,21 @@ fn command_line(arena: &Arena) -> Vec<u8> {
     }
     assert!(contains(&seen, CANARY.as_bytes()), "the sessions show nothing");
     seen.extend(arena.portcullis(&["--json", "session", "list"]).unwrap().stdout);
-    seen.extend(arena.portcullis(&["audit", "verify"]).unwrap().stdout);
+    for arguments in [
+        &["audit", "verify"][..],
+        &["config", "check"],
+        &["doctor"],
+        &["--json", "doctor"],
+        &["secret", "list"],
+        &["secret", "check"],
+        &["secret", "init"],
+        &["backup", "no-such-directory/x"],
+        &["restore", "app.password", "--force"],
+    ] {
+        let output = arena.portcullis(arguments).unwrap();
+        seen.extend(output.stdout);
+        seen.extend(output.stderr);
+    }
     seen
 }
 
@@ -121,7 +123,9 @@ fn no_planted_secret_leaves() {
     arena.stop_gateway();
 
     let mut places = vec![("client bytes".to_owned(), seen)];
-    gather(&arena.data(), &mut places);
+    for file in files_below(&arena.data()) {
+        places.push((file.display().to_string(), fs::read(&file).unwrap()));
+    }
     places.push(("log".to_owned(), fs::read(arena.log_file()).unwrap()));
     let columns =
         "SELECT unnest(ARRAY[email, card_number]) FROM customers UNION SELECT iban FROM payments";

@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         expected_head: head.as_ref().map(read).transpose()?,
         live: false,
     };
-    match verified(&config.data_dir, options) {
+    match verified_with(&config.data_dir, options) {
         Ok(report) if json => say!("{}", page::json(&report)?),
         Ok(report) => say!("{}", shown(&report.to_string())),
         Err(finding) => {
@@ -52,9 +52,15 @@ fn shown(text: &str) -> String {
     page::message("", text, page::width(page::UNCUT))
 }
 
+/// Verifies with the key beside the journal.
+pub(crate) fn verified(directory: &Path) -> Result<Report, Finding> {
+    let options = VerifyOptions { public_key: None, expected_head: None, live: false };
+    verified_with(directory, options)
+}
+
 /// Verifies as is right for a ledger that is being written, or for one that is not; again, where a
 /// gateway started or stopped meanwhile.
-fn verified(directory: &Path, mut options: VerifyOptions) -> Result<Report, Finding> {
+fn verified_with(directory: &Path, mut options: VerifyOptions) -> Result<Report, Finding> {
     options.live = is_open(directory);
     for _ in 0..3 {
         let result = verify(directory, &options);

@@ -12,13 +12,19 @@ macro_rules! say {
 
 mod access;
 mod audit;
+mod backup;
 mod credential;
+mod doctor;
 mod kept;
 mod live;
 mod page;
 mod review;
+mod secret;
 mod session;
 mod sign_in;
+mod upkeep;
+
+pub(crate) use audit::verified as verified_record;
 
 use crate::config::Config;
 use crate::demo;
@@ -80,6 +86,8 @@ enum Command {
     /// Check the record.
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(flatten)]
+    Upkeep(upkeep::Upkeep),
     /// Show it working: gateway, sample database and development provider in a temporary directory.
     Demo(demo::Options),
 }
@@ -144,6 +152,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
         Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),
+        Command::Upkeep(command) => runtime()?.block_on(upkeep::run(command, &config, json)),
         Command::Demo(options) => demo::run(&options, runtime()?),
         command => ask(command, &Config::of_client(&config)?, json),
     }
