@@ -144,7 +144,7 @@ async fn list(
 ) -> Result<Json<Vec<ReviewRow>>, Problem> {
     let principal = principal(&services, &headers).await?;
     let status = (!query.all).then_some(Status::Pending);
-    let filter = Filter { status, ..Filter::default() };
+    let filter = Filter { status, viewer: Some(principal.clone()), ..Filter::default() };
     let mut rows = services.desk.list(&filter).await.map_err(unavailable)?;
     rows.retain(|row| may_see(&principal, row));
     Ok(Json(rows))

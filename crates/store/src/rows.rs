@@ -3,6 +3,7 @@
 use crate::desk::ReviewDesk;
 use portcullis_core::id::ReviewId;
 use portcullis_core::pattern::Terms;
+use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::rehearsal::Rehearsal;
 use portcullis_core::review::{Ask, DeskError, Withdrawal};
 use portcullis_core::time::Timestamp;
@@ -10,9 +11,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeSet;
+use tokio::sync::Semaphore;
 
 /// Most reviews listed at once.
 const MAX_LISTED: u32 = 500;
+/// Bytes of their questions after which no other is listed.
+const MOST_LISTED_BYTES: i64 = 16 << 20;
+/// How many lists are made at once: each is held in memory as a whole.
+static LISTS: Semaphore = Semaphore::const_new(2);
 
 /// Where a review stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,7 +132,11 @@ pub struct Filter {
     pub group: Option<String>,
     /// Only those on this connection.
     pub connection: Option<String>,
-    /// At most so many; 0 and everything above 500 stand for 500.
+    /// Only those that concern this principal: its own, those of whoever acts for somebody of its
+    /// subject, and, for people, those that ask a group of theirs. Whether it may see them is for
+    /// whoever lists them to say.
+    pub viewer: Option<Principal>,
+    /// At most so many; 0 and everything above 500 stand for 500. Never more than 16 MiB of them.
     pub limit: u32,
 }
 
@@ -244,19 +254,33 @@ impl ReviewDesk {
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn list(&self, filter: &Filter) -> Result<Vec<ReviewRow>, DeskError> {
+        // It is never closed.
+        let _turn = LISTS.acquire().await;
         self.lapse_due(self.now()).await?;
         let limit = if filter.limit == 0 { MAX_LISTED } else { filter.limit.min(MAX_LISTED) };
+        let viewer = filter.viewer.as_ref();
+        let groups = viewer.filter(|who| who.kind == PrincipalKind::Person).map(|who| &who.groups);
         let rows = sqlx::query(
-            "SELECT * FROM review
-             WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR connection = ?2)
-               AND (?3 IS NULL
-                    OR ?3 IN (SELECT value FROM json_each(json_extract(ask, '$.groups'))))
-             ORDER BY filed DESC, id LIMIT ?4",
+            "SELECT * FROM
+               (SELECT *, sum(length(ask)) OVER (ORDER BY filed DESC, id) - length(ask) AS before
+                FROM review
+                WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR connection = ?2)
+                  AND (?3 IS NULL
+                       OR ?3 IN (SELECT value FROM json_each(json_extract(ask, '$.groups'))))
+                  AND (?5 IS NULL OR issuer = ?5 AND subject = ?6
+                       OR json_extract(ask, '$.standing.principal.acting_for') = ?6
+                       OR EXISTS (SELECT 1 FROM json_each(json_extract(ask, '$.groups'))
+                                  WHERE value IN (SELECT value FROM json_each(?7)))))
+             WHERE before < ?8 ORDER BY filed DESC, id LIMIT ?4",
         )
         .bind(filter.status.map(Status::as_str))
         .bind(filter.connection.as_deref())
         .bind(filter.group.as_deref())
         .bind(limit)
+        .bind(viewer.map(|who| who.issuer.as_str()))
+        .bind(viewer.map(|who| who.subject.as_str()))
+        .bind(groups.map_or_else(|| Ok("[]".to_owned()), json)?)
+        .bind(MOST_LISTED_BYTES)
         .fetch_all(self.pool())
         .await
         .map_err(Unreadable::from)?;

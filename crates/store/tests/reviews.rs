@@ -463,7 +463,13 @@ async fn lists_are_filtered_and_survive_serialisation() {
     check(Filter { group: of("security"), ..any.clone() }, &[&second]).await;
     check(Filter { group: of("secur"), ..any.clone() }, &[]).await;
     check(Filter { connection: of("orders-db"), ..any.clone() }, &[&second, &first]).await;
-    check(Filter { connection: of("hr-db"), ..any }, &[]).await;
+    check(Filter { connection: of("hr-db"), ..any.clone() }, &[]).await;
+    let viewed = |viewer: Principal| Filter { viewer: Some(viewer), ..any.clone() };
+    check(viewed(caller(PrincipalKind::Person, "dora", &["security"])), &[&second]).await;
+    check(viewed(caller(PrincipalKind::Agent, "dora", &["security"])), &[]).await;
+    check(viewed(caller(PrincipalKind::Person, "otto", &["others"])), &[]).await;
+    check(viewed(caller(PrincipalKind::Person, "alice", &[])), &[&second, &first]).await;
+    check(viewed(caller(PrincipalKind::Agent, "claude", &[])), &[&second, &first]).await;
     let found = row(desk, first.review).await;
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<ReviewRow>(&text).unwrap(), found);

@@ -233,6 +233,7 @@ fn a_session_is_ended_whatever_it_does() {
     assert_eq!(arena.truth("SELECT count(*) FROM notes").unwrap(), "0");
 
     long_statements(&callers);
+    stubborn_code(&callers);
     streams(&callers);
     copies(&callers);
     held(&callers);
@@ -257,6 +258,32 @@ fn long_statements(callers: &Callers<'_>) {
         is_over(callers, &session, &mut client, asked);
         recorded(callers.arena, &session);
     }
+}
+
+/// Code that swallows cancels: the target itself sees that nobody waits for it any more.
+fn stubborn_code(callers: &Callers<'_>) {
+    let arena = callers.arena;
+    let version: u32 = arena.truth("SHOW server_version_num").unwrap().parse().unwrap();
+    if version < 140_000 {
+        return;
+    }
+    let mut client = arena.client("claude").unwrap();
+    client
+        .ask(
+            "DO $$ BEGIN FOR i IN 1..40 LOOP BEGIN PERFORM pg_sleep(0.25); \
+             EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; \
+             INSERT INTO notes VALUES (7, 'after all'); END $$",
+        )
+        .unwrap();
+    let session = callers.doing("claude", "running");
+    let asked = callers.kill(&session);
+    is_over(callers, &session, &mut client, asked);
+    let works = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN%'";
+    while arena.truth(works).unwrap() != "0" {
+        assert!(asked.elapsed() < Duration::from_secs(8), "it goes on for nobody");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(arena.truth("SELECT count(*) FROM notes").unwrap(), "0");
 }
 
 /// Rows for a client that does not read them.

@@ -63,7 +63,7 @@ async fn context(
     let principal = principal(&services, &headers).await?;
     let row = visible_review(&services, &principal, &id).await?;
     let connection = Some(row.ask.standing.connection.name.clone());
-    let filter = Filter { connection, ..Filter::default() };
+    let filter = Filter { connection, viewer: Some(principal.clone()), ..Filter::default() };
     let mut others = services.desk.list(&filter).await.map_err(unavailable)?;
     others.retain(|other| other.id != row.id && may_see(&principal, other));
     Ok(Json(Context {

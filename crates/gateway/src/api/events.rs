@@ -171,12 +171,12 @@ impl<'a> Listener<'a> {
 
     /// What is open, oldest first.
     async fn queue(&self) -> Result<Vec<Waiting>, DeskError> {
-        let mut queue = Vec::new();
+        let (mut queue, caller) = (Vec::new(), self.caller.principal());
         for status in [Status::Pending, Status::Approved] {
-            let filter = Filter { status: Some(status), ..Filter::default() };
+            let viewer = Some(caller.clone());
+            let filter = Filter { status: Some(status), viewer, ..Filter::default() };
             queue.extend(self.services.desk.list(&filter).await?);
         }
-        let caller = self.caller.principal();
         queue.retain(|row| may_see(caller, row));
         queue.sort_by_key(|row| (row.ask.at, row.id));
         Ok(queue.iter().map(Waiting::of).collect())
