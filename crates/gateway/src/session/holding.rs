@@ -43,7 +43,7 @@ impl Session {
                     return self.refuse(&refusal, shape, Some(digest)).await;
                 }
                 Passage::ToReview(asked) => next = Some(asked),
-                Passage::Held(held) => next = self.hold(held, shape).await?,
+                Passage::Held(held) => next = Box::pin(self.hold(held, shape)).await?,
             }
         }
         Ok(())
