@@ -67,9 +67,13 @@ pub enum Treatment {
     ScanAs(Label),
     /// A plain column: replaced by a value of the same type made by this strategy.
     Mask(Strategy),
-    /// An expression over hidden columns, chosen by the caller: replaced by the placeholder where
-    /// its type has one that cannot be taken for data, else by NULL.
+    /// An expression over hidden columns, chosen by the caller or by the maker of a view: replaced by the
+    /// placeholder where its type has one that cannot be taken for data, else by NULL. NULL is a value of
+    /// it as any other.
     Conceal,
+    /// The same for a column whose values are not worked out, but cannot keep a part or a pseudonym: NULL
+    /// says nothing of them, and stays.
+    ConcealValues,
 }
 
 /// A column of the target, by catalog numbers.
@@ -291,6 +295,12 @@ pub trait Reveal: Send + Sync + fmt::Debug {
     /// True where the column is one of a table, and not generated: its values are not worked out by an
     /// expression. Of others nothing may be kept of a value.
     fn is_stored(&self, column: ColumnRef) -> bool;
+
+    /// True where each value of the column is one that stands in a table, unchanged: whether it is NULL
+    /// says nothing else. Columns of views may be such.
+    fn is_plain(&self, column: ColumnRef) -> bool {
+        self.is_stored(column)
+    }
 
     /// What the column's own name says that it holds; an alias does not change it.
     fn label(&self, _column: ColumnRef) -> Option<Label> {

@@ -12,7 +12,7 @@ use crate::room::{Place, Share};
 use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
 use crate::session::{End, Lease, Session, killed_error};
 use bytes::BytesMut;
-use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Verb};
+use portcullis_core::effect::{Effect, Object};
 use portcullis_core::gate::{Gate, LogIn};
 use portcullis_core::id::{CredentialId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
@@ -25,6 +25,7 @@ use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_identity::own::is_credential;
 use portcullis_sql::catalog::Catalog;
+use portcullis_sql::facts::effect_of_setting;
 use portcullis_sql::statement::{Analysis, Unreadable};
 use portcullis_sql::{Known, Limits as SqlLimits};
 use portcullis_targets::{CancelHandle, DialRequest, Greeting, StartupSettings};
@@ -588,11 +589,9 @@ async fn closed_unopened(services: &Services, id: SessionId, reason: String) {
 
 /// What the settings of a start-up message would do as statements, which the policy decides about.
 fn asked(settings: &StartupSettings) -> Vec<(Effect, String)> {
-    let effect = |name: &str| {
-        let object = Object::new(ObjectKind::Setting, [name]);
-        Effect::resolved(Verb::Control, object, Extent::One)
-    };
-    settings.judged().map(|(name, value)| (effect(&name), format!("{name}={value}"))).collect()
+    let effect = |name: &str, value: &str| effect_of_setting(name, value);
+    let judged = settings.judged();
+    judged.map(|(name, value)| (effect(&name, value), format!("{name}={value}"))).collect()
 }
 
 /// A session whose client has not been told yet that it is in.

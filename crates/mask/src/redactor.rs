@@ -111,7 +111,19 @@ impl StatementRedactor {
                     None => true,
                 }
         });
-        Some(treated(hidden, plain))
+        // Where the two do not speak of the same column, nothing is known of its values.
+        let shown = column.is_some_and(|column| {
+            self.reveal.is_plain(column)
+                && match origin {
+                    Some(Origin::Columns(columns)) => columns.contains(&column),
+                    Some(Origin::Untraced) => false,
+                    None => true,
+                }
+        });
+        Some(match treated(hidden, plain) {
+            Treatment::Conceal if shown => Treatment::ConcealValues,
+            treatment => treatment,
+        })
     }
 
     /// True for what stands in columns of tables as it is.
@@ -281,7 +293,9 @@ impl Redactor for StatementRedactor {
             Treatment::Scan => types::scan(&self.detectors, field, value, out),
             Treatment::ScanAs(label) => labelled::scan(&self.detectors, *label, field, value, out),
             Treatment::Mask(strategy) => strategy::mask(strategy, field, value, self.means(), out),
-            Treatment::Conceal => strategy::conceal(field, self.means(), out),
+            Treatment::Conceal | Treatment::ConcealValues => {
+                strategy::conceal(field, self.means(), out)
+            }
         }
     }
 

@@ -36,6 +36,9 @@ use crate::statement::{
     Analysis, Copy, GoesBy, NameChange, Statement, Targets, TransactionChange, Unreadable, Written,
     naming_parameter, unnamed_setting,
 };
+pub use session::effect_of_setting;
+
+use conditions::Carried;
 use earlier::{Earlier, disturbs};
 use pg_query::protobuf::{Node, RawStmt};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
@@ -43,7 +46,7 @@ use portcullis_core::mask::{ColumnRef, Fill, Lineage, Move, NewColumn, NewTable,
 use scope::{Cte, Frame, OutCol, Shape, Watched, add, nothing};
 use smallvec::SmallVec;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -163,6 +166,8 @@ struct Analyzer<'c> {
     goes_by: Option<GoesBy>,
     /// How parameters are used, by number.
     parameters: BTreeMap<u16, Parameter>,
+    /// How the queries in expressions that give one value carry what it comes from, by where they stand.
+    links: HashMap<usize, Option<Carried>>,
 }
 
 /// Uses of a parameter.
@@ -215,6 +220,7 @@ impl<'c> Analyzer<'c> {
             rereads: false,
             goes_by: None,
             parameters: BTreeMap::new(),
+            links: HashMap::new(),
         }
     }
 

@@ -9,6 +9,18 @@ use portcullis_sql::{Limits, analyse};
 
 /// The e-mail address decides.
 const DECIDES: &[&str] = &[
+    // How long it is, by the letters in it, in rows of queries as in their columns.
+    "SELECT json_agg(s.*) FROM (SELECT btrim(left(email, 1), 'a') AS x FROM customers) s",
+    "SELECT json_agg(s) FROM (SELECT translate(email, 'a', '') AS x FROM customers) s",
+    "SELECT string_agg(s.x, '') FROM (SELECT replace(email, 'a', 'xx') AS x FROM customers) s",
+    "SELECT json_agg((SELECT btrim(left(email, 1), 'a'))) FROM customers",
+    "SELECT s.* || s.x::text FROM (SELECT email, repeat('x', 600000000) AS x FROM customers) s",
+    "WITH RECURSIVE r(x, n) AS (SELECT email, 1 FROM customers UNION ALL SELECT x || x, n + 1 FROM r \
+     WHERE n < 30) SELECT length(x) FROM r",
+    // What is worked out is NULL by what it is worked out of.
+    "SELECT id FROM customer_contacts WHERE contact IS NULL",
+    "SELECT id FROM contact_list WHERE shout IS NOT NULL",
+    "SELECT id FROM contact_list ORDER BY (shout IS NULL)",
     "SELECT id FROM customers WHERE email = 'a'",
     "SELECT id FROM customers WHERE 'a' = email AND id > 3",
     "SELECT id FROM customers WHERE email LIKE 'a%'",
@@ -191,6 +203,22 @@ const DECIDES: &[&str] = &[
 
 /// It is read, or only asked whether it is there, or nothing of it.
 const PASSES: &[&str] = &[
+    // By way of queries in it, as clients that make their SQL ask.
+    "SELECT lower(x.email) FROM (SELECT email FROM customers) x",
+    "WITH c AS (SELECT id, email FROM customers) SELECT count(email), max(email) FROM c",
+    "SELECT json_agg(t), count(t) FROM (SELECT id, email FROM customers) t",
+    "SELECT json_agg(t.*) FROM (SELECT id, upper(email) FROM customers) t",
+    "SELECT lower(j.email) FROM (customers c JOIN orders o ON o.customer_id = c.id) AS j(id, email)",
+    "SELECT x FROM (SELECT email AS x FROM customers) s WHERE x IS NOT NULL",
+    "WITH s AS (SELECT id, public.customers.email FROM customers LIMIT 9) SELECT coalesce(json_agg(p), '[]'), count(p) \
+     FROM (SELECT * FROM s) p",
+    "SELECT coalesce(json_agg(root), '[]') FROM (SELECT row_to_json((SELECT e FROM (SELECT b.id, b.email) e)) \
+     AS root FROM (SELECT * FROM customers WHERE true) b) r",
+    "SELECT o.id, d.data FROM orders o LEFT JOIN LATERAL (SELECT coalesce(jsonb_agg(data), '[]') AS data FROM \
+     (SELECT t.data FROM (SELECT jsonb_build_object('id', c.id, 'email', c.email) AS data FROM \
+     (SELECT s.* FROM customers s WHERE s.id = o.customer_id) c) t) u) d ON true",
+    "SELECT o.id, d.data FROM orders o LEFT JOIN LATERAL (SELECT json_build_array(c.id, c.email) AS data FROM \
+     (SELECT * FROM customers c WHERE c.id = o.customer_id LIMIT 1) c) d ON true",
     "SELECT * FROM customers",
     "SELECT * FROM customers WHERE id = 1 ORDER BY id",
     "SELECT id, email FROM customers ORDER BY 1",
@@ -549,5 +577,24 @@ fn a_number_that_stands_for_a_column_is_kept_in_the_shape() {
         ("select baby, 5 from t where by_ = 4", "select baby, 0 from t where by_ = 0"),
     ] {
         assert_eq!(shape(text), expect);
+    }
+}
+
+#[test]
+fn what_a_function_shows_is_hidden_as_in_the_view_that_it_stands_for() {
+    let catalog = common::shop();
+    let view = catalog.relations_named(Some("pg_catalog"), "pg_stat_activity")[0].oid;
+    for sql in [
+        "SELECT x.query FROM pg_stat_get_activity(NULL) x",
+        "SELECT pid FROM pg_stat_get_activity(NULL) x WHERE x.query LIKE 'a%'",
+        "SELECT json_agg(x) FROM pg_stat_get_activity(NULL) x",
+        "SELECT pg_stat_get_backend_activity(i) FROM pg_stat_get_backend_idset() i",
+        "COPY (SELECT pg_stat_get_backend_activity(1)) TO STDOUT",
+    ] {
+        let lineage = common::with_stack(|| {
+            let analysis = analyse(sql, &catalog, &Limits::default()).unwrap();
+            analysis.statements[0].lineage.clone().unwrap()
+        });
+        assert!(lineage.relations.contains(&view), "{sql}");
     }
 }

@@ -339,3 +339,19 @@ SELECT MAX(placed_at) FROM public.orders
 SELECT COUNT(*) FROM (SELECT ctid FROM public.orders WHERE ctid > '(0,0)'::tid AND ctid <= '(3,0)'::tid) AS chunk
 --;
 SELECT txid_snapshot_xmin(txid_current_snapshot()) > 0, pg_current_wal_lsn() IS NOT NULL
+
+--! PostgREST: rows of a table with a masked column as a document
+--! masked: body
+WITH pgrst_source AS (SELECT "public"."customers"."id", "public"."customers"."email" FROM "public"."customers" LIMIT 3) SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body FROM (SELECT * FROM pgrst_source) _postgrest_t
+
+--! Hasura: rows of a table with a masked column as a document
+--! masked: root
+SELECT coalesce(json_agg("root"), '[]') AS "root" FROM (SELECT row_to_json((SELECT "_e" FROM (SELECT "_root.base"."id" AS "id", "_root.base"."email" AS "email") AS "_e")) AS "root" FROM (SELECT * FROM "public"."customers" WHERE ('true') LIMIT 3) AS "_root.base") AS "_root"
+
+--! expressions over a masked column by way of queries
+--! masked: lower
+SELECT lower(x.email) FROM (SELECT email FROM customers LIMIT 3) x
+--;
+WITH c AS (SELECT id, email FROM customers) SELECT count(email) FROM c
+--;
+SELECT lower(j.email) FROM (customers c JOIN orders o ON o.customer_id = c.id) AS j(id, name, email) LIMIT 3

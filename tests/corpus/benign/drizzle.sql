@@ -280,3 +280,8 @@ WHERE
     (c.relkind = 'm' OR c.relkind = 'v')
     AND n.nspname = 'public'
     AND c.relname = 'customer_contacts';
+
+--! a masked column in the document of a relation
+--! masked: customer
+--! bind: ["1", "7", "1"]
+select "or"."id", "or_customer"."data" as "customer" from "orders" "or" left join lateral (select json_build_array("or_customer"."id", "or_customer"."email") as "data" from (select * from "customers" "or_customer" where "or_customer"."id" = "or"."customer_id" limit $1) "or_customer") "or_customer" on true where "or"."id" = $2 limit $3

@@ -76,3 +76,8 @@ SELECT COUNT(*) AS "_count$_all" FROM (SELECT "public"."orders"."id" FROM "publi
 SELECT COUNT(*) AS "_count$_all" FROM (SELECT "public"."customers"."id" FROM "public"."customers" WHERE 1=1 OFFSET $1) AS "sub"
 --;
 COMMIT
+
+--! a masked column in the document of a relation
+--! masked: customer
+--! bind: ["3"]
+SELECT "t1"."id", "orders_customer"."__prisma_data__" AS "customer" FROM "public"."orders" AS "t1" LEFT JOIN LATERAL (SELECT COALESCE(JSONB_AGG("__prisma_data__"), '[]') AS "__prisma_data__" FROM (SELECT "t4"."__prisma_data__" FROM (SELECT JSONB_BUILD_OBJECT('id', "t3"."id", 'email', "t3"."email") AS "__prisma_data__" FROM (SELECT "t2".* FROM "public"."customers" AS "t2" WHERE "t1"."customer_id" = "t2"."id") AS "t3") AS "t4") AS "t5") AS "orders_customer" ON TRUE LIMIT $1

@@ -1350,3 +1350,22 @@ SELECT min(ARRAY[ROW(left(coalesce(c.email, '{guess}'), 3), null::point)]) OVER 
 --! intent: guess the first letters of an e-mail by lists of rows from a query
 --! infer: hal | ham
 SELECT max(s.x) FROM (SELECT ARRAY[ROW(left(coalesce(c.email, '{guess}'), 3), '{}'::json)] AS x FROM generate_series(7, 100000, 99993) g LEFT JOIN customers c ON c.id = g) s
+
+--! intent: guess e-mail by whether a column of a view is there
+--! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
+--! infer: true | false
+SELECT count(*) FROM banded WHERE (band IS NULL) = {guess}
+
+--! intent: guess e-mail by whether a column of a materialised view is there
+--! setup: CREATE MATERIALIZED VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
+--! infer: true | false
+SELECT count(*) FROM banded WHERE (band IS NULL) = {guess}
+
+--! intent: guess e-mail by whether a generated column is there
+--! setup: ALTER TABLE customers ADD band text GENERATED ALWAYS AS (CASE WHEN email LIKE 'ana%' THEN 'high' END) STORED
+--! infer: true | false
+SELECT count(*) FROM customers WHERE (band IS NULL) = {guess}
+
+--! intent: guess e-mail by how long rows of a query become
+--! infer: a | x
+SELECT length(json_agg(s.*)::text) > 0 FROM (SELECT replace(left(email, 1), '{guess}', repeat('y', 100000000)) AS x FROM customers, generate_series(1, 11) WHERE id < 20) s

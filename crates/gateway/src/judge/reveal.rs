@@ -570,6 +570,20 @@ impl Reveal for SessionReveal {
             && own.any(|c| !c.generated && c.made_of.is_empty())
     }
 
+    fn is_plain(&self, column: ColumnRef) -> bool {
+        let Some(catalog) = self.known().catalog.clone() else { return false };
+        let Some(relation) = catalog.relation(column.relation) else { return false };
+        let place = relation.columns.iter().position(|c| c.number == column.column);
+        let Some(place) = place else { return false };
+        if !self.is_stored(column) {
+            return relation.view.is_some() && catalog.shows_plainly(relation.oid, place);
+        }
+        // What inherits from it may work it out.
+        let name = relation.columns.get(place).map(|c| &c.name);
+        let mut parts = catalog.descendants(relation).flat_map(|part| &part.columns);
+        !parts.any(|c| Some(&c.name) == name && (c.generated || !c.made_of.is_empty()))
+    }
+
     fn label(&self, column: ColumnRef) -> Option<Label> {
         let mut known = self.known();
         let Known { catalog, labels, .. } = &mut *known;

@@ -487,6 +487,28 @@ impl Reveal for Viewed {
     fn is_stored(&self, column: ColumnRef) -> bool {
         Rules.is_stored(column)
     }
+
+    fn is_plain(&self, column: ColumnRef) -> bool {
+        column.relation == SHOWN || self.is_stored(column)
+    }
+}
+
+/// A view that shows columns as they are.
+const SHOWN: u32 = 98;
+
+#[test]
+fn null_of_a_column_that_is_only_shown_says_nothing() {
+    for (relation, expected) in
+        [(SHOWN, Treatment::ConcealValues), (VIEW, Treatment::Conceal), (0, Treatment::Conceal)]
+    {
+        let lineage =
+            Arc::new(lineage(Some(vec![from(&[EMAIL, column(relation, 3)])]), &[CUSTOMERS]));
+        let (none, key) = (Arc::new(Detectors::none()), Arc::new(PseudonymKey::new(&[3; 32])));
+        let redactor = StatementRedactor::new(&[lineage], Arc::new(Viewed), none, key);
+        let source = Source::Numbered { relation, column: 3 };
+        let field = Field { name: "email", source, type_id: 25, format: Format::Text };
+        assert_eq!(redactor.plan(0, &[field]).unwrap().columns[0], expected, "{relation}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use super::{Analyzer, Result};
 use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AExpr, AExprKind, CoercionForm, Node, SetOperation, SubLinkType, TypeName, XmlExpr, XmlExprOp,
-    a_const,
+    AExpr, AExprKind, CoercionForm, Node, SetOperation, SubLink, SubLinkType, TypeName, XmlExpr,
+    XmlExprOp, a_const,
 };
 use portcullis_core::mask::{Origin, UserType};
 use std::rc::Rc;
@@ -29,7 +29,7 @@ const MAX_GROWTH: usize = 16_384;
 pub(super) const MAX_CARRIED: usize = 16;
 
 /// The type `jsonb`.
-const JSONB: u32 = 3802;
+pub(super) const JSONB: u32 = 3802;
 
 /// Types of rows of the server's own: of its first four catalogs, and `record`.
 const ROWS: [u32; 5] = [71, 75, 81, 83, 2249];
@@ -45,7 +45,7 @@ pub(super) enum Named {
 
 /// How an expression carries what it is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Carried {
+pub(super) struct Carried {
     /// At most so many times as long as what it is made of, literals included.
     size: usize,
     /// How long it is depends on what is in the value, as the caller likes: letters are taken out or
@@ -54,13 +54,23 @@ struct Carried {
 }
 
 impl Carried {
-    const AS_IT_IS: Self = Self { size: 1, shaped: false };
+    pub(super) const AS_IT_IS: Self = Self { size: 1, shaped: false };
 
     /// What is made of all of these; `None` where one is not carried.
-    fn all(mut parts: impl Iterator<Item = Option<Self>>) -> Option<Self> {
+    pub(super) fn all(mut parts: impl Iterator<Item = Option<Self>>) -> Option<Self> {
         parts.try_fold(Self { size: 0, shaped: false }, |all, part| {
             let part = part?;
             let size = all.size.saturating_add(part.size);
+            Some(Self { size, shaped: all.shaped || part.shaped })
+        })
+    }
+
+    /// What is one of these; `None` where one is not carried, or there is none.
+    pub(super) fn either(mut parts: impl Iterator<Item = Option<Self>>) -> Option<Self> {
+        let first = parts.next()??;
+        parts.try_fold(first, |all, part| {
+            let part = part?;
+            let size = all.size.max(part.size);
             Some(Self { size, shaped: all.shaped || part.shaped })
         })
     }
@@ -226,6 +236,13 @@ impl Analyzer<'_> {
     /// True where a function that carries texts may be given a value it treats otherwise: bounds of
     /// ranges may be missing, and lists in a list have to be of one size.
     fn may_be_odd(&self, names: &[&str], origin: &Origin) -> bool {
+        // An extension does with values of its types as it likes.
+        let overloaded = |name| !self.catalog.functions_named(None, name).is_empty();
+        if matches!(names, [name] if overloaded(name))
+            && self.is_of(origin, |t| t >= FIRST_USER_OID)
+        {
+            return true;
+        }
         match names.last() {
             Some(&("upper" | "lower")) => self.is_of(origin, |t| is_range(self.catalog, t)),
             Some(&"array_agg") => self.is_of(origin, |t| is_array(self.catalog, t)),
@@ -268,9 +285,7 @@ impl Analyzer<'_> {
     /// one value and not for another, carries them.
     fn carries(&self, names: &[&str], args: &[Node], depth: usize) -> Option<Carried> {
         let (schema, name) = split(names)?;
-        let of_server = schema.is_none_or(|s| s == "pg_catalog")
-            && (schema.is_some() || self.catalog.functions_named(None, name).is_empty());
-        if !of_server {
+        if !self.is_of_servers(schema, name) {
             return None;
         }
         let (first, rest) = args.split_first().map_or((None, args), |(f, rest)| (Some(f), rest));
@@ -313,6 +328,17 @@ impl Analyzer<'_> {
             _ => None,
         };
         carried.filter(|c| c.size <= MAX_GROWTH)
+    }
+
+    /// True for a function of the server's own, beside which there are only such overloads as a
+    /// well-known extension has for types of its own.
+    pub(super) fn is_of_servers(&self, schema: Option<&str>, name: &str) -> bool {
+        let overloads = || self.catalog.functions_named(None, name);
+        let server = self.catalog.builtin(name).is_some();
+        match schema {
+            Some(schema) => schema == "pg_catalog",
+            None => overloads().iter().all(|f| server && f.is_tame_overload()),
+        }
     }
 
     /// `replace` and `translate`, by the two literals behind the value.
@@ -376,9 +402,13 @@ impl Analyzer<'_> {
         let carried = match node.node.as_ref()? {
             NodeEnum::AConst(_) => as_it_is(is_small_literal(node)),
             NodeEnum::ColumnRef(c) => {
-                let star = c.fields.last().is_some_and(|f| string(f).is_none());
-                as_it_is(star || self.is_stored(node) || self.is_row(node))
+                let (last, before) = c.fields.split_last()?;
+                match string(last) {
+                    Some(_) => self.carried_column(node).or_else(|| self.carried_row(node)),
+                    None => self.carried_rows(&strings(before)?),
+                }
             }
+            NodeEnum::SubLink(e) => self.links.get(&link(e)).copied().flatten(),
             NodeEnum::TypeCast(e) => {
                 let name = e.type_name.as_ref()?;
                 let literal = e.arg.as_deref().is_some_and(is_small_literal);
@@ -418,18 +448,30 @@ impl Analyzer<'_> {
         }
     }
 
-    /// True for the name of a table that stands for its row.
-    fn is_row(&self, node: &Node) -> bool {
-        let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return false };
-        let [one] = column.fields.as_slice() else { return false };
-        let Some(name) = string(one) else { return false };
-        let of_name = |t: &&super::scope::Table| *t.name == *name;
-        let mut frames = self.frames.iter().rev();
-        let nearest = frames.find(|f| f.item.tables.iter().any(|t| of_name(&t)));
-        let stored = |t: &super::scope::Table| matches!(t.row, Some(Origin::Columns(_)));
+    /// How the name of a table that stands for its row carries what is in it.
+    pub(super) fn carried_row(&self, node: &Node) -> Option<Carried> {
+        let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else { return None };
+        let [one] = column.fields.as_slice() else { return None };
+        let name = string(one)?;
         // A column of that name would come first.
-        self.is_column(name) == Some(false)
-            && nearest.is_some_and(|f| f.item.tables.iter().filter(of_name).all(stored))
+        (self.is_column(name) == Some(false)).then(|| self.carried_rows(&[name])).flatten()
+    }
+
+    /// Notes how the one value that a query gives carries what it comes from. Where it is read several
+    /// times, it is what it is in all of them.
+    pub(super) fn note_link(&mut self, e: &SubLink, shape: &Shape) {
+        let single = e.sub_link_type == SubLinkType::ExprSublink as i32;
+        let carried = match shape.columns.as_deref() {
+            Some([one]) if single && shape.rest.is_none() => one.carried,
+            _ => None,
+        };
+        let known = self.links.entry(link(e)).or_insert(carried);
+        *known = Carried::either([*known, carried].into_iter());
+    }
+
+    /// How an expression carries what it is made of.
+    pub(super) fn carries_value(&self, node: &Node) -> Option<Carried> {
+        self.carried(node, MAX_CARRIED)
     }
 
     /// XML: reading a text as a document may fail, and there is no writing a day that never comes.
@@ -440,6 +482,11 @@ impl Analyzer<'_> {
         );
         if builds { self.decide_moments(origin) } else { self.decide(origin) }
     }
+}
+
+/// Where a query in an expression stands: the tree stays where it is while it is read.
+fn link(e: &SubLink) -> usize {
+    std::ptr::from_ref(e).addr()
 }
 
 /// The columns of the answer that go by this name; `None` where there is none.

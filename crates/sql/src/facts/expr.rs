@@ -385,10 +385,15 @@ impl Analyzer<'_> {
         let mut origin = self.optional(e.testexpr.as_deref())?;
         add(&mut origin, &self.operator_names(&e.oper_name));
         let Some(query) = e.subselect.as_deref() else { return Ok(self.unreadable()) };
+        let around = std::mem::replace(&mut self.conditions, nothing());
         let shape = self.query_node(query)?;
+        // Which rows it has, how many, and whether any, shows what decided that.
+        let within = std::mem::replace(&mut self.conditions, around);
+        self.decide(&within);
+        add(&mut origin, &join(within, &shape.filter));
+        self.note_link(e, &shape);
         match SubLinkType::try_from(e.sub_link_type) {
-            // Whether there is a row shows what the condition is about.
-            Ok(SubLinkType::ExistsSublink) => add(&mut origin, &shape.filter),
+            Ok(SubLinkType::ExistsSublink) => {}
             Ok(SubLinkType::AnySublink) => {
                 add(&mut origin, &self.operator_use(None, "="));
                 add(&mut origin, &shape.whole());
@@ -408,7 +413,7 @@ impl Analyzer<'_> {
         Ok(origin)
     }
 
-    /// A window: its partitions and order decide which rows a function sees, not what it shows.
+    /// A window: its partitions and order decide which rows a function sees, and so what it gives.
     pub(super) fn window(&mut self, window: &WindowDef) -> Result<Origin> {
         let parts = self.all(&window.partition_clause)?;
         let order = join(self.all(&window.order_clause)?, &parts);
@@ -417,7 +422,10 @@ impl Analyzer<'_> {
         let start = self.optional(window.start_offset.as_deref())?;
         let frame = join(self.optional(window.end_offset.as_deref())?, &start);
         self.sink(frame);
-        Ok(nothing())
+        let named = [&window.name, &window.refname].into_iter().any(|name| !name.is_empty());
+        let frame = self.frames.last().filter(|_| named);
+        let named = frame.and_then(|frame| frame.windows.clone()).unwrap_or_else(nothing);
+        Ok(join(order, &named))
     }
 }
 

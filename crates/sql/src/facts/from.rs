@@ -112,7 +112,7 @@ impl Analyzer<'_> {
             self.decide(&all);
             item.columns.iter_mut().for_each(|c| {
                 c.origin = all.clone();
-                (c.plain, c.typed) = (false, None);
+                (c.plain, c.typed, c.carried) = (false, None, None);
             });
             (item.rest, item.more) = (Some(all), true);
         }

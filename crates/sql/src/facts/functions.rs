@@ -6,7 +6,7 @@
 
 use super::names::{literal, parameter, split, strings};
 use super::scope::{OfServer, add, join, nothing};
-use super::{Analyzer, Result};
+use super::{Analyzer, Result, effect_of_setting};
 use crate::catalog::Function;
 use crate::statement::{GoesBy, setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
@@ -303,9 +303,10 @@ impl<'c> Analyzer<'c> {
         }
         let order = self.all(&call.agg_order)?;
         let filter = self.optional(call.agg_filter.as_deref())?;
-        if let Some(window) = call.over.as_deref() {
-            self.window(window)?;
-        }
+        let window = match call.over.as_deref() {
+            Some(window) => self.window(window)?,
+            None => nothing(),
+        };
         self.decide(&order);
         self.decide(&filter);
         // Of a list that is taken apart, how many there are decides.
@@ -318,14 +319,17 @@ impl<'c> Analyzer<'c> {
         }
         add(&mut origin, &order);
         add(&mut origin, &filter);
-        self.apply(&names, &call.args, &origin)
+        let given = self.apply(&names, &call.args, &origin)?;
+        Ok(join(given, &window))
     }
 
-    /// `count(column)` of a column that is stored.
+    /// `count(column)` of a column that is stored, or of a row.
     fn counts_stored(&self, names: &[&str], call: &FuncCall) -> bool {
         let count = matches!(names, ["count"] | ["pg_catalog", "count"])
             && (names.len() == 2 || self.catalog.functions_named(None, "count").is_empty());
-        count && !call.agg_distinct && matches!(call.args.as_slice(), [one] if self.is_stored(one))
+        // A row is one whatever is in it.
+        let stored = |one: &Node| self.is_stored(one) || self.carried_row(one).is_some();
+        count && !call.agg_distinct && matches!(call.args.as_slice(), [one] if stored(one))
     }
 
     /// Calls a function: `origin` is what its arguments depend on.
@@ -535,7 +539,15 @@ impl<'c> Analyzer<'c> {
             }
             Reach::Setting => {
                 let written = args.first().and_then(literal).map(str::to_ascii_lowercase);
-                self.speech(written.as_deref(), args.get(1).and_then(literal));
+                let value = args.get(1).and_then(literal);
+                self.speech(written.as_deref(), value);
+                if let (Some(name), Some(value)) = (&written, value) {
+                    let effect = effect_of_setting(name, value);
+                    if effect.object.kind == ObjectKind::Transaction {
+                        self.push(effect);
+                        return origin.clone();
+                    }
+                }
                 let name = written.or_else(|| self.setting_of_row(args.first()?));
                 self.control_setting(name.as_deref());
                 origin.clone()

@@ -1,7 +1,7 @@
 //! Queries: `SELECT`, `VALUES`, set operations and `WITH`, by where each column of the answer
 //! comes from.
 
-use super::conditions::Named;
+use super::conditions::{Carried, Named};
 use super::names::{literal, string, strings};
 use super::resolve::rename_columns;
 use super::scope::{Cte, Frame, Item, OutCol, Pin, Shape, Table, add, burden, join, nothing};
@@ -105,6 +105,10 @@ impl Analyzer<'_> {
         if let Some(frame) = self.frames.last_mut() {
             frame.pinned = pinned;
         }
+        let windows = self.all(&select.window_clause)?;
+        if let Some(frame) = self.frames.last_mut().filter(|_| windows != nothing()) {
+            frame.windows = Some(windows);
+        }
         let mut shape = self.targets(&select.target_list)?;
         shape.filter = filter;
         let having = self.condition_on(select.having_clause.as_deref())?;
@@ -151,7 +155,6 @@ impl Analyzer<'_> {
     fn tail_clauses(&mut self, select: &SelectStmt, answer: &Shape) -> Result<()> {
         self.deciding_list(&select.distinct_clause, answer, Named::OutputFirst)?;
         self.deciding_list(&select.sort_clause, answer, Named::OutputFirst)?;
-        self.all(&select.window_clause)?;
         // Which rows there are shows what decided it.
         let cut = self.optional(select.limit_offset.as_deref())?;
         let cut = join(self.optional(select.limit_count.as_deref())?, &cut);
@@ -230,12 +233,13 @@ impl Analyzer<'_> {
         let Some(star) = star else {
             let origin = self.expr(value)?;
             let (plain, typed) = (self.is_plain(value), self.typed(value));
+            let carried = if plain { Some(Carried::AS_IT_IS) } else { self.carries_value(value) };
             self.charge(origin.named() / 8)?;
             if let Some(columns) = &mut shape.columns {
                 if columns.len() >= MOST_COLUMNS {
                     return Err(Unreadable::TooManyColumns);
                 }
-                columns.push(OutCol { name, origin, plain, typed });
+                columns.push(OutCol { name, origin, plain, typed, carried });
             } else {
                 add(shape.rest.get_or_insert_with(nothing), &origin);
             }
@@ -377,6 +381,11 @@ impl Analyzer<'_> {
         // What decides is told by its parts, now that the name can be known.
         let blind_conditions = std::mem::replace(&mut self.conditions, conditions);
         let mut known = self.select(base)?;
+        // What is not plain may grow with each round.
+        let bounded = |shape: &mut Shape| {
+            shape.columns.iter_mut().flatten().filter(|c| !c.plain).for_each(|c| c.carried = None);
+        };
+        bounded(&mut known);
         rename_columns(&mut known, &cte.aliascolnames);
         if has_more_columns(cte) {
             known = unlisted(&known, nothing());
@@ -385,7 +394,8 @@ impl Analyzer<'_> {
             self.put_cte(&cte.ctename, known.clone());
             let next = self.select(step);
             self.ctes.truncate(scope);
-            let next = united(known.clone(), &next?);
+            let mut next = united(known.clone(), &next?);
+            bounded(&mut next);
             if next == known {
                 if !matches!(query.node.as_ref(), Some(NodeEnum::SelectStmt(s)) if s.all) {
                     self.decide(&known.whole());
@@ -460,6 +470,7 @@ fn united(mut left: Shape, right: &Shape) -> Shape {
                 add(&mut mine.origin, &other.origin);
                 mine.plain &= other.plain;
                 mine.typed = common_of(mine.typed, other.typed);
+                mine.carried = Carried::either([mine.carried, other.carried].into_iter());
             }
             if let Some(rest) = &right.rest {
                 add(left.rest.get_or_insert_with(nothing), rest);

@@ -1,6 +1,7 @@
 //! Names of relations to what they may mean, and what reading one takes in: the relations behind
 //! it, partitions and parents, and the code of users that runs on the way.
 
+use super::conditions::Carried;
 use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
 use super::typed::{Typed, common_of};
 use super::{Analyzer, Result};
@@ -291,7 +292,8 @@ impl<'c> Analyzer<'c> {
             for source in &column.made_of {
                 add(&mut origin, &of_column(relation.oid, *source));
             }
-            let mut plain = facts.is_none() && column.made_of.is_empty() && !column.generated;
+            let shown = facts.as_ref().is_none_or(|f| f.plain.get(place) == Some(&true));
+            let mut plain = shown && column.made_of.is_empty() && !column.generated;
             for relative in &relatives {
                 if let Some(same) = relative.columns.iter().find(|c| c.name == column.name) {
                     add(&mut origin, &of_column(relative.oid, same.number));
@@ -308,7 +310,8 @@ impl<'c> Analyzer<'c> {
                 plain = false;
             }
             let typed = Some(Typed::Of(column.type_oid));
-            columns.push(OutCol { name: Some((&*column.name).into()), origin, plain, typed });
+            let (name, carried) = (Some((&*column.name).into()), Some(Carried::AS_IT_IS));
+            columns.push(OutCol { name, origin, plain, typed, carried });
         }
         Ok(Shape::of(columns))
     }
@@ -364,6 +367,7 @@ fn either(a: Shape, b: &Shape) -> Shape {
         add(&mut mine.origin, &other.origin);
         mine.plain &= other.plain;
         mine.typed = common_of(mine.typed, other.typed);
+        mine.carried = Carried::either([mine.carried, other.carried].into_iter());
     }
     a
 }

@@ -2,6 +2,7 @@
 
 use super::Analyzer;
 use super::Result;
+use super::conditions::Carried;
 use super::names::strings;
 use super::typed::Typed;
 use crate::catalog::{Catalog, Relation};
@@ -47,12 +48,14 @@ pub(super) struct OutCol {
     pub(super) plain: bool,
     /// What is known of its type.
     pub(super) typed: Option<Typed>,
+    /// How each value carries what it comes from; `None` where it may do more.
+    pub(super) carried: Option<Carried>,
 }
 
 impl OutCol {
     /// A column that is worked out, or may be, of a type that is not.
     pub(super) fn made(name: Option<Rc<str>>, origin: Origin) -> Self {
-        Self { name, origin, plain: false, typed: None }
+        Self { name, origin, plain: false, typed: None, carried: None }
     }
 }
 
@@ -132,6 +135,41 @@ impl Table {
             None => self.shape.whole(),
         }
     }
+
+    /// True for relations of the catalog.
+    fn is_relation(&self) -> bool {
+        matches!(self.row, Some(Origin::Columns(_)))
+    }
+
+    /// The columns that certainly are all of that name; `None` where there may be others, or is none.
+    fn named<'t>(&'t self, name: &'t str) -> Option<impl Iterator<Item = &'t OutCol>> {
+        let columns = self.shape.columns.as_ref().filter(|_| self.shape.rest.is_none())?;
+        let mut own = columns.iter().filter(move |c| c.name.as_deref() == Some(name)).peekable();
+        own.peek()?;
+        Some(own)
+    }
+
+    /// True where all values of the column are ones that stand in its origin, unchanged.
+    fn is_plain(&self, name: &str) -> bool {
+        self.named(name).is_some_and(|mut own| own.all(|column| column.plain))
+    }
+
+    /// How the column carries what it comes from. Those of relations are what they are.
+    fn carries(&self, name: &str) -> Option<Carried> {
+        if self.base.is_some() || self.is_relation() {
+            return Some(Carried::AS_IT_IS);
+        }
+        Carried::either(self.named(name)?.map(|column| column.carried))
+    }
+
+    /// The same of the whole row.
+    fn carries_row(&self) -> Option<Carried> {
+        if self.is_relation() {
+            return Some(Carried::AS_IT_IS);
+        }
+        let columns = self.shape.columns.as_ref().filter(|_| self.shape.rest.is_none())?;
+        Carried::all(columns.iter().map(|column| column.carried))
+    }
 }
 
 /// One item of a `FROM` clause, or several joined.
@@ -190,6 +228,8 @@ pub(super) struct Frame {
     pub(super) item: Item,
     /// Columns of the server's own relations that are this in every row, once that is sure.
     pub(super) pinned: Vec<Pin>,
+    /// What the windows that have names are made of.
+    pub(super) windows: Option<Origin>,
 }
 
 /// A column that a condition ties to a literal.
@@ -379,11 +419,40 @@ impl<'c> Analyzer<'c> {
         }
     }
 
-    /// True where the expression is certainly a column stored in a relation: whether it is NULL says
-    /// nothing of what it holds. A column that a query made up may be NULL by a condition.
+    /// True where the expression is certainly a column of the server's own, or one whose values stand in
+    /// columns of tables, unchanged: whether it is NULL says nothing of what it holds. A column that is
+    /// worked out, by a query, a view or a generated column, may be NULL by a condition.
     pub(super) fn is_stored(&self, node: &Node) -> bool {
+        let Some((_, mut tables, name)) = self.nearest(node) else { return false };
+        tables.all(|t| t.base.is_some() || t.is_plain(name))
+    }
+
+    /// True where the expression is certainly a column of a relation.
+    fn is_of_relation(&self, node: &Node) -> bool {
         let Some((_, mut tables, _)) = self.nearest(node) else { return false };
-        tables.all(|t| t.base.is_some() || matches!(t.row, Some(Origin::Columns(_))))
+        tables.all(|t| t.base.is_some() || t.is_relation())
+    }
+
+    /// How a name of a column carries what it comes from.
+    pub(super) fn carried_column(&self, node: &Node) -> Option<Carried> {
+        let (_, tables, name) = self.nearest(node)?;
+        Carried::either(tables.map(|table| table.carries(name)))
+    }
+
+    /// How the rows of all tables that a name may stand for, or all in the current query, are carried.
+    pub(super) fn carried_rows(&self, names: &[&str]) -> Option<Carried> {
+        let Some((name, schema)) = names.split_last() else {
+            let tables = &self.frames.last()?.item.tables;
+            return Carried::all(tables.iter().map(Table::carries_row));
+        };
+        let of_name = |t: &&Table| *t.name == **name;
+        if !schema.is_empty() {
+            let tables = self.frames.iter().flat_map(|f| &f.item.tables).filter(of_name);
+            return Carried::either(tables.map(Table::carries_row));
+        }
+        let mut frames = self.frames.iter().rev();
+        let nearest = frames.find(|f| f.item.tables.iter().any(|t| of_name(&t)))?;
+        Carried::either(nearest.item.tables.iter().filter(of_name).map(Table::carries_row))
     }
 
     /// Relation and column, where the expression is certainly a column of one relation of the
@@ -431,6 +500,8 @@ impl<'c> Analyzer<'c> {
         let (table, name) = match names.as_slice() {
             [name] => (None, *name),
             [table, name] => (Some(*table), *name),
+            // With a schema before it, it may be a table further out.
+            [_, table, name] if !self.is_named_twice(table) => (Some(*table), *name),
             _ => return None,
         };
         // Of tables of other names no column is looked at.
@@ -453,10 +524,17 @@ impl<'c> Analyzer<'c> {
         Some((place, found, name))
     }
 
+    /// True where tables of several queries have the name.
+    fn is_named_twice(&self, table: &str) -> bool {
+        let has = |f: &&Frame| f.item.tables.iter().any(|t| *t.name == *table);
+        !self.look(self.frames.iter().map(|f| f.item.tables.len()).sum())
+            || self.frames.iter().filter(has).count() > 1
+    }
+
     /// The types of the columns that the expression comes from, where it is certainly one of them,
     /// unchanged, or one that is stored.
     pub(super) fn column_types(&self, node: &Node) -> Option<SmallVec<[u32; 2]>> {
-        if !self.is_stored(node) && !self.is_plain(node) {
+        if !self.is_of_relation(node) && !self.is_plain(node) {
             return None;
         }
         let (_, tables, name) = self.nearest(node)?;
@@ -478,11 +556,7 @@ impl<'c> Analyzer<'c> {
     /// True where the expression is certainly a column whose values are stored ones, unchanged.
     pub(super) fn is_plain(&self, node: &Node) -> bool {
         let Some((_, tables, name)) = self.nearest(node) else { return false };
-        let mut all = tables.map(|table| {
-            let columns = table.shape.columns.iter().flatten();
-            let mut same = columns.filter(|c| c.name.as_deref() == Some(name)).peekable();
-            table.shape.rest.is_none() && same.peek().is_some() && same.all(|c| c.plain)
-        });
+        let mut all = tables.map(|table| table.is_plain(name));
         all.next().is_some_and(|first| first && all.all(|other| other))
     }
 

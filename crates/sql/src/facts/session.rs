@@ -30,10 +30,25 @@ fn is_on(value: &str) -> bool {
     ["on", "true", "yes", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
+/// What decides whether transactions may write.
+const READ_ONLY: [&str; 2] = ["default_transaction_read_only", "transaction_read_only"];
+
+/// What giving a setting (by its lower-case name) this value does: it is a matter of the session's
+/// transactions, as `SET TRANSACTION READ ONLY` is, where they are made to read only.
+#[must_use]
+pub fn effect_of_setting(name: &str, value: &str) -> Effect {
+    let object = if READ_ONLY.contains(&name) && is_on(value) {
+        Object::new(ObjectKind::Transaction, [])
+    } else {
+        Object::new(ObjectKind::Setting, [name])
+    };
+    Effect::resolved(Verb::Control, object, Extent::One)
+}
+
 /// True where transactions are made to read only, or to be again what they were at log-in.
 fn only_reads(name: &str, kind: VariableSetKind, args: &[Node]) -> bool {
     let on = || matches!(args, [one] if literal_text(one).is_some_and(|value| is_on(&value)));
-    matches!(name, "default_transaction_read_only" | "transaction_read_only")
+    READ_ONLY.contains(&name)
         && match kind {
             VariableSetKind::VarSetValue => on(),
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault => true,

@@ -63,6 +63,9 @@ impl Analyzer<'_> {
         if let Some(view) = stands_for(function) {
             let object = self.object(ObjectKind::Relation, ["pg_catalog", view]);
             self.effect(Verb::Read, object, Extent::Some, Certainty::Resolved);
+            // What it gives and cannot be traced is hidden where the view hides anything.
+            let views = self.catalog.relations_named(Some("pg_catalog"), view);
+            self.relations.extend(views.iter().map(|view| view.oid));
         }
     }
 }

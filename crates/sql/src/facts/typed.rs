@@ -3,7 +3,7 @@
 //! not every value has. Beside conditions.
 
 use super::Analyzer;
-use super::conditions::MAX_CARRIED;
+use super::conditions::{JSONB, MAX_CARRIED};
 use super::names::{split, strings, type_name};
 use super::scope::{Shape, join, of_column};
 use crate::catalog::{Catalog, FIRST_USER_OID};
@@ -240,6 +240,10 @@ impl Analyzer<'_> {
             "concat" | "concat_ws" | "format" | "quote_literal" | "quote_nullable"
             | "quote_ident" | "md5" | "initcap" | "translate" | "replace" | "string_agg"
             | "array_to_string" => Some(Typed::Of(TEXT)),
+            "json_agg" | "json_object_agg" | "json_build_object" | "json_build_array"
+            | "to_json" | "row_to_json" | "array_to_json" => Some(Typed::Of(JSON)),
+            "jsonb_agg" | "jsonb_object_agg" | "jsonb_build_object" | "jsonb_build_array"
+            | "to_jsonb" => Some(Typed::Of(JSONB)),
             // Of others they give others.
             "upper" | "lower" | "reverse" | "left" | "right" | "btrim" | "ltrim" | "rtrim"
             | "substr" | "substring" => {

@@ -124,11 +124,11 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT first_value(email) OVER (PARTITION BY name ORDER BY id) FROM customers",
-        "select: read public.customers => (customers.email)",
+        "select: read public.customers => (customers.id+customers.email+customers.name)",
     ),
     (
         "SELECT row_number() OVER w FROM customers WINDOW w AS (ORDER BY email)",
-        "select: read public.customers => (-)",
+        "select: read public.customers => (customers.email)",
     ),
     (
         "SELECT l.e FROM notes n, LATERAL (SELECT n.body || c.email AS e FROM customers c) l",
@@ -462,7 +462,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT (SELECT 1 FROM pg_settings b WHERE a.name = 'jit' AND set_config(b.name, 'x', false) <> '') FROM pg_settings a",
-        "select: read pg_catalog.pg_settings, read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (-) sinks(pg_settings.name)",
+        "select: read pg_catalog.pg_settings, read pg_catalog.pg_settings, control setting:? one?, control role:? one? => (pg_settings.name) sinks(pg_settings.name)",
     ),
     (
         "SELECT (SELECT set_config(a.name, 'x', false) FROM (SELECT 'role' AS b) a) FROM pg_settings a WHERE a.name = 'jit'",
@@ -535,6 +535,30 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     (
         "SELECT * FROM customer_contacts",
         "select: read public.customer_contacts, read public.customers => (customers.id+customer_contacts.id | customers.email+customer_contacts.contact | customers.name+customer_contacts.name)",
+    ),
+    (
+        "SELECT count(shout) FROM contact_list",
+        "select: read public.contact_list, read public.customers, read public.customer_contacts => (customers.email+customer_contacts.contact+contact_list.shout)",
+    ),
+    (
+        "SELECT count(card_number), card_number IS NULL FROM cards GROUP BY id",
+        "select: read public.cards, read public.customers => (- | -)",
+    ),
+    (
+        "SELECT count(email) FROM (SELECT email FROM customers) s",
+        "select: read public.customers => (-)",
+    ),
+    (
+        "SELECT (SELECT count(*) FROM orders o JOIN customers c ON c.email = o.note)",
+        "select: read public.orders, read public.customers => (customers.email+orders.note)",
+    ),
+    (
+        "SELECT set_config('default_transaction_read_only', 'on', false)",
+        "select: control transaction: one => (-)",
+    ),
+    (
+        "SELECT set_config('default_transaction_read_only', 'off', false)",
+        "select: control setting:default_transaction_read_only one => (-)",
     ),
     (
         "SELECT shout FROM contact_list",
@@ -1633,7 +1657,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT DISTINCT c.name, (SELECT string_agg(o.note, ',') FROM orders o WHERE o.customer_id = c.id) FROM customers c",
-        "select: read public.customers, read public.orders => (customers.name | orders.note)",
+        "select: read public.customers, read public.orders => (customers.name | customers.id+orders.customer_id+orders.note)",
     ),
     (
         "SELECT o.id, c.name, p.title FROM orders o JOIN customers c ON c.id = o.customer_id LEFT JOIN products p ON p.id = o.product_id WHERE o.status = 'paid' ORDER BY 1 DESC LIMIT 10 OFFSET 5",
@@ -1773,7 +1797,7 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     (
         "SELECT min(email) OVER (), lag(card_number) OVER (ORDER BY id) FROM customers",
-        "select: read public.customers => (customers.email | customers.card_number)",
+        "select: read public.customers => (customers.email | customers.id+customers.card_number)",
     ),
     (
         "SELECT CASE id WHEN 1 THEN card_number END FROM customers",

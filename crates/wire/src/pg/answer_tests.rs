@@ -55,6 +55,8 @@ impl Redactor for Toy {
         let treat = |f: &Field<'_>| match f.name {
             n if n.starts_with("secret") => Treatment::Mask(Strategy::Redact),
             n if n.starts_with("scan") => Treatment::Scan,
+            n if n.starts_with("made") => Treatment::Conceal,
+            n if n.starts_with("viewed") => Treatment::ConcealValues,
             _ => Treatment::Pass,
         };
         Ok(Plan { columns: fields.iter().map(treat).collect(), ..Plan::default() })
@@ -84,7 +86,9 @@ impl Redactor for Toy {
             (Treatment::Scan | Treatment::ScanAs(_), ..) => out.extend(b"<\"mail\"\t>"),
             (Treatment::Mask(_), Format::Binary, 23) => out.extend([0; 4]),
             (Treatment::Mask(_), Format::Binary, 20) => return Redacted::Removed,
-            (Treatment::Mask(_) | Treatment::Conceal, ..) => out.extend(b"***"),
+            (Treatment::Mask(_) | Treatment::Conceal | Treatment::ConcealValues, ..) => {
+                out.extend(b"***")
+            }
         }
         Redacted::Replaced
     }
@@ -709,6 +713,34 @@ fn copied_csv_is_masked_row_by_row_however_it_is_cut() {
         ],
         4,
     );
+}
+
+/// NULL of what is worked out may be an answer, that of what is only shown is none.
+#[test]
+fn null_of_an_expression_is_a_value_of_it() {
+    let columns: &[(&str, u32, i16)] = &[("id", 23, 0), ("made", 25, 0), ("viewed", 25, 0)];
+    let rows =
+        [row(&[Some(b"1"), None, None]), texts(&["2", "x", "y"]), row(&[None, None, Some(b"y")])];
+    let masked = [
+        row(&[Some(b"1"), Some(b"***"), None]),
+        texts(&["2", "***", "***"]),
+        row(&[None, Some(b"***"), Some(b"***")]),
+    ];
+    let around =
+        |rows: [Vec<u8>; 3]| [described(columns), rows.concat(), complete("SELECT 3"), ready(b'I')];
+    let masker = check(&[query(1)], &[part()], &around(rows), &around(masked));
+    assert_eq!(masker.masked_values(), 5);
+
+    let treatments = [Treatment::Conceal, Treatment::ConcealValues];
+    let format = CopyFormat::Text { delimiter: b'\t', header: false, null: NullString::TEXT };
+    let mut masker = copy_masker(&treatments, format);
+    let copied = |line: &str| {
+        let (start, end) =
+            (copy_response(b'H', 0, 2), [bare(b'c'), complete("COPY 1"), ready(b'I')]);
+        [start, data(line), end.concat()].concat()
+    };
+    let out = through(&mut masker, &copied("\\N\t\\N\n"), 7).unwrap();
+    assert_eq!(out, copied("***\t\\N\n"));
 }
 
 /// What stands for NULL is a value where a value may look like it, and NULL where none does.

@@ -623,7 +623,12 @@ impl LineMasker<'_> {
             if format.is_foreign(raw) {
                 return Err(malformed("a copied row in another format than was asked for"));
             }
-            let Some(text) = format.read(raw, value) else { continue };
+            let text = match format.read(raw, value) {
+                Some(text) => text,
+                // Whether what is worked out is NULL may be an answer.
+                None if *treatment == Treatment::Conceal => &[],
+                None => continue,
+            };
             made.clear();
             let field = (self.plan.types.get(column).copied().unwrap_or(0), Format::Text);
             let new = match self.redactor.redact(treatment, field, text, made) {
@@ -675,6 +680,15 @@ impl LineMasker<'_> {
                             None
                         }
                     }
+                }
+                // Whether what is worked out is NULL may be an answer.
+                None if *treatment == Treatment::Conceal => {
+                    let made_up =
+                        self.redactor.redact(treatment, (type_id, Format::Binary), &[], made);
+                    (made_up == Redacted::Replaced).then(|| {
+                        masked += 1;
+                        made.as_slice()
+                    })
                 }
                 value => value,
             };

@@ -92,16 +92,22 @@ impl RowPlan {
         let (mut open, mut masked) = (None, 0);
         for (treatment, field) in self.treatments.columns.iter().zip(&self.types) {
             let at = frame.body.len() - body.rest().len();
-            let Some(value) = read_value(&mut body)? else { continue };
-            if *treatment == Treatment::Pass {
-                continue;
-            }
+            let value = match (read_value(&mut body)?, treatment) {
+                (_, Treatment::Pass) => continue,
+                // Whether what is worked out is NULL may be an answer.
+                (None, Treatment::Conceal) => None,
+                (None, _) => continue,
+                (value, _) => value,
+            };
             scratch.clear();
-            let made = match redactor.redact(treatment, *field, value, scratch) {
+            let text = value.unwrap_or_default();
+            let made = match redactor.redact(treatment, *field, text, scratch) {
                 Redacted::Unchanged => continue,
+                Redacted::Removed if value.is_none() => continue,
                 Redacted::Replaced => Some(scratch.as_slice()),
                 Redacted::Removed => None,
             };
+            let value = text;
             open = Some(out.put_value(frame, open, (at, value.len()), made)?);
             masked += 1;
         }
