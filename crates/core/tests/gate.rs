@@ -953,11 +953,12 @@ fn a_freeze_that_comes_before_a_request_is_sent_counts() {
     ice.set(&[FreezeScope::Writes]);
     let one = now(gate.departing(one, moment())).unwrap();
     let flight = link.send(one).unwrap();
-    assert!(gate.frozen_since(&flight, moment()).is_none(), "it reads");
+    assert!(gate.frozen_since(&flight, "rows", moment()).is_none(), "it reads");
     ice.set(&[FreezeScope::Everything]);
     let Err(refusal) = now(gate.departing(two, moment())) else { panic!("it departs") };
     assert_eq!(refusal.class, RefusalClass::Frozen);
-    assert!(gate.frozen_since(&flight, moment()).is_some());
+    let refusal = gate.frozen_since(&flight, "rows", moment()).unwrap();
+    assert_eq!((refusal.class, refusal.what.as_str()), (RefusalClass::Frozen, "rows"));
     let last = log.entries.lock().unwrap().last().unwrap().clone();
     assert!(matches!(last.0.event, Event::Refused { .. }), "that is recorded");
     assert!(wire.0.lock().unwrap().is_empty());
