@@ -299,6 +299,7 @@ fn bench(catalog: Catalog) -> Bench {
         name: "bench".to_owned(),
         issuer: "https://idp.example".to_owned(),
         acting_for: None,
+        acting_for_issuer: None,
         groups: ["agents".to_owned()].into(),
         token_id: None,
         expires: Timestamp::from_micros(0),
