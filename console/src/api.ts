@@ -47,8 +47,11 @@ async function problem(response: Response): Promise<Problem> {
   return new Problem(response.status, detail);
 }
 
-async function call(method: string, path: string, body?: unknown): Promise<unknown> {
-  const sent: RequestInit = { method, headers: headers(), cache: "no-store", credentials: "same-origin" };
+/** Sent with what a page asks by itself: nobody need be there, so it keeps no session from being idle. */
+const BY_ITSELF = { "X-Portcullis-By-Itself": "1" };
+
+async function call(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<unknown> {
+  const sent: RequestInit = { method, headers: headers(more), cache: "no-store", credentials: "same-origin" };
   if (body !== undefined) {
     sent.headers = headers({ "Content-Type": "application/json" });
     sent.body = JSON.stringify(body);
@@ -65,6 +68,7 @@ async function call(method: string, path: string, body?: unknown): Promise<unkno
 }
 
 export const get = async <T>(path: string): Promise<T> => (await call("GET", path)) as T;
+export const getByItself = async <T>(path: string): Promise<T> => (await call("GET", path, undefined, BY_ITSELF)) as T;
 export const post = async <T>(path: string, body?: unknown): Promise<T> => (await call("POST", path, body)) as T;
 export const del = async <T>(path: string): Promise<T> => (await call("DELETE", path)) as T;
 

@@ -1,6 +1,6 @@
 // What waits for people, oldest first; and the patterns that were given.
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "./api";
+import { get, getByItself, post } from "./api";
 import { Dialog } from "./dialog";
 import { gravity } from "./facts";
 import { useKeys } from "./keys";
@@ -65,7 +65,7 @@ function Patterns() {
   const now = useNow();
   const [patterns, setPatterns] = useState<Pattern[]>([]);
   const [revoking, revoke] = useState<Pattern | null>(null);
-  const load = () => get<Pattern[]>("/api/v1/patterns").then(setPatterns, () => undefined);
+  const load = () => getByItself<Pattern[]>("/api/v1/patterns").then(setPatterns, () => undefined);
   useEffect(() => void load(), [turn]);
   useEffect(() => {
     const timer = setInterval(load, 5000);

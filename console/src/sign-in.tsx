@@ -23,7 +23,8 @@ export async function whoAmI(): Promise<void> {
 
 /** Signs out, here and at the gateway. */
 export async function signOut(): Promise<void> {
-  const end = hasToken() ? null : await post<{ end_session?: string | null }>("/auth/logout").catch(() => null);
+  // Where that fails the session is still there, and whoever asked is told.
+  const end = hasToken() ? null : await post<{ end_session?: string | null }>("/auth/logout");
   holdToken(null);
   update({ me: null, reviews: undefined, sessions: undefined, freezes: undefined, connected: false });
   // Where the provider has a page for it, it is told there as well.

@@ -73,7 +73,8 @@ impl Principal {
     /// True for the same caller, acting for the same person or for nobody.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.issuer == other.issuer
+        self.kind == other.kind
+            && self.issuer == other.issuer
             && self.subject == other.subject
             && self.person() == other.person()
     }

@@ -117,7 +117,8 @@ async fn session_of(
     headers: &HeaderMap,
 ) -> Option<Result<BrowserSession, Problem>> {
     let secret = headers.get(front::SESSION)?.to_str().ok()?;
-    let session = services.sign_in.session(&services.verifier, secret, now()).await;
+    let active = !headers.contains_key(front::BY_ITSELF);
+    let session = services.sign_in.session(&services.verifier, secret, active, now()).await;
     Some(session.map_err(|why| match why {
         NotSignedIn::Unavailable(_) => unavailable(why),
         _ => Problem::new(StatusCode::UNAUTHORIZED, why.to_string()),
@@ -164,10 +165,19 @@ async fn visible_review(
     principal: &Principal,
     id: &str,
 ) -> Result<ReviewRow, Problem> {
+    review(services, id, |row| may_see(principal, row)).await
+}
+
+/// A review for somebody to whom it is one.
+async fn review(
+    services: &Services,
+    id: &str,
+    is_one: impl Fn(&ReviewRow) -> bool,
+) -> Result<ReviewRow, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such review for you");
     let id: ReviewId = id.parse().map_err(|_| unknown())?;
-    let row = services.desk.get(id).await.map_err(unavailable)?.ok_or_else(unknown)?;
-    if may_see(principal, &row) { Ok(row) } else { Err(unknown()) }
+    let row = services.desk.get(id).await.map_err(unavailable)?;
+    row.filter(is_one).ok_or_else(unknown)
 }
 
 /// What a reviewer lets through: this one request, or others like it as well.
@@ -285,7 +295,9 @@ async fn decide(
     said: Said,
 ) -> Result<Json<ReviewRow>, Problem> {
     let principal = principal(services, headers).await?;
-    let row = visible_review(services, &principal, id).await?;
+    // An agent in a group that is asked is told why it decides nothing, and sees no more of it.
+    let asked = |row: &ReviewRow| row.ask.groups.iter().any(|g| principal.groups.contains(g));
+    let row = review(services, id, |row| asked(row) || may_see(&principal, row)).await?;
     let by = principal.subject.clone();
     let reviewer = match Reviewer::new(principal) {
         Ok(reviewer) => reviewer,

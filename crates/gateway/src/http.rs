@@ -13,23 +13,30 @@ use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 use tracing::{debug, error, warn};
 
-/// Most connections there are at once; more wait in the queue of the operating system.
-const MOST_CONNECTIONS: usize = 256;
+/// Most connections there are at once; for one more, the one that has been there longest is closed once
+/// it has its answer.
+pub(crate) const MOST_CONNECTIONS: usize = 256;
 /// How long the head of a request may take, and how long a connection may be silent between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the body of a request may take.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest body of a request, in bytes: two tokens of the largest size there is, and the rest.
 const MOST_BODY: usize = 128 * 1024;
+/// How long a client may not take what it is sent.
+const TAKING_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a request's head, at most.
 const MOST_HEAD: usize = 64 * 1024;
 /// How long to wait where no connection can be taken (`EMFILE`).
@@ -37,19 +44,19 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the API until the gateway stops, and what is under way then to its end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stopping: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (room, crowded) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), Arc::new(Notify::new()));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stopped(stopping.clone()));
     loop {
         let (stream, peer, place) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &room, &crowded) => accepted,
             Some(_) = connections.join_next() => continue,
         };
         let router = router.clone().layer(Extension(ConnectInfo(peer)));
-        let stopping = stopping.clone();
+        let (stopping, crowded) = (stopping.clone(), crowded.clone());
         connections.spawn(async move {
-            connection(stream, router, stopping).await;
+            connection(stream, router, stopping, crowded).await;
             drop(place);
         });
     }
@@ -60,9 +67,16 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stopping: watch
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
+    crowded: &Notify,
 ) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // It is never closed.
-    let place = room.clone().acquire_owned().await.ok();
+    let place = loop {
+        match tokio::time::timeout(PAUSE, room.clone().acquire_owned()).await {
+            // It is never closed.
+            Ok(place) => break place.ok(),
+            // Those that wait for this are asked in the order in which they came.
+            Err(_) => crowded.notify_one(),
+        }
+    };
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, place),
@@ -74,23 +88,76 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    stopping: watch::Receiver<bool>,
+    crowded: Arc<Notify>,
+) {
     let service = TowerToHyperService::new(router);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Taken { stream, stuck: None }), service);
     let mut served = pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        () = stopped(stopping) => {
+        () = either(stopped(stopping), crowded.notified()) => {
             served.as_mut().graceful_shutdown();
             served.await
         }
     };
     if let Err(error) = ended {
         debug!(%error, "an API connection has ended");
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+    }
+}
+
+/// A socket whose peer takes what it is sent, or loses it.
+struct Taken {
+    stream: TcpStream,
+    /// When it will have taken nothing for too long.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl AsyncRead for Taken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Taken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            self.stuck = None;
+            return Poll::Ready(written);
+        }
+        let sleep = || Box::pin(tokio::time::sleep(TAKING_PATIENCE));
+        let stuck = self.stuck.get_or_insert_with(sleep);
+        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

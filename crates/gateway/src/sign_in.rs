@@ -215,11 +215,12 @@ impl SignInDesk {
         lock(&self.tokens).remove(&id)
     }
 
-    /// The session a cookie stands for at `now`.
+    /// The session a cookie stands for at `now`. `active`: somebody is there, and it is not idle.
     pub(crate) async fn session(
         &self,
         verifier: &Verifier,
         secret: &str,
+        active: bool,
         now: Timestamp,
     ) -> Result<BrowserSession, NotSignedIn> {
         let secret = Secret::read(secret).ok_or(NotSignedIn::Unknown)?;
@@ -241,10 +242,17 @@ impl SignInDesk {
             true => session,
             false => self.renewed(verifier, session, now).await?,
         };
-        if now.since(session.seen) >= SEEN.min(idle / 4) {
+        if active && now.since(session.seen) >= SEEN.min(idle / 4) {
             self.store.seen(session.id, now).await.map_err(unavailable)?;
         }
         Ok(session)
+    }
+
+    /// The session of a cookie, as it is kept, to be ended: whether it is still good is not asked.
+    pub(crate) async fn to_end(&self, secret: &str) -> Result<Option<BrowserSession>, NotSignedIn> {
+        let Some(secret) = Secret::read(secret) else { return Ok(None) };
+        let found = self.store.by_secret(&secret.hash()).await;
+        found.map_err(|error| NotSignedIn::Unavailable(error.to_string()))
     }
 
     /// The session once its provider was asked again about its person.

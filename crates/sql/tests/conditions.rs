@@ -456,6 +456,15 @@ fn what_some_values_of_a_type_cannot_be_made_decides() {
         ("SELECT big FROM strange UNION ALL SELECT 1 UNION ALL SELECT 0::oid", "big"),
         ("SELECT * FROM (SELECT big FROM strange) s UNION ALL SELECT $1", "big"),
         ("VALUES (0::oid), ((SELECT big FROM strange LIMIT 1))", "big"),
+        (
+            "WITH RECURSIVE r(x) AS (SELECT 0::oid UNION ALL SELECT big FROM strange) SELECT x FROM r",
+            "big",
+        ),
+        ("SELECT coalesce(upper(name), (1 / id)::text) FROM strange", "name"),
+        ("SELECT coalesce(upper(name), (SELECT 'x' FROM strange)) FROM strange", "name"),
+        ("SELECT substr(upper(name), 1, -1) FROM strange", "name"),
+        ("SELECT format('%I', upper(name)) FROM strange", "name"),
+        ("SELECT json_build_object(upper(name), 1) FROM strange", "name"),
     ] {
         assert!(decided_in(&catalog, sql).contains(&format!("strange.{column}")), "{sql}");
     }
@@ -470,6 +479,10 @@ fn what_some_values_of_a_type_cannot_be_made_decides() {
         "SELECT big FROM strange UNION ALL SELECT s.big FROM (SELECT * FROM strange) s UNION ALL SELECT 1",
         "SELECT max(big) FROM strange UNION ALL SELECT count(*) FROM strange UNION ALL SELECT NULL",
         "SELECT upper(name) FROM strange UNION ALL SELECT 'x' UNION ALL SELECT concat(id, 1) FROM strange",
+        "SELECT coalesce(upper(name), 'x', name), substr(name, 1, 3) FROM strange",
+        "SELECT coalesce(json_agg(name), '[]') FROM strange",
+        "SELECT format('%s', name), json_build_object('a', name, 'b', upper(name)) FROM strange",
+        "WITH a AS (SELECT id, max(big) AS d FROM strange GROUP BY id) SELECT d FROM a UNION ALL SELECT d FROM a",
     ] {
         let decided: Vec<_> =
             decided_in(&catalog, sql).into_iter().filter(|name| name != "strange.id").collect();

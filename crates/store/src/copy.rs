@@ -158,7 +158,7 @@ pub struct Settled {
 }
 
 /// Takes back from a copy what may have been used or taken back since it was made: open reviews and
-/// approvals lapse, credentials are revoked.
+/// approvals lapse, credentials are revoked, people sign in again.
 ///
 /// # Errors
 /// [`StoreError`]: the copy is not to be used.
@@ -191,6 +191,13 @@ pub async fn settle(path: &Path, now: Timestamp) -> Result<Settled, StoreError> 
         );
         let revoke = revoke.bind(now.as_micros()).execute(&mut *tx).await;
         settled.credentials = revoke.map_err(failed)?.rows_affected();
+    }
+    if has("browser_session") {
+        let end = sqlx::query(
+            "UPDATE browser_session SET ended = ?1, ended_by = 'restored from a backup'
+             WHERE ended IS NULL",
+        );
+        end.bind(now.as_micros()).execute(&mut *tx).await.map_err(failed)?;
     }
     tx.commit().await.map_err(failed)?;
     connection.close().await.map_err(failed)?;

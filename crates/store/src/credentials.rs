@@ -43,10 +43,15 @@ pub struct CredentialRow {
 }
 
 impl CredentialRow {
-    /// True for whoever logs in with it, and for the person it acts for.
+    /// True for whoever logs in with it, for the person it acts for, and for the software itself, which
+    /// has asked for it, where that acts for nobody now.
     #[must_use]
     pub fn is_of(&self, caller: &Principal) -> bool {
-        caller.answers_for(&self.principal)
+        let itself = caller.issuer == self.principal.issuer
+            && caller.subject == self.principal.subject
+            && caller.kind == self.principal.kind
+            && caller.acting_for.is_none();
+        itself || caller.answers_for(&self.principal)
     }
 }
 

@@ -136,7 +136,8 @@ pub struct Filter {
     /// subject, and, for people, those that ask a group of theirs. Whether it may see them is for
     /// whoever lists them to say.
     pub viewer: Option<Principal>,
-    /// At most so many; 0 and everything above 500 stand for 500. Never more than 16 MiB of them.
+    /// At most so many; 0 and everything above 500 stand for 500. Never more than 16 MiB of them: of
+    /// those that stand so the oldest, which wait longest, of all the newest.
     pub limit: u32,
 }
 
@@ -262,13 +263,17 @@ impl ReviewDesk {
         let groups = viewer.filter(|who| who.kind == PrincipalKind::Person).map(|who| &who.groups);
         let rows = sqlx::query(
             "SELECT * FROM
-               (SELECT *, sum(length(ask)) OVER (ORDER BY filed DESC, id) - length(ask) AS before
-                FROM review
+               (SELECT *, sum(size) OVER (ORDER BY iif(?1 IS NULL, -filed, filed), id) - size AS before
+                FROM (SELECT *, length(CAST(ask AS BLOB))
+                                + coalesce(length(CAST(rehearsal AS BLOB)), 0) AS size
+                      FROM review)
                 WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR connection = ?2)
                   AND (?3 IS NULL
                        OR ?3 IN (SELECT value FROM json_each(json_extract(ask, '$.groups'))))
                   AND (?5 IS NULL OR issuer = ?5 AND subject = ?6
                        OR json_extract(ask, '$.standing.principal.acting_for') = ?6
+                          AND coalesce(json_extract(ask, '$.standing.principal.acting_for_issuer'),
+                                       issuer) = ?5
                        OR EXISTS (SELECT 1 FROM json_each(json_extract(ask, '$.groups'))
                                   WHERE value IN (SELECT value FROM json_each(?7)))))
              WHERE before < ?8 ORDER BY filed DESC, id LIMIT ?4",

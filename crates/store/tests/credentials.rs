@@ -86,7 +86,9 @@ async fn credentials_are_kept_listed_and_revoked_once() {
         assert_eq!(listed(other, false, 1).await, [], "{other:?}");
         assert!(!one.is_of(other));
     }
-    assert!(one.is_of(&agent) && one.is_of(&ana));
+    let itself = Principal { acting_for: None, acting_for_issuer: None, ..agent.clone() };
+    assert_eq!(listed(&itself, false, 1).await, [one.id]);
+    assert!(one.is_of(&agent) && one.is_of(&ana) && one.is_of(&itself));
     assert_eq!(store.revoke(one.id, "ana", at(5)).await, Ok(true));
     assert_eq!(store.revoke(one.id, "bo", at(6)).await, Ok(false), "it is over already");
     assert_eq!(store.revoke(two.id, "ana", at(900)).await, Ok(false), "it has expired");

@@ -384,6 +384,10 @@ fn routes_are_for_whom_the_table_says() {
         }
         let forged = ask(&[("Authorization", "Bearer a.b.c")]);
         assert_eq!(forged.status, 401, "{request} with a token that is none: {}", forged.body);
+        if route.path == "/api/v1/events" {
+            // It goes on for as long as its caller listens; the suite `console` does.
+            continue;
+        }
         let (by_agent, by_person) =
             (ask(&[("Authorization", &agent)]), ask(&[("Authorization", &person)]));
         for (who, answer, refused) in [

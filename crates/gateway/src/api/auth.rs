@@ -274,30 +274,28 @@ async fn logout(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let public = public(&services)?;
-    let session = session_of(&services, &headers).await;
+    let secret = headers.get(super::front::SESSION).and_then(|secret| secret.to_str().ok());
+    let session = match secret {
+        Some(secret) => services.sign_in.to_end(secret).await.map_err(unavailable)?,
+        None => None,
+    };
     let mut answer = json!({ "signed_out": false, "end_session": null });
-    match session {
-        Some(Ok(session)) => {
-            let tokens = services.sign_in.take_tokens(session.id);
-            let by = session.person.principal().subject.clone();
-            over(&services, &session, &by, "signed out").await?;
-            let tokens = match &tokens {
-                Some(tokens) => Some(tokens.lock().await),
-                None => None,
-            };
-            let (party, back) = (&services.sign_in.party, format!("{}/", public.origin));
-            if let Some(tokens) = tokens.as_deref()
-                && let Err(error) = party.forget(&session.provider, tokens, now()).await
-            {
-                info!(%error, "a refresh token is not revoked at its provider");
-            }
-            let page = party.end_session(&session.provider, tokens.as_deref(), &back, now()).await;
-            answer = json!({ "signed_out": true, "end_session": page });
+    if let Some(session) = session {
+        let tokens = services.sign_in.take_tokens(session.id);
+        let by = session.person.principal().subject.clone();
+        let signed_out = over(&services, &session, &by, "signed out").await?;
+        let tokens = match &tokens {
+            Some(tokens) => Some(tokens.lock().await),
+            None => None,
+        };
+        let (party, back) = (&services.sign_in.party, format!("{}/", public.origin));
+        if let Some(tokens) = tokens.as_deref()
+            && let Err(error) = party.forget(&session.provider, tokens, now()).await
+        {
+            info!(%error, "a refresh token is not revoked at its provider");
         }
-        Some(Err(problem)) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
-            return Err(problem);
-        }
-        Some(Err(_)) | None => {}
+        let page = party.end_session(&session.provider, tokens.as_deref(), &back, now()).await;
+        answer = json!({ "signed_out": signed_out, "end_session": page });
     }
     let gone = set_cookie(cookie_name(public.secure), "", 0, public.secure);
     Ok(with_cookies(Json(answer).into_response(), &[gone]))

@@ -6,11 +6,11 @@
 //! does: a token that expires, or a sign-in that ends, ends its events.
 
 use super::live::Caller;
-use super::{Problem, may_see, principal};
+use super::{Problem, front, may_see, principal};
 use crate::services::{Services, stopped};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -49,8 +49,8 @@ const STILL_HERE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a request's text in the queue; its page has all of it.
 const PREVIEW: usize = 400;
-/// Most streams of one caller, and of all.
-const MOST: (usize, usize) = (16, 512);
+/// Most streams of one caller, and of all: they leave room for other connections.
+const MOST: (usize, usize) = (8, crate::http::MOST_CONNECTIONS / 2);
 
 /// Its route.
 pub(super) fn routes() -> Router<Arc<Services>> {
@@ -59,8 +59,10 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 
 async fn events(
     State(services): State<Arc<Services>>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // Nobody need be there to listen.
+    headers.insert(front::BY_ITSELF, HeaderValue::from_static("1"));
     let caller = principal(&services, &headers).await?;
     let place = LISTENERS.enter(&caller).ok_or_else(|| {
         let detail = format!("a caller may listen {} times at once: close some", MOST.0);

@@ -25,6 +25,9 @@ const COOKIES: [&str; 2] = ["portcullis", "__Host-portcullis"];
 pub(super) const SESSION: HeaderName = HeaderName::from_static("x-portcullis-admitted-session");
 /// What pages of this origin send with everything that changes something.
 const OURS: HeaderName = HeaderName::from_static("x-portcullis");
+/// What pages send with what they ask by themselves: nobody need be there for that, so it keeps no
+/// session from being idle.
+pub(super) const BY_ITSELF: HeaderName = HeaderName::from_static("x-portcullis-by-itself");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What is said to whoever comes without any of it.

@@ -7,6 +7,7 @@ use crate::sign_in::PublicUrl;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Where the gateway's API is, and who asks.
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub(super) fn gateway(given: Option<&str>, config: &Config) -> anyhow::Result<St
 #[error("{0}")]
 pub(super) struct NotDone(pub(super) String);
 
+/// How long the gateway may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A client of the API.
 pub(super) struct Client {
     api: String,
@@ -65,21 +69,30 @@ impl Client {
         Self { api, token }
     }
 
+    /// Follows no redirect, so that no token goes elsewhere, and goes to loopback past any proxy.
+    fn http(&self) -> anyhow::Result<reqwest::Client> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE);
+        let client = if self.api.starts_with("http://") { client.no_proxy() } else { client };
+        client.build().context("no HTTP client can be made")
+    }
+
     /// What everybody may ask, without a token.
     pub(super) async fn ask(&self, path: &str) -> anyhow::Result<Value> {
-        self.answer(reqwest::Client::new().get(format!("{}{path}", self.api))).await
+        self.answer(self.http()?.get(format!("{}{path}", self.api))).await
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.send(reqwest::Client::new().get(format!("{}{path}", self.api))).await
+        self.send(self.http()?.get(format!("{}{path}", self.api))).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.send(reqwest::Client::new().post(format!("{}{path}", self.api)).json(body)).await
+        self.send(self.http()?.post(format!("{}{path}", self.api)).json(body)).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
-        self.send(reqwest::Client::new().delete(format!("{}{path}", self.api))).await
+        self.send(self.http()?.delete(format!("{}{path}", self.api))).await
     }
 
     /// Exchanges tokens (RFC 8693): the caller's own for a credential, or for one to act for `person`,
@@ -100,7 +113,7 @@ impl Client {
             form.extend([("actor_token", self.token.as_str()), ("actor_token_type", JWT)]);
         }
         form.extend(terms);
-        let request = reqwest::Client::new().post(format!("{}/api/v1/token", self.api));
+        let request = self.http()?.post(format!("{}/api/v1/token", self.api));
         self.answer(request.form(&form)).await
     }
 

@@ -322,7 +322,9 @@ impl Analyzer<'_> {
                 let form = first.and_then(super::names::literal);
                 // A digit may be of a width.
                 let wide = |f: &str| f.contains(|c: char| c == '*' || c.is_ascii_digit());
-                let form = form.filter(|f| !wide(f) && f.len() <= MAX_LITERAL)?;
+                // There is no name that is NULL.
+                let form =
+                    form.filter(|f| !f.contains('I') && !wide(f) && f.len() <= MAX_LITERAL)?;
                 all()?.times(form.matches('%').count())
             }
             _ => None,
@@ -474,6 +476,19 @@ impl Analyzer<'_> {
         self.carried(node, MAX_CARRIED)
     }
 
+    /// `COALESCE`: whether what stands behind an argument is worked out tells whether that is NULL, which
+    /// of a value that is worked out itself says by what. So it decides, unless nothing behind it can
+    /// fail.
+    pub(super) fn decide_lazy(&mut self, arg: &Node, behind: &[Node], origin: &Origin) {
+        let tame = |node: &Node| {
+            !matches!(node.node, Some(NodeEnum::SubLink(_)))
+                && self.carried(node, MAX_CARRIED).is_some()
+        };
+        if !behind.iter().all(tame) && !self.is_stored(arg) {
+            self.decide(origin);
+        }
+    }
+
     /// XML: reading a text as a document may fail, and there is no writing a day that never comes.
     pub(super) fn decide_xml(&mut self, e: &XmlExpr, origin: &Origin) {
         let builds = matches!(
@@ -593,7 +608,10 @@ fn is_range(catalog: &Catalog, type_oid: u32) -> bool {
 
 fn is_number(node: &Node) -> bool {
     match node.node.as_ref() {
-        Some(NodeEnum::AConst(c)) => matches!(c.val, Some(a_const::Val::Ival(_))),
+        Some(NodeEnum::AConst(c)) => match &c.val {
+            Some(a_const::Val::Ival(number)) => number.ival >= 0,
+            _ => false,
+        },
         _ => false,
     }
 }

@@ -71,7 +71,12 @@ impl Analyzer<'_> {
             NodeEnum::RowExpr(e) => self.all(&e.args),
             NodeEnum::List(e) => self.all(&e.items),
             NodeEnum::CoalesceExpr(e) => {
-                let origin = self.all(&e.args)?;
+                let mut origin = nothing();
+                for (place, arg) in e.args.iter().enumerate() {
+                    let own = self.expr(arg)?;
+                    self.decide_lazy(arg, e.args.get(place + 1..).unwrap_or_default(), &own);
+                    add(&mut origin, &own);
+                }
                 self.decide_common(&e.args.iter().collect::<Vec<_>>(), &origin);
                 Ok(origin)
             }

@@ -291,12 +291,16 @@ impl Users {
 impl<'c> Analyzer<'c> {
     pub(super) fn call(&mut self, call: &FuncCall) -> Result<Origin> {
         let Some(names) = strings(&call.funcname) else { return Ok(self.unreadable()) };
-        // Of keys that are equal one is kept.
-        let keyed = matches!(names.last(), Some(&("jsonb_build_object" | "jsonb_object_agg")));
+        // No key may be NULL, and of those that are equal `jsonb` keeps one.
+        let (keyed, kept) = match names.last() {
+            Some(&("jsonb_build_object" | "jsonb_object_agg")) => (true, true),
+            Some(&("json_build_object" | "json_object_agg")) => (true, false),
+            _ => (false, false),
+        };
         let mut origin = nothing();
         for (place, arg) in call.args.iter().enumerate() {
             let own = self.expr(arg)?;
-            if keyed && place % 2 == 0 {
+            if keyed && place % 2 == 0 && (kept || !self.is_stored(arg)) {
                 self.decide(&own);
             }
             add(&mut origin, &own);

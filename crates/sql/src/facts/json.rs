@@ -130,7 +130,7 @@ impl Analyzer<'_> {
         self.decide(&order);
         add(&mut value, &order);
         if let Some(window) = constructor.over.as_deref() {
-            self.window(window)?;
+            add(&mut value, &self.window(window)?);
         }
         Ok(self.json_word(name, value, constructor.output.as_ref()))
     }

@@ -394,7 +394,9 @@ impl Analyzer<'_> {
             self.put_cte(&cte.ctename, known.clone());
             let next = self.select(step);
             self.ctes.truncate(scope);
-            let mut next = united(known.clone(), &next?);
+            let next = next?;
+            self.decide_united(&known, &next);
+            let mut next = united(known.clone(), &next);
             bounded(&mut next);
             if next == known {
                 if !matches!(query.node.as_ref(), Some(NodeEnum::SelectStmt(s)) if s.all) {

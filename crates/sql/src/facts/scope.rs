@@ -419,6 +419,23 @@ impl<'c> Analyzer<'c> {
         }
     }
 
+    /// The type of a column that is worked out, where it is known. What was a literal there has a type
+    /// that is not.
+    pub(super) fn typed_column(&self, node: &Node) -> Option<Typed> {
+        let (_, tables, name) = self.nearest(node)?;
+        let mut all = None;
+        for table in tables {
+            let columns = table.shape.columns.as_ref().filter(|_| table.shape.rest.is_none())?;
+            for column in columns.iter().filter(|c| c.name.as_deref() == Some(name)) {
+                let own = column.typed.filter(|typed| *typed != Typed::Literal)?;
+                if *all.get_or_insert(own) != own {
+                    return None;
+                }
+            }
+        }
+        all
+    }
+
     /// True where the expression is certainly a column of the server's own, or one whose values stand in
     /// columns of tables, unchanged: whether it is NULL says nothing of what it holds. A column that is
     /// worked out, by a query, a view or a generated column, may be NULL by a condition.

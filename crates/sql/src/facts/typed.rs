@@ -8,7 +8,7 @@ use super::names::{split, strings, type_name};
 use super::scope::{Shape, join, of_column};
 use crate::catalog::{Catalog, FIRST_USER_OID};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExprKind, CaseExpr, Node};
+use pg_query::protobuf::{AExprKind, CaseExpr, Node, SqlValueFunctionOp};
 use portcullis_core::built_in::element_of;
 use portcullis_core::mask::{Origin, UserType};
 
@@ -17,11 +17,16 @@ const TEXT: u32 = 25;
 const BIGINT: u32 = 20;
 const INTEGER: u32 = 23;
 
+/// The types `date`, `timestamp` and `timestamptz`.
+const DATE: u32 = 1082;
+const TIMESTAMP: u32 = 1114;
+const TIMESTAMPTZ: u32 = 1184;
+
 /// The type `json`: a document of it need be none of `jsonb` (`\u0000`, large exponents).
 const JSON: u32 = 114;
 
 /// `date`, `timestamp` and `timestamptz`: there is no writing a day that never comes in XML.
-const MOMENTS: [u32; 3] = [1082, 1114, 1184];
+const MOMENTS: [u32; 3] = [DATE, TIMESTAMP, TIMESTAMPTZ];
 
 /// Types of which not every value is one of any other that it is converted to unasked: `bigint` (to
 /// `oid`), `numeric` (to `double precision`), `date`, `timestamp`, `macaddr8`.
@@ -175,10 +180,17 @@ impl Analyzer<'_> {
         match node.node.as_ref()? {
             NodeEnum::AConst(_) => Some(Typed::Literal),
             NodeEnum::ColumnRef(_) => {
-                let mut types = self.column_types(node)?.into_iter();
+                let Some(types) = self.column_types(node) else { return self.typed_column(node) };
+                let mut types = types.into_iter();
                 let first = types.next()?;
                 types.all(|other| other == first).then_some(Typed::Of(first))
             }
+            NodeEnum::SqlvalueFunction(e) => match SqlValueFunctionOp::try_from(e.op).ok()? {
+                SqlValueFunctionOp::SvfopCurrentDate => Some(Typed::Of(DATE)),
+                SqlValueFunctionOp::SvfopCurrentTimestamp => Some(Typed::Of(TIMESTAMPTZ)),
+                SqlValueFunctionOp::SvfopLocaltimestamp => Some(Typed::Of(TIMESTAMP)),
+                _ => None,
+            },
             NodeEnum::CollateClause(e) => self.known_type(e.arg.as_deref()?, depth),
             NodeEnum::CoalesceExpr(e) => self.common(e.args.iter(), depth),
             NodeEnum::CaseExpr(e) => self.common(results(e).into_iter(), depth),
@@ -234,6 +246,7 @@ impl Analyzer<'_> {
                 (args.len() < 3).then(|| self.known_type(args.first()?, depth)).flatten()
             }
             "count" => Some(Typed::Of(BIGINT)),
+            "now" => Some(Typed::Of(TIMESTAMPTZ)),
             "length" | "char_length" | "character_length" | "octet_length" | "bit_length" => {
                 Some(Typed::Of(INTEGER))
             }
