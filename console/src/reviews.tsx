@@ -1,6 +1,6 @@
 // What waits for people, oldest first; and the patterns that were given.
 import { useEffect, useState } from "preact/hooks";
-import { get, getByItself, post } from "./api";
+import { getByItself, post } from "./api";
 import { Dialog } from "./dialog";
 import { gravity } from "./facts";
 import { useKeys } from "./keys";
