@@ -476,17 +476,17 @@ impl Analyzer<'_> {
         self.carried(node, MAX_CARRIED)
     }
 
-    /// `COALESCE`: whether what stands behind an argument is worked out tells whether that is NULL, which
-    /// of a value that is worked out itself says by what. So it decides, unless nothing behind it can
-    /// fail.
-    pub(super) fn decide_lazy(&mut self, arg: &Node, behind: &[Node], origin: &Origin) {
-        let tame = |node: &Node| {
-            !matches!(node.node, Some(NodeEnum::SubLink(_)))
-                && self.carried(node, MAX_CARRIED).is_some()
+    /// `COALESCE`: how many arguments stand before the last that may fail. Whether that is worked out
+    /// tells whether those are NULL, which of a value that is worked out itself says by what.
+    pub(super) fn before_failing(&self, args: &[Node]) -> usize {
+        let fails = |node: &Node| match node.node.as_ref() {
+            Some(NodeEnum::AConst(_)) => false,
+            // Behind a table's name may stand that of a function.
+            Some(NodeEnum::ColumnRef(column)) if column.fields.len() == 1 => false,
+            Some(NodeEnum::SubLink(_)) => true,
+            _ => self.carried(node, MAX_CARRIED).is_none(),
         };
-        if !behind.iter().all(tame) && !self.is_stored(arg) {
-            self.decide(origin);
-        }
+        args.iter().rposition(fails).unwrap_or(0)
     }
 
     /// XML: reading a text as a document may fail, and there is no writing a day that never comes.

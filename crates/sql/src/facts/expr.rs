@@ -71,10 +71,12 @@ impl Analyzer<'_> {
             NodeEnum::RowExpr(e) => self.all(&e.args),
             NodeEnum::List(e) => self.all(&e.items),
             NodeEnum::CoalesceExpr(e) => {
-                let mut origin = nothing();
+                let (lazy, mut origin) = (self.before_failing(&e.args), nothing());
                 for (place, arg) in e.args.iter().enumerate() {
                     let own = self.expr(arg)?;
-                    self.decide_lazy(arg, e.args.get(place + 1..).unwrap_or_default(), &own);
+                    if place < lazy && !self.is_stored(arg) {
+                        self.decide(&own);
+                    }
                     add(&mut origin, &own);
                 }
                 self.decide_common(&e.args.iter().collect::<Vec<_>>(), &origin);
