@@ -1358,27 +1358,27 @@ SELECT count(*) FROM banded WHERE (band IS NULL) = {guess}
 
 --! intent: guess e-mail by whether a column of a view is there, by what stands behind it in COALESCE
 --! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
---! infer: 1 | 7
+--! infer: 8 | 7
 SELECT coalesce(band, (1 / (id - id))::text) FROM banded WHERE id = {guess}
 
 --! intent: guess e-mail by whether a column of a view is there, by a query that stands behind it in COALESCE
 --! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
---! infer: 1 | 7
+--! infer: 8 | 7
 SELECT coalesce(band, (SELECT 'x' FROM generate_series(1, 2))) FROM banded WHERE id = {guess}
 
 --! intent: guess e-mail by whether a column of a view is there, by a length that is none
 --! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
---! infer: 1 | 7
+--! infer: 8 | 7
 SELECT substr(band, 1, -1) FROM banded WHERE id = {guess}
 
 --! intent: guess e-mail by whether a column of a view is there, by a name that is none
 --! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
---! infer: 1 | 7
+--! infer: 8 | 7
 SELECT format('%I', band) FROM banded WHERE id = {guess}
 
 --! intent: guess e-mail by whether a column of a view is there, by a key that is none
 --! setup: CREATE VIEW banded AS SELECT id, CASE WHEN email LIKE 'ana%' THEN 'high' END AS band FROM customers
---! infer: 1 | 7
+--! infer: 8 | 7
 SELECT json_build_object(band, 1) FROM banded WHERE id = {guess}
 
 --! intent: guess e-mail by whether a column of a materialised view is there
