@@ -70,18 +70,7 @@ impl Analyzer<'_> {
             NodeEnum::AArrayExpr(e) => self.list_of(&e.elements),
             NodeEnum::RowExpr(e) => self.all(&e.args),
             NodeEnum::List(e) => self.all(&e.items),
-            NodeEnum::CoalesceExpr(e) => {
-                let (lazy, mut origin) = (self.before_failing(&e.args), nothing());
-                for (place, arg) in e.args.iter().enumerate() {
-                    let own = self.expr(arg)?;
-                    if place < lazy && !self.is_stored(arg) {
-                        self.decide(&own);
-                    }
-                    add(&mut origin, &own);
-                }
-                self.decide_common(&e.args.iter().collect::<Vec<_>>(), &origin);
-                Ok(origin)
-            }
+            NodeEnum::CoalesceExpr(e) => self.coalesce(&e.args),
             NodeEnum::MinMaxExpr(e) => {
                 let compared = self.operator_use(None, "<");
                 let origin = self.all(&e.args)?;
@@ -276,6 +265,20 @@ impl Analyzer<'_> {
     /// True where a function of the server or of users has that name.
     pub(super) fn is_function(&self, name: &str) -> bool {
         self.catalog.builtin(name).is_some() || !self.catalog.functions_named(None, name).is_empty()
+    }
+
+    /// `COALESCE`: the first that is not NULL.
+    fn coalesce(&mut self, args: &[Node]) -> Result<Origin> {
+        let (lazy, mut origin) = (self.before_failing(args), nothing());
+        for (place, arg) in args.iter().enumerate() {
+            let own = self.expr(arg)?;
+            if place < lazy && !self.is_stored(arg) {
+                self.decide(&own);
+            }
+            add(&mut origin, &own);
+        }
+        self.decide_common(&args.iter().collect::<Vec<_>>(), &origin);
+        Ok(origin)
     }
 
     fn case(&mut self, e: &CaseExpr) -> Result<Origin> {
