@@ -226,16 +226,21 @@ async fn a_good_answer_signs_in() {
     let answer = format!("code=c&state={}&iss={}", pending.state(), stage.corp.issuer);
     let answer = Answer::parse(&answer).unwrap();
     assert!(stage.party.finish(pending, answer, &stage.verifier, now()).await.is_err());
-    let says = stage.corp.says.lock().unwrap();
-    let digest = digest::digest(&digest::SHA256, says.asked["code_verifier"].as_bytes());
-    assert_eq!(URL_SAFE_NO_PAD.encode(digest.as_ref()), sent["code_challenge"]);
-    assert_eq!((&*says.asked["redirect_uri"], &*says.asked["client_id"]), (CALLBACK, "gateway"));
-    assert_eq!(says.authorization, None);
+    {
+        let says = stage.corp.says.lock().unwrap();
+        let digest = digest::digest(&digest::SHA256, says.asked["code_verifier"].as_bytes());
+        assert_eq!(URL_SAFE_NO_PAD.encode(digest.as_ref()), sent["code_challenge"]);
+        let (back, client) = (&*says.asked["redirect_uri"], &*says.asked["client_id"]);
+        assert_eq!((back, client), (CALLBACK, "gateway"));
+        assert_eq!(says.authorization, None);
+    }
     // Nothing repeats.
-    let again = stage.party.begin("corp", CALLBACK, now());
-    drop(says);
     let again: HashMap<_, _> =
-        Url::parse(&again.await.unwrap().0).unwrap().query_pairs().into_owned().collect();
+        Url::parse(&stage.party.begin("corp", CALLBACK, now()).await.unwrap().0)
+            .unwrap()
+            .query_pairs()
+            .into_owned()
+            .collect();
     for name in ["state", "nonce", "code_challenge"] {
         assert_ne!(sent[name], again[name], "{name}");
         assert_eq!(sent[name].len(), 43, "256 bits of {name}");
