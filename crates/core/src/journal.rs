@@ -44,6 +44,14 @@ pub struct Entry {
     pub event: Event,
 }
 
+impl Entry {
+    /// An entry of no session.
+    #[must_use]
+    pub const fn outside(at: Timestamp, event: Event) -> Self {
+        Self { at, session: None, request: None, event }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -125,6 +125,7 @@ async fn session_of(
     }))
 }
 
+/// Whether a list is to have what is over, or is not the caller's own, as well.
 #[derive(Debug, Default, Deserialize)]
 struct ListQuery {
     #[serde(default)]
@@ -201,17 +202,11 @@ async fn approve(
     decide(&services, &id, &headers, Said::Approved(approval.pattern)).await
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct PatternsQuery {
-    #[serde(default)]
-    all: bool,
-}
-
 /// The patterns a principal may see: reviewers of a group whose approval it stands for, and whoever
 /// uses it.
 async fn patterns(
     State(services): State<Arc<Services>>,
-    Query(query): Query<PatternsQuery>,
+    Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<PatternRow>>, Problem> {
     let principal = principal(&services, &headers).await?;

@@ -9,7 +9,6 @@ use portcullis_core::freeze::{Freeze, FreezeScope, Freezes, FreezesUnknown, InFo
 use portcullis_core::id::FreezeId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
 use portcullis_core::principal::Administrator;
-use portcullis_core::time::Timestamp;
 use portcullis_ledger::Ledger;
 use portcullis_store::{FreezeError, FreezeRow, FreezeStore};
 use serde::Deserialize;
@@ -173,12 +172,12 @@ impl FreezeDesk {
         };
         let who = by.principal().subject.clone();
         let event = Event::Frozen { freeze: freeze.clone(), by: who.clone() };
-        ledger.append(outside(since, event), Durability::Durable).await?;
+        ledger.append(Entry::outside(since, event), Durability::Durable).await?;
         if let Err(error) = self.store.keep(&freeze, by).await {
             let why = Some(format!("it was never in force: {error}"));
             let event = Event::Thawed { freeze: freeze.id, by: who, why };
             // Whoever asked is told in any case.
-            let _ = ledger.append(outside(now(), event), Durability::Durable).await;
+            let _ = ledger.append(Entry::outside(now(), event), Durability::Durable).await;
             return Err(error.into());
         }
         // Where it cannot be read now, it is unknown what is frozen, and agents do nothing.
@@ -200,7 +199,7 @@ impl FreezeDesk {
         let row = found.ok_or(NotFrozen::NoneSuch)?;
         let who = by.principal().subject.clone();
         let event = Event::Thawed { freeze: id, by: who.clone(), why: None };
-        ledger.append(outside(now(), event), Durability::Durable).await?;
+        ledger.append(Entry::outside(now(), event), Durability::Durable).await?;
         let at = now();
         if !self.store.thaw(id, by, at).await? {
             return Err(NotFrozen::NoneSuch);
@@ -216,15 +215,11 @@ impl FreezeDesk {
     }
 }
 
-/// An entry of no session.
-const fn outside(at: Timestamp, event: Event) -> Entry {
-    Entry { at, session: None, request: None, event }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use portcullis_core::principal::{Principal, PrincipalKind};
+    use portcullis_core::time::Timestamp;
     use portcullis_ledger::LedgerSettings;
     use portcullis_store::Store;
     use std::collections::BTreeSet;

@@ -353,7 +353,7 @@ async fn turn_away(
         connection: connection.chars().take(128).collect(),
         refusal: refusal.clone(),
     };
-    let entry = Entry { at: now(), session: None, request: None, event };
+    let entry = Entry::outside(now(), event);
     // The refusal stands whether or not its record could be kept.
     let _ = services.ledger.append(entry, Durability::Durable).await;
     door.refuse(&server::refusal(&refusal)).await

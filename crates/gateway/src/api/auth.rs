@@ -2,7 +2,7 @@
 //! have in browsers, listed and ended.
 
 use super::front::{cookie, cookie_name};
-use super::{Problem, principal, session_of, unavailable};
+use super::{ListQuery, Problem, principal, session_of, unavailable};
 use crate::moment::{now, random};
 use crate::services::Services;
 use crate::sign_in::{Begun, PublicUrl, Secret};
@@ -318,7 +318,7 @@ async fn over(
 }
 
 async fn record(services: &Services, event: Event) -> Result<(), Problem> {
-    let entry = Entry { at: now(), session: None, request: None, event };
+    let entry = Entry::outside(now(), event);
     services.ledger.append(entry, Durability::Durable).await.map(drop).map_err(unavailable)
 }
 
@@ -367,12 +367,6 @@ async fn me(
         acting_for: who.acting_for,
         groups: who.groups,
     }))
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    all: bool,
 }
 
 /// One's own browser sessions; with `all`, for administrators, everybody's.

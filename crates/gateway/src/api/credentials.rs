@@ -1,7 +1,7 @@
 //! `/api/v1/credentials`: one's own credentials and those of one's agents, listed and revoked; and the
 //! keys they are signed with.
 
-use super::{Problem, principal, unavailable};
+use super::{ListQuery, Problem, principal, unavailable};
 use crate::live::{Killed, Owner};
 use crate::moment::now;
 use crate::services::Services;
@@ -13,7 +13,6 @@ use portcullis_core::id::CredentialId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::Principal;
 use portcullis_store::CredentialRow;
-use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -27,12 +26,6 @@ pub(super) fn routes() -> Router<Arc<Services>> {
         .route("/api/v1/credentials", get(list))
         .route("/api/v1/credentials/keys", get(keys))
         .route("/api/v1/credentials/{id}", delete(revoke))
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    all: bool,
 }
 
 async fn list(
@@ -71,7 +64,7 @@ async fn revoke(
     }
     let (by, connection) = (caller.subject.clone(), row.connection);
     let event = Event::CredentialRevoked { credential: id, by, connection };
-    let entry = Entry { at: now(), session: None, request: None, event };
+    let entry = Entry::outside(now(), event);
     services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
     find().await?.map(Json).ok_or_else(unknown)
 }

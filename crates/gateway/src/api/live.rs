@@ -6,7 +6,7 @@
 //! administrators freeze and thaw, and they are [`Administrator`]s, a type an agent's token cannot
 //! become.
 
-use super::{Problem, principal, unavailable};
+use super::{ListQuery, Problem, principal, unavailable};
 use crate::freezes::{NotFrozen, Wanted};
 use crate::live::{Killed, LiveSession, Owner};
 use crate::moment::now;
@@ -209,16 +209,10 @@ async fn kill(
     Ok(Json(Ended { sessions, recorded }))
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct FreezesQuery {
-    #[serde(default)]
-    all: bool,
-}
-
 /// The freezes: for administrators all, for others those that may be about them.
 async fn freezes(
     State(services): State<Arc<Services>>,
-    Query(query): Query<FreezesQuery>,
+    Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<FreezeRow>>, Problem> {
     let caller = Caller::of(&services, principal(&services, &headers).await?);
@@ -272,7 +266,7 @@ async fn forbidden(services: &Services, principal: &Principal, what: &str, why: 
     let by = principal.subject.clone();
     let what = what.chars().take(64).collect();
     let event = Event::AdministrationRefused { by, what, why: why.to_owned() };
-    let entry = Entry { at: now(), session: None, request: None, event };
+    let entry = Entry::outside(now(), event);
     // The refusal stands whether or not it could be recorded.
     let _ = services.ledger.append(entry, Durability::Durable).await;
     Problem::new(StatusCode::FORBIDDEN, why)

@@ -172,7 +172,7 @@ async fn record(
     }
     let (peer, why) = (peer.to_string(), why.to_owned());
     let event = Event::ExchangeRefused { principals: known.0, connection, peer, why };
-    let entry = Entry { at: now(), session: None, request: None, event };
+    let entry = Entry::outside(now(), event);
     // The refusal stands whether or not its record could be kept.
     let _ = services.ledger.append(entry, Durability::Durable).await;
 }
@@ -326,14 +326,14 @@ async fn issue(
         vouched_by: row.vouched_by.clone(),
         peer: peer.to_string(),
     };
-    let entry = Entry { at: issued, session: None, request: None, event };
+    let entry = Entry::outside(issued, event);
     let unavailable = |why| NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why);
     let recorded = services.ledger.append(entry, Durability::Durable).await;
     recorded.map_err(|error| unavailable(error.to_string()))?;
     if let Err(error) = credentials.store.keep(&row).await {
         let by = "portcullis: it was never given out".to_owned();
         let event = Event::CredentialRevoked { credential: id, by, connection: row.connection };
-        let entry = Entry { at: now(), session: None, request: None, event };
+        let entry = Entry::outside(now(), event);
         // Whoever asked is told in any case.
         let _ = services.ledger.append(entry, Durability::Durable).await;
         return Err(match error {
