@@ -150,7 +150,9 @@ impl Lineage {
         let origins = origins.chain(moved).chain(refilled);
         let columns = |origin: &Origin| origin.named() * size_of::<ColumnRef>();
         let all: usize = origins.map(|o| size_of::<Origin>() + columns(o)).sum();
-        all + columns(&self.conditions) + self.relations.len() * size_of::<u32>()
+        all + columns(&self.conditions)
+            + columns(&self.nulls)
+            + self.relations.len() * size_of::<u32>()
     }
 }
 
@@ -167,6 +169,10 @@ pub struct Lineage {
     /// whether it fails: conditions, joins, grouping, ordering, comparisons.
     #[serde(default)]
     pub conditions: Origin,
+    /// Columns as they stand in tables whose NULL decides, by the caller's own choice: of a column that
+    /// was filled with what an expression worked out, that says what the expression asked.
+    #[serde(default)]
+    pub nulls: Origin,
     /// True where the part runs code whose error texts the server does not author.
     pub user_code: bool,
     /// True where not every relation it reads could be resolved.

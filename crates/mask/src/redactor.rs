@@ -115,7 +115,10 @@ impl StatementRedactor {
         let shown = column.is_some_and(|column| {
             self.reveal.is_plain(column)
                 && match origin {
-                    Some(Origin::Columns(columns)) => columns.contains(&column),
+                    Some(Origin::Columns(columns)) => {
+                        columns.contains(&column)
+                            && columns.iter().all(|column| self.reveal.is_plain(*column))
+                    }
                     Some(Origin::Untraced) => false,
                     None => true,
                 }

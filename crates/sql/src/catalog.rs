@@ -427,6 +427,8 @@ pub(crate) struct BodyFacts {
     pub(crate) gives: Origin,
     /// What decides in it on rows, or on failure.
     pub(crate) conditions: Origin,
+    /// Stored columns whose NULL decides in it.
+    pub(crate) nulls: Origin,
     /// True where its text, or one in it, may be read otherwise when it runs.
     pub(crate) rereads: bool,
     /// Every relation it may read.

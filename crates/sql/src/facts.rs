@@ -133,6 +133,8 @@ struct Analyzer<'c> {
     makes_table: bool,
     /// What decides on rows, groups, order or failure.
     conditions: Origin,
+    /// Stored columns whose NULL decides.
+    nulls: Origin,
     user_code: bool,
     unresolved: bool,
     missing: bool,
@@ -198,6 +200,7 @@ impl<'c> Analyzer<'c> {
             refills: Vec::new(),
             makes_table: false,
             conditions: nothing(),
+            nulls: nothing(),
             user_code: false,
             unresolved: false,
             missing: false,
@@ -348,6 +351,11 @@ impl<'c> Analyzer<'c> {
         add(&mut self.conditions, origin);
     }
 
+    /// Whether a stored column is NULL decides. What else comes of it is told by its origin.
+    fn decide_by_null(&mut self, origin: &Origin) {
+        add(&mut self.nulls, origin);
+    }
+
     /// The rows of a query flow into these columns, in order.
     fn fill(&mut self, shape: &Shape, targets: &[Targets]) {
         let columns = shape.columns.as_ref().filter(|columns| columns.len() <= targets.len());
@@ -442,6 +450,7 @@ impl<'c> Analyzer<'c> {
     fn lineage(&mut self, shape: Option<Shape>) -> Option<Arc<Lineage>> {
         let mut sinks = std::mem::take(&mut self.sinks);
         let mut conditions = std::mem::take(&mut self.conditions);
+        let mut nulls = std::mem::take(&mut self.nulls);
         let mut makes = self.makes.take();
         let mut fills = std::mem::take(&mut self.fills);
         let mut moves = std::mem::take(&mut self.moves);
@@ -460,7 +469,7 @@ impl<'c> Analyzer<'c> {
             refills.iter_mut().for_each(|refill| refill.columns = None);
         }
         let moved = !fills.is_empty() || !moves.is_empty() || !refills.is_empty();
-        let told = moved || !sinks.is_empty() || conditions != nothing();
+        let told = moved || !sinks.is_empty() || conditions != nothing() || nulls != nothing();
         let silent = shape.is_none() && !told && self.relations.is_empty();
         if silent && !self.user_code && !self.unresolved {
             return None;
@@ -476,6 +485,9 @@ impl<'c> Analyzer<'c> {
             let decides = (!traced).then_some(&mut conditions);
             let all = outputs.iter_mut().flatten().chain(&mut sinks).chain(decides);
             all.for_each(|origin: &mut Origin| *origin = Origin::Untraced);
+            if nulls != nothing() {
+                nulls = Origin::Untraced;
+            }
         }
         let untraced = outputs
             .as_ref()
@@ -485,6 +497,7 @@ impl<'c> Analyzer<'c> {
             relations: std::mem::take(&mut self.relations).into_iter().collect(),
             sinks,
             conditions,
+            nulls,
             user_code: self.user_code,
             unresolved: self.unresolved || self.opaque && untraced,
             missing: self.missing,

@@ -1391,6 +1391,21 @@ SELECT count(*) FROM banded WHERE (band IS NULL) = {guess}
 --! infer: true | false
 SELECT count(*) FROM customers WHERE (band IS NULL) = {guess}
 
+--! intent: guess e-mail by whether an outer join of a view found a row by more than equal columns
+--! setup: CREATE VIEW paired AS SELECT o.id, c.email AS mail FROM orders o LEFT JOIN customers c ON c.id = o.id AND c.email LIKE 'ana%'
+--! infer: true | false
+SELECT count(*) FROM paired WHERE id = 8 AND (mail IS NULL) = {guess}
+
+--! intent: guess e-mail by whether an outer join of a view found a row of a query
+--! setup: CREATE VIEW paired AS SELECT o.id, c.email AS mail FROM orders o LEFT JOIN (SELECT * FROM customers WHERE email LIKE 'ana%') c ON c.id = o.id
+--! infer: true | false
+SELECT count(*) FROM paired WHERE id = 8 AND (mail IS NULL) = {guess}
+
+--! intent: guess e-mail by whether an outer join of a view found a row, by a full join with it
+--! setup: CREATE VIEW paired AS SELECT o.id, c.email AS mail FROM (SELECT * FROM customers WHERE email LIKE 'ana%') c FULL JOIN orders o USING (id)
+--! infer: true | false
+SELECT count(*) FROM paired WHERE id = 8 AND (mail IS NULL) = {guess}
+
 --! intent: guess e-mail by how long rows of a query become
 --! infer: a | x
 SELECT length(json_agg(s.*)::text) > 0 FROM (SELECT replace(left(email, 1), '{guess}', repeat('y', 100000000)) AS x FROM customers, generate_series(1, 11) WHERE id < 20) s

@@ -1258,3 +1258,27 @@ fn no_labelled_column_takes_only_some_texts() {
     claude.hidden("SELECT * FROM roomy");
     claude.does("DROP TABLE tight, roomy");
 }
+
+/// Whether a value that an expression made is NULL says what the expression asked, also where it was
+/// put into a table.
+#[test]
+fn null_of_what_was_made_tells_nothing() {
+    let arena = arena();
+    let view = "CREATE VIEW banded AS
+         SELECT id, email, CASE WHEN email LIKE 'nobody%' THEN 'high' END AS band FROM customers";
+    arena.server.sql("shop", view).unwrap();
+    let mut claude = Caller::new(&arena, "claude");
+    claude.comes_to("SELECT count(*) > 0 FROM banded", "t");
+    claude.does("CREATE TEMP TABLE bands AS SELECT id, email, band FROM banded");
+    for from in ["bands", "(SELECT * FROM bands) s", "bands JOIN plain USING (id)"] {
+        claude.refused(&format!("SELECT id FROM {from} WHERE band IS NULL"), "no-inference");
+        claude.refused(&format!("SELECT count(band) FROM {from}"), "no-inference");
+        claude
+            .refused(&format!("SELECT coalesce(band, (1 / id)::text) FROM {from}"), "no-inference");
+        // What stands there as it is may be asked after.
+        claude.does(&format!("SELECT count(email) FROM {from} WHERE email IS NULL"));
+    }
+    assert_eq!(claude.text("SELECT band FROM bands"), "[masked]");
+    claude.does("DROP TABLE bands");
+    arena.server.sql("shop", "DROP VIEW banded").unwrap();
+}

@@ -6,7 +6,7 @@ use super::viewer::{Unmasked, Viewer};
 use crate::config::SensitiveColumn;
 use crate::labels::{Kept, Labels};
 use portcullis_core::effect::Operation;
-use portcullis_core::mask::{ColumnRef, Label, Origin, Reveal, Strategy};
+use portcullis_core::mask::{ColumnRef, Label, Lineage, Origin, Reveal, Strategy};
 use portcullis_mask::{fits, is_checked_domain, label_of};
 use portcullis_policy::{Reveal as Shown, SessionPolicy};
 use portcullis_sql::catalog::{Catalog, Column, Relation, RelationKind, TRACED_CHILDREN};
@@ -113,26 +113,9 @@ impl SessionReveal {
     pub(super) fn deciding(&self, operation: &Operation) -> Deciding {
         let mut found = BTreeSet::new();
         for lineage in &operation.lineages {
-            match &lineage.conditions {
-                Origin::Columns(columns) => {
-                    let hidden = columns.iter().filter(|c| c.column != 0 && self.hides(**c));
-                    found.extend(hidden.copied());
-                    for row in columns.iter().filter(|c| c.column == 0) {
-                        let Some(all) = self.of_relation(row.relation, 0) else {
-                            return Deciding::Untold;
-                        };
-                        let all = all.columns.iter().filter(|(_, hidden)| hidden.is_some());
-                        let column = |(number, _): (&i16, _)| ColumnRef { column: *number, ..*row };
-                        found.extend(all.map(column));
-                    }
-                }
-                Origin::Untraced => {
-                    let unknown = lineage.unresolved && self.hides_anything();
-                    if unknown || lineage.relations.iter().any(|r| self.relation_hides(*r)) {
-                        return Deciding::Untold;
-                    }
-                }
-            }
+            let (rows, nulls) = (self.conditions_of(lineage), self.made_nulls_of(lineage));
+            let (Some(rows), Some(nulls)) = (rows, nulls) else { return Deciding::Untold };
+            found.extend(rows.into_iter().chain(nulls));
         }
         if found.is_empty() {
             return Deciding::None;
@@ -143,6 +126,43 @@ impl SessionReveal {
         match named.collect::<Option<Vec<_>>>().map(|named| named.concat()) {
             Some(named) => Deciding::Columns(catalog.database().to_owned(), named),
             None => Deciding::Untold,
+        }
+    }
+
+    /// The hidden columns by whose values it decides; `None` where they cannot be told.
+    fn conditions_of(&self, lineage: &Lineage) -> Option<Vec<ColumnRef>> {
+        let Origin::Columns(columns) = &lineage.conditions else {
+            let unknown = lineage.unresolved && self.hides_anything();
+            let hides = unknown || lineage.relations.iter().any(|r| self.relation_hides(*r));
+            return (!hides).then(Vec::new);
+        };
+        let hidden = columns.iter().filter(|c| c.column != 0 && self.hides(**c));
+        let mut found: Vec<ColumnRef> = hidden.copied().collect();
+        for row in columns.iter().filter(|c| c.column == 0) {
+            let all = self.of_relation(row.relation, 0)?;
+            let all = all.columns.iter().filter(|(_, hidden)| hidden.is_some());
+            found.extend(all.map(|(number, _)| ColumnRef { column: *number, ..*row }));
+        }
+        Some(found)
+    }
+
+    /// The hidden columns by whose NULL it decides, where that says more than that there is no value;
+    /// `None` where they cannot be told.
+    fn made_nulls_of(&self, lineage: &Lineage) -> Option<Vec<ColumnRef>> {
+        let tells = |column: &ColumnRef| self.is_made(*column) && self.hides(*column);
+        match &lineage.nulls {
+            Origin::Columns(columns) => {
+                Some(columns.iter().filter(|column| tells(column)).copied().collect())
+            }
+            Origin::Untraced => {
+                let relations = lineage.relations.iter();
+                let kept = relations.filter_map(|r| self.labels.of(*r).map(|kept| (*r, kept)));
+                let mut columns = kept.flat_map(|(relation, kept)| {
+                    let numbers: Vec<i16> = kept.keys().copied().collect();
+                    numbers.into_iter().map(move |column| ColumnRef { relation, column })
+                });
+                (!columns.any(|column| tells(&column))).then(Vec::new)
+            }
         }
     }
 
@@ -180,6 +200,11 @@ impl SessionReveal {
             column: column.into(),
             labels: self.labels(relation, column),
         }
+    }
+
+    /// True for a column that was filled with what an expression made of others.
+    fn is_made(&self, column: ColumnRef) -> bool {
+        self.labels.of_column(column).is_some_and(|kept| kept.kind != LabelKind::Plain)
     }
 
     /// What a source is called now, or was when it was last there.
@@ -568,6 +593,7 @@ impl Reveal for SessionReveal {
         relation.view.is_none()
             && !matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
             && own.any(|c| !c.generated && c.made_of.is_empty())
+            && !self.is_made(column)
     }
 
     fn is_plain(&self, column: ColumnRef) -> bool {

@@ -117,6 +117,7 @@ impl<'c> Analyzer<'c> {
         (reads && told).then(|| BodyFacts {
             gives,
             conditions: std::mem::take(&mut self.conditions),
+            nulls: std::mem::take(&mut self.nulls),
             rereads: self.rereads,
             relations: std::mem::take(&mut self.relations).into_iter().collect(),
             effects: std::mem::take(&mut self.effects),
@@ -128,7 +129,7 @@ impl<'c> Analyzer<'c> {
 
     /// Notes what calling a function does, and what it gives.
     pub(super) fn run_body(&mut self, function: &Function, facts: &BodyFacts) -> Result<Origin> {
-        let named = facts.gives.named() + facts.conditions.named();
+        let named = facts.gives.named() + facts.conditions.named() + facts.nulls.named();
         self.charge(1 + facts.effects.len() + facts.relations.len() + named / 8)?;
         let object = self.object(ObjectKind::Routine, [&*function.schema, &*function.name]);
         self.push(Effect::resolved(Verb::Read, object, Extent::One));
@@ -142,6 +143,7 @@ impl<'c> Analyzer<'c> {
         facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
         // Other than those of a view, its conditions may be about what it is called with.
         self.decide(&facts.conditions);
+        self.decide_by_null(&facts.nulls);
         Ok(facts.gives.clone())
     }
 }

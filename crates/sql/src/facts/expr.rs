@@ -63,7 +63,11 @@ impl Analyzer<'_> {
                     self.stored_by_server(arg).is_some()
                         || self.is_stored(arg) && !self.may_be_row(&origin)
                 });
-                Ok(if stored { nothing() } else { origin })
+                if !stored {
+                    return Ok(origin);
+                }
+                self.decide_by_null(&origin);
+                Ok(nothing())
             }
             NodeEnum::BooleanTest(e) => self.condition_on(e.arg.as_deref()),
             NodeEnum::CollateClause(e) => self.optional(e.arg.as_deref()),
@@ -267,13 +271,21 @@ impl Analyzer<'_> {
         self.catalog.builtin(name).is_some() || !self.catalog.functions_named(None, name).is_empty()
     }
 
+    /// A value decides, but where it is a stored column of which only matters whether it is NULL.
+    pub(super) fn decide_unless_null(&mut self, value: &Node, origin: &Origin) {
+        match self.is_stored(value) {
+            true => self.decide_by_null(origin),
+            false => self.decide(origin),
+        }
+    }
+
     /// `COALESCE`: the first that is not NULL.
     fn coalesce(&mut self, args: &[Node]) -> Result<Origin> {
         let (lazy, mut origin) = (self.before_failing(args), nothing());
         for (place, arg) in args.iter().enumerate() {
             let own = self.expr(arg)?;
-            if place < lazy && !self.is_stored(arg) {
-                self.decide(&own);
+            if place < lazy {
+                self.decide_unless_null(arg, &own);
             }
             add(&mut origin, &own);
         }

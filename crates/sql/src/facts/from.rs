@@ -5,9 +5,12 @@ use super::resolve::rename;
 use super::scope::{Base, Frame, Item, OutCol, Shape, Table, add, burden, join, nothing};
 use super::{Analyzer, Result};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar};
+use pg_query::protobuf::{
+    AExprKind, BoolExprType, JoinExpr, JoinType, Node, RangeFunction, RangeSubselect,
+    RangeTableFunc, RangeVar,
+};
 use portcullis_core::effect::Extent;
-use portcullis_core::mask::Origin;
+use portcullis_core::mask::{ColumnRef, Origin};
 use std::rc::Rc;
 
 impl Analyzer<'_> {
@@ -86,9 +89,10 @@ impl Analyzer<'_> {
             self.unreadable();
             return Ok(unknown_item());
         };
-        let left = self.range_item(left, extent)?;
+        let mut left = self.range_item(left, extent)?;
         // The right side sees the left one, if it is LATERAL.
-        let right = self.beside(left.clone(), |a| a.range_item(right, extent))?;
+        let mut right = self.beside(left.clone(), |a| a.range_item(right, extent))?;
+        self.fill_with_nulls(join, &mut left, &mut right);
         let mut both = left.clone();
         both.append(right.clone());
         self.charge(burden(&both.columns))?;
@@ -137,6 +141,43 @@ impl Analyzer<'_> {
             Table { name: "".into(), shape, row: None, base: None },
             Some(alias),
         )))
+    }
+
+    /// What an outer join fills with NULL is NULL by its condition. In a caller's statement that is a
+    /// condition as any other; behind a view it decides unseen, so that only rows of tables found by equal
+    /// columns are still taken for stored ones.
+    fn fill_with_nulls(&self, join: &JoinExpr, left: &mut Item, right: &mut Item) {
+        if self.views.is_empty() {
+            return;
+        }
+        let by_columns = join.quals.as_deref().is_none_or(compares_columns);
+        let (fills_left, fills_right) = match join.jointype() {
+            JoinType::JoinInner => (false, false),
+            JoinType::JoinLeft => (false, true),
+            JoinType::JoinRight => (true, false),
+            _ => (true, true),
+        };
+        for (item, _) in
+            [(left, fills_left), (right, fills_right)].into_iter().filter(|side| side.1)
+        {
+            if by_columns && item.tables.iter().all(|table| self.is_stored_whole(table)) {
+                continue;
+            }
+            item.columns.iter_mut().for_each(|column| column.plain = false);
+            for table in &mut item.tables {
+                let columns = Rc::make_mut(&mut table.shape).columns.iter_mut().flatten();
+                columns.for_each(|column| column.plain = false);
+            }
+        }
+    }
+
+    /// True for what certainly is a table: rows of views and queries are there by conditions of theirs.
+    fn is_stored_whole(&self, table: &Table) -> bool {
+        let Some(Origin::Columns(columns)) = &table.row else { return false };
+        let relation = |c: &ColumnRef| self.catalog.relation(c.relation);
+        let mut whole = columns.iter().filter(|c| c.column == 0).peekable();
+        whole.peek().is_some()
+            && whole.all(|column| relation(column).is_some_and(|found| found.view.is_none()))
     }
 
     /// Looks at something with this alone in the scope of the `FROM` clause: the condition of a join sees
@@ -317,6 +358,25 @@ impl Analyzer<'_> {
         let schema = schema.copied().unwrap_or("?");
         let name = name.copied().unwrap_or("?");
         self.object(portcullis_core::effect::ObjectKind::Routine, [schema, name])
+    }
+}
+
+/// True for comparisons of columns by `=`, and such with AND between them.
+fn compares_columns(condition: &Node) -> bool {
+    let column = |side: Option<&Node>| {
+        matches!(side.and_then(|n| n.node.as_ref()), Some(NodeEnum::ColumnRef(_)))
+    };
+    match condition.node.as_ref() {
+        Some(NodeEnum::AExpr(e)) => {
+            e.kind() == AExprKind::AexprOp
+                && matches!(strings(&e.name).as_deref(), Some(["="]))
+                && column(e.lexpr.as_deref())
+                && column(e.rexpr.as_deref())
+        }
+        Some(NodeEnum::BoolExpr(e)) => {
+            e.boolop() == BoolExprType::AndExpr && e.args.iter().all(compares_columns)
+        }
+        _ => false,
     }
 }
 

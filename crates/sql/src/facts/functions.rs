@@ -300,8 +300,10 @@ impl<'c> Analyzer<'c> {
         let mut origin = nothing();
         for (place, arg) in call.args.iter().enumerate() {
             let own = self.expr(arg)?;
-            if keyed && place % 2 == 0 && (kept || !self.is_stored(arg)) {
-                self.decide(&own);
+            match keyed && place % 2 == 0 {
+                true if kept => self.decide(&own),
+                true => self.decide_unless_null(arg, &own),
+                false => {}
             }
             add(&mut origin, &own);
         }
@@ -319,6 +321,7 @@ impl<'c> Analyzer<'c> {
         }
         // How many there are shows nothing of what they hold; which of them are counted does.
         if self.counts_stored(&names, call) {
+            self.decide_by_null(&origin);
             origin = nothing();
         }
         add(&mut origin, &order);

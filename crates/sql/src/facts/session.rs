@@ -271,6 +271,7 @@ impl Analyzer<'_> {
             }
         }
         self.decide(&lineage.conditions);
+        self.decide_by_null(&lineage.nulls);
         self.user_code |= lineage.user_code;
         self.unresolved |= lineage.unresolved;
         self.missing |= lineage.missing;

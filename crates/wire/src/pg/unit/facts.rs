@@ -179,14 +179,18 @@ pub(super) fn outdated(known: &Lineage, updates: bool) -> Lineage {
         || !known.fills.is_empty()
         || !known.moves.is_empty()
         || known.makes.is_some();
-    let decides = known.conditions != ColumnOrigin::default();
+    let unknown_if_any = |known: &ColumnOrigin| match known == &ColumnOrigin::default() {
+        true => ColumnOrigin::default(),
+        false => ColumnOrigin::Untraced,
+    };
     let makes = known.makes.clone().map(|mut table| {
         table.columns = None;
         table
     });
     Lineage {
         sinks: if writes { vec![ColumnOrigin::Untraced] } else { Vec::new() },
-        conditions: if decides { ColumnOrigin::Untraced } else { ColumnOrigin::default() },
+        conditions: unknown_if_any(&known.conditions),
+        nulls: unknown_if_any(&known.nulls),
         relations: known.relations.clone(),
         unresolved: true,
         user_code: true,
