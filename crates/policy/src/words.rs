@@ -74,8 +74,19 @@ fn object_in_words(object: &Object, database: &str) -> String {
             _ => format!("the {}", kind.trim_end()),
         };
     }
-    let mut words = kind.to_owned();
-    for (i, name) in names.iter().enumerate() {
+    // What could not be resolved stands as `?`.
+    let known = names.iter().filter(|name| ***name != *"?");
+    let mut words = match names {
+        [_, name] if object.kind == ObjectKind::Routine && **name == *"do" => {
+            return "a DO block".to_owned();
+        }
+        _ if known.clone().next().is_none() => {
+            let kind = if kind.is_empty() { "relation " } else { kind };
+            return format!("a {kind}that is not known beforehand");
+        }
+        _ => kind.to_owned(),
+    };
+    for (i, name) in known.enumerate() {
         if i > 0 {
             words.push('.');
         }
@@ -134,6 +145,16 @@ mod tests {
         check(Verb::Drop, ObjectKind::Database, &["shop"], Extent::One, "DROP on database shop");
         check(Verb::Control, ObjectKind::Setting, &["role"], Extent::One, "SET of setting role");
         check(Verb::Control, ObjectKind::Session, &[], Extent::One, "control of the session");
+    }
+
+    #[test]
+    fn what_could_not_be_resolved_is_named_as_it_was_written() {
+        let check =
+            |verb, kind, path: &[&str], expect| check(verb, kind, path, Extent::One, expect);
+        check(Verb::Read, ObjectKind::Relation, &["shop", "?", "ordrs"], "READ on ordrs");
+        check(Verb::Execute, ObjectKind::Routine, &["shop", "?", "do"], "EXECUTE of a DO block");
+        let setting = "SET of a setting that is not known beforehand";
+        check(Verb::Control, ObjectKind::Setting, &["?"], setting);
     }
 
     #[test]

@@ -8,12 +8,12 @@ use portcullis_core::pattern::Shape;
 use portcullis_core::protocol::*;
 use portcullis_core::verdict::Obligations;
 
-pub struct Toy;
+pub(crate) struct Toy;
 
 #[derive(Clone)]
-pub struct Line {
-    pub text: String,
-    pub operation: Operation,
+pub(crate) struct Line {
+    pub(crate) text: String,
+    pub(crate) operation: Operation,
 }
 
 impl Request for Line {
@@ -37,7 +37,7 @@ impl Request for Line {
 }
 
 /// Replaces the word `secret`.
-pub struct Hide;
+pub(crate) struct Hide;
 
 impl Masker for Hide {
     type Answer = Bytes;
@@ -50,7 +50,7 @@ impl Masker for Hide {
 }
 
 #[derive(Clone, Copy)]
-pub enum Ping {
+pub(crate) enum Ping {
     Look,
     Keep,
     Undo,
@@ -97,7 +97,7 @@ impl Protocol for Toy {
 
 /// Lets every text pass.
 #[derive(Debug)]
-pub struct PassAll;
+pub(crate) struct PassAll;
 
 impl Redactor for PassAll {
     fn plan(&self, _: usize, fields: &[Field<'_>]) -> Result<Plan, MaskFailure> {

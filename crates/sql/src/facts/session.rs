@@ -33,6 +33,19 @@ fn is_on(value: &str) -> bool {
 /// What decides whether transactions may write.
 const READ_ONLY: [&str; 2] = ["default_transaction_read_only", "transaction_read_only"];
 
+/// The setting that a mode of the session's transactions gives a value, none where it makes them read
+/// only; `None` for what is no such mode, or lets them write.
+fn characteristic(mode: &Node) -> Option<Option<&'static str>> {
+    let mode = super::names::option(mode)?;
+    let on = || mode.arg.as_deref().and_then(literal_text).is_some_and(|value| is_on(&value));
+    match mode.defname.as_str() {
+        "transaction_isolation" => Some(Some("default_transaction_isolation")),
+        "transaction_deferrable" => Some(Some("default_transaction_deferrable")),
+        "transaction_read_only" => on().then_some(None),
+        _ => None,
+    }
+}
+
 /// What giving a setting (by its lower-case name) this value does: it is a matter of the session's
 /// transactions, as `SET TRANSACTION READ ONLY` is, where they are made to read only.
 #[must_use]
@@ -110,7 +123,7 @@ impl Analyzer<'_> {
     pub(super) fn set(&mut self, s: &VariableSetStmt) -> Facts {
         let name = s.name.to_ascii_lowercase();
         match VariableSetKind::try_from(s.kind) {
-            Ok(VariableSetKind::VarSetMulti) => self.set_multi(&name),
+            Ok(VariableSetKind::VarSetMulti) => self.set_multi(&name, &s.args),
             Ok(VariableSetKind::VarResetAll) => {
                 let object = Object::new(ObjectKind::Setting, []);
                 self.effect(Verb::Control, object, Extent::All, Certainty::Resolved);
@@ -171,12 +184,24 @@ impl Analyzer<'_> {
     }
 
     /// `SET TRANSACTION …`, `SET SESSION CHARACTERISTICS …`, `SET TRANSACTION SNAPSHOT …`.
-    fn set_multi(&mut self, name: &str) -> Facts {
-        if matches!(name, "transaction" | "transaction snapshot") {
-            let object = Object::new(ObjectKind::Transaction, []);
-            self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
-        } else {
+    fn set_multi(&mut self, name: &str, modes: &[Node]) -> Facts {
+        let settings = match name {
+            "transaction" | "transaction snapshot" => Some(vec![None]),
+            "session characteristics" => modes.iter().map(characteristic).collect(),
+            _ => None,
+        };
+        let Some(settings) = settings else {
             self.control_setting(Some(name));
+            return ("set", None);
+        };
+        for setting in settings {
+            match setting {
+                Some(setting) => self.control_setting(Some(setting)),
+                None => {
+                    let object = Object::new(ObjectKind::Transaction, []);
+                    self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
+                }
+            }
         }
         ("set", None)
     }

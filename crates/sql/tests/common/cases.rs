@@ -1155,6 +1155,16 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
         "set: control setting:session characteristics one",
     ),
+    ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "set: control transaction: one"),
+    (
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, NOT DEFERRABLE",
+        "set: control setting:default_transaction_isolation one, \
+         control setting:default_transaction_deferrable one",
+    ),
+    (
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE, READ ONLY",
+        "set: control setting:session characteristics one",
+    ),
     ("SET CONSTRAINTS ALL DEFERRED", "set constraints: control transaction: one => () unresolved"),
     ("RESET ALL", "reset: control setting: all"),
     ("RESET search_path", "reset: control setting:search_path one"),
