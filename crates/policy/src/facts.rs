@@ -151,8 +151,9 @@ pub(crate) fn principal(types: &Types, principal: &Principal) -> Result<Entity, 
         ("issuer".to_owned(), text(&principal.issuer)),
     ]);
     let acts = principal.kind != portcullis_core::principal::PrincipalKind::Person;
-    if let Some(person) = principal.acting_for.as_deref().filter(|_| acts) {
+    if let Some((issuer, person)) = principal.person().filter(|_| acts) {
         attributes.insert("acting_for".to_owned(), text(person));
+        attributes.insert("acting_for_issuer".to_owned(), text(issuer));
     }
     let groups = principal.groups.iter().map(|group| types.group(group)).collect();
     Entity::new(types.principal(principal), attributes, groups).map_err(|_| Unspeakable)

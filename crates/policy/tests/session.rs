@@ -211,6 +211,10 @@ fn facts_of_the_session_reach_the_rules() {
         "principal is Agent && principal has acting_for && principal.acting_for == \"alice\"",
         true,
     );
+    check(
+        "principal is Agent && principal has acting_for_issuer && principal.acting_for_issuer == \"https://idp.example.com\"",
+        true,
+    );
     check("principal == Agent::\"claude\"", true);
     check("principal == Person::\"claude\"", false);
 }

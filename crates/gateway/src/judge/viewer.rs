@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub(super) struct Viewer {
     kind: PrincipalKind,
     names: [String; 3],
-    acting_for: Option<String>,
+    acting_for: [Option<String>; 2],
     groups: BTreeSet<String>,
 }
 
@@ -25,12 +25,17 @@ impl Viewer {
             name,
             issuer,
             acting_for,
-            acting_for_issuer: _,
+            acting_for_issuer,
             groups,
             token_id: _,
             expires: _,
         } = principal.clone();
-        Self { kind, names: [subject, name, issuer], acting_for, groups }
+        Self {
+            kind,
+            names: [subject, name, issuer],
+            acting_for: [acting_for, acting_for_issuer],
+            groups,
+        }
     }
 }
 
