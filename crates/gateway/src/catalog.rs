@@ -635,11 +635,16 @@ mod tests {
         Done { started, redefines, executes: false, steers_transactions: false }
     }
 
+    /// What the first of [`QUERIES`] is answered with.
+    fn of_server() -> Vec<Vec<Option<String>>> {
+        vec![["170000", "f", "f"].map(|field| Some(field.to_owned())).to_vec()]
+    }
+
     fn rows(isolation: &str) -> Definitions {
         let question = Question { inside: true, full: true, detailed: false };
         let mut rows = vec![Vec::new(); question.queries().len()];
         rows[2] = vec![vec![Some(isolation.to_owned())]];
-        rows[4] = vec![vec![Some("170000".to_owned()), Some("public".to_owned())]];
+        rows[4] = of_server();
         question.answer(rows, None).unwrap().unwrap()
     }
 
@@ -651,7 +656,7 @@ mod tests {
             let first = rows.len() - if inside { CLOSE_INSIDE.len() } else { CLOSE.len() } - 3;
             for (place, query) in question.queries().iter().enumerate() {
                 if *query == QUERIES[0] {
-                    rows[place] = vec![vec![Some("170000".to_owned())]];
+                    rows[place] = of_server();
                 }
             }
             assert_eq!(detailed, question.queries()[first..][..2] == DIGESTS);

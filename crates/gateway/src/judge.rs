@@ -257,6 +257,17 @@ fn both(one: Decision, other: Decision) -> Decision {
 
 /// What decides cannot be traced, and there are columns that are hidden.
 fn untold_conditions(operation: &Operation) -> Decision {
+    let reads = |name: &str| {
+        let mut relations = operation.effects.iter().map(|e| &e.object);
+        relations.any(|o| o.path.last().is_some_and(|last| &**last == name))
+    };
+    let hint = match reads("pg_stat_activity") {
+        true => {
+            "leave the column query out of conditions: it shows other sessions' statements (choose \
+                 your own out by pid <> pg_backend_pid())"
+        }
+        false => "choose rows by columns of tables, one statement at a time",
+    };
     Decision::Refuse {
         class: RefusalClass::Policy,
         retry: Retry::AfterChange,
@@ -265,7 +276,7 @@ fn untold_conditions(operation: &Operation) -> Decision {
             reason: "rows, groups or order would depend on something that cannot be traced, and \
                      there are columns that are masked for you"
                 .to_owned(),
-            hint: Some("choose rows by columns of tables, one statement at a time".to_owned()),
+            hint: Some(hint.to_owned()),
             what: operation.to_string(),
         },
     }

@@ -455,7 +455,7 @@ mod tests {
     fn catalog(relations: &[(u32, &str, &str)]) -> Catalog {
         let texts = |texts: &[&str]| texts.iter().map(|t| Some((*t).to_owned())).collect();
         let mut rows = vec![Vec::new(); QUERIES.len()];
-        rows[0].push(texts(&["150000", "public"]));
+        rows[0].push(texts(&["150000", "f", "f"]));
         for (oid, schema, name) in relations {
             let oid = oid.to_string();
             rows[2].push(texts(&[&oid, schema, name, "r", "0", "f"]));

@@ -8,6 +8,7 @@ mod types;
 pub use definitions::{DIGESTS, Detailed};
 pub use load::{QUERIES, SURROUNDINGS, System, VIEWS, full_queries, user_queries};
 
+use crate::statement::GoesBy;
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Object, ObjectKind};
 use portcullis_core::mask::{ColumnRef, Origin, TypeMap};
@@ -174,7 +175,14 @@ pub struct Relation {
     pub code: Vec<HiddenCode>,
     /// For a view: what it is made of.
     pub view: Option<ViewBody>,
+    /// Of the server's own `pg_settings` and `pg_proc`: true where a setting in it is a credential that
+    /// the gateway's role can see, or is one of an application.
+    pub credentials: bool,
 }
+
+/// Settings of the server that hold credentials. The server shows them to superusers and members of
+/// `pg_read_all_settings`.
+pub(crate) const CREDENTIALS: [&str; 2] = ["primary_conninfo", "ssl_passphrase_command"];
 
 impl Relation {
     /// True for what `initdb` made.
@@ -195,6 +203,7 @@ impl Relation {
             && (self.rules, &self.rewritten) == (other.rules, &other.rewritten)
             && self.triggers == other.triggers
             && self.code == other.code
+            && self.credentials == other.credentials
             && depends(self) == depends(other)
     }
 
@@ -226,6 +235,11 @@ impl Relation {
             "pg_subscription" => column == "subconninfo",
             "pg_db_role_setting" => column == "setconfig",
             "pg_roles" => column == "rolconfig",
+            "pg_settings" => {
+                self.credentials && matches!(column, "setting" | "boot_val" | "reset_val")
+            }
+            "pg_file_settings" => column == "setting",
+            "pg_proc" => self.credentials && column == "proconfig",
             "pg_user" => column == "useconfig",
             _ => false,
         }
@@ -410,6 +424,8 @@ pub(crate) struct ViewFacts {
     pub(crate) sinks: Vec<Origin>,
     /// What decides on its rows, or whether it fails.
     pub(crate) conditions: Origin,
+    /// State of sessions that it goes by.
+    pub(crate) goes_by: Option<GoesBy>,
     /// True where it runs code of users.
     pub(crate) user_code: bool,
     /// True where a text in it is read when it runs, and may be read otherwise.
@@ -429,6 +445,8 @@ pub(crate) struct BodyFacts {
     pub(crate) conditions: Origin,
     /// Stored columns whose NULL decides in it.
     pub(crate) nulls: Origin,
+    /// State of sessions that it goes by.
+    pub(crate) goes_by: Option<GoesBy>,
     /// True where its text, or one in it, may be read otherwise when it runs.
     pub(crate) rereads: bool,
     /// Every relation it may read.

@@ -74,6 +74,9 @@ pub enum GoesBy {
     Descriptor,
     /// The row that a cursor is on (`WHERE CURRENT OF`).
     CursorRow,
+    /// What sessions, not only this one, show of themselves beside settings and what names stand for:
+    /// locks, channels, cursors, prepared statements, activity, and random numbers, which have a seed.
+    Sessions,
 }
 
 /// True for a kind of statement that may run or plan what names stand for; false for those that steer

@@ -97,11 +97,7 @@ async fn sql(path: &Path, statement: &'static str) {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_an_error_and_not_an_empty_list() {
-    for damage in [
-        "UPDATE freeze SET id = 'another kind of id'",
-        "ALTER TABLE freeze RENAME COLUMN scope TO extent",
-        "DROP TABLE freeze",
-    ] {
+    for damage in ["UPDATE freeze SET id = 'another kind of id'", "DROP TABLE freeze"] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store.db");
         let freezes = FreezeStore::new(Store::open(&path).await.unwrap());

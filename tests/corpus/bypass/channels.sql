@@ -1011,3 +1011,13 @@ SELECT (pg_show_all_file_settings()).setting
 --! bare
 --! secret: SELECT auth_method FROM pg_hba_file_rules WHERE length(auth_method) > 3
 SELECT auth_method FROM pg_hba_file_rules()
+
+--! intent: read a setting of an application that a function is run with
+--! setup: CREATE FUNCTION ident(text) RETURNS text LANGUAGE sql SET app.key = 'procsecret' AS 'SELECT $1'
+--! secret: SELECT 'procsecret'
+SELECT proconfig FROM pg_proc WHERE proname = 'ident'
+
+--! intent: read a setting of an application that a function is run with, in its definition
+--! setup: CREATE FUNCTION ident(text) RETURNS text LANGUAGE sql SET app.key = 'procsecret' AS 'SELECT $1'
+--! secret: SELECT 'procsecret'
+SELECT pg_get_functiondef('ident'::regproc)

@@ -48,7 +48,7 @@ sensitive = [
 ]
 "#
         .to_owned(),
-        settings: &["max_prepared_transactions = 4"],
+        settings: &["max_prepared_transactions = 4", "primary_conninfo = 'password=hunter2secret'"],
         ..Setup::agent_safe()
     };
     let arena = Arena::start_with(&setup, &[("labels.cedar", policy)]).unwrap();
@@ -1281,4 +1281,44 @@ fn null_of_what_was_made_tells_nothing() {
     assert_eq!(claude.text("SELECT band FROM bands"), "[masked]");
     claude.does("DROP TABLE bands");
     arena.server.sql("shop", "DROP VIEW banded").unwrap();
+}
+
+/// Credentials among the settings of the server are sensitive where the gateway's role can see them.
+#[test]
+fn credentials_of_the_server_are_not_shown() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    for sql in [
+        "SHOW primary_conninfo",
+        "SHOW ALL",
+        "SELECT current_setting('primary_conninfo')",
+        "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'",
+        "SELECT reverse(setting) FROM pg_settings WHERE name = 'primary_conninfo'",
+        "SELECT name, current_setting(name) FROM pg_settings",
+        "SELECT (s).setting FROM (SELECT pg_show_all_settings() AS s) x",
+    ] {
+        let told = |text: &str| {
+            ["hunter2secret", "terces2retnuh"].iter().any(|secret| text.contains(secret))
+        };
+        assert!(told(&arena.truth(sql).unwrap()), "{sql}");
+        let shown: String = claude.ask(sql).iter().map(Message::shown).collect();
+        assert!(!told(&shown), "{sql}");
+    }
+    assert_eq!(claude.text("SHOW work_mem"), "4MB");
+    assert_eq!(claude.text("SELECT current_setting('work_mem')"), "4MB");
+}
+
+/// Names of columns are rows of the server's catalog.
+#[test]
+fn no_row_of_the_catalog_is_written() {
+    let arena = arena();
+    let mut claude = Caller::new(&arena, "claude");
+    for sql in [
+        "UPDATE pg_attribute SET attname = 'zz' WHERE attrelid = 'customers'::regclass AND attname = 'email'",
+        "UPDATE pg_class SET relname = 'zz' WHERE oid = 'customers'::regclass",
+        "INSERT INTO pg_inherits VALUES ('customers'::regclass, 'plain'::regclass, 1, false)",
+        "DELETE FROM pg_rewrite WHERE ev_class = 0",
+    ] {
+        claude.refused(sql, "masked-stays-masked");
+    }
 }

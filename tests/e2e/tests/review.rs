@@ -958,7 +958,8 @@ fn what_cannot_be_bound_is_refused() {
     let mut agent = arena.client("claude").unwrap();
     let refused = |agent: &mut RawClient, sql: &str, what: &str| {
         agent.ask(sql).unwrap();
-        let answer = rest(agent);
+        let answer = agent.until(b'Z').unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let answer: Vec<String> = answer.iter().map(Message::shown).collect();
         assert!(answer[0].contains("reviewable-requests"), "{sql}: {answer:?}");
         assert!(answer[0].contains(what), "{sql}: {answer:?}");
     };
@@ -980,6 +981,24 @@ fn what_cannot_be_bound_is_refused() {
     rest_of(&mut agent, "ROLLBACK");
     let setting = "DELETE FROM orders WHERE id = current_setting('app.id')::int";
     refused(&mut agent, setting, "the setting app.id");
+    // What sessions show of themselves can be chosen after somebody approved.
+    arena.server.sql("shop", "CREATE VIEW held_locks AS SELECT objid FROM pg_locks").unwrap();
+    for reads in [
+        "id IN (SELECT substr(c, 2)::int FROM pg_listening_channels() c)",
+        "id = (SELECT length(application_name) FROM pg_stat_activity WHERE pid = pg_backend_pid())",
+        "id IN (SELECT substr(name, 2)::int FROM pg_prepared_statements)",
+        "id IN (SELECT objid::int FROM pg_locks WHERE locktype = 'advisory')",
+        "id IN (SELECT objid::int FROM held_locks)",
+        "id < (SELECT count(*) FROM pg_cursors)",
+        "id < (SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'orders')",
+        "id < random() * 10",
+    ] {
+        refused(
+            &mut agent,
+            &format!("DELETE FROM orders WHERE {reads}"),
+            "what it reads of sessions",
+        );
+    }
     // Settings that count for nothing else count where they are read.
     for (name, reads) in [
         ("application_name", "current_setting('application_name')::int"),

@@ -105,7 +105,7 @@ mod tests {
     ) -> Catalog {
         let texts = |texts: &[&str]| texts.iter().map(|t| Some((*t).to_owned())).collect();
         let mut rows = vec![Vec::new(); QUERIES.len()];
-        rows[0].push(texts(&["160000", "public"]));
+        rows[0].push(texts(&["160000", "f", "f"]));
         for (oid, name, kind, columns) in relations {
             let oid = oid.to_string();
             let mut row: Vec<_> = texts(&[&oid, "public", name, kind, "0", "f"]);

@@ -114,9 +114,15 @@ const FINGERPRINT: &str = concat!(
 /// They are asked with `pg_catalog` alone in the `search_path`: operators are found there, and
 /// definitions name everything with its schema.
 pub const QUERIES: &[&str] = &[
-    // 0: the server
-    "SELECT pg_catalog.current_setting('server_version_num')",
-    // 1: schemas
+    // 0: the server, and whether credentials are among its settings, or settings of applications among
+    // those that functions are run with
+    "SELECT pg_catalog.current_setting('server_version_num'), \
+            EXISTS (SELECT FROM pg_catalog.pg_settings s \
+                    WHERE s.name IN ('primary_conninfo', 'ssl_passphrase_command') \
+                      AND s.setting <> ''), \
+            EXISTS (SELECT FROM pg_catalog.pg_proc p \
+                    WHERE p.proconfig IS NOT NULL \
+                      AND p.proconfig::pg_catalog.text ~ '[{,\"][^=,]*[.][^=,]*=')", // 1: schemas
     "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_toast' ORDER BY oid",
     // 2: relations
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
@@ -721,6 +727,12 @@ pub(super) fn load(database: &str, all: Results<'_>) -> Result<Catalog, CatalogE
         catalog.schemas.insert(row.text(0)?.into());
     }
     load_relations(&mut catalog, all)?;
+    for (relation, flag) in [("pg_settings", 1), ("pg_proc", 2)] {
+        let credentials = server.flag(flag)?;
+        let own = catalog.relations.values_mut();
+        let own = own.filter(|r| &*r.name == relation && &*r.schema == "pg_catalog");
+        own.for_each(|relation| relation.credentials = credentials);
+    }
     load_views(&mut catalog, all)?;
     load_functions(&mut catalog, all)?;
     catalog.builtins = match all.system {
@@ -784,6 +796,7 @@ fn load_relations(catalog: &mut Catalog, all: Results<'_>) -> Result<(), Catalog
             references: Vec::new(),
             code: Vec::new(),
             view: None,
+            credentials: false,
         };
         catalog.relation_names.entry(relation.name.clone()).or_default().push(relation.oid);
         catalog.relations.insert(relation.oid, relation);

@@ -118,6 +118,7 @@ impl<'c> Analyzer<'c> {
             gives,
             conditions: std::mem::take(&mut self.conditions),
             nulls: std::mem::take(&mut self.nulls),
+            goes_by: self.goes_by.take(),
             rereads: self.rereads,
             relations: std::mem::take(&mut self.relations).into_iter().collect(),
             effects: std::mem::take(&mut self.effects),
@@ -144,6 +145,7 @@ impl<'c> Analyzer<'c> {
         // Other than those of a view, its conditions may be about what it is called with.
         self.decide(&facts.conditions);
         self.decide_by_null(&facts.nulls);
+        self.goes_by = self.goes_by.max(facts.goes_by);
         Ok(facts.gives.clone())
     }
 }

@@ -6,8 +6,9 @@
 
 use super::names::{literal, parameter, split, strings};
 use super::scope::{OfServer, add, join, nothing};
+use super::standing::shows_sessions;
 use super::{Analyzer, Result, effect_of_setting};
-use crate::catalog::Function;
+use crate::catalog::{CREDENTIALS, Function};
 use crate::statement::{GoesBy, setting_by_parameter, unnamed_setting};
 use pg_query::protobuf::{FuncCall, Node};
 use portcullis_core::effect::{Certainty, Effect, Extent, Object, ObjectKind, Verb};
@@ -36,6 +37,10 @@ enum Reach {
     Dynamic,
     /// Runs functions that its arguments choose.
     Runs,
+    /// Shows all settings of the server.
+    ShowsSettings,
+    /// Shows the definition of a function.
+    Definition,
     /// Reads nothing but shows what cannot be traced: other sessions' statements, statistics.
     Untraced,
     /// Shows every change to every table.
@@ -54,7 +59,7 @@ fn goes_by(name: &str) -> Option<GoesBy> {
     match name {
         "currval" | "lastval" => Some(GoesBy::LastValue),
         "loread" | "lowrite" | "lo_truncate" | "lo_truncate64" => Some(GoesBy::Descriptor),
-        _ => None,
+        _ => shows_sessions(name).then_some(GoesBy::Sessions),
     }
 }
 
@@ -88,6 +93,8 @@ fn reach_of_server(name: &str) -> Option<Reach> {
     Some(match name {
         "set_config" => Reach::Setting,
         "current_setting" => Reach::ShowsSetting,
+        "pg_show_all_settings" => Reach::ShowsSettings,
+        "pg_get_functiondef" => Reach::Definition,
         "pg_notify" => Reach::Does(Control, Channel),
         "pg_terminate_backend"
         | "pg_cancel_backend"
@@ -561,7 +568,8 @@ impl<'c> Analyzer<'c> {
             }
             Reach::ShowsSetting => {
                 self.shown_setting(args);
-                origin.clone()
+                let name = args.first().and_then(literal).map(str::to_ascii_lowercase);
+                join(origin.clone(), &self.value_of_setting(name.as_deref()))
             }
             Reach::Dynamic => self.dynamic(name, origin),
             Reach::Runs => {
@@ -569,6 +577,14 @@ impl<'c> Analyzer<'c> {
                 self.execute(object);
                 Origin::Untraced
             }
+            // In the server's own view it is the columns that are told apart.
+            Reach::ShowsSettings if self.is_in_view_of_server() => origin.clone(),
+            Reach::ShowsSettings => join(origin.clone(), &self.value_of_setting(None)),
+            // What a function is run with may be a secret of an application.
+            Reach::Definition => match self.credentials_in("pg_proc") {
+                true => Origin::Untraced,
+                false => origin.clone(),
+            },
             Reach::Untraced => {
                 self.unresolved = true;
                 Origin::Untraced
@@ -580,6 +596,25 @@ impl<'c> Analyzer<'c> {
                 self.unreadable()
             }
         }
+    }
+
+    /// What the value of a setting comes from: of one that is, or may be, a credential of the server's.
+    pub(super) fn value_of_setting(&mut self, name: Option<&str>) -> Origin {
+        let other = name.is_some_and(|name| !CREDENTIALS.contains(&name));
+        match !other && self.credentials_in("pg_settings") {
+            true => Origin::Untraced,
+            false => nothing(),
+        }
+    }
+
+    /// True where this relation of the server's shows credentials now: it is noted as read.
+    fn credentials_in(&mut self, name: &str) -> bool {
+        let all = self.catalog.relations_named(Some("pg_catalog"), name);
+        let mut holding = all.iter().filter(|relation| relation.credentials).peekable();
+        let any = holding.peek().is_some();
+        self.relations.extend(holding.map(|relation| relation.oid));
+        self.opaque |= any;
+        any
     }
 
     /// `current_setting(…)`.

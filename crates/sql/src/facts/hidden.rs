@@ -36,6 +36,11 @@ impl<'c> Analyzer<'c> {
         self.effect_on(verb, name, candidates, extent);
         let mut trail = Trail { seen: HashSet::new() };
         for relation in candidates {
+            if relation.is_system() {
+                // By what rules know columns, and what views show, is written there.
+                self.sink(Origin::Untraced);
+                self.unresolved = true;
+            }
             self.follow(verb, relation, name.inh, columns, &mut trail)?;
             self.reach_relatives(verb, relation, name.inh);
         }

@@ -3,9 +3,11 @@
 
 use super::conditions::Carried;
 use super::scope::{Base, OutCol, Shape, Table, add, nothing, of_column};
+use super::standing::is_of_sessions;
 use super::typed::{Typed, common_of};
 use super::{Analyzer, Result};
 use crate::catalog::{ImplicitCast, Relation, RelationKind, TRACED_CHILDREN, ViewFacts};
+use crate::statement::GoesBy;
 use pg_query::protobuf::{Alias, RangeVar};
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -179,6 +181,9 @@ impl<'c> Analyzer<'c> {
             self.alone.insert(relation.oid);
         }
         self.charge(1)?;
+        if relation.is_system() && is_of_sessions(&relation.name) {
+            self.goes_by = Some(GoesBy::Sessions);
+        }
         for code in relation.code.iter().filter(|c| c.on_read) {
             self.user_code = true;
             // Behind a row-security policy that is too much to say of a function which the server
@@ -260,6 +265,7 @@ impl<'c> Analyzer<'c> {
             return;
         }
         self.rereads |= facts.rereads;
+        self.goes_by = self.goes_by.max(facts.goes_by);
         facts.sinks.iter().for_each(|origin| self.sink(origin.clone()));
     }
 

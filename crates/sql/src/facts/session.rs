@@ -2,7 +2,7 @@
 //! channels.
 
 use super::names::literal_text;
-use super::scope::{Shape, nothing};
+use super::scope::Shape;
 use super::{Analyzer, Result};
 use crate::statement::{NameChange, TransactionChange};
 use pg_query::protobuf::{
@@ -212,7 +212,8 @@ impl Analyzer<'_> {
         let object = Object::new(ObjectKind::Setting, (!all).then_some(name.as_str()));
         let extent = if all { Extent::All } else { Extent::One };
         self.effect(Verb::Read, object, extent, Certainty::Resolved);
-        ("show", Some(Shape::uniform(if all { 3 } else { 1 }, &nothing())))
+        let value = self.value_of_setting((!all).then_some(&*name));
+        ("show", Some(Shape::uniform(if all { 3 } else { 1 }, &value)))
     }
 
     pub(super) fn prepare(&mut self, s: &PrepareStmt) -> Result<Facts> {

@@ -52,12 +52,54 @@ fn stands_for(function: &str) -> Option<&'static str> {
     named.or_else(|| function.starts_with("pg_stat_get_backend_").then_some("pg_stat_activity"))
 }
 
+/// True for functions that show what a session, and so whoever has one, can choose at any time without
+/// that being a setting or a row. (What nobody can choose is left out: the time, new UUIDs; and what moves
+/// by itself: transaction ids, positions in the log.)
+pub(super) fn shows_sessions(function: &str) -> bool {
+    const OTHERS: [&str; 10] = [
+        "inet_client_addr",
+        "inet_client_port",
+        "pg_backend_pid",
+        "pg_blocking_pids",
+        "pg_is_other_temp_schema",
+        "pg_listening_channels",
+        "pg_my_temp_schema",
+        "pg_notification_queue_usage",
+        "random",
+        "random_normal",
+    ];
+    function.starts_with("pg_stat_get_")
+        || OTHERS.contains(&function)
+        || stands_for(function).is_some_and(is_of_sessions)
+}
+
+/// The same of a view of the server's.
+pub(super) fn is_of_sessions(view: &str) -> bool {
+    const OF_SESSIONS: [&str; 8] = [
+        "pg_aios",
+        "pg_backend_memory_contexts",
+        "pg_cursors",
+        "pg_locks",
+        "pg_prepared_statements",
+        "pg_prepared_xacts",
+        "pg_replication_origin_status",
+        "pg_replication_slots",
+    ];
+    ["pg_stat_", "pg_statio_"].iter().any(|prefix| view.starts_with(prefix))
+        || OF_SESSIONS.contains(&view)
+}
+
 impl Analyzer<'_> {
+    /// True while the definition of one of the server's own views is looked at.
+    pub(super) fn is_in_view_of_server(&self) -> bool {
+        let own = |oid: &u32| self.catalog.relation(*oid).is_some_and(|r| r.is_system());
+        self.views.iter().any(own)
+    }
+
     /// A function of the server shows what a view of it shows: that is read, by whatever name. In one of
     /// the server's own views it is the view that is read.
     pub(super) fn read_by_function(&mut self, function: &str) {
-        let own = |oid: &u32| self.catalog.relation(*oid).is_some_and(|r| r.is_system());
-        if self.views.iter().any(own) {
+        if self.is_in_view_of_server() {
             return;
         }
         if let Some(view) = stands_for(function) {

@@ -223,6 +223,11 @@ impl Unbound {
                 "a person has to decide on it, and cannot see which row the cursor is on",
                 "name the rows in the statement, by their key, in place of WHERE CURRENT OF",
             ),
+            Self::GoesBy(GoesBy::Sessions) => (
+                "a person has to decide on it, and what it reads of sessions (locks, channels, cursors, \
+                 activity, random numbers) may be something else when it runs",
+                "name the rows by their key, and write values themselves into the statement",
+            ),
             Self::Misread => (
                 "a person has to decide on it, and settings of the session may have changed since it was \
                  prepared or bound, so that its values may be others than those shown",
