@@ -409,9 +409,8 @@ fn what_is_carried_depends_on_what_it_is() {
     ] {
         assert_eq!(decided(sql), ["made.marks"], "{sql}");
     }
-    for sql in ["SELECT ARRAY[mark], array_agg(mark), mark || 'x' FROM made GROUP BY id"] {
-        assert!(!decided(sql).contains(&"made.mark".to_owned()), "{sql}");
-    }
+    let grouped = "SELECT ARRAY[mark], array_agg(mark), mark || 'x' FROM made GROUP BY id";
+    assert!(!decided(grouped).contains(&"made.mark".to_owned()));
     assert!(decided("SELECT xmlelement(name a, at) FROM events").contains(&"events.at".to_owned()));
     assert!(decided("SELECT xmlelement(name a, what) FROM events").is_empty());
 }

@@ -19,6 +19,7 @@ use portcullis_sql::statement::{
 };
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
 /// Assembles a unit, message by message.
@@ -399,8 +400,10 @@ impl Draft {
             _ => None,
         });
         let running = names.running(fetched);
-        for statement in &resolved.chain {
-            names.apply(statement, prepared, aborted, at)?;
+        // Each is prepared from the text it stands in, which is not that of the name it was run by.
+        let texts = resolved.behind.iter().map(|behind| &behind.prepared);
+        for (statement, from) in resolved.chain.iter().zip(iter::once(prepared).chain(texts)) {
+            names.apply(statement, from, aborted, at)?;
         }
         names.have_run(running);
         Ok(resolved)
