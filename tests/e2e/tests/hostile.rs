@@ -446,12 +446,12 @@ fn pretend(mut socket: TcpStream, pretence: Pretence) -> std::io::Result<()> {
             version |= kind[0] == b'P' && is_about(b"server_version_num");
             continue;
         }
-        // One query of a catalog asks for version and path, the others have no rows here.
+        // One query of a catalog asks for the version and about credentials, the others have no rows here.
         let column = [b"c\0".as_slice(), &[0; 18]].concat();
         let mut answer = match std::mem::take(&mut version) {
             true => [
-                message(b'T', &[b"\0\x02", &column[..], &column[..]].concat()),
-                message(b'D', b"\0\x02\0\0\0\x06150000\0\0\0\x06public"),
+                message(b'T', &[b"\0\x03", &column[..], &column[..], &column[..]].concat()),
+                message(b'D', b"\0\x03\0\0\0\x06150000\0\0\0\x01f\0\0\0\x01f"),
             ]
             .concat(),
             false => message(b'T', b"\0\0"),
