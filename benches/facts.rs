@@ -300,6 +300,7 @@ fn bench(catalog: Catalog) -> Bench {
         issuer: "https://idp.example".to_owned(),
         acting_for: None,
         acting_for_issuer: None,
+        email: None,
         groups: ["agents".to_owned()].into(),
         token_id: None,
         expires: Timestamp::from_micros(0),

@@ -50,6 +50,13 @@ async function problem(response: Response): Promise<Problem> {
 /** Sent with what a page asks by itself: nobody need be there, so it keeps no session from being idle. */
 const BY_ITSELF = { "X-Portcullis-By-Itself": "1" };
 
+/** The next page of a list (RFC 8288), where it goes on: of the same list, whatever the answer says. */
+function nextPage(path: string, response: Response): string | null {
+  const query = /^<[^?>]*\?([^>]*)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1];
+  return query === undefined ? null : `${path.split("?")[0]}?${query}`;
+}
+
+/** Calls a route; of a list, all pages. */
 async function call(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<unknown> {
   const sent: RequestInit = { method, headers: headers(more), cache: "no-store", credentials: "same-origin" };
   if (body !== undefined) {
@@ -64,7 +71,28 @@ async function call(method: string, path: string, body?: unknown, more: Record<s
   }
   look(response);
   if (!response.ok) throw await problem(response);
-  return response.status === 204 ? null : response.json();
+  if (response.status === 204) return null;
+  const said: unknown = await response.json();
+  const next = nextPage(path, response);
+  return next !== null && Array.isArray(said) ? [...said, ...((await call(method, next, undefined, more)) as unknown[])] : said;
+}
+
+/** One page of a list, where the next is, and what else the answer's head says. */
+export async function page<T>(path: string): Promise<{ rows: T[]; next: string | null; recording: string; leftOut: boolean }> {
+  const response = await fetch(path, { headers: headers(), cache: "no-store", credentials: "same-origin" }).catch(() => {
+    throw new Problem(0, "the gateway cannot be reached");
+  });
+  look(response);
+  if (!response.ok) throw await problem(response);
+  const recording = response.headers.get("portcullis-recording") ?? "";
+  return { rows: (await response.json()) as T[], next: nextPage(path, response), recording, leftOut: response.headers.has("portcullis-left-out") };
+}
+
+/** A file, as it is. */
+export async function file(path: string): Promise<Blob> {
+  const response = await fetch(path, { headers: headers({ Accept: "*/*" }), cache: "no-store", credentials: "same-origin" });
+  if (!response.ok) throw await problem(response);
+  return response.blob();
 }
 
 export const get = async <T>(path: string): Promise<T> => (await call("GET", path)) as T;
@@ -73,8 +101,8 @@ export const post = async <T>(path: string, body?: unknown): Promise<T> => (awai
 export const del = async <T>(path: string): Promise<T> => (await call("DELETE", path)) as T;
 
 /** Follows the gateway's events until they end, which is an error or the signal. */
-export async function events(signal: AbortSignal, told: (kind: string, data: unknown) => void): Promise<void> {
-  const response = await fetch("/api/v1/events", {
+export async function events(signal: AbortSignal, told: (kind: string, data: unknown) => void, path = "/api/v1/events"): Promise<void> {
+  const response = await fetch(path, {
     headers: headers({ Accept: "text/event-stream" }), cache: "no-store", credentials: "same-origin", signal,
   });
   look(response);

@@ -7,6 +7,7 @@ import { Dialog, Reason } from "./dialog";
 import { estimate, gravity, outcome, rehearsed, undo } from "./facts";
 import { bytes } from "./inert";
 import { useKeys } from "./keys";
+import { consent } from "./passkey";
 import { Chain, Environment } from "./live";
 import { Heading, Link, navigate } from "./route";
 import { may, useNow, useStore } from "./store";
@@ -14,7 +15,7 @@ import { Inert, InertLines, Statement } from "./text";
 import { count, countdown, moment, span } from "./time";
 import type { Review, ReviewContext, Sample } from "./types";
 
-type Asking = "approve" | "pattern" | "reject" | null;
+type Asking = "approve" | "pattern" | "reject" | "say" | null;
 
 export function ReviewPage({ id }: { id: string }) {
   const { reviews, turn, me } = useStore();
@@ -33,6 +34,7 @@ export function ReviewPage({ id }: { id: string }) {
   }, [id, turn, read]);
   const known = review?.id === id ? review : undefined;
   const pending = known?.status === "pending" && may(me, "reviewer");
+  const answers = known?.status === "pending" && !pending && context?.messages.at(-1)?.asks === true;
   const beside = (by: number) => {
     const all = reviews ?? [];
     const at = all.findIndex((other) => other.id === id);
@@ -43,6 +45,7 @@ export function ReviewPage({ id }: { id: string }) {
   useKeys({
     Escape: () => navigate("/reviews"), j: () => beside(1), k: () => beside(-1),
     a: askIf("approve", pending), r: askIf("reject", pending), p: askIf("pattern", pending && known.ask.pattern !== undefined),
+    q: askIf("say", pending || answers),
   });
   return (
     <main class="review">
@@ -52,7 +55,9 @@ export function ReviewPage({ id }: { id: string }) {
       {known && <Elements review={known} context={context} now={now} />}
       {known && (
         <Part number={12} name="Decide">
+          <Messages context={context} now={now} />
           {pending ? <Choices review={known} ask={ask} /> : <p class="outcome"><Inert text={outcome(known)} /></p>}
+          {answers && <div class="actions"><button type="button" aria-keyshortcuts="q" onClick={() => ask("say")}>Answer… <kbd>q</kbd></button></div>}
         </Part>
       )}
       {known && asking && (
@@ -222,7 +227,20 @@ function Choices({ review, ask }: { review: Review; ask: (what: Asking) => void 
         <button type="button" aria-keyshortcuts="p" onClick={() => ask("pattern")}>Approve the pattern… <kbd>p</kbd></button>
       )}
       <button type="button" class="danger" aria-keyshortcuts="r" onClick={() => ask("reject")}>Reject… <kbd>r</kbd></button>
+      <button type="button" aria-keyshortcuts="q" onClick={() => ask("say")}>Ask… <kbd>q</kbd></button>
     </div>
+  );
+}
+
+/** What was asked about the request, and answered. */
+function Messages({ context, now }: { context: ReviewContext | undefined; now: number }) {
+  if (!context || context.messages.length === 0) return null;
+  return (
+    <ol class="messages">
+      {context.messages.map((message) => (
+        <li><Inert text={message.name} /> {message.asks ? "asked" : "answered"} {span(now - message.at)} ago: <Inert text={message.text} /></li>
+      ))}
+    </ol>
   );
 }
 
@@ -245,6 +263,12 @@ function Ask({ review, asking, close, done, mayEnd }: AskProperties) {
     await post(`/api/v1/reviews/${review.id}/${what}`, body);
     done();
   };
+  const path = `/api/v1/reviews/${review.id}`;
+  const approve = async (of: object) => {
+    const passkey = ask.step_up === undefined ? {} : { passkey: await consent(path, { ...of, seen: { rehearsal: review.rehearsal ?? null } }) };
+    await decide("approve", { ...of, ...passkey });
+  };
+  const takes = ask.step_up !== undefined && <p>It takes your passkey, which signs this decision: your browser asks for it next.</p>;
   const summary = (
     <p><Inert text={ask.ground.what} /> on <strong><Inert text={ask.standing.connection.name} /></strong>{" "}
       <Environment connection={ask.standing.connection} /> for <Chain principal={ask.standing.principal} />, digest{" "}
@@ -252,9 +276,10 @@ function Ask({ review, asking, close, done, mayEnd }: AskProperties) {
   );
   if (asking === "approve") {
     return (
-      <Dialog title="Approve once" act={() => decide("approve", {})} confirm="Approve" close={close}>
+      <Dialog title="Approve once" act={() => approve({})} confirm={takes ? "Approve with a passkey" : "Approve"} close={close}>
         {summary}
         <p>These very bytes run, once.</p>
+        {takes}
       </Dialog>
     );
   }
@@ -271,13 +296,22 @@ function Ask({ review, asking, close, done, mayEnd }: AskProperties) {
       </Dialog>
     );
   }
+  if (asking === "say") {
+    return (
+      <Dialog title="Ask or answer" act={() => decide("messages", { text: reason })} confirm="Send" close={close}>
+        {summary}
+        <Reason label="Text" hint="A client that waits is told what a reviewer asks, and may answer. It decides nothing, and is recorded." value={reason} set={setReason} />
+      </Dialog>
+    );
+  }
   const pattern = { seconds: Math.round(minutes * 60), count: uses };
   return (
-    <Dialog title="Approve the pattern" act={() => decide("approve", { pattern })} confirm="Approve the pattern" danger close={close}>
+    <Dialog title="Approve the pattern" act={() => approve({ pattern })} confirm="Approve the pattern" danger close={close}>
       {summary}
       <InertLines text={ask.pattern?.shown ?? ""} label="Pattern" />
       <p class="warning">Each marked place may hold <strong>any</strong> value of its kind: any row may be chosen, and anything
         written there. Nobody is asked again, in session {ask.session} alone, until it is used up, expires or is revoked.</p>
+      {takes}
       <label>Minutes <input type="number" min={1} max={480} value={minutes} required onInput={(event) => setMinutes(event.currentTarget.valueAsNumber)} /></label>
       <label>Uses, beside this one <input type="number" min={1} max={1000} value={uses} required onInput={(event) => setUses(event.currentTarget.valueAsNumber)} /></label>
     </Dialog>

@@ -6,7 +6,13 @@ const watching = new Set<() => void>();
 addEventListener("popstate", () => watching.forEach((watch) => watch()));
 
 export function navigate(path: string): void {
-  if (path !== location.pathname) history.pushState(null, "", path);
+  if (path !== location.pathname + location.search) history.pushState(null, "", path);
+  watching.forEach((watch) => watch());
+}
+
+/** The same page by another address: there is nothing to go back to. */
+export function rename(path: string): void {
+  history.replaceState(null, "", path);
   watching.forEach((watch) => watch());
 }
 

@@ -17,7 +17,7 @@ export async function whoAmI(): Promise<void> {
     }
     // A gateway that does not tell who one is: then the token is good if the rest of the API takes it.
     await get("/api/v1/sessions");
-    update({ me: { name: "signed in with a token", issuer: "", kind: "", groups: [] } });
+    update({ me: { name: "signed in with a token", issuer: "", kind: "", subject: "", groups: [] } });
   }
 }
 
@@ -26,7 +26,7 @@ export async function signOut(): Promise<void> {
   // Where that fails the session is still there, and whoever asked is told.
   const end = hasToken() ? null : await post<{ end_session?: string | null }>("/auth/logout");
   holdToken(null);
-  update({ me: null, reviews: undefined, sessions: undefined, freezes: undefined, connected: false });
+  update({ me: null, reviews: undefined, sessions: undefined, grants: undefined, freezes: undefined, connected: false });
   // Where the provider has a page for it, it is told there as well.
   if (end?.end_session && /^https?:/.test(end.end_session)) location.assign(end.end_session);
 }

@@ -1,13 +1,15 @@
 // What the gateway has told, for all pages to show.
 import { useEffect, useState } from "preact/hooks";
 import { events, Problem, skew } from "./api";
-import type { Freeze, Me, Session, Waiting } from "./types";
+import type { Freeze, Grant, Me, Session, Waiting } from "./types";
 
 export interface State {
   /** `undefined` until it is known. */
   me: Me | null | undefined;
   reviews: Waiting[] | undefined;
   sessions: Session[] | undefined;
+  /** Requests for access that wait, and grants in force. */
+  grants: Grant[] | undefined;
   /** `null` where the gateway itself does not know. */
   freezes: Freeze[] | null | undefined;
   /** Whether events come. */
@@ -16,10 +18,12 @@ export interface State {
   turn: number;
 }
 
-let state: State = { me: undefined, reviews: undefined, sessions: undefined, freezes: undefined, connected: false, turn: 0 };
+let state: State = { me: undefined, reviews: undefined, sessions: undefined, grants: undefined, freezes: undefined, connected: false, turn: 0 };
 const watching = new Set<(state: State) => void>();
 /** Told of reviews that were not there before. */
 export const arrivals = new Set<(review: Waiting) => void>();
+/** And of requests for access. */
+export const requests = new Set<(grant: Grant) => void>();
 
 /** True unless it is known that somebody may not. */
 export function may(me: Me | null | undefined, right: "reviewer" | "administrator"): boolean {
@@ -49,6 +53,14 @@ function tell(kind: string, data: unknown): void {
     if (known === undefined) return;
     const before = new Set(known.map((review) => review.id));
     for (const review of reviews) if (!before.has(review.id)) for (const arrival of arrivals) arrival(review);
+  } else if (kind === "grants") {
+    const grants = data as Grant[];
+    const known = state.grants;
+    update({ grants, connected: true });
+    if (known === undefined) return;
+    const before = new Set(known.map((grant) => grant.id));
+    const fresh = grants.filter((grant) => grant.status === "pending" && !before.has(grant.id));
+    for (const grant of fresh) for (const request of requests) request(grant);
   } else if (kind === "sessions") {
     update({ sessions: data as Session[], connected: true });
   } else if (kind === "freezes") {

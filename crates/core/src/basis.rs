@@ -3,6 +3,7 @@
 
 use crate::digest::{Digest, Digester};
 use crate::id::ReviewId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct Basis {
     pub settings: BTreeMap<String, String>,
     /// Definitions that decide what the request does, by digest.
     pub definitions: BTreeMap<String, Digest>,
+    /// What the request is judged and its answer masked by: policy, and the connection's own rules.
+    pub rules: Option<Digest>,
 }
 
 impl Basis {
@@ -35,6 +38,10 @@ impl Basis {
             digester.add(name.as_bytes());
             digester.add(definition.as_bytes());
         }
+        if let Some(rules) = &self.rules {
+            digester.add(b"rules");
+            digester.add(rules.as_bytes());
+        }
         digester.finish()
     }
 
@@ -45,7 +52,11 @@ impl Basis {
         let (known, new): (Vec<&String>, Vec<&String>) = different(&self.settings, &now.settings)
             .partition(|name| self.settings.contains_key(*name));
         let setting = |name: &String| format!("setting {name} changed");
-        let mut all: Vec<String> = known.into_iter().map(setting).collect();
+        let mut all: Vec<String> = Vec::new();
+        if self.rules != now.rules {
+            all.push("the gateway's policy or mask rules changed".to_owned());
+        }
+        all.extend(known.into_iter().map(setting));
         all.extend(definitions.map(|name| format!("definition of {name} changed")));
         // What counts only now does so because of what changed: many settings, where it is code.
         if all.is_empty() {
@@ -84,7 +95,7 @@ fn different<'a, V: PartialEq>(
 }
 
 /// What a reviewer reads of a [`Basis`]; the digest covers all of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownBasis {
     /// The settings that matter most, with their values.
     pub settings: Vec<(String, String)>,
@@ -97,7 +108,7 @@ pub struct ShownBasis {
 }
 
 /// That a request is held anew, because what its approval would rest on has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Again {
     /// The review that this one takes the place of.
     pub previous: ReviewId,
@@ -108,7 +119,7 @@ pub struct Again {
 }
 
 /// How much a request may touch, as the target estimates it: never more than a hint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Estimate {
     /// The target's planner expects so many rows.
@@ -156,6 +167,7 @@ mod tests {
         Basis {
             settings: settings.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             definitions: definitions.iter().map(|(n, v)| ((*n).into(), digest(v))).collect(),
+            rules: None,
         }
     }
 
@@ -182,6 +194,17 @@ mod tests {
             (0..9).map(|n| (format!("s{n}"), String::new())).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(basis(&many, &[]).changes(&basis(&[], &[])).last().unwrap(), "and 4 more");
+    }
+
+    #[test]
+    fn other_rules_are_another_basis() {
+        let rules = |text: &str| Digester::new("t").part(text.as_bytes()).finish();
+        let one = Basis { rules: Some(rules("a")), ..basis(&[("x", "1")], &[]) };
+        let other = Basis { rules: Some(rules("b")), ..one.clone() };
+        assert_ne!(one.digest(), other.digest());
+        assert_ne!(one.digest(), Basis { rules: None, ..one.clone() }.digest());
+        assert_eq!(one.changes(&other), ["the gateway's policy or mask rules changed"]);
+        assert!(one.changes(&one.clone()).is_empty());
     }
 
     #[test]

@@ -6,12 +6,13 @@
 
 use crate::id::FreezeId;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// What a freeze keeps agents from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FreezeScope {
     /// Whatever [writes](crate::effect::Operation::writes), and keeping what was written.
@@ -42,7 +43,7 @@ impl fmt::Display for FreezeScope {
 
 /// Agents are kept from something until a moment. Agents are all who are no
 /// [persons by themselves](crate::principal::Principal::is_person_alone).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freeze {
     /// Which.
     pub id: FreezeId,

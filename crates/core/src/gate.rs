@@ -7,9 +7,10 @@ mod bench;
 mod held;
 mod refusals;
 
+use crate::access::{Clear, Entitlement};
 use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
-use crate::freeze::{Freezes, Unfrozen};
+use crate::freeze::Freezes;
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
 use crate::journal::{Durability, Entry, Event, Journal, JournalError};
 use crate::limits::Used;
@@ -21,7 +22,7 @@ use crate::refusal::{Refusal, RefusalClass, Retry};
 use crate::review::{Claim, Desk};
 use crate::time::Timestamp;
 use crate::verdict::{Approvals, Circumstances, ConnectionFacts, Judge, Obligations, Standing};
-use bench::{Bench, Ruling};
+use bench::{Barred, Bench, Ruling};
 pub use held::{Anew, Grounds, Held, Question, Unrehearsed};
 use refusals::{refusal_from, unrecorded, unreviewable, unshown, used_up};
 use smallvec::SmallVec;
@@ -111,7 +112,8 @@ pub struct LogIn {
 }
 
 impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
-    /// Opens the gate of a session: judges and records the log-in itself.
+    /// Opens the gate of a session: judges and records the log-in itself. Without an [`Entitlement`] of this
+    /// session's there is no gate, and what comes to it later is looked at by the same one.
     ///
     /// # Errors
     /// The [`Refusal`] to tell the caller.
@@ -119,23 +121,15 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         session: SessionId,
         standing: Arc<Standing>,
         (judge, freezes, journal, desk): (J, Arc<dyn Freezes>, L, D),
+        entitlement: Entitlement,
         settings: GateSettings,
         login: LogIn,
         moment: Moment,
     ) -> Result<(Self, Admission<P>), Refusal> {
         let name = standing.connection.name.clone();
-        let object = Object::new(ObjectKind::Connection, [name.as_str()]);
-        let connect = Effect::resolved(Verb::Connect, object, Extent::One);
         let (asked, texts): (Vec<Effect>, Vec<String>) = login.settings.into_iter().unzip();
-        let operation = Operation {
-            kinds: std::iter::once("connect")
-                .chain((!asked.is_empty()).then_some("set"))
-                .map(Box::from)
-                .collect(),
-            effects: std::iter::once(connect).chain(asked).collect(),
-            lineages: SmallVec::new(),
-        };
-        let bench = Bench::new(judge, freezes, &standing);
+        let operation = logging_in(&name, asked);
+        let bench = Bench::new(judge, freezes, entitlement, &standing);
         let refusal = match bench.admit(&operation, moment.at) {
             Ruling::Permit(obligations, _) => {
                 let event = Event::SessionOpened {
@@ -144,6 +138,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                     policy: bench.policy_version().to_owned(),
                     claimed: scrubbed_text(&obligations, &login.claimed),
                     settings: texts.iter().map(|t| scrubbed_text(&obligations, t)).collect(),
+                    grant: bench.grant(),
                 };
                 let entry = Entry { at: moment.at, session: Some(session), request: None, event };
                 return match journal.append(entry, Durability::Durable).await {
@@ -184,16 +179,55 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         Err(refusal)
     }
 
+    /// Goes on under another judge, which is asked about the log-in first: what it would not have let in
+    /// does not stay. What is given masks what the target says unasked from now on.
+    ///
+    /// # Errors
+    /// The [`Refusal`] by which the session ends.
+    pub fn go_on_by<P: Protocol>(
+        &mut self,
+        judge: J,
+        moment: Moment,
+    ) -> Result<InFlight<P>, Box<Refusal>> {
+        self.bench.judge_by(judge);
+        let operation = logging_in(&self.standing.connection.name, Vec::new());
+        let (class, retry, ground) = match self.bench.admit(&operation, moment.at) {
+            Ruling::Permit(obligations, _) => {
+                let flight = InFlight::standing(&obligations);
+                self.scrub = obligations;
+                return Ok(flight);
+            }
+            Ruling::Hold { ground, .. } => {
+                (RefusalClass::NeedsApproval, Retry::AfterApproval, ground)
+            }
+            Ruling::Refuse { class, retry, ground } => (class, retry, ground),
+        };
+        Err(Box::new(refusal_from(moment.decision, class, retry, ground, None)))
+    }
+
     /// The session's standing.
     #[must_use]
     pub fn standing(&self) -> &Standing {
         &self.standing
     }
 
+    /// How many whole minutes ago the grant began that the session stands on: for what is judged beside
+    /// this gate.
+    #[must_use]
+    pub fn granted_minutes(&self, at: Timestamp) -> Option<u32> {
+        self.bench.granted_minutes(at)
+    }
+
     /// The journal, for outcomes.
     #[must_use]
     pub const fn journal(&self) -> &L {
         &self.journal
+    }
+
+    /// The desk, for what people say about a held request. What is decided there counts here alone.
+    #[must_use]
+    pub const fn desk(&self) -> &D {
+        &self.desk
     }
 
     /// Takes a request, by value, to its permit, its review or its refusal.
@@ -205,8 +239,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     ) -> Passage<P> {
         let none = Approvals::new();
         match self.bench.decide(request.operation(), &circumstances, &none, moment.at) {
-            Ruling::Permit(obligations, unfrozen) => {
-                self.record(request, (obligations, unfrozen), Leave::default(), moment).await
+            Ruling::Permit(obligations, clear) => {
+                self.record(request, (obligations, clear), Leave::default(), moment).await
             }
             Ruling::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
@@ -257,7 +291,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let (request, groups) = (&held.request, &held.ticket().groups);
         let (operation, circumstances) = (request.operation(), &held.circumstances);
         let ruling = self.bench.decide(operation, circumstances, groups, moment.at);
-        let Ruling::Permit(obligations, unfrozen) = ruling else {
+        let Ruling::Permit(obligations, clear) = ruling else {
             return because("an approval alone would not let it run");
         };
         let moment_used = Moment { used: held.used, ..moment };
@@ -283,7 +317,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         match self.journal.append(entry, Durability::Durable).await {
             Ok(receipt) => {
                 let request = request.clone();
-                let leave = (obligations, unfrozen);
+                let leave = (obligations, clear);
                 Ok(RehearsalPermit::issue(request, leave, receipt, moment.request))
             }
             Err(error) => because(&error.to_string()),
@@ -293,7 +327,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     async fn record<P: Protocol>(
         &self,
         request: P::Request,
-        (obligations, unfrozen): (Obligations, Unfrozen),
+        (obligations, clear): (Obligations, Clear),
         leave: Leave,
         moment: Moment,
     ) -> Passage<P> {
@@ -320,15 +354,15 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let entry = self.entry(moment.request, moment.at, event);
         match self.journal.append(entry, durability).await {
             Ok(receipt) => {
-                let ruled = (obligations, unfrozen);
+                let ruled = (obligations, clear);
                 Passage::Permitted(Permit::issue(request, ruled, receipt, moment.request))
             }
             Err(error) => Passage::Refused(self.unrecorded::<P>(&request, &error, moment).await),
         }
     }
 
-    /// Looks once more whether a permitted request is frozen, right before it is sent: a freeze counts
-    /// from the moment it is made, and recording may have taken a while. What is refused now has its
+    /// Looks once more whether a permitted request is frozen, or the session's grant over, right before it
+    /// is sent: both count from the moment they are made, and recording may have taken a while. What is refused now has its
     /// intent in the record already, so the driver owes it an outcome.
     ///
     /// # Errors
@@ -339,17 +373,19 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         moment: Moment,
     ) -> Result<Permit<P>, Refusal> {
         let what = || permit.request().operation().to_string();
-        let Some((class, ground)) = self.bench.since(permit.unfrozen(), what, moment) else {
+        let Some(Barred { class, retry, ground }) = self.bench.since(permit.clear(), what, moment)
+        else {
             return Ok(permit);
         };
-        let refusal = refusal_from(moment.decision, class, Retry::Later, ground, None);
+        let refusal = refusal_from(moment.decision, class, retry, ground, None);
         let request = permit.request();
         let (shown, operation, digest) = (request.shown(), request.operation(), request.digest());
         let moment = Moment { request: permit.id(), ..moment };
         Err(Box::pin(self.record_refusal(shown, operation, digest, refusal, moment)).await)
     }
 
-    /// Why what would take a request in flight further is frozen by now, where it is: `what`, in words.
+    /// Why what would take a request in flight further is frozen by now, or without a grant, where it is:
+    /// `what`, in words.
     /// Nothing is recorded: the request's own outcome tells.
     #[must_use]
     pub fn frozen_since<P: Protocol>(
@@ -358,8 +394,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         what: &str,
         moment: Moment,
     ) -> Option<Refusal> {
-        let (class, ground) = self.bench.since(flight.unfrozen()?, || what.to_owned(), moment)?;
-        Some(refusal_from(moment.decision, class, Retry::Later, ground, None))
+        let Barred { class, retry, ground } =
+            self.bench.since(flight.clear()?, || what.to_owned(), moment)?;
+        Some(refusal_from(moment.decision, class, retry, ground, None))
     }
 
     /// Refuses what cannot be recorded. That a record would be too large can be recorded.
@@ -429,6 +466,20 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             beyond: shown.beyond,
             elided: shown.elided,
         }
+    }
+}
+
+/// A log-in as an operation, with the settings asked for in it.
+fn logging_in(connection: &str, asked: Vec<Effect>) -> Operation {
+    let object = Object::new(ObjectKind::Connection, [connection]);
+    let connect = Effect::resolved(Verb::Connect, object, Extent::One);
+    Operation {
+        kinds: std::iter::once("connect")
+            .chain((!asked.is_empty()).then_some("set"))
+            .map(Box::from)
+            .collect(),
+        effects: std::iter::once(connect).chain(asked).collect(),
+        lineages: SmallVec::new(),
     }
 }
 

@@ -76,6 +76,18 @@ macro_rules! id {
                 s.collect_str(self)
             }
         }
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": concat!("The id of a ", $kind, "."),
+                    "pattern": concat!("^", $prefix, "_[0-9a-hjkmnp-tv-z]{13}$"),
+                })
+            }
+        }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(d)?;
@@ -95,10 +107,14 @@ id!(/** A leave people gave for requests alike in everything but some values. */
     PatternId, "pat", "pattern");
 id!(/** What an administrator stops agents from doing, for a time. */
     FreezeId, "frz", "freeze");
+id!(/** Access to a connection that people give for a time, or a request for it. */
+    GrantId, "grt", "grant");
 id!(/** A short-lived credential of the gateway's own, bound to one connection. */
     CredentialId, "crd", "credential");
 id!(/** A person's session in a browser. */
     BrowserSessionId, "web", "browser session");
+id!(/** A passkey of a person. */
+    PasskeyId, "key", "passkey");
 id!(/** One refusal, so that a caller can ask about it. */
     DecisionId, "dec", "decision");
 

@@ -1,11 +1,14 @@
 //! The journal's contract: an intent before anything is forwarded, an outcome after.
 
+use crate::access::{AccessAsk, Ending};
 use crate::basis::Again;
 use crate::digest::Digest;
 use crate::freeze::Freeze;
 use crate::id::{
-    BrowserSessionId, CredentialId, FreezeId, PatternId, RequestId, ReviewId, SessionId,
+    BrowserSessionId, CredentialId, FreezeId, GrantId, PasskeyId, PatternId, RequestId, ReviewId,
+    SessionId,
 };
+use crate::passkey::Evidence;
 use crate::pattern::{Terms, Use};
 use crate::principal::{Actor, Principal};
 use crate::protocol::Shown;
@@ -87,6 +90,9 @@ pub enum Event {
         /// Settings the client asked for at log-in, as `name=value`, redacted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         settings: Vec<String>,
+        /// The grant it stands on, where its connection takes one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<GrantId>,
     },
     /// A session ended.
     SessionClosed {
@@ -199,6 +205,12 @@ pub enum Event {
         /// That requests like it may follow: for how long, and how many.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         pattern: Option<Terms>,
+        /// The proof by passkey, where policy asks for one: `portcullis audit verify` checks it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        passkey: Option<Box<Evidence>>,
+        /// The chat it was said in, and who that is there; `None` where it was the API or the console.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        via: Option<String>,
     },
     /// A reviewer took a pattern back.
     PatternRevoked {
@@ -229,6 +241,42 @@ pub enum Event {
         /// Why; the caller has read it.
         reason: String,
     },
+    /// Somebody keeps this session from sending anything more, for a time. Recorded beside the pause
+    /// itself, as ending one is.
+    SessionPaused {
+        /// The person's subject.
+        by: String,
+        /// Why; the caller reads it.
+        reason: String,
+        /// When it ends by itself.
+        until: Timestamp,
+    },
+    /// This session may go on.
+    SessionResumed {
+        /// The person's subject; `None` where its time was over.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+    },
+    /// Somebody is about to be shown what is recorded. Of no session, so that it is in none of the
+    /// timelines it is about.
+    Watched {
+        /// Who.
+        by: Principal,
+        /// In which way.
+        how: Watching,
+        /// Which session's record; `None` for a search in all that it may see.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        recording: Option<SessionId>,
+        /// The first entry that is shown.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<u64>,
+        /// The last; `None` where that is not known beforehand.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        to: Option<u64>,
+        /// What was searched for, with detectors applied.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        searched: Option<String>,
+    },
     /// An administrator keeps agents from something, from now on.
     Frozen {
         /// What.
@@ -251,6 +299,115 @@ pub enum Event {
     AdministrationRefused {
         /// The principal's subject.
         by: String,
+        /// What it tried.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// A document is about to be made, changed or removed. Those of one `set` are all in force, or none.
+    DocumentChanged {
+        /// The revision of all documents by which it is in force.
+        set: u64,
+        /// What it is about.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Its text before; `None` where there was none. Documents hold no secrets, so it is as it was.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        before: Option<String>,
+        /// Its text from then on; `None` where it is removed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        after: Option<String>,
+        /// The administrator's subject.
+        by: String,
+    },
+    /// Documents that were to be changed were not: those entries of that `set` never were in force.
+    DocumentsKept {
+        /// The revision that there is none of, by that change.
+        set: u64,
+        /// Who wanted it.
+        by: String,
+        /// Why not.
+        why: String,
+    },
+    /// From here on this gateway, or with a session this session, goes by other rules.
+    Governed {
+        /// The revision of all documents; 0 where there were none yet.
+        documents: u64,
+        /// Digest of the policy in force.
+        policy: String,
+    },
+    /// Somebody asks for access to a connection that takes a grant.
+    AccessRequested {
+        /// The grant it may become.
+        grant: GrantId,
+        /// What is asked for, by whom and for whom; the reason is claimed, with detectors applied.
+        ask: AccessAsk,
+    },
+    /// Nobody has decided on a request for so long that a second group is asked as well.
+    AccessEscalated {
+        /// The request.
+        grant: GrantId,
+        /// The group.
+        to: String,
+    },
+    /// Somebody decided on a request for access.
+    AccessDecided {
+        /// The request.
+        grant: GrantId,
+        /// What an approval of it binds.
+        digest: Digest,
+        /// Who decided.
+        by: Principal,
+        /// For which groups.
+        groups: BTreeSet<String>,
+        /// `approved` or `rejected`.
+        decision: String,
+        /// The words of whoever decided.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+        /// The proof by passkey, where the connection asks for one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        passkey: Option<Box<Evidence>>,
+    },
+    /// A grant is in force, by the last approval that was wanted.
+    AccessBegun {
+        /// The grant.
+        grant: GrantId,
+        /// Who has it.
+        principal: Principal,
+        /// On which connection.
+        connection: String,
+        /// As which role.
+        role: String,
+        /// When it ends by itself.
+        until: Timestamp,
+        /// The subjects of those who have approved it.
+        approved_by: Vec<String>,
+    },
+    /// A grant, or a request for one, is over.
+    AccessEnded {
+        /// Which.
+        grant: GrantId,
+        /// Whose.
+        principal: Principal,
+        /// On which connection.
+        connection: String,
+        /// True where it had been in force; false for a request that came to nothing.
+        was_in_force: bool,
+        /// How it ended.
+        ending: Ending,
+        /// By whom; `None` where it ended by itself.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<Principal>,
+        /// Why, in that one's words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Somebody tried to ask for access, or to decide on or end somebody's, and may not.
+    AccessRefused {
+        /// Who.
+        by: Principal,
         /// What it tried.
         what: String,
         /// Why not.
@@ -325,6 +482,71 @@ pub enum Event {
         /// How it came to that.
         why: String,
     },
+    /// A person registers a passkey.
+    PasskeyRegistered {
+        /// The passkey.
+        passkey: PasskeyId,
+        /// Whose.
+        principal: Principal,
+        /// The id the authenticator knows it by, in base64url.
+        credential: String,
+        /// Its public key, as a `COSE_Key` in base64url.
+        public_key: String,
+        /// The browser session it is registered in.
+        browser: BrowserSessionId,
+        /// Where from.
+        peer: String,
+        /// The proof by a passkey that was there; `None` for the first, which is trusted on first use.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<Box<Evidence>>,
+    },
+    /// A passkey approves nothing any more.
+    PasskeyRemoved {
+        /// The passkey.
+        passkey: PasskeyId,
+        /// Whose it was, by subject.
+        of: String,
+        /// The issuer of that subject.
+        issuer: String,
+        /// The subject of whoever removed it: its person, or an administrator.
+        by: String,
+    },
+    /// What was shown as a passkey's was refused, where it was not a review or a grant that was to be
+    /// decided.
+    PasskeyRefused {
+        /// The person's subject.
+        by: String,
+        /// What was tried.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// Before somebody decided, a reviewer asked something, or the caller answered. It decides nothing.
+    ReviewMessage {
+        /// The review.
+        review: ReviewId,
+        /// Whether it is a reviewer who asks.
+        asks: bool,
+        /// The principal's subject.
+        by: String,
+        /// What was said, with detectors applied.
+        text: String,
+    },
+    /// What came in from a chat, or claimed to, and decided nothing.
+    ChatRefused {
+        /// Which: `slack`.
+        chat: String,
+        /// Who that is there; `None` where it is not known to come from there.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+        /// The review it was about, where it was about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        review: Option<ReviewId>,
+        /// Where from.
+        peer: String,
+        /// Why not.
+        why: String,
+    },
     /// Somebody tried to decide a review and may not.
     DecisionRefused {
         /// The review.
@@ -334,6 +556,36 @@ pub enum Event {
         /// Why not.
         why: String,
     },
+}
+
+/// How somebody is shown what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watching {
+    /// A part of the timeline of a session.
+    Timeline,
+    /// The file with its masked answers.
+    File,
+    /// A session while it runs, from here on.
+    Live,
+    /// The end of that: what was shown last.
+    LiveEnded,
+    /// A search by text or object: which sessions have it.
+    Search,
+}
+
+impl Watching {
+    /// The word of the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeline => "timeline",
+            Self::File => "file",
+            Self::Live => "live",
+            Self::LiveEnded => "live_ended",
+            Self::Search => "search",
+        }
+    }
 }
 
 /// How a forwarded request ended.

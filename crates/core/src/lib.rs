@@ -9,6 +9,7 @@
 //! *Architecture invariant:* no clock, no socket, no runtime and no global lives in this crate.
 //! Time is an argument, storage and people are traits.
 
+pub mod access;
 pub mod basis;
 pub mod built_in;
 pub mod digest;
@@ -22,6 +23,7 @@ pub mod limits;
 pub mod link;
 pub mod mask;
 pub mod masked;
+pub mod passkey;
 pub mod pattern;
 pub mod permit;
 pub mod principal;

@@ -25,7 +25,8 @@ pub enum LimitKind {
     PerMinute,
     /// Likewise within an hour.
     PerHour,
-    /// Rows that a request changed when it was rehearsed, which is what people approved.
+    /// Rows that people have approved: as many as it changed when it was rehearsed, or as a decision in a
+    /// chat is good for.
     Rehearsed,
 }
 
@@ -138,7 +139,7 @@ impl fmt::Display for LimitKind {
             Self::PerSecond => "requests in a second",
             Self::PerMinute => "requests in a minute",
             Self::PerHour => "requests in an hour",
-            Self::Rehearsed => "rows changed when it was rehearsed",
+            Self::Rehearsed => "rows changed that people have approved",
         })
     }
 }

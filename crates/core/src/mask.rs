@@ -384,6 +384,20 @@ impl Strategy {
     }
 }
 
+impl fmt::Display for Strategy {
+    /// As [`Strategy::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redact => f.write_str("redact"),
+            Self::Partial => f.write_str("partial"),
+            Self::Null => f.write_str("null"),
+            Self::Hash => f.write_str("hash"),
+            Self::Constant(literal) => write!(f, "constant:{literal}"),
+            Self::ShiftDays(days) => write!(f, "shift_days:{days}"),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Strategy {
     /// A word, `{ constant = "…" }` or `{ shift_days = … }`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -4,6 +4,7 @@
 use crate::digest::Digest;
 use crate::id::PatternId;
 use crate::verdict::Approvals;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest time a pattern may be given for, in seconds: a working day.
@@ -21,7 +22,7 @@ pub struct Shape {
 }
 
 /// A pattern a reviewer may give with an approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Offer {
     /// What later requests must have in common: their shape, what they do, what that rests on, who
     /// asks, where, and in which session.
@@ -31,7 +32,7 @@ pub struct Offer {
 }
 
 /// For how long and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Terms {
     /// Seconds from the approval.
     pub seconds: u32,

@@ -1,7 +1,7 @@
 //! The proof that a request was judged and recorded, and what is left of it once it was sent.
 
+use crate::access::Clear;
 use crate::digest::Digest;
-use crate::freeze::Unfrozen;
 use crate::id::RequestId;
 use crate::journal::Receipt;
 use crate::limits::Limits;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct Permit<P: Protocol> {
     request: P::Request,
     obligations: Obligations,
-    unfrozen: Unfrozen,
+    clear: Clear,
     receipt: Receipt,
     id: RequestId,
 }
@@ -27,16 +27,16 @@ pub struct Permit<P: Protocol> {
 impl<P: Protocol> Permit<P> {
     pub(crate) fn issue(
         request: P::Request,
-        (obligations, unfrozen): (Obligations, Unfrozen),
+        (obligations, clear): (Obligations, Clear),
         receipt: Receipt,
         id: RequestId,
     ) -> Self {
-        Self { request, obligations, unfrozen, receipt, id }
+        Self { request, obligations, clear, receipt, id }
     }
 
-    /// That no freeze was in the way.
-    pub(crate) const fn unfrozen(&self) -> Unfrozen {
-        self.unfrozen
+    /// That nothing was in the way: no freeze, no want of a grant.
+    pub(crate) const fn clear(&self) -> Clear {
+        self.clear
     }
 
     /// The request's id in the journal.
@@ -66,7 +66,7 @@ impl<P: Protocol> Permit<P> {
     pub(crate) fn depart(self) -> (P::Request, InFlight<P>) {
         let masker = P::masker(&self.request, &self.obligations);
         let (receipt, id) = (Some(self.receipt), Some(self.id));
-        (self.request, InFlight { masker, receipt, id, unfrozen: Some(self.unfrozen) })
+        (self.request, InFlight { masker, receipt, id, clear: Some(self.clear) })
     }
 }
 
@@ -83,11 +83,11 @@ pub struct RehearsalPermit<P: Protocol> {
 impl<P: Protocol> RehearsalPermit<P> {
     pub(crate) fn issue(
         request: P::Request,
-        (obligations, unfrozen): (Obligations, Unfrozen),
+        (obligations, clear): (Obligations, Clear),
         receipt: Receipt,
         id: RequestId,
     ) -> Self {
-        Self { permit: Permit { request, obligations, unfrozen, receipt, id } }
+        Self { permit: Permit { request, obligations, clear, receipt, id } }
     }
 
     /// The rehearsal's own id in the journal.
@@ -159,13 +159,13 @@ pub struct InFlight<P: Protocol> {
     pub(crate) masker: P::Masker,
     receipt: Option<Receipt>,
     id: Option<RequestId>,
-    unfrozen: Option<Unfrozen>,
+    clear: Option<Clear>,
 }
 
 impl<P: Protocol> InFlight<P> {
     pub(crate) fn standing(obligations: &Obligations) -> Self {
         let masker = P::standing_masker(obligations);
-        Self { masker, receipt: None, id: None, unfrozen: None }
+        Self { masker, receipt: None, id: None, clear: None }
     }
 
     /// Masks what the target answered, under the obligations of the permit it was sent with.
@@ -198,9 +198,9 @@ impl<P: Protocol> InFlight<P> {
         self.masker.take_kept().map(Masked::from_masker)
     }
 
-    /// That no freeze was in the way when it was permitted; `None` for what a target says unasked.
-    pub(crate) const fn unfrozen(&self) -> Option<Unfrozen> {
-        self.unfrozen
+    /// That nothing was in the way when it was permitted; `None` for what a target says unasked.
+    pub(crate) const fn clear(&self) -> Option<Clear> {
+        self.clear
     }
 
     /// The request's id; `None` for what a target says unasked.

@@ -1,12 +1,15 @@
 //! Who is calling, after verification. First station on the life of a request.
 
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// What kind of caller a principal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// A human being.
@@ -31,7 +34,7 @@ impl PrincipalKind {
 
 /// A verified caller. Every field comes from a verified token or from configuration, never from
 /// what the caller says of itself on the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Principal {
     /// What kind of caller it is.
     pub kind: PrincipalKind,
@@ -47,6 +50,10 @@ pub struct Principal {
     /// subjects of two issuers that read alike are two people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acting_for_issuer: Option<String>,
+    /// The e-mail address that its issuer has verified, where it says so: of the person acted for, where
+    /// there is one. It gives no right, and takes some: whoever shares it may be the same human being.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Groups, from the configured claim. Missing groups mean no rights.
     pub groups: BTreeSet<String>,
     /// The token's own id (`jti`), where it has one.
@@ -79,6 +86,18 @@ impl Principal {
             && self.person() == other.person()
     }
 
+    /// True where nobody can tell that the human beings behind the two are two: a subject that reads alike,
+    /// at whatever issuer, of caller or person acted for, or the same verified e-mail address. For what two
+    /// people have to do, and for nothing that gives a right.
+    #[must_use]
+    pub fn could_be(&self, other: &Self) -> bool {
+        let subjects = |of: &Self| [Some(of.subject.clone()), of.acting_for.clone()];
+        let others = subjects(other);
+        let mut own = subjects(self).into_iter().flatten();
+        own.any(|subject| others.iter().flatten().any(|other| reads_alike(&subject, other)))
+            || shares_email(self.email.as_deref(), other.email.as_deref())
+    }
+
     /// True where `other` is this caller, or somebody who acts for this person: what is `other`'s is
     /// this one's to see, and to take back.
     #[must_use]
@@ -86,6 +105,18 @@ impl Principal {
         let acts_for_it = other.person() == Some((&self.issuer, &self.subject));
         self.is_same(other) || self.is_person_alone() && acts_for_it
     }
+}
+
+/// True for two subjects that may be one person's: neither case nor space around them tells people apart.
+#[must_use]
+pub fn reads_alike(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
+/// True for one e-mail address that both have.
+#[must_use]
+pub fn shares_email(one: Option<&str>, other: Option<&str>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if reads_alike(one, other))
 }
 
 impl fmt::Display for Principal {
@@ -99,7 +130,7 @@ impl fmt::Display for Principal {
 }
 
 /// Somebody who acts for somebody else (RFC 8693 §4.1): one link of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Actor {
     /// Its subject, unique within `issuer`.
@@ -140,7 +171,7 @@ impl Reviewer {
 /// A person who acts for nobody, as [`Principal::is_person_alone`] has it: who alone can have a session
 /// in a browser. An agent or a workload can never become one, not even out of a store that somebody has
 /// edited: the only way to this type refuses them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Principal", into = "Principal")]
 pub struct Person(Principal);
 
@@ -237,6 +268,7 @@ mod tests {
             issuer: "https://issuer".to_owned(),
             acting_for: acting_for.map(str::to_owned),
             acting_for_issuer: None,
+            email: None,
             groups: BTreeSet::from(["admins".to_owned()]),
             token_id: None,
             expires: Timestamp::from_micros(i64::MAX),
@@ -275,6 +307,33 @@ mod tests {
                 let stored = serde_json::to_string(&principal).unwrap();
                 assert_eq!(serde_json::from_str::<Person>(&stored).is_ok(), expect, "{stored}");
             }
+        }
+    }
+
+    #[test]
+    fn who_could_be_one_person_is_no_second_one() {
+        use PrincipalKind::{Agent, Person};
+        let (ana, bo) = (principal(Person, "ana", None), principal(Person, "bo", None));
+        let anas = principal(Agent, "claude", Some("ana"));
+        let elsewhere =
+            |who: &Principal| Principal { issuer: "https://other".to_owned(), ..who.clone() };
+        let known = |who: &Principal, email: &str| Principal {
+            email: Some(email.to_owned()),
+            ..who.clone()
+        };
+        for (one, other, expect) in [
+            (ana.clone(), bo.clone(), false),
+            (ana.clone(), elsewhere(&ana), true),
+            (elsewhere(&principal(Person, " Ana", None)), ana.clone(), true),
+            (elsewhere(&ana), anas.clone(), true),
+            (bo.clone(), anas.clone(), false),
+            (anas, principal(Agent, "other", Some("ana")), true),
+            (known(&ana, "a@x"), known(&bo, "A@x"), true),
+            (known(&ana, "a@x"), known(&bo, "b@x"), false),
+            (known(&ana, "a@x"), bo, false),
+        ] {
+            assert_eq!(one.could_be(&other), expect, "{one:?} {other:?}");
+            assert_eq!(other.could_be(&one), expect, "{other:?} {one:?}");
         }
     }
 

@@ -6,10 +6,13 @@ use crate::mask::MaskFailure;
 use crate::pattern;
 use crate::verdict::Obligations;
 use bytes::BytesMut;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The protocols, closed: a new one does not compile until every question about it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
     /// PostgreSQL frontend/backend protocol, version 3.
@@ -79,7 +82,7 @@ pub trait Request: Send {
 }
 
 /// A request as people read it. It may hold the caller's literals: redact before recording.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// Statement text, one entry per statement executed.
     pub statements: Vec<String>,

@@ -28,6 +28,8 @@ pub enum RefusalClass {
     Limit,
     /// An administrator has stopped it for a time.
     Frozen,
+    /// People grant it for a time, and have not, or the time is over.
+    Ungranted,
     /// The gateway cannot do its duty (record, decide, mask), so nothing runs.
     Unavailable,
 }
@@ -47,6 +49,8 @@ pub mod rule {
     pub const MASKED_WRITE_BACK: &str = "masked-write-back";
     /// What there is at the target is not known, or not as it is now.
     pub const CURRENT_DEFINITIONS: &str = "current-definitions";
+    /// The gateway's rules were changed between its judgement and its way to the target.
+    pub const CURRENT_RULES: &str = "current-rules";
     /// It has to be reviewed, and nobody could be shown what it is.
     pub const REVIEWABLE_REQUESTS: &str = "reviewable-requests";
     /// It is larger than what the gateway keeps, reads or records.
@@ -63,6 +67,10 @@ pub mod rule {
     pub const REVIEW: &str = "review";
     /// Agents are frozen.
     pub const FREEZE: &str = "freeze";
+    /// An administrator has paused the session.
+    pub const PAUSE: &str = "session-paused";
+    /// The connection takes access that people grant for a time.
+    pub const GRANTED_ACCESS: &str = "granted-access";
     /// At log-in: who is calling is not established.
     pub const VERIFIED_TOKEN: &str = "verified-token";
     /// At log-in: there is no such connection.
@@ -71,13 +79,14 @@ pub mod rule {
     pub const SESSIONS_PER_PRINCIPAL: &str = "sessions-per-principal";
 
     /// All of them.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 20] = [
         DEFAULT_DENY,
         POLICY_ERROR,
         MASKED_CONDITIONS,
         MASKED_STAYS_MASKED,
         MASKED_WRITE_BACK,
         CURRENT_DEFINITIONS,
+        CURRENT_RULES,
         REVIEWABLE_REQUESTS,
         REQUEST_SIZE,
         READABLE_REQUESTS,
@@ -86,6 +95,8 @@ pub mod rule {
         RECORD_BEFORE_RUN,
         REVIEW,
         FREEZE,
+        PAUSE,
+        GRANTED_ACCESS,
         VERIFIED_TOKEN,
         KNOWN_CONNECTION,
         SESSIONS_PER_PRINCIPAL,
@@ -155,6 +166,7 @@ impl Refusal {
             RefusalClass::Identity => format!("log-in refused: {}", self.what),
             RefusalClass::Limit => format!("limit \"{}\" refused {}", self.rule, self.what),
             RefusalClass::Frozen => format!("a freeze refused {}", self.what),
+            RefusalClass::Ungranted => format!("no access: {}", self.what),
             RefusalClass::Unavailable => {
                 format!("the gateway cannot do its duty, so it refused {}", self.what)
             }
@@ -162,6 +174,7 @@ impl Refusal {
         let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
         let retry = match (self.class, self.retry) {
             (RefusalClass::Identity, Retry::AfterChange) => "it succeeds once that is put right",
+            (RefusalClass::Ungranted, Retry::AfterApproval) => "log in again once it is granted",
             (RefusalClass::Rejected, _) => "it can run when changed as the reviewer asks",
             (_, retry) => retry.sentence(),
         };

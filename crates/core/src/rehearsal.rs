@@ -5,6 +5,7 @@
 
 use crate::masked::Masked;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 pub const MAX_TABLES: usize = 50;
 
 /// How a rehearsal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// It runs.
@@ -33,7 +34,7 @@ pub enum Stage {
 }
 
 /// What has become of a rehearsal so far, for people to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rehearsal {
     /// How it stands.
     pub stage: Stage,
@@ -93,7 +94,7 @@ impl Rehearsal {
 }
 
 /// What a rehearsed request did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     /// The target's own word for it (`DELETE 3`).
     pub tag: String,
@@ -115,7 +116,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 /// Some rows of one table, or why there are none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sample {
     /// The first of them.
@@ -142,7 +143,7 @@ impl Sample {
 }
 
 /// Rows as text, masked as the caller would be shown them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// Names of columns.
     pub columns: Vec<String>,
@@ -153,7 +154,7 @@ pub struct Image {
 }
 
 /// Rows of one table that were changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
     /// Schema and name.
     pub table: String,

@@ -2,18 +2,61 @@
 
 use crate::basis::{Again, Estimate, ShownBasis};
 use crate::digest::Digest;
+use crate::effect::{Certainty, Extent, ObjectKind, Operation, Verb};
 use crate::id::{PatternId, RequestId, ReviewId, SessionId};
+use crate::passkey::StepUp;
 use crate::pattern::{Grant, Offer, Use};
 use crate::protocol::Shown;
 use crate::rehearsal::Rehearsal;
 use crate::time::Timestamp;
 use crate::verdict::{Approvals, Ground, Standing};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::future::Future;
 
+/// Most rows that a request of low risk is expected to touch, and may change where it is approved in a chat.
+pub const FEW: u64 = 100;
+
+/// How much may go wrong where a request is approved by a quick look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// All of it is read and resolved, and it reads, or adds, changes or removes few rows of one table.
+    Low,
+    /// Everything else, and what is not known.
+    #[default]
+    High,
+}
+
+impl Risk {
+    /// Of an operation that may touch so much. Its caller chooses the conditions that are estimated, so that
+    /// who approves by it binds the request to [`FEW`] rows besides.
+    #[must_use]
+    pub fn of(operation: &Operation, estimate: &Estimate) -> Self {
+        let writes = [Verb::Insert, Verb::Update, Verb::Delete];
+        let several = operation.effects.iter().filter(|e| writes.contains(&e.verb)).count() > 1;
+        let few = !several && matches!(estimate, Estimate::Rows { rows, .. } if *rows <= FEW);
+        let own = [ObjectKind::Session, ObjectKind::Transaction];
+        let light = operation.effects.iter().all(|effect| {
+            let harmless = match effect.verb {
+                Verb::Read => true,
+                Verb::Insert | Verb::Update | Verb::Delete => match effect.extent {
+                    Extent::One => true,
+                    Extent::Some => few,
+                    Extent::All | Extent::Unknown => false,
+                },
+                Verb::Control => own.contains(&effect.object.kind),
+                _ => false,
+            };
+            harmless && effect.certainty == Certainty::Resolved
+        });
+        if light { Self::Low } else { Self::High }
+    }
+}
+
 /// A question to people: may this exact request run?
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
     /// The session it came from.
     pub session: SessionId,
@@ -45,6 +88,12 @@ pub struct Ask {
     /// The pattern that can be given instead of a single approval, where one can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Offer>,
+    /// What who approves it has to show beside a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<StepUp>,
+    /// How much may go wrong: chats decide on nothing but [`Risk::Low`].
+    #[serde(default)]
+    pub risk: Risk,
 }
 
 /// The stub a caller holds while people decide.
@@ -80,7 +129,7 @@ pub enum Decision {
 }
 
 /// Why a request was taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Withdrawal {
     /// The caller hung up.
@@ -112,7 +161,8 @@ pub enum DeskError {
 pub struct Approval {
     /// The groups that have approved.
     pub groups: Approvals,
-    /// Rows that the request may change: as many as people saw it change when it was rehearsed.
+    /// Rows that the request may change: as many as people saw it change when it was rehearsed, or as a
+    /// decision in a chat is good for.
     pub most: Option<u64>,
 }
 
@@ -204,4 +254,45 @@ pub trait Desk: Send + Sync {
         digest: Digest,
         at: Timestamp,
     ) -> impl Future<Output = Result<Use, DeskError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Effect, Object};
+
+    #[test]
+    fn what_is_not_known_to_be_light_is_of_high_risk() {
+        let rows = |rows| Estimate::Rows { rows, of: None, table: "t".to_owned() };
+        let check = |effects: &[(Verb, Extent)], estimate: &Estimate, expect: Risk| {
+            let object = || Object::new(ObjectKind::Relation, ["d", "s", "t"]);
+            let effects = effects.iter().map(|(v, e)| Effect::resolved(*v, object(), *e));
+            let operation = Operation {
+                kinds: ["x".into()].into_iter().collect(),
+                effects: effects.collect(),
+                lineages: std::iter::empty().collect(),
+            };
+            assert_eq!(Risk::of(&operation, estimate), expect, "{operation} {estimate}");
+            let unsure = operation.effects.iter().cloned();
+            let unsure = unsure.map(|e| Effect { certainty: Certainty::Assumed, ..e });
+            let unsure = Operation { effects: unsure.collect(), ..operation };
+            assert_eq!(Risk::of(&unsure, estimate), Risk::High, "{unsure}");
+        };
+        let none = Estimate::default();
+        check(&[(Verb::Delete, Extent::One)], &none, Risk::Low);
+        check(&[(Verb::Delete, Extent::Some)], &rows(100), Risk::Low);
+        check(&[(Verb::Delete, Extent::Some)], &rows(101), Risk::High);
+        check(&[(Verb::Delete, Extent::Some)], &none, Risk::High);
+        // Of several that write, nobody knows which was estimated.
+        check(&[(Verb::Delete, Extent::Some), (Verb::Update, Extent::One)], &rows(1), Risk::High);
+        check(&[(Verb::Update, Extent::All)], &rows(1), Risk::High);
+        check(&[(Verb::Insert, Extent::One), (Verb::Read, Extent::All)], &none, Risk::Low);
+        for verb in [Verb::Truncate, Verb::Drop, Verb::Grant, Verb::Execute, Verb::Control] {
+            check(&[(Verb::Read, Extent::One), (verb, Extent::One)], &rows(1), Risk::High);
+        }
+        let unreadable = Operation::unreadable();
+        assert_eq!(Risk::of(&unreadable, &rows(1)), Risk::High);
+        // What was asked before there was such a word.
+        assert_eq!(Risk::default(), Risk::High);
+    }
 }

@@ -3,16 +3,18 @@
 use crate::effect::Operation;
 use crate::limits::Limits;
 use crate::mask::Redactor;
+use crate::passkey::StepUp;
 use crate::principal::Principal;
 use crate::protocol::ProtocolKind;
 use crate::refusal::{RefusalClass, Retry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The connection a session is bound to, as policy sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionFacts {
     /// Its configured name.
     pub name: String,
@@ -33,13 +35,16 @@ pub struct Circumstances {
     pub in_transaction: bool,
     /// True where what the open transaction (or pipeline) has changed is not committed yet.
     pub unkept: bool,
+    /// How many whole minutes ago the grant began that the session stands on; `None` where it stands on
+    /// none. The gate says so, whatever it is given.
+    pub granted_minutes: Option<u32>,
 }
 
 /// The groups that have approved this exact request.
 pub type Approvals = BTreeSet<String>;
 
 /// What the decision rests on, and what has to be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ground {
     /// The deciding rule's `@id`.
     pub rule: String,
@@ -76,6 +81,8 @@ pub enum Verdict {
         /// For how long its locks may be held while they decide on what they have seen it do;
         /// `None` where it may not be run before they have decided.
         rehearse: Option<Duration>,
+        /// What who approves it has to show beside a token.
+        step_up: Option<StepUp>,
     },
     /// It may not run.
     Refuse {
@@ -106,7 +113,7 @@ pub trait Judge: Send + Sync {
 }
 
 /// Who is asking, and where: fixed for the life of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
     /// The verified caller.
     pub principal: Principal,

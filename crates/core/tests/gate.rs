@@ -5,6 +5,7 @@
 mod toy;
 
 use bytes::BytesMut;
+use portcullis_core::access::{AccessAsk, Approvers, Entitlement, Tenure};
 use portcullis_core::basis::{Basis, Estimate};
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
@@ -12,7 +13,9 @@ use portcullis_core::freeze::{Freeze, FreezeScope, Freezes, FreezesUnknown, InFo
 use portcullis_core::gate::{
     Anew, Gate, GateSettings, Grounds, Held, LogIn, Moment, Passage, Unrehearsed,
 };
-use portcullis_core::id::{DecisionId, FreezeId, PatternId, RequestId, ReviewId, SessionId};
+use portcullis_core::id::{
+    DecisionId, FreezeId, GrantId, PatternId, RequestId, ReviewId, SessionId,
+};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
 use portcullis_core::limits::LimitKind;
 use portcullis_core::link::{Link, LinkError, Progress, Transport};
@@ -63,7 +66,12 @@ impl Judge for Rules {
             Some(Verb::Delete) if approvals.contains("dba") => permit,
             Some(Verb::Delete) => {
                 let rehearse = Some(std::time::Duration::from_secs(20));
-                Verdict::Hold { groups: BTreeSet::from(["dba".to_owned()]), ground, rehearse }
+                Verdict::Hold {
+                    groups: BTreeSet::from(["dba".to_owned()]),
+                    ground,
+                    rehearse,
+                    step_up: None,
+                }
             }
             _ => Verdict::Refuse { class: RefusalClass::Policy, retry: Retry::Never, ground },
         }
@@ -224,6 +232,7 @@ fn principal(kind: PrincipalKind) -> Principal {
         issuer: "https://issuer".into(),
         acting_for: None,
         acting_for_issuer: None,
+        email: None,
         groups: BTreeSet::from(["dba".to_owned()]),
         token_id: None,
         expires: Timestamp::from_micros(i64::MAX),
@@ -294,7 +303,21 @@ fn opened<'a>(
     opened_as(PrincipalKind::Agent, log, (desk, &Ice::default()), settings)
 }
 
+fn open() -> Entitlement {
+    Entitlement::open_by_configuration_assertion("shop")
+}
+
 fn opened_as<'a>(
+    kind: PrincipalKind,
+    log: &'a Log,
+    beside: (&Reviews, &Ice),
+    settings: GateSettings,
+) -> (TestGate<'a>, Link<Toy, Wire>, Wire) {
+    opened_by(open(), kind, log, beside, settings)
+}
+
+fn opened_by<'a>(
+    entitlement: Entitlement,
     kind: PrincipalKind,
     log: &'a Log,
     (desk, ice): (&Reviews, &Ice),
@@ -312,6 +335,7 @@ fn opened_as<'a>(
         SessionId::from_bits(1),
         Arc::new(standing),
         (Rules, Arc::new(ice.clone()), log, desk.clone()),
+        entitlement,
         settings,
         LogIn { peer: "peer".into(), claimed: "psql".into(), settings: Vec::new() },
         moment(),
@@ -455,6 +479,7 @@ fn an_approval_runs_once_and_only_its_own_bytes() {
 
 fn basis(role: &str, table: u8) -> Basis {
     Basis {
+        rules: None,
         settings: [("role".to_owned(), role.to_owned())].into(),
         definitions: [("table t".to_owned(), Digest::from_bytes([table; 32]))].into(),
     }
@@ -679,6 +704,7 @@ fn stubborn(answers: usize, broken: bool) -> (Link<Toy, Stubborn>, Permit<Toy>, 
         SessionId::from_bits(1),
         standing,
         parts,
+        open(),
         GateSettings::default(),
         LogIn { peer: "peer".into(), claimed: "psql".into(), settings: Vec::new() },
         moment(),
@@ -930,7 +956,8 @@ fn what_is_not_kept_yet_stays_so() {
         (true, "select", true),
         (true, "rollback", false),
     ] {
-        let circumstances = Circumstances { in_transaction: true, unkept };
+        let circumstances =
+            Circumstances { in_transaction: true, unkept, ..Circumstances::default() };
         let passage = now(gate.pass::<Toy>(named(kind), circumstances, moment()));
         let refusal = refused(passage);
         assert_eq!(refusal.is_some(), stopped, "{kind}");
@@ -980,6 +1007,7 @@ fn a_log_in_is_frozen_where_everything_is() {
             SessionId::from_bits(1),
             Arc::clone(&standing),
             (Rules, Arc::new(ice.clone()), &log, desk.clone()),
+            open(),
             GateSettings::default(),
             LogIn::default(),
             moment(),
@@ -990,6 +1018,131 @@ fn a_log_in_is_frozen_where_everything_is() {
     assert_eq!(admit(), None, "it writes nothing");
     ice.set(&[FreezeScope::Everything]);
     assert_eq!(admit(), Some(RefusalClass::Frozen));
+    let last = log.entries.lock().unwrap().last().unwrap().clone();
+    assert!(matches!(last.0.event, Event::LoginRefused { .. }));
+}
+
+/// A grant of the shop for the agent of these tests, from 0 until `until`.
+fn tenure(until: i64) -> Arc<Tenure> {
+    let at = Timestamp::from_micros;
+    let ask = AccessAsk {
+        connection: "shop".into(),
+        environment: "test".into(),
+        host: "db".into(),
+        port: 5432,
+        database: "shop".into(),
+        role: "app".into(),
+        principal: principal(PrincipalKind::Agent),
+        seconds: 60,
+        reason: "INC-7".into(),
+        approvers: Approvers { group: "dba".into(), quorum: 1, escalation: None, step_up: None },
+        at: at(0),
+        lapses: at(0),
+    };
+    Arc::new(Tenure::given_by_desk_assertion(GrantId::from_bits(1), ask, (at(0), at(until))))
+}
+
+fn at(micros: i64) -> Moment {
+    Moment { at: Timestamp::from_micros(micros), ..moment() }
+}
+
+#[test]
+fn a_session_stands_on_its_grant_and_no_longer() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let tenure = tenure(1_000_000);
+    let entitlement = Entitlement::granted(Arc::clone(&tenure));
+    let settings = GateSettings::default();
+    let (gate, mut link, _wire) =
+        opened_by(entitlement, PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    let pass =
+        |micros| now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), at(micros)));
+    let permitted = |passage| {
+        let Passage::Permitted(permit) = passage else { panic!("not permitted") };
+        permit
+    };
+    let (one, two) = (permitted(pass(999_999)), permitted(pass(999_999)));
+    // It is over by itself, between two requests and on the way of one.
+    let refusal = refused(pass(1_000_000)).unwrap();
+    assert_eq!((refusal.class, refusal.retry), (RefusalClass::Ungranted, Retry::AfterApproval));
+    assert_eq!(refusal.rule, "granted-access");
+    assert!(refusal.why.contains("grt_0000000000001"), "{}", refusal.why);
+    let Err(late) = now(gate.departing(one, at(1_000_000))) else { panic!("it departs") };
+    assert_eq!(late.class, RefusalClass::Ungranted);
+    let two = now(gate.departing(two, at(5))).unwrap();
+    let flight = link.send(two).unwrap();
+    assert!(gate.frozen_since(&flight, "rows", at(5)).is_none());
+    // And when somebody ends it.
+    tenure.is_known(false);
+    let unknown = refused(pass(5)).unwrap();
+    assert_eq!((unknown.class, unknown.retry), (RefusalClass::Unavailable, Retry::Later));
+    // What only undoes what was done goes on: else it would keep its locks.
+    let mut undo = line(Verb::Read);
+    undo.operation.kinds = ["rollback".into()].into_iter().collect();
+    let undo = permitted(now(gate.pass::<Toy>(undo, Circumstances::default(), at(5))));
+    drop(now(gate.departing(undo, at(5))).unwrap());
+    tenure.is_known(true);
+    let read = permitted(pass(5));
+    tenure.is_known(false);
+    let Err(late) = now(gate.departing(read, at(5))) else { panic!("it departs") };
+    assert_eq!(late.class, RefusalClass::Unavailable);
+    tenure.is_known(true);
+    drop(permitted(pass(5)));
+    tenure.end();
+    assert_eq!(refused(pass(5)).unwrap().class, RefusalClass::Ungranted);
+    let rows = gate.frozen_since(&flight, "rows", at(5)).unwrap();
+    assert_eq!((rows.class, rows.what.as_str()), (RefusalClass::Ungranted, "rows"));
+}
+
+#[test]
+fn what_was_approved_does_not_run_when_the_grant_is_over() {
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let tenure = tenure(i64::MAX);
+    let entitlement = Entitlement::granted(Arc::clone(&tenure));
+    let settings = GateSettings::default();
+    let (gate, ..) = opened_by(entitlement, PrincipalKind::Agent, &log, (&desk, &ice), settings);
+    let one = held(&gate);
+    let digest = one.ticket().digest;
+    desk.0.lock().unwrap().approved = Some(digest);
+    tenure.end();
+    let rehearsed = now(gate.rehearse(&one, Timestamp::from_micros(9), moment()));
+    assert!(matches!(rehearsed, Err(Unrehearsed::Because(_))), "nothing is run for show either");
+    let passage = now(gate.resume(one, Decision::Approved, anew(line(Verb::Delete)), moment()));
+    assert_eq!(refused(passage).unwrap().class, RefusalClass::Ungranted);
+    assert_eq!(desk.0.lock().unwrap().approved, Some(digest), "the approval is not used up");
+}
+
+#[test]
+fn nobody_comes_in_on_a_grant_of_others_or_one_that_is_over() {
+    let connection = |name: &str| ConnectionFacts {
+        name: name.into(),
+        environment: "test".into(),
+        protocol: ProtocolKind::Postgres,
+        database: "shop".into(),
+        role: "app".into(),
+    };
+    let (log, desk, ice) = (Log::default(), Reviews::default(), Ice::default());
+    let admit = |entitlement: Entitlement, kind, name: &str| {
+        let principal = principal(kind);
+        let admitted = now(Gate::admit::<Toy>(
+            SessionId::from_bits(1),
+            Arc::new(Standing { principal, connection: connection(name) }),
+            (Rules, Arc::new(ice.clone()), &log, desk.clone()),
+            entitlement,
+            GateSettings::default(),
+            LogIn::default(),
+            moment(),
+        ));
+        admitted.err().map(|refusal| refusal.class)
+    };
+    let granted = || Entitlement::granted(tenure(i64::MAX));
+    let no = Some(RefusalClass::Ungranted);
+    assert_eq!(admit(granted(), PrincipalKind::Agent, "shop"), None);
+    assert_eq!(admit(granted(), PrincipalKind::Person, "shop"), no);
+    assert_eq!(admit(granted(), PrincipalKind::Agent, "other"), no);
+    assert_eq!(admit(open(), PrincipalKind::Agent, "other"), no);
+    let over = tenure(i64::MAX);
+    over.end();
+    assert_eq!(admit(Entitlement::granted(over), PrincipalKind::Agent, "shop"), no);
     let last = log.entries.lock().unwrap().last().unwrap().clone();
     assert!(matches!(last.0.event, Event::LoginRefused { .. }));
 }

@@ -19,7 +19,7 @@ const VERSION: u32 = 1;
 /// The names of the files in it, in their order.
 const MANIFEST: &str = "manifest.json";
 const DIGEST: &str = "manifest.sha256";
-const DATABASE: &str = "portcullis.db";
+const DATABASE: &str = crate::fleet::FILE;
 /// The longest manifest that is read, in bytes.
 const LONGEST_MANIFEST: u64 = 1 << 20;
 /// Bytes of a block of a tar file (POSIX.1-2017, pax, "ustar Interchange Format").

@@ -9,6 +9,7 @@ use portcullis_sql::catalog::{
     Catalog, CatalogError, DIGESTS, Detailed, QUERIES, SURROUNDINGS, System, VIEWS, full_queries,
     user_queries,
 };
+use portcullis_store::DefinitionStanding;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -205,6 +206,8 @@ struct State {
     system: Option<Arc<System>>,
     /// Counts definitions changed through this gateway; a reading started before is stale.
     changes: u64,
+    /// The changes at other gateways that are known of.
+    elsewhere: i64,
     /// Since when a session reads again what is not too old yet.
     renewing: Option<Instant>,
 }
@@ -261,6 +264,13 @@ impl SharedCatalog {
         }
         state.renewing = Some(Instant::now());
         None
+    }
+
+    /// The catalog as it was read last, however old it is: to explain by, and to run nothing by.
+    pub(crate) fn last(&self) -> Option<(Arc<Catalog>, Duration)> {
+        let state = self.state();
+        let (catalog, reading) = state.newest.as_ref()?;
+        Some((catalog.clone(), reading.as_of.elapsed()))
     }
 
     /// The catalog, where it is not too old.
@@ -322,6 +332,16 @@ impl SharedCatalog {
         };
         state.newest = Some((catalog.clone(), reading));
         catalog
+    }
+
+    /// How definitions stand at other gateways: what was read before one of them changed some is
+    /// stale, and while one is at it whatever was read is.
+    pub(crate) fn stands(&self, standing: DefinitionStanding) {
+        let mut state = self.state();
+        if standing.changing || state.elsewhere != standing.changes {
+            state.elsewhere = standing.changes;
+            state.changes = state.changes.wrapping_add(1);
+        }
     }
 
     /// A definition may have changed: every session reads again before its next request.

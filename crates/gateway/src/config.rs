@@ -1,10 +1,19 @@
 //! `portcullis.toml`: read once at start, every key documented, every mistake named with its line.
 
+use crate::access::AccessSettings;
+use crate::documents::{DocumentSettings, fixtures::Fixtures};
+use crate::fleet::StoreSettings;
+use crate::groups::{GroupSettings, Groups};
+use crate::manifest::PublicHost;
+use crate::notify::Notify;
+use crate::passkeys::PasskeySettings;
 use crate::secrets::SecretSettings;
 use crate::sign_in::PublicUrl;
 use jiff::SignedDuration;
 use portcullis_core::mask::Strategy;
+use portcullis_core::passkey::StepUp;
 use portcullis_identity::own::LONGEST;
+use portcullis_identity::saml::SamlProvider;
 use portcullis_identity::{DevProviderSettings, Provider, TrustRule, check_rules};
 use portcullis_targets::Target;
 use schemars::JsonSchema;
@@ -23,12 +32,18 @@ pub(crate) struct Config {
     /// Where journal, recordings, reviews and generated keys are kept. Relative to this file.
     #[serde(default = "defaults::data_dir")]
     pub(crate) data_dir: PathBuf,
+    /// Where reviews, labels, freezes, credentials, browser sessions and sealed secrets are kept.
+    #[serde(default)]
+    pub(crate) store: StoreSettings,
     /// Where clients connect.
     #[serde(default)]
     pub(crate) listen: Listen,
     /// Who vouches for callers.
     #[serde(default)]
     pub(crate) identity: Identity,
+    /// Groups of people, beside those that providers tell of.
+    #[serde(default)]
+    pub(crate) groups: Vec<GroupSettings>,
     /// The built-in OpenID Connect provider, for development only: it listens on loopback or not
     /// at all.
     #[serde(default)]
@@ -36,21 +51,33 @@ pub(crate) struct Config {
     /// Who may end sessions and freeze agents.
     #[serde(default)]
     pub(crate) administration: Administration,
+    /// Who may see the record of every session.
+    #[serde(default)]
+    pub(crate) audit: Audit,
     /// The sessions of people who sign in in a browser, by `identity.providers.sign_in`.
     #[serde(default)]
     pub(crate) sign_in: SignInSettings,
+    /// The passkeys people approve with.
+    #[serde(default)]
+    pub(crate) passkeys: PasskeySettings,
     /// The credentials the gateway issues.
     #[serde(default)]
     pub(crate) credentials: CredentialSettings,
     /// Where the credentials of targets come from.
     #[serde(default)]
     pub(crate) secrets: SecretSettings,
+    /// Connections and policies that are changed while the gateway runs.
+    #[serde(default)]
+    pub(crate) documents: DocumentSettings,
     /// What may run.
     #[serde(default)]
     pub(crate) policy: Policy,
     /// Holding for a human.
     #[serde(default)]
     pub(crate) review: Review,
+    /// Who is told that somebody waits for people.
+    #[serde(default)]
+    pub(crate) notify: Notify,
     /// The record of intents and outcomes.
     #[serde(default)]
     pub(crate) journal: Journal,
@@ -63,6 +90,9 @@ pub(crate) struct Config {
     /// The targets, by the name callers use as their database name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
+    /// The file it was read from.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
     /// It was read from a file: false for commands that found none.
     #[serde(skip)]
     pub(crate) is_there: bool,
@@ -84,6 +114,9 @@ pub(crate) struct Listen {
 pub(crate) struct PostgresListener {
     /// Address and port. Off loopback, TLS is required of every client.
     pub(crate) address: SocketAddr,
+    /// The name or address by which clients find the listener, which the certificate has to name: what people
+    /// and agents are told to connect to. Without it, it is the one in `address`.
+    pub(crate) public_host: Option<PublicHost>,
     /// PEM file with the certificate chain. Without one, a self-signed certificate is generated
     /// below `data_dir`, for development.
     pub(crate) tls_certificate: Option<PathBuf>,
@@ -94,7 +127,7 @@ pub(crate) struct PostgresListener {
 impl Default for PostgresListener {
     fn default() -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 6432));
-        Self { address, tls_certificate: None, tls_key: None }
+        Self { address, public_host: None, tls_certificate: None, tls_key: None }
     }
 }
 
@@ -126,12 +159,29 @@ pub(crate) struct Identity {
     /// workload.
     #[schemars(with = "Vec<TrustRule>")]
     pub(crate) workloads: Vec<Spanned<TrustRule>>,
+    /// SAML 2.0 identity providers, at which people sign in with a browser.
+    pub(crate) saml: Vec<SamlProvider>,
+    /// The development provider, as it runs.
+    #[serde(skip)]
+    pub(crate) development: Option<Provider>,
 }
 
 impl Identity {
     /// The trust rules, without where they stand in the file.
     pub(crate) fn rules(&self) -> Vec<TrustRule> {
         self.workloads.iter().map(|rule| rule.get_ref().clone()).collect()
+    }
+
+    /// The providers by OpenID Connect, with the one for development.
+    pub(crate) fn all_providers(&self) -> Vec<Provider> {
+        self.providers.iter().chain(&self.development).cloned().collect()
+    }
+
+    /// Whether it says the same, wherever that stands.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.all_providers() == other.all_providers()
+            && self.rules() == other.rules()
+            && self.saml == other.saml
     }
 }
 
@@ -194,11 +244,33 @@ impl Default for CredentialSettings {
 
 /// Who may end anybody's session, keep agents from writing or from everything for a time, and see all
 /// sessions there are.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Administration {
     /// The groups whose people may; empty: nobody. Of agents, workloads and whoever acts for somebody
     /// none ever may, whatever groups they are in.
+    pub(crate) groups: Vec<String>,
+    /// How long a request waits while an administrator has paused its session, before it is refused;
+    /// `"5m"` by default.
+    pub(crate) paused_request: Span,
+}
+
+const fn five_minutes() -> Span {
+    Span(Duration::from_secs(5 * 60))
+}
+
+impl Default for Administration {
+    fn default() -> Self {
+        Self { groups: Vec::new(), paused_request: five_minutes() }
+    }
+}
+
+/// Who may see the record of every session, and search and watch it, beside the administrators. Others
+/// see that of their own sessions, and of those that act for them. Whoever sees something is recorded.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// The groups whose people may. Of agents, workloads and whoever acts for somebody none ever may.
     pub(crate) groups: Vec<String>,
 }
 
@@ -210,11 +282,18 @@ pub(crate) struct Policy {
     pub(crate) packs: Vec<String>,
     /// Cedar files, or directories of `*.cedar` files. Relative to this file.
     pub(crate) files: Vec<PathBuf>,
+    /// Those of documents: where they are from, and their texts.
+    #[serde(skip)]
+    pub(crate) documents: Vec<(String, String)>,
+    /// The tests of documents, by name.
+    #[serde(skip)]
+    pub(crate) tests: std::collections::BTreeMap<String, Fixtures>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { packs: vec!["agent-safe".to_owned()], files: Vec::new() }
+        let (files, documents, tests) = Default::default();
+        Self { packs: vec!["agent-safe".to_owned()], files, documents, tests }
     }
 }
 
@@ -278,7 +357,8 @@ impl Default for Recording {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Clients connected at once.
+    /// Clients connected at once; fewer where the system does not let the gateway have four open files for
+    /// each (`ulimit -Hn`), which is said at start.
     pub(crate) connections: u32,
     /// Clients connected and not logged in yet.
     pub(crate) unauthenticated: u16,
@@ -322,6 +402,14 @@ pub(crate) struct Connection {
     /// those the person is in. Empty: nobody acts for anybody by exchange here.
     #[serde(default)]
     pub(crate) lend_groups: BTreeSet<String>,
+    /// Access that people grant for a time; without it, whoever policy lets in is in.
+    #[serde(default)]
+    pub(crate) access: Option<AccessSettings>,
+    /// What people have to show beside a token to approve anything on this connection: `"passkey"` asks
+    /// for a user-verified passkey for every decision. Without it the rules that hold say so
+    /// (`@step_up`).
+    #[serde(default)]
+    pub(crate) step_up: Option<StepUp>,
     /// Where it is, and how the gateway logs in there.
     pub(crate) target: Target,
     /// The columns only some may see.
@@ -336,9 +424,38 @@ pub(crate) struct Connection {
     /// is about those changed past it.
     #[serde(default = "defaults::catalog_max_age_seconds")]
     pub(crate) catalog_max_age_seconds: u16,
+    /// What of it no session outlives, in a document; empty for those of the file.
+    #[serde(skip)]
+    pub(crate) fixed: String,
 }
 
 impl Connection {
+    /// What its access takes from the connection itself, where it does not say it.
+    pub(crate) fn inherit(&mut self) {
+        if let Some(access) = &mut self.access {
+            access.step_up = access.step_up.or(self.step_up);
+        }
+    }
+
+    /// Whether the connection itself has people show more than a token.
+    pub(crate) fn steps_up(&self) -> bool {
+        self.step_up.or(self.access.as_ref().and_then(|access| access.step_up)).is_some()
+    }
+
+    /// Why it makes no sense, if so; begins with the key.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if let Some(fault) = self.access.as_ref().and_then(AccessSettings::fault) {
+            return Some(format!("access: {fault}"));
+        }
+        if !(1..=3600).contains(&self.catalog_max_age_seconds) {
+            return Some("catalog_max_age_seconds must be 1 to 3600".to_owned());
+        }
+        let is_one =
+            |column: &str| column.split('.').count() == 3 && !column.split('.').any(str::is_empty);
+        let wrong = self.sensitive.iter().find(|rule| !is_one(&rule.column))?;
+        Some(format!("sensitive: `{}` is not schema.table.column", wrong.column))
+    }
+
     /// `catalog_max_age_seconds` as a span of time.
     pub(crate) fn catalog_max_age(&self) -> Duration {
         Duration::from_secs(self.catalog_max_age_seconds.into())
@@ -439,6 +556,11 @@ impl Config {
             *path = base.join(&*path);
         }
         config.secrets.resolve(&base);
+        config.store.resolve(&base);
+        config.documents.base.clone_from(&base);
+        if let Some(directory) = &mut config.documents.directory {
+            *directory = base.join(&*directory);
+        }
         for connection in config.connections.values_mut() {
             connection.target.resolve_passwords(&base);
             if let Some(root) = &mut connection.target.sslrootcert
@@ -448,6 +570,7 @@ impl Config {
             }
         }
         config.check(file)?;
+        config.file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         config.is_there = true;
         Ok(config)
     }
@@ -462,11 +585,14 @@ impl Config {
     }
 
     fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError {
             file: file.to_owned(),
             line: error.span().map(|s| line_of(text, s.start)),
             message: with_nearest(error.message()),
         })?;
+        for connection in config.connections.values_mut() {
+            connection.inherit();
+        }
         let identity = &config.identity;
         check_rules(&identity.providers, &identity.rules()).map_err(|(place, error)| {
             let rule = identity.workloads.get(place);
@@ -486,6 +612,8 @@ impl Config {
         paths.extend(self.listen.postgres.tls_key.iter_mut());
         let clients = self.identity.providers.iter_mut().filter_map(|p| p.sign_in.as_mut());
         paths.extend(clients.filter_map(|client| client.client_secret_file.as_mut()));
+        paths.extend(self.notify.files_mut());
+        paths.extend(self.identity.saml.iter_mut().flat_map(SamlProvider::files_mut));
         paths
     }
 
@@ -503,11 +631,14 @@ impl Config {
                 "listen.postgres needs both tls_certificate and tls_key, or neither".to_owned(),
             ));
         }
-        let Identity { providers, workloads } = &self.identity;
-        if providers.is_empty() && workloads.is_empty() && self.dev_provider.is_none() {
+        self.store.check().map_err(wrong)?;
+        self.notify.check().map_err(wrong)?;
+        let Identity { providers, workloads, saml, development: _ } = &self.identity;
+        let nobody = providers.is_empty() && workloads.is_empty() && saml.is_empty();
+        if nobody && self.dev_provider.is_none() {
             return Err(wrong(
-                "nobody vouches for callers: add [[identity.providers]], [[identity.workloads]] or \
-                 [dev_provider]"
+                "nobody vouches for callers: add [[identity.providers]], [[identity.saml]], \
+                 [[identity.workloads]] or [dev_provider]"
                     .to_owned(),
             ));
         }
@@ -524,19 +655,8 @@ impl Config {
         }
         self.check_sign_in().map_err(wrong)?;
         for (name, connection) in &self.connections {
-            if !(1..=3600).contains(&connection.catalog_max_age_seconds) {
-                return Err(wrong(format!(
-                    "connections.{name}.catalog_max_age_seconds must be 1 to 3600"
-                )));
-            }
-            for rule in &connection.sensitive {
-                if rule.column.split('.').count() != 3 || rule.column.split('.').any(str::is_empty)
-                {
-                    return Err(wrong(format!(
-                        "connections.{name}.sensitive: `{}` is not schema.table.column",
-                        rule.column
-                    )));
-                }
+            if let Some(fault) = connection.fault() {
+                return Err(wrong(format!("connections.{name}.{fault}")));
             }
         }
         Ok(())
@@ -560,16 +680,52 @@ impl Config {
         for provider in &self.identity.providers {
             provider.validate().map_err(|error| error.to_string())?;
         }
+        self.check_groups()?;
+        self.identity.check_saml(self.dev_provider.as_ref())
+    }
+
+    fn check_groups(&self) -> Result<(), String> {
+        if let Some((name, fault)) =
+            self.groups.iter().find_map(|group| Some((&group.name, group.fault()?)))
+        {
+            return Err(format!("groups: \"{name}\": {fault}"));
+        }
+        Groups::of(&self.groups).map(drop)
+    }
+}
+
+impl Identity {
+    /// One name and one issuer are one provider's: else one person could be two, or two one.
+    pub(crate) fn check_saml(
+        &self,
+        development: Option<&DevProviderSettings>,
+    ) -> Result<(), String> {
+        let development = development.map(|settings| format!("http://{}", settings.listen));
+        for provider in &self.saml {
+            provider.validate().map_err(|error| error.to_string())?;
+            let SamlProvider { name, entity_id, .. } = provider;
+            let others = self.providers.iter().map(|other| (&other.name, &other.issuer));
+            let rules =
+                self.workloads.iter().map(|rule| (&rule.get_ref().name, &rule.get_ref().issuer));
+            let taken = others.chain(rules).any(|(n, issuer)| n == name || issuer == entity_id);
+            let taken = taken || development.as_ref() == Some(entity_id);
+            if taken || name == "development" {
+                return Err(format!(
+                    "identity.saml: \"{name}\": name and entity_id must be no other provider's, nor a \
+                     workload rule's"
+                ));
+            }
+        }
         Ok(())
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
 }
 
 /// Adds the nearest known key to serde's "unknown field `x`, expected one of `a`, `b`".
-fn with_nearest(message: &str) -> String {
+pub(crate) fn with_nearest(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (Some(key), true) = (quoted.next(), message.starts_with("unknown")) else {
         return message.to_owned();
@@ -602,6 +758,36 @@ mod tests {
         let message = error("data_dir = \"x\"\n[journal]\nread = \"durable\"\n");
         assert!(message.starts_with("portcullis.toml:3: "), "{message}");
         assert!(message.ends_with("did you mean `reads`?"), "{message}");
+    }
+
+    #[test]
+    fn a_saml_provider_is_nobody_else() {
+        let config = |more: &str| {
+            let text = format!(
+                "[[identity.providers]]\nname = \"corp\"\nissuer = \"https://login.example\"\n\
+                 audiences = [\"p\"]\n[[identity.saml]]\nmetadata_file = \"idp.xml\"\n{more}"
+            );
+            let config = Config::parse(&text, Path::new("x")).unwrap_or_else(|e| panic!("{e}"));
+            config.identity.check_saml(config.dev_provider.as_ref()).err().unwrap_or_default()
+        };
+        assert_eq!(config("name = \"saml\"\nentity_id = \"https://idp.example\""), "");
+        for taken in [
+            "name = \"corp\"\nentity_id = \"https://idp.example\"",
+            "name = \"saml\"\nentity_id = \"https://login.example\"",
+            "name = \"development\"\nentity_id = \"https://idp.example\"",
+        ] {
+            assert!(config(taken).contains("no other provider's"), "{taken}");
+        }
+        let development = |issuer: &str| {
+            let saml = format!("name = \"saml\"\nentity_id = \"{issuer}\"");
+            config(&format!("{saml}\n[dev_provider]\nlisten = \"127.0.0.1:6481\""))
+        };
+        assert!(development("http://127.0.0.1:6481").contains("no other provider's"));
+        assert_eq!(development("http://127.0.0.1:6482"), "");
+        let own = config("name = \"saml\"\nentity_id = \"urn:portcullis:gateway\"");
+        assert!(own.contains("`entity_id`"), "{own}");
+        let half = "name = \"saml\"\nentity_id = \"https://idp.example\"\nkey_file = \"k\"";
+        assert!(config(half).contains("needs certificate_file"), "{half}");
     }
 
     const CI: &str = "[[identity.workloads]]\nname = \"ci\"\nkind = \"github-actions\"\n\

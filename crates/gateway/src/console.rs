@@ -4,19 +4,42 @@
 //! The pages are built from `console/` at the top of the repository (`./dev console`). A binary that was
 //! built without them says so.
 
+use crate::api::tag;
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use portcullis_core::digest::Digester;
 use std::sync::LazyLock;
 
 /// Every file there is, by name.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
+/// What pages load.
+const ASSETS: &str = "/assets/{name}";
+
 /// The paths of pages: one document, which asks the API for what belongs on it.
-const PAGES: [&str; 6] = ["/", "/sign-in", "/live", "/reviews", "/reviews/{id}", "/credentials"];
+const PAGES: [&str; 19] = [
+    "/",
+    "/start",
+    "/connections",
+    "/health",
+    "/settings",
+    "/audit",
+    "/identity",
+    "/sign-in",
+    "/live",
+    "/live/{id}",
+    "/sessions",
+    "/sessions/{id}",
+    "/reviews",
+    "/reviews/{id}",
+    "/access",
+    "/policies",
+    "/explain",
+    "/credentials",
+    "/passkeys",
+];
 
 /// What a browser lets a page do (Content Security Policy Level 3): load what this gateway serves, and
 /// nothing that stands in a page itself. No text becomes markup or a script by being assigned.
@@ -33,7 +56,12 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>Portcullis</tit
 /// Its routes.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
-    pages.route("/assets/{name}", get(asset))
+    pages.route(ASSETS, get(asset))
+}
+
+/// True for a route of a page, or of what pages load.
+pub(crate) fn has(route: &str) -> bool {
+    route == ASSETS || PAGES.contains(&route)
 }
 
 fn file(name: &str) -> Option<&'static [u8]> {
@@ -43,7 +71,7 @@ fn file(name: &str) -> Option<&'static [u8]> {
 /// The digest of the document, which names the files it loads by theirs.
 static TAG: LazyLock<String> = LazyLock::new(|| {
     let document = file("index.html").unwrap_or_default();
-    format!("\"{}\"", Digester::new("portcullis/console/1").part(document).finish().short())
+    tag::tag(document)
 });
 
 async fn page(headers: HeaderMap) -> Response {
@@ -55,8 +83,7 @@ fn document(built: Option<&'static [u8]>, headers: &HeaderMap) -> Response {
         let response = (StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT).into_response();
         return guarded(response, "text/html; charset=utf-8", "no-store");
     };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let mut response = match known.is_some_and(|tags| tags.split(", ").any(|tag| tag == *TAG)) {
+    let mut response = match tag::lists(headers, &header::IF_NONE_MATCH, &TAG) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => built.into_response(),
     };

@@ -2,13 +2,18 @@
 //! and changes nothing. Beside the life of a request; works whether a gateway runs or not.
 
 mod outside;
+mod running;
+mod stores;
+
+pub(crate) use running::{examine_running, unfinished};
 
 use crate::config::Config;
+use crate::fleet::FILE;
 use crate::secrets::{Read, over, references, sealed};
 use crate::services;
 use portcullis_ledger::verify::{Problem, is_open};
-use portcullis_store::{Examined, StoreError, examine};
 use portcullis_targets::{MasterKey, Reference, certificate_ends};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -23,8 +28,9 @@ const SCARCE: u64 = 2 << 30;
 const SOON: i64 = 21 * 24 * 60 * 60;
 
 /// How something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "HealthStatus")]
 pub(crate) enum Status {
     /// As it should be.
     Ok,
@@ -35,10 +41,14 @@ pub(crate) enum Status {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "HealthFinding")]
 pub(crate) struct Finding {
     /// The kind of check.
     pub(crate) check: &'static str,
+    /// The connection or provider it is about, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
     /// How it stands.
     pub(crate) status: Status,
     /// What was found.
@@ -53,23 +63,38 @@ pub(crate) struct Finding {
 
 /// Findings, told as they come.
 pub(crate) struct Findings<'a> {
-    tell: &'a mut dyn FnMut(&Finding),
+    tell: &'a mut (dyn FnMut(&Finding) + Send),
     worst: Status,
+    /// What the next ones are about.
+    about: Option<String>,
 }
 
 impl<'a> Findings<'a> {
-    pub(crate) fn new(tell: &'a mut dyn FnMut(&Finding)) -> Self {
-        Self { tell, worst: Status::Ok }
+    pub(crate) fn new(tell: &'a mut (dyn FnMut(&Finding) + Send)) -> Self {
+        Self { tell, worst: Status::Ok, about: None }
     }
 
-    fn add(&mut self, finding: Finding) {
+    /// What the next ones are about.
+    fn about(&mut self, what: Option<&str>) {
+        self.about = what.map(str::to_owned);
+    }
+
+    fn add(&mut self, mut finding: Finding) {
+        finding.about.clone_from(&self.about);
         self.worst = self.worst.max(finding.status);
         (self.tell)(&finding);
     }
 
     fn ok(&mut self, check: &'static str, found: impl Into<String>) {
         let found = found.into();
-        self.add(Finding { check, status: Status::Ok, found, means: None, next: None });
+        self.add(Finding {
+            check,
+            about: None,
+            status: Status::Ok,
+            found,
+            means: None,
+            next: None,
+        });
     }
 
     fn warn(&mut self, check: &'static str, found: impl Into<String>, means: &str, next: &str) {
@@ -82,7 +107,7 @@ impl<'a> Findings<'a> {
 
     fn odd(&mut self, status: Status, check: &'static str, found: String, means: &str, next: &str) {
         let (means, next) = (Some(means.to_owned()), Some(next.to_owned()));
-        self.add(Finding { check, status, found, means, next });
+        self.add(Finding { check, about: None, status, found, means, next });
     }
 }
 
@@ -101,8 +126,7 @@ pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Stat
     let running = is_open(&config.data_dir);
     data_directory(all, &config.data_dir, running);
     journal(all, &config.data_dir, running);
-    let examined = store(all, &config.data_dir.join("portcullis.db"), running).await;
-    let rows = examined.map(|examined| examined.secrets).unwrap_or_default();
+    let rows = stores::store(all, &config, running).await;
     secrets(all, &config, &rows).await;
     certificates(all, &config);
     outside::ports(all, &config, running);
@@ -221,7 +245,7 @@ fn disk(all: &mut Findings<'_>, directory: &Path) {
 
 fn journal(all: &mut Findings<'_>, directory: &Path, running: bool) {
     if !directory.join("journal").exists() && !directory.join("keys").exists() {
-        if directory.join("portcullis.db").exists() {
+        if directory.join(FILE).exists() {
             let means =
                 "right where no gateway was started with this store yet; else the record is gone";
             all.warn(
@@ -251,63 +275,6 @@ fn journal(all: &mut Findings<'_>, directory: &Path, running: bool) {
             let next =
                 "do not start over it: keep a copy, and see docs/how-to/verify-the-record.md";
             all.fail("journal", finding.to_string(), means, next);
-        }
-    }
-}
-
-async fn store(all: &mut Findings<'_>, path: &Path, running: bool) -> Option<Examined> {
-    let shown = path.display();
-    if !path.exists() && !running {
-        let (found, next) = (format!("there is no {shown} yet"), "start the gateway");
-        if path.with_file_name("journal").exists() {
-            let means = "there is a journal, so there was a store: reviews, labels, freezes, \
-                         credentials and sealed secrets are gone";
-            all.fail("store", found, means, "portcullis restore BACKUP");
-        } else {
-            all.warn("store", found, "the first start makes it", next);
-        }
-        return None;
-    }
-    match examine(path).await {
-        Ok(found) => {
-            let text =
-                format!("{shown} is whole: {} KiB, schema step {}", found.bytes >> 10, found.step);
-            if found.missing > 0 {
-                let means = "it is of an older version; the next start brings it up to date, which \
-                             older versions then cannot read";
-                all.warn(
-                    "store",
-                    text,
-                    means,
-                    "portcullis backup FILE before you start the gateway",
-                );
-            } else {
-                let who = if running { ", open in a running gateway" } else { "" };
-                all.ok("store", format!("{text}{who}"));
-            }
-            Some(found)
-        }
-        Err(error) => {
-            let means = "the gateway does not start without its store, and refuses what it needs it \
-                         for while it runs";
-            all.fail("store", error.to_string(), means, next_for(&error));
-            None
-        }
-    }
-}
-
-fn next_for(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::Corrupted { .. } | StoreError::Missing { .. } => {
-            "stop the gateway, keep a copy of data_dir, and portcullis restore BACKUP --force"
-        }
-        StoreError::Restoring { .. } => "portcullis restore BACKUP --force, with the same backup",
-        StoreError::Locked { .. } => "find out who has it open (lsof), and stop that",
-        StoreError::NewerSchema { .. } => "run the version that wrote it, or a newer one",
-        StoreError::OlderGateway { .. } => "restart the gateway with this version",
-        StoreError::Full { .. } => "make room on the disk",
-        StoreError::ReadOnly { .. } | StoreError::Unavailable { .. } => {
-            "run this as the gateway's user, and see that it may write the file and its directory"
         }
     }
 }

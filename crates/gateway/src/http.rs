@@ -7,7 +7,8 @@ use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
@@ -21,7 +22,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{
+    Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError, watch,
+};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tracing::{debug, error, warn};
@@ -35,6 +38,10 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest body of a request, in bytes: two tokens of the largest size there is, and the rest.
 const MOST_BODY: usize = 128 * 1024;
+/// The same of a call that brings documents: a whole directory of them.
+const MOST_DOCUMENTS: usize = 1024 * 1024;
+/// Most calls with more than [`MOST_BODY`] at a time.
+static LARGE: Semaphore = Semaphore::const_new(4);
 /// How long a client may not take what it is sent.
 const TAKING_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a request's head, at most.
@@ -161,6 +168,13 @@ impl AsyncWrite for Taken {
     }
 }
 
+/// A turn to send more than others may, where this is a call that may have to.
+fn large(parts: &Parts) -> Option<Result<SemaphorePermit<'static>, TryAcquireError>> {
+    let length = parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<usize>().ok()?;
+    let path = parts.uri.path();
+    (path.starts_with("/api/v1/documents/") && length > MOST_BODY).then(|| LARGE.try_acquire())
+}
+
 /// Reads a call that may change something, and carries it out to its end whether or not its caller
 /// waits: no caller chooses at which step it stops.
 pub(crate) async fn to_its_end(request: Request, next: Next) -> Response {
@@ -168,10 +182,18 @@ pub(crate) async fn to_its_end(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let body = match tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MOST_BODY)).await {
+    let (most, _turn) = match large(&parts) {
+        Some(Ok(turn)) => (MOST_DOCUMENTS, Some(turn)),
+        Some(Err(_)) => {
+            let why = "too many large changes at a time: send it again in a while";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        }
+        None => (MOST_BODY, None),
+    };
+    let body = match tokio::time::timeout(BODY_PATIENCE, to_bytes(body, most)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
-            let why = format!("the body is longer than {MOST_BODY} bytes, or has not come whole");
+            let why = format!("the body is longer than {most} bytes, or has not come whole");
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
         }
         Err(_) => {

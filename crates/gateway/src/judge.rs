@@ -3,21 +3,24 @@
 mod behind;
 mod flows;
 mod reveal;
+mod told;
 mod viewer;
 
+use crate::generation::ConnectionServices;
 use crate::labels::{Columns, Making};
-use crate::services::ConnectionServices;
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Lineage, NewColumn, Origin, Reveal};
+use portcullis_core::passkey::StepUp;
 use portcullis_core::principal::Principal;
 use portcullis_core::refusal::{RefusalClass, Retry, rule};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Judge, Obligations, Verdict};
 use portcullis_mask::written::Found;
-use portcullis_mask::{Detectors, PseudonymKey, Recognizer, StatementRedactor};
+use portcullis_mask::{Detectors, Kind, PseudonymKey, Recognizer, StatementRedactor};
 use portcullis_policy::{Decision, Hidden, SessionPolicy, both_rehearse};
 use portcullis_sql::catalog::Catalog;
-pub(crate) use reveal::uncovered;
 use reveal::{Deciding, SessionReveal};
+pub(crate) use reveal::{names_column, uncovered};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 pub(crate) use viewer::Unmasked;
 use viewer::Viewer;
@@ -34,6 +37,8 @@ struct Parts {
     detectors: Arc<Detectors>,
     key: Arc<PseudonymKey>,
     recognizer: Recognizer,
+    /// What its connection asks of whoever approves.
+    step_up: Option<StepUp>,
 }
 
 impl SessionJudge {
@@ -54,7 +59,8 @@ impl SessionJudge {
         });
         let (detectors, key) = (connection.detectors.clone(), connection.key.clone());
         let recognizer = Recognizer::new(key.clone());
-        Self { parts: Arc::new(Parts { policy, reveal, detectors, key, recognizer }) }
+        let step_up = connection.settings.step_up;
+        Self { parts: Arc::new(Parts { policy, reveal, detectors, key, recognizer, step_up }) }
     }
 
     /// True where a rule limits how often the principal asks.
@@ -79,6 +85,18 @@ impl SessionJudge {
         let types = parts.reveal.known().catalog.as_ref().map(|c| c.type_map().clone());
         StatementRedactor::new(lineages, reveal, parts.detectors.clone(), parts.key.clone())
             .with_types(types.unwrap_or_default())
+    }
+
+    /// What of the answers to an operation is masked, in words, as far as its statements say; and the
+    /// detectors that look at every text of them.
+    pub(crate) fn masked(&self, operation: &Operation) -> (BTreeSet<String>, BTreeSet<&str>) {
+        let parts = &self.parts;
+        let answers = |lineage: &Arc<Lineage>| {
+            lineage.outputs.as_ref().is_none_or(|outputs| !outputs.is_empty())
+        };
+        let any = operation.lineages.iter().any(answers);
+        let kinds = Kind::ALL.iter().filter(|kind| any && parts.detectors.has(**kind));
+        (parts.reveal.masked(&operation.lineages), kinds.map(|kind| kind.name()).collect())
     }
 
     /// True where the principal is shown masked values of this connection at all.
@@ -204,8 +222,9 @@ impl Judge for SessionJudge {
         };
         let (rules, limits) = match decision {
             Decision::Allow { rules, limits } => (rules, limits),
-            Decision::Hold { groups, ground, rehearse } => {
-                return Verdict::Hold { groups, ground, rehearse };
+            Decision::Hold { groups, ground, rehearse, step_up } => {
+                let step_up = step_up.or(self.parts.step_up);
+                return Verdict::Hold { groups, ground, rehearse, step_up };
             }
             Decision::Refuse { class, retry, ground } => {
                 return Verdict::Refuse { class, retry, ground };
@@ -237,11 +256,12 @@ fn both(one: Decision, other: Decision) -> Decision {
     match (one, other) {
         (refuse @ Decision::Refuse { .. }, _) | (_, refuse @ Decision::Refuse { .. }) => refuse,
         (
-            Decision::Hold { mut groups, ground, rehearse },
-            Decision::Hold { groups: more, rehearse: other, .. },
+            Decision::Hold { mut groups, ground, rehearse, step_up },
+            Decision::Hold { groups: more, rehearse: other, step_up: shows, .. },
         ) => {
             groups.extend(more);
-            Decision::Hold { groups, ground, rehearse: both_rehearse(rehearse, other) }
+            let (rehearse, step_up) = (both_rehearse(rehearse, other), step_up.or(shows));
+            Decision::Hold { groups, ground, rehearse, step_up }
         }
         (hold @ Decision::Hold { .. }, _) | (_, hold @ Decision::Hold { .. }) => hold,
         (Decision::Allow { rules, limits }, Decision::Allow { rules: more, limits: tighter }) => {

@@ -10,7 +10,8 @@ use portcullis_core::id::SessionId;
 use portcullis_core::mask::ColumnRef;
 use portcullis_sql::catalog::{Catalog, Relation};
 use portcullis_store::{
-    LabelError, LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore,
+    DefinitionError, DefinitionStanding, DefinitionStore, LabelError, LabelKind, LabelMaker,
+    LabelPlace, LabelRow, LabelSource, LabelStore, Store,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::warn;
 
+/// The servers that one database is known by, at most: it moves from one to the next.
+const MOST_SERVERS: usize = 8;
 /// Most labels of one database: a column counts as often as it has columns that it came from, and once
 /// where it has none.
 const MOST: usize = 100_000;
@@ -28,6 +31,9 @@ const SURE: usize = 2_000;
 /// A table that is not there for so long is gone: whoever began a transaction or a reading before
 /// has ended it.
 const GONE: Duration = Duration::from_secs(60 * 60);
+/// One that was never there, and is being made at another gateway as far as is known here: no session
+/// lasts so long.
+const NEVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +122,13 @@ pub(crate) struct Labels {
     /// Counts changes, so that what was derived from labels can be told to be old.
     generation: AtomicU64,
     state: Mutex<State>,
-    store: Option<(LabelStore, LabelPlace)>,
+    store: Option<LabelStore>,
+    /// What the database is known by.
+    place: Mutex<Arc<LabelPlace>>,
+    /// Where other gateways tell what they change, where there can be others.
+    others: Option<DefinitionStore>,
+    /// The changes that are known here.
+    known: tokio::sync::Mutex<Known>,
     /// Held from looking for room until it is taken.
     keeping: tokio::sync::Mutex<()>,
 }
@@ -135,6 +147,15 @@ struct Entry {
     principal: Arc<LabelMaker>,
 }
 
+/// What is known of changes at other gateways.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// How many there were.
+    changes: i64,
+    /// Nothing has changed since, and nobody was changing anything then.
+    since: Instant,
+}
+
 /// How many labels these are.
 fn count(columns: &KeptColumns) -> usize {
     columns.values().map(|kept| kept.sources.len().max(1)).sum()
@@ -151,6 +172,8 @@ enum Owner {
         maker: Option<SessionId>,
         /// When it was there last, or when its transaction had ended.
         seen: Instant,
+        /// A catalog has shown it, or its transaction has ended here.
+        shown: bool,
     },
 }
 
@@ -164,9 +187,19 @@ impl Labels {
     ///
     /// # Errors
     /// [`LabelError`]: without them the gateway must not work there.
-    pub(crate) async fn load(store: LabelStore, place: LabelPlace) -> Result<Self, LabelError> {
-        let rows = store.load(&place).await?;
-        let labels = Self { store: Some((store, place)), ..Self::unstored() };
+    pub(crate) async fn load(store: &Store, place: LabelPlace) -> Result<Self, LabelError> {
+        let others = DefinitionStore::of(store);
+        let store = Some(LabelStore::new(store.clone()));
+        let labels = Self { store, others, ..Self::unstored() };
+        *labels.named() = Arc::new(place);
+        labels.read().await?;
+        Ok(labels)
+    }
+
+    /// Takes in what the store has. Nothing that is known here is lost by it.
+    async fn read(&self) -> Result<(), LabelError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let rows = store.load(&self.place()).await?;
         let mut relations: HashMap<u32, (KeptColumns, LabelMaker)> = HashMap::new();
         for LabelRow { relation, column, kind, sources, maker } in rows {
             let kept = Kept { sources: sources.into(), kind };
@@ -174,11 +207,81 @@ impl Labels {
             columns.insert(column, kept);
             *by = maker;
         }
-        let owner = Owner::Everybody { maker: None, seen: Instant::now() };
+        // Where there can be others, one of them may be making it.
+        let shown = self.others.is_none();
+        let owner = Owner::Everybody { maker: None, seen: Instant::now(), shown };
         for (relation, (columns, by)) in relations {
-            labels.put(relation, columns, owner, &Arc::new(by));
+            match self.of(relation) {
+                Some(known) if *known == columns => {}
+                // One that is being made here is this session's still.
+                Some(_) => {
+                    let owner = self.owner(relation).unwrap_or(owner);
+                    self.put(relation, self.united(relation, columns), owner, &Arc::new(by));
+                }
+                None => self.put(relation, columns, owner, &Arc::new(by)),
+            }
         }
-        Ok(labels)
+        Ok(())
+    }
+
+    /// Where other gateways are told what is changed here, where there can be others.
+    pub(crate) fn others(&self) -> Option<(&DefinitionStore, Arc<LabelPlace>)> {
+        self.others.as_ref().map(|others| (others, self.place()))
+    }
+
+    fn named(&self) -> MutexGuard<'_, Arc<LabelPlace>> {
+        // It is replaced as a whole.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> Arc<LabelPlace> {
+        Arc::clone(&self.named())
+    }
+
+    /// A server of this database says that it is this one: whatever others call it, it is known by that
+    /// from now on.
+    pub(crate) fn is_at(&self, server: &str) {
+        let mut place = self.named();
+        if !place.servers.iter().any(|known| known == server) {
+            let place = Arc::make_mut(&mut place);
+            // One that was left long ago says nothing of where it is now.
+            if place.servers.len() >= MOST_SERVERS {
+                place.servers.remove(0);
+            }
+            place.servers.push(server.to_owned());
+        }
+    }
+
+    /// A connection of this name leads to this database as well.
+    pub(crate) fn is_called(&self, connection: &str) {
+        let mut place = self.named();
+        if !place.connections.iter().any(|known| known == connection) {
+            Arc::make_mut(&mut place).connections.push(connection.to_owned());
+        }
+    }
+
+    /// Learns what other gateways have changed, and says how definitions stand; `None` where there can
+    /// be no others. Every label of a table that anybody could read when this was called is known
+    /// once it has returned.
+    ///
+    /// # Errors
+    /// [`DefinitionError`]: then nothing may depend on definitions.
+    pub(crate) async fn learn(&self) -> Result<Option<DefinitionStanding>, DefinitionError> {
+        let Some((others, place)) = self.others() else { return Ok(None) };
+        let standing = others.standing(&place).await?;
+        let mut known = self.known.lock().await;
+        let news = known.changes != standing.changes;
+        if news {
+            self.read().await.map_err(|_| DefinitionError)?;
+        }
+        if news || standing.changing {
+            *known = Known { changes: standing.changes, since: Instant::now() };
+        }
+        Ok(Some(standing))
+    }
+
+    fn owner(&self, relation: u32) -> Option<Owner> {
+        self.state().relations.get(&relation).map(|entry| entry.owner)
     }
 
     /// None, and none that would outlive the process.
@@ -187,6 +290,9 @@ impl Labels {
             generation: AtomicU64::new(0),
             state: Mutex::default(),
             store: None,
+            place: Mutex::default(),
+            others: None,
+            known: tokio::sync::Mutex::new(Known { changes: 0, since: Instant::now() }),
             keeping: tokio::sync::Mutex::default(),
         }
     }
@@ -300,11 +406,12 @@ impl Labels {
         let (temporary, permanent): (Vec<_>, Vec<_>) =
             made.into_iter().partition(|(r, _)| is_temporary(&r.schema));
         let rows: Vec<LabelRow> = permanent.iter().flat_map(|(r, c)| rows(r.oid, c, by)).collect();
-        if let (Some((store, place)), false) = (&self.store, rows.is_empty()) {
-            store.keep(place, &rows, crate::moment::now()).await?;
+        if let (Some(store), false) = (&self.store, rows.is_empty()) {
+            store.keep(&self.place(), &rows, crate::moment::now()).await?;
         }
         let alone = !temporary.is_empty();
-        let owner = Owner::Everybody { maker: Some(by.session), seen: Instant::now() };
+        let maker = Some(by.session);
+        let owner = Owner::Everybody { maker, seen: Instant::now(), shown: false };
         let put =
             |(r, columns): (&Relation, _), owner| self.put(r.oid, columns, owner, &by.principal);
         permanent.into_iter().for_each(|one| put(one, owner));
@@ -325,10 +432,10 @@ impl Labels {
     /// A session is outside of transactions: what it has made is there for everybody, or is not.
     pub(crate) fn settle(&self, session: SessionId) {
         for entry in self.state().relations.values_mut() {
-            if let Owner::Everybody { maker: open @ Some(_), seen } = &mut entry.owner
+            if let Owner::Everybody { maker: open @ Some(_), seen, shown } = &mut entry.owner
                 && *open == Some(session)
             {
-                (*open, *seen) = (None, Instant::now());
+                (*open, *seen, *shown) = (None, Instant::now(), true);
             }
         }
     }
@@ -349,28 +456,47 @@ impl Labels {
     /// What is true for everybody, read from `as_of` on. Forgets what has been gone for long enough.
     pub(crate) async fn observe(&self, catalog: &Catalog, as_of: Instant) {
         let gone = self.look(catalog, as_of, Instant::now());
-        if let (Some((store, place)), false) = (&self.store, gone.is_empty())
-            && let Err(error) = store.forget(place, &gone).await
-        {
-            warn!(%error, "labels of dropped tables stay in the store");
+        if gone.is_empty() {
+            return;
+        }
+        let Some(store) = &self.store else { return self.forget(&gone) };
+        let place = self.place();
+        let forgotten = if self.others.is_some() {
+            // What is not there may be in a transaction at another gateway, or have come out of one since
+            // the catalog was read: as long as nobody knows, its labels stay.
+            let Known { changes, since } = *self.known.lock().await;
+            if as_of <= since {
+                return;
+            }
+            store.forget_as_of(&place, &gone, changes).await
+        } else {
+            store.forget(&place, &gone).await.map(|()| true)
+        };
+        match forgotten {
+            Ok(true) => self.forget(&gone),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "labels of dropped tables stay in the store"),
         }
     }
 
-    fn look(&self, catalog: &Catalog, as_of: Instant, now: Instant) -> Vec<u32> {
+    fn forget(&self, gone: &BTreeSet<u32>) {
+        self.remove(|relation, _| gone.contains(&relation));
+    }
+
+    /// What has been gone for long enough.
+    fn look(&self, catalog: &Catalog, as_of: Instant, now: Instant) -> BTreeSet<u32> {
         let mut gone = BTreeSet::new();
         for (relation, entry) in &mut self.state().relations {
-            if let Owner::Everybody { maker: None, seen } = &mut entry.owner {
+            if let Owner::Everybody { maker: None, seen, shown } = &mut entry.owner {
+                let patience = if *shown { GONE } else { NEVER };
                 if catalog.relation(*relation).is_some() {
-                    *seen = (*seen).max(now);
-                } else if as_of.saturating_duration_since(*seen) > GONE {
+                    (*seen, *shown) = ((*seen).max(now), true);
+                } else if as_of.saturating_duration_since(*seen) > patience {
                     gone.insert(*relation);
                 }
             }
         }
-        if !gone.is_empty() {
-            self.remove(|relation, _| gone.contains(&relation));
-        }
-        gone.into_iter().collect()
+        gone
     }
 
     fn remove(&self, goes: impl Fn(u32, Owner) -> bool) {
@@ -551,7 +677,9 @@ mod tests {
         assert!(labels.look(&now, later(2), later(2)).is_empty());
         assert!(labels.look(&before, later(2), later(2)).is_empty(), "just now it was there");
         let generation = labels.generation();
-        assert_eq!(labels.look(&before, later(4), later(4)), [16_700]);
+        let gone = labels.look(&before, later(4), later(4));
+        assert_eq!(gone, [16_700].into());
+        labels.forget(&gone);
         assert!(labels.of(16_700).is_none());
         assert_ne!(labels.generation(), generation, "what was derived from it is old");
     }
@@ -587,7 +715,9 @@ mod tests {
         // What was dropped is forgotten, and counts no more.
         labels.settle(ONE);
         let later = Instant::now() + GONE + Duration::from_secs(1);
-        assert_eq!(labels.look(&before, later, later).len(), 11);
+        let gone = labels.look(&before, later, later);
+        assert_eq!(gone.len(), 11);
+        labels.forget(&gone);
         assert_eq!(labels.room(&late.principal, MOST_OF_ONE), Ok(()));
     }
 

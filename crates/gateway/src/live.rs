@@ -7,20 +7,21 @@
 //! [`MOST_SHOWN`] bytes of the text of each of its last [`MOST_RECENT`] requests are kept in it: what
 //! the journal holds of it, with detectors applied.
 
-use portcullis_core::id::SessionId;
+use portcullis_core::id::{GrantId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::Shown;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_ledger::Ledger;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Bytes that are kept of the text of each of a session's last requests.
@@ -31,7 +32,8 @@ const MOST_RECENT: usize = 5;
 macro_rules! states {
     ($($(#[$doc:meta])* $state:ident = $word:literal),+ $(,)?) => {
         /// What a session does.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+        #[schemars(rename = "SessionState")]
         pub(crate) enum State { $($(#[$doc])* #[serde(rename = $word)] $state),+ }
         impl State {
             const ALL: &'static [Self] = &[$(Self::$state),+];
@@ -52,6 +54,8 @@ states! {
     Held = "held",
     /// A request that waits for people is run for show.
     Rehearsing = "rehearsing",
+    /// A request waits because somebody has paused the session.
+    Paused = "paused",
     /// It is over but for what has to be written down.
     Ending = "ending",
 }
@@ -69,6 +73,36 @@ impl std::fmt::Display for Killed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ended it: {}", self.by, self.reason)
     }
+}
+
+/// Who keeps a session from sending anything more, why, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// What the caller is told of who it was.
+    pub(crate) by: String,
+    /// Why; the caller is told.
+    pub(crate) reason: String,
+    /// When it ends by itself, as people are told.
+    pub(crate) until: Timestamp,
+    /// The same by the clock that goes by for sessions.
+    pub(crate) ends: Instant,
+    /// How long a request waits for its end before it is refused.
+    pub(crate) patience: Duration,
+}
+
+impl Pause {
+    fn is_on(&self) -> bool {
+        Instant::now() < self.ends
+    }
+}
+
+/// A pause, for people and programs to read.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Pause")]
+pub(crate) struct Paused {
+    by: String,
+    reason: String,
+    until: Timestamp,
 }
 
 /// How often a session was told what.
@@ -98,6 +132,8 @@ impl Owner {
 struct Live {
     id: SessionId,
     owner: Owner,
+    /// The grant it stands on, where its connection takes one.
+    grant: OnceLock<GrantId>,
     peer: String,
     since: Timestamp,
     state: AtomicU8,
@@ -105,12 +141,17 @@ struct Live {
     /// Its last requests, oldest first.
     recent: Mutex<VecDeque<LastRequest>>,
     killed: watch::Sender<Option<Arc<Killed>>>,
+    paused: watch::Sender<Option<Arc<Pause>>>,
 }
 
 impl Live {
     fn recent(&self) -> MutexGuard<'_, VecDeque<LastRequest>> {
         // It is shown and nothing else: a panic leaves nothing half written that matters.
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self) -> Option<Arc<Pause>> {
+        self.paused.borrow().clone().filter(|pause| pause.is_on())
     }
 
     fn state(&self) -> State {
@@ -160,21 +201,18 @@ impl Live {
         LiveSession {
             id: self.id,
             who: principal.to_string(),
-            principal: Who {
-                kind: principal.kind.entity_type().to_lowercase(),
-                name: principal.name.clone(),
-                subject: principal.subject.clone(),
-                issuer: principal.issuer.clone(),
-                acting_for: principal.acting_for.clone(),
-                acting_for_issuer: principal.acting_for_issuer.clone(),
-                credential: principal.token_id.clone(),
-                expires: principal.expires,
-            },
+            principal: Who::of(principal),
             connection: self.owner.standing.connection.clone(),
+            grant: self.grant.get().copied(),
             peer: self.peer.clone(),
             since: self.since,
             state: self.state(),
             killed: self.killed.borrow().is_some(),
+            paused: self.pause().map(|pause| Paused {
+                by: pause.by.clone(),
+                reason: pause.reason.clone(),
+                until: pause.until,
+            }),
             last,
             verdicts: self.verdicts(),
         }
@@ -182,27 +220,42 @@ impl Live {
 }
 
 /// A session there is, for people and programs to read. Texts in it are the caller's.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct LiveSession {
     pub(crate) id: SessionId,
     /// The caller, and for whom it acts.
     pub(crate) who: String,
     principal: Who,
     connection: ConnectionFacts,
+    /// The grant it stands on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<GrantId>,
     /// The client's address.
     peer: String,
-    since: Timestamp,
+    /// When it began.
+    pub(crate) since: Timestamp,
     state: State,
     /// Somebody has ended it, and it is not over yet.
     killed: bool,
+    /// Somebody keeps it from sending anything more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<Paused>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<LastRequest>,
     verdicts: Verdicts,
 }
 
+impl LiveSession {
+    /// The id of the token it came in with.
+    pub(crate) fn credential(&self) -> Option<&str> {
+        self.principal.credential.as_deref()
+    }
+}
+
 /// The caller of a session.
-#[derive(Debug, Clone, Serialize)]
-struct Who {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionCaller")]
+pub(crate) struct Who {
     kind: String,
     name: String,
     subject: String,
@@ -218,8 +271,23 @@ struct Who {
     expires: Timestamp,
 }
 
+impl Who {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self {
+            kind: principal.kind.entity_type().to_lowercase(),
+            name: principal.name.clone(),
+            subject: principal.subject.clone(),
+            issuer: principal.issuer.clone(),
+            acting_for: principal.acting_for.clone(),
+            acting_for_issuer: principal.acting_for_issuer.clone(),
+            credential: principal.token_id.clone(),
+            expires: principal.expires,
+        }
+    }
+}
+
 /// A request of a session, as the journal has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct LastRequest {
     at: Timestamp,
     verdict: &'static str,
@@ -227,7 +295,7 @@ pub(crate) struct LastRequest {
 }
 
 /// What has happened in a session so far.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct SoFar {
     pub(crate) since: Timestamp,
     pub(crate) state: State,
@@ -236,7 +304,7 @@ pub(crate) struct SoFar {
     pub(crate) recent: Vec<LastRequest>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(crate) struct Verdicts {
     permitted: u64,
     refused: u64,
@@ -269,12 +337,14 @@ impl Sessions {
         let live = Arc::new(Live {
             id,
             owner,
+            grant: OnceLock::new(),
             peer,
             since,
             state: AtomicU8::new(State::LogIn as u8),
             counts: Counts::default(),
             recent: Mutex::default(),
             killed,
+            paused: watch::Sender::new(None),
         });
         self.live().insert(id, Arc::clone(&live));
         Entered { sessions: self.clone(), live, told }
@@ -286,6 +356,42 @@ impl Sessions {
         let mut found: Vec<_> = found.iter().map(|live| live.summary()).collect();
         found.sort_by_key(|session| (session.since, session.id));
         found
+    }
+
+    /// Whose a session is; `None` where it is over.
+    pub(crate) fn owner(&self, session: SessionId) -> Option<Owner> {
+        self.live().get(&session).map(|live| live.owner.clone())
+    }
+
+    /// Keeps a session from sending anything more, until the pause ends or is taken back; in the place of
+    /// the one there may be. What it has sent goes on. `None` where it is over.
+    pub(crate) fn pause(&self, session: SessionId, pause: Arc<Pause>) -> Option<LiveSession> {
+        let live = self.live().get(&session).cloned()?;
+        live.paused.send_replace(Some(pause));
+        Some(live.summary())
+    }
+
+    /// By which pause a session is kept, if by one.
+    pub(crate) fn pause_of(&self, session: SessionId) -> Option<Arc<Pause>> {
+        self.live().get(&session)?.pause()
+    }
+
+    /// Ends this pause, and no other that has taken its place. `None` where the session is over; whether
+    /// it was ended is said beside.
+    pub(crate) fn resume(
+        &self,
+        session: SessionId,
+        from: &Arc<Pause>,
+    ) -> Option<(LiveSession, bool)> {
+        let live = self.live().get(&session).cloned()?;
+        let ended = live.paused.send_if_modified(|pause| {
+            let is_it = pause.as_ref().is_some_and(|pause| Arc::ptr_eq(pause, from));
+            if is_it {
+                *pause = None;
+            }
+            is_it
+        });
+        Some((live.summary(), ended))
     }
 
     /// Whether there is such a session.
@@ -313,9 +419,28 @@ impl Sessions {
         &self,
         which: impl Fn(SessionId, &Owner) -> bool,
         killed: &Killed,
+        note: impl FnMut(SessionId),
+    ) -> Ending {
+        self.end_those(|live| which(live.id, &live.owner), killed, note)
+    }
+
+    /// As [`Sessions::end`], those that stand on this grant.
+    pub(crate) fn end_on(
+        &self,
+        grant: GrantId,
+        killed: &Killed,
+        note: impl FnMut(SessionId),
+    ) -> Ending {
+        self.end_those(|live| live.grant.get() == Some(&grant), killed, note)
+    }
+
+    fn end_those(
+        &self,
+        which: impl Fn(&Live) -> bool,
+        killed: &Killed,
         mut note: impl FnMut(SessionId),
     ) -> Ending {
-        let chosen = |live: &&Arc<Live>| which(live.id, &live.owner);
+        let chosen = |live: &&Arc<Live>| which(live);
         let found: Vec<_> = self.live().values().filter(chosen).cloned().collect();
         let why = Arc::new(killed.clone());
         for live in &found {
@@ -366,6 +491,12 @@ impl Entered {
         self.live.id
     }
 
+    /// The session stands on this grant: when it ends, so does the session.
+    pub(crate) fn stands_on(&self, grant: GrantId) {
+        // A session asks for its right once.
+        let _ = self.live.grant.set(grant);
+    }
+
     /// The session does this now.
     pub(crate) fn is(&self, state: State) {
         self.live.state.store(state as u8, Ordering::Relaxed);
@@ -386,6 +517,16 @@ impl Entered {
     /// How the session has been ended by now, where it has.
     pub(crate) fn is_killed(&self) -> Option<Arc<Killed>> {
         self.told.borrow().clone()
+    }
+
+    /// By which pause the session may send nothing now.
+    pub(crate) fn paused(&self) -> Option<Arc<Pause>> {
+        self.live.pause()
+    }
+
+    /// Tells of pauses that begin or are taken back.
+    pub(crate) fn pauses(&self) -> watch::Receiver<Option<Arc<Pause>>> {
+        self.live.paused.subscribe()
     }
 
     /// A journal that tells the list what is recorded of this session.
@@ -468,6 +609,7 @@ mod tests {
             issuer: "https://issuer".to_owned(),
             acting_for: Some("ana".to_owned()),
             acting_for_issuer: None,
+            email: None,
             groups: BTreeSet::new(),
             token_id: Some(token.to_owned()),
             expires: Timestamp::from_micros(i64::MAX),
@@ -536,6 +678,19 @@ mod tests {
         assert_eq!(one.is_killed().unwrap().by, "bo", "the first reason stands");
         assert_eq!(two.is_killed().unwrap().by, "mia");
         assert!(is_ready(&mut two.killed()), "whoever asks later hears of it as well");
+    }
+
+    #[test]
+    fn a_grant_ends_the_sessions_that_stand_on_it() {
+        let sessions = Sessions::default();
+        let [one, two, three] = [1, 2, 3].map(|n| enter(&sessions, n, "claude", "t1"));
+        let [ends, stays] = [7, 8].map(GrantId::from_bits);
+        one.stands_on(ends);
+        two.stands_on(stays);
+        let ending = sessions.end_on(ends, &killed("bo"), |_| {});
+        assert_eq!(ending.found.len(), 1);
+        assert!(one.is_killed().is_some());
+        assert!(two.is_killed().is_none() && three.is_killed().is_none());
     }
 
     #[tokio::test]

@@ -3,15 +3,20 @@
 
 use crate::catalog::Inside;
 use crate::credentials::NotAdmitted;
+use crate::fleet::Telling;
+use crate::generation::{ConnectionServices, Generation, Governed, MENDED};
+use crate::grants;
 use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
 use crate::live::{Entered, Killed, Noting, Owner, State};
 use crate::moment::{Moments, now, random, session_id};
 use crate::rate::RateMeter;
 use crate::room::{Place, Share};
-use crate::services::{Cancel, CancelCount, ConnectionServices, Services, stopped};
+use crate::services::{Cancel, CancelCount, Services, stopped};
 use crate::session::{End, Lease, Session, killed_error};
+use crate::vouching::{self, Vouching};
 use bytes::BytesMut;
+use portcullis_core::access::Entitlement;
 use portcullis_core::effect::{Effect, Object};
 use portcullis_core::gate::{Gate, LogIn};
 use portcullis_core::id::{CredentialId, SessionId};
@@ -23,7 +28,9 @@ use portcullis_core::protocol::ProtocolKind;
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
+use portcullis_identity::IdentityError;
 use portcullis_identity::own::is_credential;
+use portcullis_policy::GrantFacts;
 use portcullis_sql::catalog::Catalog;
 use portcullis_sql::facts::effect_of_setting;
 use portcullis_sql::statement::{Analysis, Unreadable};
@@ -234,7 +241,8 @@ impl Opened {
         entered.is(State::Ending);
         let killed = end.killed().is_some();
         let in_flight = session.in_flight();
-        let Session { id, client, link, labels, recorder, lease, target_cancel, .. } = session;
+        let Session { id, client, link, labels, recorder, lease, target_cancel, telling, .. } =
+            session;
         let mut client = Some(client);
         if killed && let Some(client) = client.take() {
             // It is not to have more than it has, but for why.
@@ -252,8 +260,11 @@ impl Opened {
         let link = (!killed).then_some(link);
         drop((lease, entered));
         labels.leave(id);
+        if let Some(changing) = telling.changing {
+            changing.end().await;
+        }
         // What people gave leave for in this session ends with it; the next start ends the rest.
-        if let Err(error) = services.desk.end_patterns(Some(id)).await {
+        if let Err(error) = services.desk.end_patterns(id).await {
             warn!(session = %id, %error, "its patterns were not ended");
         }
         // It is no session any more that could be counted.
@@ -293,17 +304,22 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, N
     let password = door.read(read_password).await?;
     let mut moments = Moments::new();
     let presented = (startup.database(), password.expose());
-    let (principal, credential) = identify(&mut door, services, &mut moments, presented).await?;
+    let (principal, by) = identify(&mut door, services, &mut moments, presented).await?;
     drop(password);
     let place = find_place(&mut door, services, &startup, &principal, &mut moments).await?;
+    let goes_by = Governed::begin(&services.governing);
     let (connection, standing) =
-        find_connection(&mut door, services, &startup, principal, &mut moments).await?;
+        find_connection(&mut door, (services, &goes_by.0), &startup, principal, &mut moments)
+            .await?;
     let (id, standing) = (session_id(), Arc::new(standing));
     let peer = door.peer.to_string();
     let owner = Owner { standing: standing.clone() };
     let entered = Arc::new(services.sessions.enter(id, owner, peer, now()));
-    ask_again(&mut door, services, &mut moments, (credential, &standing)).await?;
-    let opened = admit(&mut door, services, &connection, standing, &startup, (&entered, moments));
+    ask_again(&mut door, services, &mut moments, (&by, &standing)).await?;
+    let entitlement = entitle(&mut door, services, &mut moments, (&standing, &entered)).await?;
+    still_leads_there(&mut door, services, &mut moments, (&goes_by.0, &standing)).await?;
+    let ready = (&*entered, entitlement, moments, goes_by);
+    let opened = admit(&mut door, services, &connection, standing, &startup, ready);
     let (session, greeting, who) = match opened.await {
         Ok(opened) => opened,
         Err(error) => return Err(door.refuse(&error).await),
@@ -359,6 +375,14 @@ async fn turn_away(
     door.refuse(&server::refusal(&refusal)).await
 }
 
+/// By whose word somebody logs in.
+struct By {
+    /// Who vouched, as it was then.
+    vouching: Arc<Vouching>,
+    /// The credential of the gateway's own, where it was one.
+    credential: Option<CredentialId>,
+}
+
 /// Who logs in: by a token of an issuer that is configured, or by a credential of the gateway's own,
 /// and then which.
 async fn identify(
@@ -366,7 +390,7 @@ async fn identify(
     services: &Services,
     moments: &mut Moments,
     (connection, token): (&str, &[u8]),
-) -> Result<(Principal, Option<CredentialId>), NoSession> {
+) -> Result<(Principal, By), NoSession> {
     let verified = match std::str::from_utf8(token) {
         Ok(token) => {
             let verifying = verified(services, token.trim(), connection);
@@ -386,19 +410,40 @@ async fn identify(
     }
 }
 
-/// A credential is good still, now that its session is in the list of those there are: whoever has
-/// revoked it before that did not find the session there.
+/// Whoever vouched still does, and a credential is good still, now that its session is in the list of those
+/// there are: whoever has taken it back before that did not find the session there.
 async fn ask_again(
     door: &mut Door,
     services: &Services,
     moments: &mut Moments,
-    (credential, standing): (Option<CredentialId>, &Standing),
+    (By { vouching, credential }, standing): (&By, &Standing),
 ) -> Result<(), NoSession> {
-    let Some(credential) = credential else { return Ok(()) };
-    let Err(why) = services.credentials.check(credential).await else { return Ok(()) };
+    let stands = services.now().vouching.stands_by(vouching, &standing.principal);
+    let why = match credential {
+        _ if !stands => Err(IdentityError::Revoked),
+        Some(credential) => services.credentials.check(*credential).await,
+        None => Ok(()),
+    };
+    let Err(why) = why else { return Ok(()) };
     let who = Some(Box::new(standing.principal.clone()));
     let why = (who, why.public(), why.retry());
     Err(unidentified(door, services, moments, &standing.connection.name, why).await)
+}
+
+/// The right to be on the connection, where that takes a grant.
+async fn entitle(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+    (standing, entered): (&Standing, &Entered),
+) -> Result<Entitlement, NoSession> {
+    let why = match services.grants.entitle(standing, entered).await {
+        Ok(entitlement) => return Ok(entitlement),
+        Err(why) => why,
+    };
+    let refusal = grants::refusal(moments.next().decision, standing, &why);
+    let (connection, subject) = (&standing.connection.name, &standing.principal.subject);
+    Err(turn_away(door, services, connection, subject, refusal).await)
 }
 
 /// Tells a client that its token is not good, and records that where it is known whose it is.
@@ -437,25 +482,30 @@ async fn verified(
     services: &Services,
     token: &str,
     connection: &str,
-) -> Result<(Principal, Option<CredentialId>), NotAdmitted> {
+) -> Result<(Principal, By), NotAdmitted> {
+    let generation = services.now();
+    let vouching = generation.vouching.clone();
     if is_credential(token) {
-        let (principal, used) = services.credentials.present(token, connection, now()).await?;
-        return Ok((principal, Some(used)));
+        let row = services.credentials.present(token, connection, now()).await?;
+        let credential = Some(row.id);
+        let principal = vouching::admitted(services, &generation, row)?;
+        return Ok((principal, By { vouching, credential }));
     }
-    Ok((services.verifier.verify(token, now()).await?, None))
+    let principal = vouching.verify(token, now()).await?;
+    Ok((principal, By { vouching, credential: None }))
 }
 
 /// The connection asked for as the database, and the role: the connection's own, unless the user
 /// name asks for another one the connection has.
 async fn find_connection(
     door: &mut Door,
-    services: &Services,
+    (services, generation): (&Services, &Generation),
     startup: &Startup,
     principal: Principal,
     moments: &mut Moments,
 ) -> Result<(Arc<ConnectionServices>, Standing), NoSession> {
     let (name, user) = (startup.database(), startup.user());
-    let found = services.connections.get(name).cloned();
+    let found = generation.connections.get(name).cloned();
     let role = found.as_ref().and_then(|c| role_for(c, &principal, user));
     let why = match (&found, &role) {
         (Some(connection), Some(role)) => {
@@ -507,11 +557,11 @@ async fn admit(
     connection: &Arc<ConnectionServices>,
     standing: Arc<Standing>,
     startup: &Startup,
-    (entered, mut moments): (&Entered, Moments),
+    (entered, entitlement, mut moments, (generation, number)): Ready<'_>,
 ) -> Result<(HalfSession, Greeting, String), WireError> {
     let id = entered.id();
-    let policy = services.policies.for_session(&standing, &connection.settings.groups);
-    let judge = SessionJudge::new(policy, &standing.principal, connection);
+    let grant = entitlement.tenure().map(|tenure| GrantFacts::of(tenure));
+    let judge = judge_of(&generation, connection, &standing, grant.clone());
     let moment = moments.next();
     let (who, expires) = (standing.principal.to_string(), standing.principal.expires);
     let name = standing.connection.name.clone();
@@ -525,6 +575,7 @@ async fn admit(
             entered.noting(services.ledger.clone()),
             services.desk.clone(),
         ),
+        entitlement,
         services.gate,
         LogIn {
             peer: door.peer.to_string(),
@@ -542,7 +593,7 @@ async fn admit(
             let request =
                 DialRequest { application_name: Some(&application_name), settings: &settings };
             tokio::select! {
-                dialed = services.dialer.dial(admission, &request) => dialed,
+                dialed = generation.dialer.dial(admission, &request) => dialed,
                 killed = entered.killed() => {
                     closed_unopened(services, id, killed.to_string()).await;
                     return Err(killed_error(&killed));
@@ -559,9 +610,7 @@ async fn admit(
             return Err(WireError::new("58000", error.public(moment.decision)));
         }
     };
-    let principal = &gate.standing().principal;
-    let rate = || connection.rates.of(&principal.issuer, &principal.subject);
-    let rate = judge.limits_rates().then(rate);
+    let rate = rate_of(&judge, connection, &gate.standing().principal);
     let analyst = Arc::new(SessionAnalyst::default());
     let half = HalfSession {
         id,
@@ -572,11 +621,67 @@ async fn admit(
         analyst,
         unasked,
         connection: connection.clone(),
+        governed: Governed::of(&services.governing, number, connection, grant),
         expires,
         moments,
         rate,
     };
     Ok((half, dialed.greeting, who))
+}
+
+/// What a log-in has when it comes to the gate, and what it goes by.
+type Ready<'a> = (&'a Entered, Entitlement, Moments, (Arc<Generation>, u64));
+
+/// The connection leads where it did, now that its session is in the list of those there are: whoever has
+/// changed it before that did not find the session there. And this gateway can go by the rules there are.
+async fn still_leads_there(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+    (generation, standing): (&Generation, &Standing),
+) -> Result<(), NoSession> {
+    let name = &standing.connection.name;
+    let (class, rule, what, next) = if services.governing.is_behind() {
+        let what = "this gateway cannot take up the rules that are in force";
+        (RefusalClass::Unavailable, rule::CURRENT_RULES, what, MENDED)
+    } else if !services.now().leads_where(name, generation) {
+        let what = "this connection is being changed or removed";
+        (RefusalClass::Identity, rule::KNOWN_CONNECTION, what, "log in again")
+    } else {
+        return Ok(());
+    };
+    let refusal = Refusal {
+        decision: moments.next().decision,
+        class,
+        rule: rule.to_owned(),
+        what: what.to_owned(),
+        why: String::new(),
+        retry: Retry::Later,
+        next: Some(next.to_owned()),
+        review: None,
+    };
+    Err(turn_away(door, services, name, &standing.principal.subject, refusal).await)
+}
+
+/// How often a principal asks on a connection, where a rule limits that.
+pub(crate) fn rate_of(
+    judge: &SessionJudge,
+    connection: &ConnectionServices,
+    principal: &Principal,
+) -> Option<Arc<RateMeter>> {
+    let rate = || connection.rates.of(&principal.issuer, &principal.subject);
+    judge.limits_rates().then(rate)
+}
+
+/// The judge of a session, which sees the grant it stands on.
+pub(crate) fn judge_of(
+    generation: &Generation,
+    connection: &ConnectionServices,
+    standing: &Standing,
+    grant: Option<GrantFacts>,
+) -> SessionJudge {
+    let policy = generation.policies.for_session(standing, &connection.settings.groups);
+    SessionJudge::new(policy.with_grant(grant), &standing.principal, connection)
 }
 
 /// Records that an admitted session came to nothing.
@@ -604,9 +709,22 @@ struct HalfSession {
     analyst: Arc<SessionAnalyst>,
     unasked: portcullis_core::permit::InFlight<Postgres>,
     connection: Arc<ConnectionServices>,
+    governed: Governed,
     expires: portcullis_core::time::Timestamp,
     moments: Moments,
     rate: Option<Arc<RateMeter>>,
+}
+
+/// A cancel key of the gateway's own, that nobody has.
+fn key_of(services: &Services, process: u32, minor: u16, cancel: &Cancel) -> Vec<u8> {
+    loop {
+        // Protocol 3.0 and 3.1 have keys of four bytes, 3.2 has longer ones.
+        let key = random::<32>();
+        let key = key.get(..if minor >= 2 { 32 } else { 4 }).unwrap_or(&key).to_vec();
+        if services.cancels.enter(process, &key, cancel.clone()) {
+            return key;
+        }
+    }
 }
 
 /// Tells the client that it is in, with the server's own settings and process id, and a cancel key
@@ -622,15 +740,7 @@ async fn welcome(
     let asked = CancelCount::default();
     let cancelled = asked.watch();
     let cancel = Cancel { asked, target: greeting.cancel.clone() };
-    let process = greeting.process_id;
-    let key = loop {
-        // Protocol 3.0 and 3.1 have keys of four bytes, 3.2 has longer ones.
-        let key = random::<32>();
-        let key = key.get(..if minor >= 2 { 32 } else { 4 }).unwrap_or(&key).to_vec();
-        if services.cancels.enter(process, &key, cancel.clone()) {
-            break key;
-        }
-    };
+    let cancel_key = (greeting.process_id, key_of(services, greeting.process_id, minor, &cancel));
     let mut session = Session {
         id: half.id,
         client: door.stream,
@@ -638,6 +748,7 @@ async fn welcome(
         link: half.link,
         gate: half.gate,
         judge: half.judge,
+        governed: half.governed,
         conversation: half.conversation,
         analyst: half.analyst,
         unasked: half.unasked,
@@ -648,7 +759,7 @@ async fn welcome(
         inside: Inside::default(),
         labels: half.connection.labels.clone(),
         makes_labelled: false,
-        announces: false,
+        telling: Telling::default(),
         // Until its place is known, it keeps nothing.
         share: Share::new(services.budget.clone(), Arc::default()),
         cancelled,
@@ -664,9 +775,9 @@ async fn welcome(
         target_cancel: greeting.cancel.clone(),
         left: None,
         rehearsal: None,
+        unwaited: None,
     };
     let ready = prepare(&mut session, &half.connection).await;
-    let cancel_key = (process, key);
     let mut opened = Box::new(Opened { session, who, entered, cancel_key, place: None });
     door = Door { stream: opened.session.client, buffer: BytesMut::new(), peer: door.peer };
     if let Err(error) = ready {

@@ -1,28 +1,44 @@
 //! The `portcullis` binary: wiring, session driver, approvals, HTTP API and command line.
 
+mod access;
 mod api;
 mod backup;
 mod catalog;
+mod checks;
 mod cli;
 mod config;
 mod console;
 mod credentials;
 mod demo;
+mod descriptors;
 mod doctor;
+mod documents;
+mod fleet;
 mod freezes;
+mod generation;
+mod grants;
+mod groups;
 mod http;
 mod judge;
 mod labels;
 mod lanes;
 mod live;
 mod login;
+mod manifest;
 mod moment;
+mod notify;
+mod passkeys;
 mod rate;
+mod recordings;
+mod rejudge;
 mod room;
 mod secrets;
 mod services;
 mod session;
+mod settings;
 mod sign_in;
+mod trial;
+mod vouching;
 mod written;
 
 #[global_allocator]

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
-use tracing::warn;
+use tracing::{error, warn};
 
 /// Where the credentials of targets come from.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -115,6 +115,10 @@ pub(crate) fn over(config: &Config, kept: Arc<dyn Kept>) -> anyhow::Result<Secre
     Secrets::new(master_key.clone(), vault.as_ref(), kept).context("secrets")
 }
 
+fn is_document(config: &Config, connection: &str) -> bool {
+    config.connections.get(connection).is_some_and(|one| !one.fixed.is_empty())
+}
+
 /// The same, over those of the gateway's store. Nothing starts with a master key that does not open
 /// what is there: every log-in to a target would fail, one after the other.
 pub(crate) async fn open(config: &Config, store: SecretStore) -> anyhow::Result<Secrets> {
@@ -126,6 +130,10 @@ pub(crate) async fn open(config: &Config, store: SecretStore) -> anyhow::Result<
             // One connection waits for its secret; the others go on.
             Err(error @ SecretError::Unknown(_)) => {
                 warn!(%connection, role, %error, "nobody can log in to the target");
+            }
+            // Nor does a document that names somebody else's keep a gateway from starting.
+            Err(error) if is_document(config, connection) => {
+                error!(%connection, role, %error, "nobody can log in to the target");
             }
             Err(error) => {
                 return Err(error).with_context(|| {

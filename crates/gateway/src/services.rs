@@ -1,35 +1,44 @@
 //! Wiring: everything the sessions of one gateway share, and its start and stop.
 
 use crate::api;
-use crate::catalog::SharedCatalog;
-use crate::config::{Config, Connection, Reads, SensitiveColumn, nearest};
+use crate::api::slack::SlackDesk;
+use crate::checks::Checks;
+use crate::config::{Config, Connection, Reads, nearest};
 use crate::credentials::Credentials;
+use crate::descriptors;
+use crate::documents::{self, DocumentDesk};
+use crate::fleet;
 use crate::freezes::FreezeDesk;
+use crate::generation::{Generation, Governing, Made, governed};
+use crate::grants::GrantDesk;
 use crate::http;
-use crate::judge::Unmasked;
-use crate::labels::Labels;
 use crate::lanes::Lanes;
 use crate::live::Sessions;
 use crate::login;
+use crate::manifest::House;
 use crate::moment::now;
-use crate::rate::Rates;
+use crate::notify::{self, Notifier};
+use crate::passkeys::{self, PasskeyDesk};
+use crate::recordings::Archive;
 use crate::room::{Budget, Places};
 use crate::secrets;
-use crate::sign_in::{PublicUrl, SignInDesk};
+use crate::settings::Settings;
+use crate::sign_in::{PublicUrl, SamlDesk, SignInDesk};
+use crate::vouching::Vouching;
 use anyhow::{Context as _, bail};
 use portcullis_core::gate::GateSettings;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::PrincipalKind;
 use portcullis_core::time::Timestamp;
 use portcullis_frontends::{Listener, ListenerSettings, ServerTls, TlsSettings};
-use portcullis_identity::relying::RelyingParty;
-use portcullis_identity::{DevProvider, DevSecret, GroupsFrom, Provider, Verifier, http_client};
+use portcullis_identity::saml::SamlProvider;
+use portcullis_identity::{DevProvider, DevSecret, GroupsFrom, Provider, http_client};
 use portcullis_ledger::{Ledger, LedgerSettings};
 use portcullis_mask::{Detectors, PseudonymKey};
 use portcullis_policy::{NamedObject, Policies, pack};
 use portcullis_store::{
-    BrowserSessionStore, CredentialStore, FreezeStore, LabelPlace, LabelStore, ReviewDesk,
-    ReviewSettings, SecretStore, Store,
+    AssertionStore, BrowserSessionStore, CredentialStore, DocumentStore, FreezeStore, GrantStore,
+    NotificationStore, PasskeyStore, ReviewDesk, ReviewSettings, SecretStore, Store,
 };
 use portcullis_targets::{CancelHandle, Dialer};
 use std::collections::HashMap;
@@ -54,21 +63,41 @@ const DEV_PROVIDER: &str = "development";
 
 /// What the sessions of a gateway share.
 pub(crate) struct Services {
-    pub(crate) verifier: Verifier,
     pub(crate) credentials: Credentials,
     pub(crate) sign_in: SignInDesk,
-    pub(crate) policies: Arc<Policies>,
+    pub(crate) passkeys: PasskeyDesk,
+    /// What requests and log-ins go by, as it is now.
+    pub(crate) governing: Arc<Governing>,
+    /// How that is changed.
+    pub(crate) documents: DocumentDesk,
+    store: Store,
     pub(crate) ledger: Ledger,
     pub(crate) desk: ReviewDesk,
-    pub(crate) dialer: Dialer,
-    pub(crate) connections: HashMap<String, Arc<ConnectionServices>>,
+    /// What people were told of reviews.
+    pub(crate) notifications: NotificationStore,
+    /// Where people decide in Slack.
+    pub(crate) slack: SlackDesk,
     pub(crate) cancels: Cancels,
     /// The sessions there are now.
     pub(crate) sessions: Sessions,
+    /// What everybody is told of the gateway.
+    pub(crate) house: House,
+    /// What it was asked to look at.
+    pub(crate) checks: Checks,
+    /// What its file said when it started.
+    pub(crate) settings: Settings,
     /// What agents are kept from.
     pub(crate) freezes: Arc<FreezeDesk>,
+    /// Access that people grant for a time.
+    pub(crate) grants: Arc<GrantDesk>,
     /// The groups whose people administer.
     pub(crate) administrators: Vec<String>,
+    /// The groups whose people see every record.
+    pub(crate) auditors: Vec<String>,
+    /// What is recorded of sessions, to be searched and read.
+    pub(crate) archive: Arc<Archive>,
+    /// How long a request waits while its session is paused.
+    pub(crate) paused_request: Duration,
     pub(crate) gate: GateSettings,
     pub(crate) sample_rows: usize,
     pub(crate) budget: Arc<Budget>,
@@ -77,16 +106,20 @@ pub(crate) struct Services {
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// What the sessions of one connection share.
-pub(crate) struct ConnectionServices {
-    pub(crate) settings: Connection,
-    pub(crate) sensitive: Arc<[SensitiveColumn]>,
-    pub(crate) catalog: Arc<SharedCatalog>,
-    pub(crate) unmasked: Arc<Unmasked>,
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) detectors: Arc<Detectors>,
-    pub(crate) key: Arc<PseudonymKey>,
-    pub(crate) rates: Rates,
+impl Services {
+    /// What is gone by now.
+    pub(crate) fn now(&self) -> Arc<Generation> {
+        self.governing.now()
+    }
+
+    /// From now on this is gone by; what was until now is given.
+    pub(crate) fn govern(&self, generation: Generation) -> Arc<Generation> {
+        self.governing.replace(generation)
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 /// Sessions by the key their clients cancel with.
@@ -191,21 +224,20 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts everything a configuration names, and returns once clients can connect.
-    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+    pub(crate) async fn start(mut config: Config) -> anyhow::Result<Self> {
         private_directory(&config.data_dir)?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let mut providers = config.identity.providers.clone();
         let development = match &config.dev_provider {
             Some(settings) => {
                 let (provider, address, secret) =
                     start_development(settings, &mut tasks, stopping.clone()).await?;
-                providers.push(provider);
+                config.identity.development = Some(provider);
                 Some((address, secret))
             }
             None => None,
         };
-        let services = Arc::new(build(&config, providers, stopping.clone()).await?);
+        let services = Arc::new(Box::pin(build(&config, stopping.clone())).await?);
         // Not before the store is this gateway's: another one's secret stands there else.
         let dev_address = match development {
             Some((address, secret)) => {
@@ -216,6 +248,7 @@ impl Gateway {
         };
         let listener = listen(&config)?;
         let postgres_address = listener.address();
+        services.house.door.listens_at(postgres_address);
         tasks.spawn(login::accept(listener, Lanes::start()?, services.clone()));
         let api_listener = TcpListener::bind(config.listen.http.address)
             .await
@@ -223,6 +256,19 @@ impl Gateway {
         let http_address = api_listener.local_addr()?;
         services.sign_in.listens_at(http_address);
         tasks.spawn(services.freezes.clone().keep_reading(stopping.clone()));
+        tasks.spawn(services.grants.clone().keep(stopping.clone()));
+        tasks.spawn(documents::keep_up(services.clone(), stopping.clone()));
+        tasks.spawn(documents::watch_directory(services.clone(), stopping.clone()));
+        tasks.spawn(services.archive.clone().prepare());
+        tasks.spawn(fleet::end_revoked(services.clone(), stopping.clone()));
+        tasks.spawn(fleet::end_overdue(services.clone(), stopping.clone()));
+        let known = config.notify.channels().map(|channel| channel.name().to_owned()).collect();
+        tasks.spawn(notify::forsake(services.clone(), known, stopping.clone()));
+        for channel in config.notify.channels() {
+            let told = Notifier::new(services.clone(), channel)?;
+            tasks.spawn(told.keep_telling(stopping.clone()));
+        }
+        tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
         tasks.spawn(http::serve(api_listener, api::router(services.clone()), stopping));
         info!(%postgres_address, %http_address, "ready");
@@ -252,8 +298,9 @@ async fn look_after(services: Arc<Services>, keep: Duration, stopping: watch::Re
     let kept = u64::try_from(keep.as_micros()).unwrap_or(u64::MAX);
     loop {
         let before = Timestamp::from_micros(now().as_micros().saturating_sub_unsigned(kept));
-        services.credentials.rotate(now());
+        services.credentials.rotate(now()).await;
         services.sign_in.look_after(before, now()).await;
+        services.grants.forget_ended(before).await;
         if let Err(error) = services.credentials.store.forget_expired(before).await {
             warn!(%error, "credentials that ended long ago are still there");
         }
@@ -300,57 +347,9 @@ pub(crate) fn start_logging() {
         .try_init();
 }
 
-/// What the sessions of each connection share.
-async fn connections(
-    config: &Config,
-    store: &LabelStore,
-) -> anyhow::Result<HashMap<String, Arc<ConnectionServices>>> {
-    let labels = labels(config, store).await?;
-    let key = pseudonym_key(&config.data_dir)?;
-    let connection = |(name, settings): (&String, &Connection)| {
-        let labels = labels.get(&database_of(settings)).cloned();
-        let services = ConnectionServices {
-            settings: settings.clone(),
-            sensitive: settings.sensitive.clone().into(),
-            catalog: Arc::new(SharedCatalog::new(settings.catalog_max_age())),
-            unmasked: Arc::default(),
-            labels: labels.with_context(|| format!("connections.{name}: it has no labels"))?,
-            detectors: Arc::new(detectors(name, settings)?),
-            key: Arc::new(key.of_connection(name)),
-            rates: Rates::default(),
-        };
-        Ok((name.clone(), Arc::new(services)))
-    };
-    config.connections.iter().map(connection).collect()
-}
-
-/// Where a connection leads to.
-fn database_of(connection: &Connection) -> (String, String) {
-    let target = &connection.target;
-    (format!("{}:{}", target.host.to_lowercase(), target.port), target.database.clone())
-}
-
-/// The labels of each database: connections that lead to the same one share them.
-async fn labels(
-    config: &Config,
-    store: &LabelStore,
-) -> anyhow::Result<HashMap<(String, String), Arc<Labels>>> {
-    let mut places: HashMap<(String, String), Vec<String>> = HashMap::new();
-    for (name, connection) in &config.connections {
-        places.entry(database_of(connection)).or_default().push(name.clone());
-    }
-    let mut all = HashMap::with_capacity(places.len());
-    for (place, connections) in places {
-        let (target, database) = place.clone();
-        let place_of = LabelPlace { target, database, connections };
-        all.insert(place, Arc::new(Labels::load(store.clone(), place_of).await?));
-    }
-    Ok(all)
-}
-
 /// Checks everything a configuration names short of listening and dialing.
 pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
-    let policies = load_policies(config)?;
+    let policies = load_policies(&policy_files(config)?)?;
     let mut warnings: Vec<String> = policies.warnings().iter().map(ToString::to_string).collect();
     warnings.extend(unknown_objects(config, &policies));
     let dialer = dialer(config)?;
@@ -362,9 +361,36 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     if let Some(tls) = tls_files(config) {
         ServerTls::load(&tls).context("listen.postgres")?;
     }
-    Verifier::with_rules(config.identity.providers.clone(), config.identity.rules(), http_client)?;
+    Vouching::of((&config.identity, &config.groups), None)?;
     warnings.extend(doubts(config));
+    warnings.extend(nameless(config, policies.stepping_up()));
     Ok(warnings)
+}
+
+/// Passkeys are for a name, and browsers come to this gateway by an address: nobody can approve what takes one.
+/// `rules` are those that ask for it.
+pub(crate) fn nameless<'r>(
+    config: &Config,
+    rules: impl Iterator<Item = &'r str>,
+) -> Option<String> {
+    let public =
+        config.listen.http.public_url.as_deref().and_then(|url| PublicUrl::parse(url).ok());
+    if public.is_some_and(|public| public.is_named()) {
+        return None;
+    }
+    let rules = rules.map(|id| format!("rule \"{id}\" (@step_up)"));
+    let connections = config.connections.iter().filter(|(_, connection)| connection.steps_up());
+    let connections = connections.map(|(name, _)| format!("connections.{name} (step_up)"));
+    let asking: Vec<String> = rules.chain(connections).collect();
+    (!asking.is_empty()).then(|| {
+        format!(
+            "listen.http.public_url: approving by {} takes a passkey, and browsers have passkeys for names \
+             alone: set it to the name people open the console by, such as https://portcullis.example, or \
+             http://localhost:{} on this machine",
+            asking.join(", "),
+            config.listen.http.address.port(),
+        )
+    })
 }
 
 /// What works, and is hardly what was meant.
@@ -378,7 +404,9 @@ fn doubts(config: &Config) -> Vec<String> {
         ));
     }
     let people = |p: &Provider| p.kind_claim.is_some() || p.default_kind == PrincipalKind::Person;
-    if config.dev_provider.is_none() && !config.identity.providers.iter().any(people) {
+    let has_people = config.identity.providers.iter().any(people)
+        || config.identity.saml.iter().any(SamlProvider::has_people);
+    if config.dev_provider.is_none() && !has_people {
         doubts.push(
             "identity.providers: none of them has people, so nobody can approve anything: set \
              kind_claim, or default_kind = \"person\""
@@ -392,6 +420,15 @@ fn doubts(config: &Config) -> Vec<String> {
         );
     }
     doubts.extend(config.secrets.doubts(config));
+    doubts.extend(config.store.doubts(&config.data_dir));
+    doubts.extend(config.notify.doubts());
+    for provider in config.identity.saml.iter().filter(|provider| !provider.has_people()) {
+        doubts.push(format!(
+            "identity.saml: \"{}\" has no people, so nobody can sign in: set kind_attribute, or \
+             default_kind = \"person\"",
+            provider.name
+        ));
+    }
     for provider in &config.identity.providers {
         let Some(client) = &provider.sign_in else { continue };
         let name = &provider.name;
@@ -427,7 +464,7 @@ fn doubts(config: &Config) -> Vec<String> {
 
 /// Objects that policies name and this gateway has not. Files may be shared with gateways that have them,
 /// and a forbid on what is misspelt permits what it was written against.
-fn unknown_objects(config: &Config, policies: &Policies) -> Vec<String> {
+pub(crate) fn unknown_objects(config: &Config, policies: &Policies) -> Vec<String> {
     let connections: Vec<&str> = config.connections.keys().map(String::as_str).collect();
     let unknown = |mut object: NamedObject| {
         let first = object.path.first()?;
@@ -516,70 +553,78 @@ async fn start_development(
     Ok((trusted, address, secret))
 }
 
-async fn build(
-    config: &Config,
-    providers: Vec<Provider>,
-    stopping: watch::Receiver<bool>,
-) -> anyhow::Result<Services> {
-    let policies = Arc::new(load_policies(config)?);
-    for warning in policies.warnings() {
-        warn!(%warning, "policy");
-    }
-    for warning in unknown_objects(config, &policies) {
-        warn!(%warning, "policy");
+/// Warns of what works, and may not be meant.
+fn tell_doubts(config: &Config, made: &Made) {
+    for warning in made.warnings() {
+        warn!(%warning, "policy and targets");
     }
     for warning in doubts(config) {
         warn!(%warning, "configuration");
     }
-    let dialer = dialer(config)?;
-    for warning in dialer.warnings() {
-        warn!(%warning, "target");
-    }
+}
+
+async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Result<Services> {
+    // What is wrong with the file is told before anything is touched.
+    load_policies(&policy_files(config)?)?;
+    dialer(config)?;
     // First: where another gateway has it, nothing is written to the journal.
-    let store = Store::open(&config.data_dir.join("portcullis.db")).await?;
-    let secrets = secrets::open(config, SecretStore::new(store.clone())).await?;
-    let dialer = dialer.with_secrets(secrets);
+    let store = fleet::open(config).await?;
+    let kept = DocumentStore::new(store.clone());
+    let documents = DocumentDesk::new(kept.clone(), config.clone());
+    let (whole, revision) = documents::at_start(config, &kept).await?;
+    let secrets = secrets::open(&whole, SecretStore::new(store.clone())).await?;
     let directory = config.data_dir.clone();
     let ledger =
         tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
             .await??;
-    let started = Entry {
-        at: now(),
-        session: None,
-        request: None,
-        event: Event::Started {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            policy: policies.version().to_owned(),
-        },
+    let made = Made::of(whole.clone(), revision, None)?.with_secrets(secrets);
+    tell_doubts(&whole, &made);
+    let started = Event::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: made.policies().version().to_owned(),
     };
-    ledger.append(started, Durability::Durable).await?;
-    let connections = connections(config, &LabelStore::new(store.clone())).await?;
+    for event in [started, governed(revision, made.policies())] {
+        ledger.append(Entry::outside(now(), event), Durability::Durable).await?;
+    }
+    let generation = made.finish(&store).await?;
     let freezes = Arc::new(FreezeDesk::open(FreezeStore::new(store.clone())).await);
+    let sessions = Sessions::default();
+    let grants = GrantStore::new(store.clone());
+    let grants = GrantDesk::new(grants, generation.rules(), sessions.clone(), ledger.clone());
+    let grants = Arc::new(grants);
     let credentials = CredentialStore::new(store.clone());
     let credentials =
         Credentials::open(&config.data_dir, credentials, config.credentials.clone(), now())?;
-    let sign_in = sign_in(config, &providers, BrowserSessionStore::new(store.clone()))?;
-    let desk = ReviewDesk::new(store, ReviewSettings { ttl: config.review.expires.0 }, now);
-    // No session outlives the gateway, so no pattern does.
-    desk.end_patterns(None).await?;
+    credentials.rotate(now()).await;
+    let sign_in = sign_in(config, &store)?;
+    let house = House::of(config, &generation.vouching.providers());
+    let passkeys =
+        PasskeyDesk { store: PasskeyStore::new(store.clone()), settings: config.passkeys.clone() };
+    let desk = ReviewDesk::new(store.clone(), ReviewSettings { ttl: config.review.expires.0 }, now);
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
     Ok(Services {
-        verifier: Verifier::with_rules(providers, config.identity.rules(), http_client)?,
         credentials,
         sign_in,
-        policies,
+        passkeys,
+        governing: Arc::new(Governing::new(generation)),
+        documents,
+        notifications: NotificationStore::new(store.clone()),
+        store,
         ledger,
         desk,
-        dialer,
-        connections,
+        slack: SlackDesk::new(config.notify.slack.iter())?,
         cancels: Cancels::default(),
-        sessions: Sessions::default(),
+        sessions,
         freezes,
+        grants,
+        house,
+        checks: Checks::default(),
+        settings: Settings::of(&config.file),
         administrators: config.administration.groups.clone(),
-        gate: GateSettings {
-            strict_reads: config.journal.reads == Reads::Durable,
-            hold_in_transaction: config.review.hold_in_transaction,
-        },
+        auditors: config.audit.groups.clone(),
+        archive: Arc::new(Archive::new(&config.data_dir)),
+        paused_request: config.administration.paused_request.0,
+        gate: gate(config),
         sample_rows: config.recording.sample_rows,
         places: Arc::new(Places::new(
             config.limits.sessions_per_principal as usize,
@@ -590,15 +635,19 @@ async fn build(
     })
 }
 
-fn sign_in(
-    config: &Config,
-    providers: &[Provider],
-    store: BrowserSessionStore,
-) -> anyhow::Result<SignInDesk> {
+fn gate(config: &Config) -> GateSettings {
+    GateSettings {
+        strict_reads: config.journal.reads == Reads::Durable,
+        hold_in_transaction: config.review.hold_in_transaction,
+    }
+}
+
+fn sign_in(config: &Config, store: &Store) -> anyhow::Result<SignInDesk> {
     let public = config.listen.http.public_url.as_deref().map(PublicUrl::parse).transpose();
     let public = public.map_err(anyhow::Error::msg).context("listen.http.public_url")?;
-    let party = RelyingParty::new(providers, http_client)?;
-    Ok(SignInDesk::new(party, store, config.sign_in.clone(), public))
+    let saml = SamlDesk::new(AssertionStore::new(store.clone()));
+    let store = BrowserSessionStore::new(store.clone());
+    Ok(SignInDesk::new(saml, store, config.sign_in.clone(), public))
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listener> {
@@ -614,17 +663,17 @@ fn listen(config: &Config) -> anyhow::Result<Listener> {
         login_timeout_seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
         max_unauthenticated: config.limits.unauthenticated,
         max_unauthenticated_per_address: config.limits.unauthenticated_per_address,
-        max_connections: config.limits.connections,
+        max_connections: descriptors::for_clients(config.limits.connections),
     };
     Listener::bind(&settings, generated).context("listen.postgres")
 }
 
-fn dialer(config: &Config) -> anyhow::Result<Dialer> {
+pub(crate) fn dialer(config: &Config) -> anyhow::Result<Dialer> {
     let targets = config.connections.iter().map(|(name, c)| (name.clone(), c.target.clone()));
     Ok(Dialer::new(targets.collect())?)
 }
 
-fn detectors(name: &str, connection: &Connection) -> anyhow::Result<Detectors> {
+pub(crate) fn detectors(name: &str, connection: &Connection) -> anyhow::Result<Detectors> {
     match &connection.detectors {
         None => Ok(Detectors::standard()),
         Some(names) => Detectors::named(names.iter().map(String::as_str))
@@ -632,7 +681,8 @@ fn detectors(name: &str, connection: &Connection) -> anyhow::Result<Detectors> {
     }
 }
 
-fn load_policies(config: &Config) -> anyhow::Result<Policies> {
+/// The texts of the packs and files of policies, with where each is from; documents are not among them.
+pub(crate) fn policy_files(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for name in &config.policy.packs {
         let text = pack(name).with_context(|| {
@@ -647,10 +697,14 @@ fn load_policies(config: &Config) -> anyhow::Result<Policies> {
             files.push((file.display().to_string(), text));
         }
     }
+    Ok(files)
+}
+
+pub(crate) fn load_policies(files: &[(String, String)]) -> anyhow::Result<Policies> {
     if files.is_empty() {
         bail!("policy: no packs and no files, so nothing could ever run");
     }
-    Ok(Policies::load(&files)?)
+    Ok(Policies::load(files)?)
 }
 
 fn known_packs() -> String {
@@ -684,7 +738,7 @@ pub(crate) fn private_directory(path: &Path) -> anyhow::Result<()> {
 
 /// The key from which those of connections come: the same value of one gets the same pseudonym for as
 /// long as it is kept.
-fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
+pub(crate) fn pseudonym_key(directory: &Path) -> anyhow::Result<PseudonymKey> {
     let file = directory.join("keys").join("pseudonym");
     let context = || format!("{}", file.display());
     if let Ok(bytes) = fs::read(&file) {

@@ -4,17 +4,22 @@
 //! back. It decides nothing: every way to the target is a permit, and every byte to the client is
 //! masked or written by the gateway itself.
 
+mod asked;
 mod bounded;
 mod definitions;
 mod estimate;
+mod governed;
 mod grammar;
 mod holding;
 mod kept;
+mod pausing;
 mod refusing;
 mod rehearsing;
 mod tally;
 
 use crate::catalog::{Done, Inside, SharedCatalog};
+use crate::fleet::{Changing, Telling};
+use crate::generation::Governed;
 use crate::judge::SessionJudge;
 use crate::labels::Labels;
 use crate::live::{Entered, Killed, KilledFuture, Noting, State};
@@ -26,6 +31,7 @@ use crate::written::{self, CopyWatch};
 use bounded::{Bounds, Unsent, puts_off};
 use bytes::BytesMut;
 use definitions::done;
+pub(crate) use pausing::Unwaited;
 use portcullis_core::effect::Operation;
 use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Gate, Moment, Passage};
@@ -54,6 +60,7 @@ use portcullis_wire::pg::sample::Sample;
 use portcullis_wire::pg::server::{self, WireError};
 use portcullis_wire::pg::unit::{Shape, Unit};
 use refusing::own_refusal;
+pub(crate) use refusing::refusal_of;
 pub(crate) use rehearsing::Rehearsed;
 use std::collections::HashMap;
 use std::io;
@@ -131,6 +138,15 @@ pub(crate) enum End {
     /// A column that is to be masked is not there any more: it may go by another name.
     #[error("a mask rule of this connection names no column of the target any more")]
     Uncovered,
+    /// Its connection is not there any more, or leads elsewhere.
+    #[error("its connection was changed or removed")]
+    Reconfigured,
+    /// There are rules that this gateway cannot go by.
+    #[error("this gateway cannot take up the rules that are in force")]
+    Behind,
+    /// The rules there are now would not have let it in.
+    #[error("the gateway's rules were changed, and do not let it in any more: {}", .0.what)]
+    NotLetIn(Box<Refusal>),
     /// There is no room for copied rows.
     #[error("the gateway keeps as many bytes of its clients as it may")]
     NoRoom,
@@ -173,14 +189,15 @@ pub(crate) struct Lease {
     sleep: Pin<Box<tokio::time::Sleep>>,
     entered: Arc<Entered>,
     killed: KilledFuture,
+    pauses: pausing::Pauses,
 }
 
 impl Lease {
     /// The token expires `at`. Must be called within a Tokio runtime.
     pub(crate) fn new(at: Timestamp, entered: Arc<Entered>) -> Self {
         let sleep = Box::pin(tokio::time::sleep(at.since(crate::moment::now())));
-        let killed = entered.killed();
-        Self { at, sleep, entered, killed }
+        let (killed, pauses) = (entered.killed(), entered.pauses());
+        Self { at, sleep, entered, killed, pauses }
     }
 
     /// Why it is over by now, where it is.
@@ -239,6 +256,8 @@ pub(crate) struct Session {
     pub(crate) link: Link<Postgres, PgTransport>,
     pub(crate) gate: Gate<SessionJudge, Noting, ReviewDesk>,
     pub(crate) judge: SessionJudge,
+    /// What it goes by.
+    pub(crate) governed: Governed,
     pub(crate) conversation: Conversation,
     pub(crate) analyst: Arc<crate::login::SessionAnalyst>,
     pub(crate) unasked: InFlight<Postgres>,
@@ -273,14 +292,16 @@ pub(crate) struct Session {
     pub(crate) labels: Arc<Labels>,
     /// True where it may have made labelled tables in its transaction.
     pub(crate) makes_labelled: bool,
-    /// The request under way may change definitions for others.
-    pub(crate) announces: bool,
+    /// What other gateways are told of it.
+    pub(crate) telling: Telling,
     /// Stops what the target does for the session.
     pub(crate) target_cancel: CancelHandle,
     /// Since when the client sends no more.
     pub(crate) left: Option<Instant>,
     /// The rehearsal on which people decide, with its transaction open.
     pub(crate) rehearsal: Option<Box<Rehearsed>>,
+    /// Why the next request is refused that has waited while the session was paused.
+    pub(crate) unwaited: Option<Unwaited>,
 }
 
 impl Session {
@@ -308,6 +329,7 @@ impl Session {
                 // What the bytes mean is read from definitions as they are now, not as they were
                 // when the session fell silent.
                 if paused || !self.inbox.is_empty() {
+                    self.wait_while_paused().await?;
                     self.lease.is(State::Running);
                     current = self.refresh_catalog().await?;
                     if self.conversation.doubts_names(&self.inbox) {
@@ -337,6 +359,7 @@ impl Session {
                         self.left = Some(Instant::now());
                     },
                     raw = self.link.receive() => {
+                        self.take_up()?;
                         let masked = self.unasked.mask(raw?)?;
                         self.deliver(&masked).await?;
                     }
@@ -348,6 +371,7 @@ impl Session {
                 return Err(end);
             }
             self.lease.is(State::Running);
+            self.take_up()?;
             if self.judge.lacks_a_column() {
                 return Err(End::Uncovered);
             }
@@ -392,6 +416,9 @@ impl Session {
     }
 
     async fn unit(&mut self, unit: Unit) -> Result<(), End> {
+        if let Some(refused) = self.unpaused() {
+            return Box::pin(self.refuse_paused(&unit, refused)).await;
+        }
         if let Some(failure) = self.uncopyable(&unit) {
             let next = "use SELECT, or COPY in text or CSV format";
             let why = failure.to_string();
@@ -411,7 +438,9 @@ impl Session {
         let circumstances = Circumstances {
             in_transaction: self.conversation.transaction_status() != b'I',
             unkept: self.unkept,
+            ..Circumstances::default()
         };
+        self.governed.judges();
         match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
             Passage::Permitted(permit) => self.send(permit).await,
             Passage::ToReview(question) => Box::pin(self.review(question, shape)).await,
@@ -477,6 +506,8 @@ impl Session {
         let (request, shape) = (permit.id(), permit.request().shape());
         let started = Instant::now();
         let done = done(permit.request(), started);
+        let outside = self.conversation.transaction_status() == b'I';
+        self.telling.announces = self.inside.is_told(outside, done);
         // The target ignores a cancel that comes before the statement, so it is obeyed here.
         if self.cancelled.is_cancelled() {
             drop(permit);
@@ -490,6 +521,23 @@ impl Session {
             return self.unsent(unsent, shape, request, started).await;
         }
         let runs = !permit.request().prepares_only();
+        // What may take time comes before it is looked the last time whether it may be sent.
+        let unseen = outside
+            && self.telling.changing.is_none()
+            && definitions::only_temporary(permit.request().operation());
+        if self.telling.announces
+            && !unseen
+            && let Err(refusal) = self.tell_others(permit.request().operation()).await?
+        {
+            drop(permit);
+            let unsent = (request, shape, started);
+            return Box::pin(self.frozen_unsent(unsent, &refusal, bounds.as_ref())).await;
+        }
+        if let Some(refusal) = self.judged_too_long_ago(permit.request().operation()) {
+            drop(permit);
+            let unsent = (request, shape, started);
+            return Box::pin(self.frozen_unsent(unsent, &refusal, bounds.as_ref())).await;
+        }
         let permit = match self.gate.departing(permit, self.moments.next()).await {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -497,6 +545,13 @@ impl Session {
                 return Box::pin(self.frozen_unsent(unsent, &refusal, bounds.as_ref())).await;
             }
         };
+        // A pause that has come since then.
+        if let Some(pause) = self.lease.paused() {
+            let refusal = self.paused_refusal(permit.request().operation(), &pause);
+            drop(permit);
+            let unsent = (request, shape, started);
+            return Box::pin(self.frozen_unsent(unsent, &refusal, bounds.as_ref())).await;
+        }
         self.unkept |= runs && permit.request().operation().writes();
         let puts_off = puts_off(permit.request());
         self.copies = CopyWatch::of(&self.judge, permit.request()).map(Box::new);
@@ -543,8 +598,6 @@ impl Session {
         mut flight: InFlight<Postgres>,
         bounds: Option<&mut Bounds>,
     ) -> Result<(), End> {
-        let outside = self.conversation.transaction_status() == b'I';
-        self.announces = self.inside.is_told(outside, done);
         let mut bounds = bounds;
         let answered = self.bounded_answer(&mut flight, bounds.as_deref_mut()).await;
         let limited = matches!(answered, Ok(true));
@@ -568,6 +621,11 @@ impl Session {
         self.inside.after(&self.catalog, left, done);
         if left == Some(b'I') && std::mem::take(&mut self.makes_labelled) {
             self.labels.settle(self.id);
+        }
+        if left == Some(b'I')
+            && let Some(changing) = self.telling.changing.take()
+        {
+            changing.end().await;
         }
         let inside = self.conversation.transaction_status() != b'I';
         self.unkept &= inside || self.conversation.pipeline_open();
@@ -639,7 +697,7 @@ impl Session {
                 {
                     let masked = flight.mask(raw)?;
                     // Others hear of it before the client knows that it is done.
-                    if self.announces && flight.masker().finished() {
+                    if self.telling.announces && flight.masker().finished() {
                         self.catalog.changed();
                     }
                     if !masked.get().as_ref().is_empty() {
@@ -670,6 +728,9 @@ impl Session {
 
     /// Takes what has come of copied-in rows on to the link; false where nothing has.
     async fn feed(&mut self, flight: &mut InFlight<Postgres>) -> Result<bool, End> {
+        if let Some(error) = self.paused_rows().await? {
+            return self.fail_copy(flight, &error);
+        }
         match self.conversation.next(&mut self.inbox)? {
             Some(Turn::Feed(feed)) => {
                 // What came in before the freeze fails with the rest.
@@ -781,6 +842,28 @@ impl Session {
             self.recorder.append(&kept)?;
         }
         Ok(())
+    }
+
+    /// Tells other gateways that definitions are about to be changed here for everybody, before what does
+    /// that is sent. Where they cannot be told, none may be.
+    async fn tell_others(&mut self, operation: &Operation) -> Result<Result<(), Refusal>, End> {
+        if operation.only_rolls_back() {
+            return Ok(Ok(()));
+        }
+        if self.telling.changing.is_none() {
+            self.telling.changing = Changing::of(&self.labels, self.id);
+        }
+        let Some(changing) = &mut self.telling.changing else { return Ok(Ok(())) };
+        let told = tokio::select! {
+            biased;
+            told = Box::pin(changing.tell()) => told,
+            end = self.lease.ended() => return Err(end),
+        };
+        Ok(told.map_err(|error| {
+            let why = (error.to_string(), "run it again in a while");
+            let decision = self.moments.next().decision;
+            own_refusal(decision, operation, rule::CURRENT_DEFINITIONS, why)
+        }))
     }
 
     /// A permitted request that was frozen before a byte of it was sent.
@@ -918,6 +1001,14 @@ fn last_words(end: &End) -> Option<WireError> {
         End::Uncovered => {
             ("58000", format!("portcullis: {end}; tell the operator of this gateway"))
         }
+        End::Reconfigured => {
+            let why = "its connection was changed or removed, so this session ends; log in again";
+            ("28000", format!("portcullis: {why}"))
+        }
+        End::Behind => {
+            ("58000", format!("portcullis: {end}, so nothing runs; {}", crate::generation::MENDED))
+        }
+        End::NotLetIn(refusal) => return Some(server::refusal(refusal)),
         End::Stopping => ("57P01", "portcullis: the gateway stops".to_owned()),
         End::TokenExpired => {
             ("28000", "portcullis: your token has expired; log in again with a new one".to_owned())

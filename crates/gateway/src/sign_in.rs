@@ -6,18 +6,23 @@
 //! provider is asked again, with the refresh token, which is kept in memory alone. So a session that
 //! cannot be refreshed (no such token, or the gateway was started anew) ends with the word.
 
+mod saml;
+
+pub(crate) use saml::{Arrived, SamlDesk, Way};
+
 use crate::config::SignInSettings;
 use crate::moment::random;
 use crate::rate::{RateMeter, Rates};
+use crate::vouching::Vouching;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_core::id::BrowserSessionId;
 use portcullis_core::principal::Person;
 use portcullis_core::time::Timestamp;
-use portcullis_identity::Verifier;
-use portcullis_identity::relying::{Pending, RelyingParty, SignInError, Tokens};
-use portcullis_store::{BrowserSession, BrowserSessionStore};
+use portcullis_identity::relying::{Pending, SignInError, Tokens};
+use portcullis_identity::saml::{SamlAddresses, SamlPending};
+use portcullis_store::{BrowserSession, BrowserSessionStore, Page};
 use reqwest::Url;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -63,8 +68,14 @@ impl PublicUrl {
         })
     }
 
+    /// Whether browsers find it by a name, which passkeys are for, and not by an address.
+    pub(crate) fn is_named(&self) -> bool {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        !self.authority.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err()
+    }
+
     /// That of the listener itself, which speaks plain HTTP on loopback.
-    fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         let authority = address.to_string();
         Self { origin: format!("http://{authority}"), authority, secure: false }
     }
@@ -72,6 +83,14 @@ impl PublicUrl {
     /// The redirect URI, which providers compare as it is.
     pub(crate) fn callback(&self) -> String {
         format!("{}/auth/callback", self.origin)
+    }
+
+    /// What SAML providers have to know.
+    pub(crate) fn saml(&self) -> SamlAddresses {
+        SamlAddresses {
+            acs: format!("{}/auth/saml/acs", self.origin),
+            metadata: format!("{}/auth/saml/metadata", self.origin),
+        }
     }
 }
 
@@ -104,10 +123,34 @@ impl Secret {
 
 /// A sign-in that waits for its person, in one browser.
 pub(crate) struct Begun {
-    pub(crate) pending: Pending,
+    pub(crate) asked: Asked,
     pub(crate) return_to: String,
     /// What its browser's cookie hashes to.
     pub(crate) browser: [u8; 32],
+}
+
+/// What was asked of a provider.
+pub(crate) enum Asked {
+    /// By OpenID Connect.
+    Oidc(Pending),
+    /// By SAML.
+    Saml(SamlPending),
+}
+
+impl Asked {
+    fn state(&self) -> &str {
+        match self {
+            Self::Oidc(pending) => pending.state(),
+            Self::Saml(pending) => pending.state(),
+        }
+    }
+
+    const fn expires(&self) -> Timestamp {
+        match self {
+            Self::Oidc(pending) => pending.expires(),
+            Self::Saml(pending) => pending.expires(),
+        }
+    }
 }
 
 /// Why a cookie is nobody's session.
@@ -123,6 +166,8 @@ pub(crate) enum NotSignedIn {
     Lapsed,
     #[error("your provider has ended this session: sign in again")]
     ByProvider,
+    #[error("the provider you signed in with is none of this gateway's any more: sign in again")]
+    ByNobody,
     #[error("{0}")]
     Unavailable(String),
 }
@@ -132,7 +177,7 @@ type Slot = Arc<tokio::sync::Mutex<Tokens>>;
 
 /// Everything about signing in that one gateway has.
 pub(crate) struct SignInDesk {
-    pub(crate) party: RelyingParty,
+    pub(crate) saml: SamlDesk,
     pub(crate) store: BrowserSessionStore,
     pub(crate) settings: SignInSettings,
     configured: Option<PublicUrl>,
@@ -145,14 +190,14 @@ pub(crate) struct SignInDesk {
 
 impl SignInDesk {
     pub(crate) fn new(
-        party: RelyingParty,
+        saml: SamlDesk,
         store: BrowserSessionStore,
         settings: SignInSettings,
         configured: Option<PublicUrl>,
     ) -> Self {
         let by_address = Rates::default();
         Self {
-            party,
+            saml,
             store,
             settings,
             configured,
@@ -191,18 +236,32 @@ impl SignInDesk {
     pub(crate) fn begun(&self, begun: Begun, now: Timestamp) -> bool {
         let mut all = lock(&self.begun);
         if all.len() >= MAX_BEGUN {
-            all.retain(|_, begun| begun.pending.expires() > now);
+            all.retain(|_, begun| begun.asked.expires() > now);
         }
         let room = all.len() < MAX_BEGUN;
         if room {
-            all.insert(begun.pending.state().to_owned(), begun);
+            all.insert(begun.asked.state().to_owned(), begun);
         }
         room
     }
 
-    /// The sign-in of this state, which is over with that.
-    pub(crate) fn take(&self, state: &str) -> Option<Begun> {
-        lock(&self.begun).remove(state)
+    /// The sign-in by OpenID Connect of this state, which is over with that; where it goes, and its
+    /// browser.
+    pub(crate) fn take(&self, state: &str) -> Option<(Pending, String, [u8; 32])> {
+        let Begun { asked, return_to, browser } = lock(&self.begun).remove(state)?;
+        match asked {
+            Asked::Oidc(pending) => Some((pending, return_to, browser)),
+            Asked::Saml(_) => None,
+        }
+    }
+
+    /// The same of one by SAML.
+    pub(crate) fn take_saml(&self, state: &str) -> Option<(SamlPending, String, [u8; 32])> {
+        let Begun { asked, return_to, browser } = lock(&self.begun).remove(state)?;
+        match asked {
+            Asked::Saml(pending) => Some((pending, return_to, browser)),
+            Asked::Oidc(_) => None,
+        }
     }
 
     /// Keeps the tokens of a session.
@@ -218,7 +277,7 @@ impl SignInDesk {
     /// The session a cookie stands for at `now`. `active`: somebody is there, and it is not idle.
     pub(crate) async fn session(
         &self,
-        verifier: &Verifier,
+        vouching: &Vouching,
         secret: &str,
         active: bool,
         now: Timestamp,
@@ -229,6 +288,10 @@ impl SignInDesk {
         };
         let found = self.store.by_secret(&secret.hash()).await.map_err(unavailable)?;
         let session = found.ok_or(NotSignedIn::Unknown)?;
+        if !vouching.has(&session.provider) {
+            self.take_tokens(session.id);
+            return Err(NotSignedIn::ByNobody);
+        }
         if session.ended.is_some() || session.until <= now {
             self.take_tokens(session.id);
             return Err(NotSignedIn::Ended);
@@ -240,12 +303,39 @@ impl SignInDesk {
         }
         let session = match session.person.principal().expires > now {
             true => session,
-            false => self.renewed(verifier, session, now).await?,
+            false => self.renewed(vouching, session, now).await?,
         };
         if active && now.since(session.seen) >= SEEN.min(idle / 4) {
             self.store.seen(session.id, now).await.map_err(unavailable)?;
         }
-        Ok(session)
+        with_groups(vouching, session)
+    }
+
+    /// A session that this person has now, by issuer and subject: where they are signed in, and so what they
+    /// may do is known. Their provider is asked again where its word has run out, as it is for a cookie.
+    pub(crate) async fn signed_in(
+        &self,
+        vouching: &Vouching,
+        who: (&str, &str),
+        now: Timestamp,
+    ) -> Result<Option<BrowserSession>, NotSignedIn> {
+        let found = self.store.list(Some(who), now, &Page::default()).await;
+        let found = found.map_err(|error| NotSignedIn::Unavailable(error.to_string()))?;
+        for session in found.rows {
+            let idle = now.since(session.seen) >= self.settings.idle.0;
+            if idle || session.until <= now || !vouching.has(&session.provider) {
+                continue;
+            }
+            let session = match session.person.principal().expires > now {
+                true => Ok(session),
+                false => self.renewed(vouching, session, now).await,
+            };
+            match session {
+                Ok(session) => return with_groups(vouching, session).map(Some),
+                Err(why) => info!(%why, "a session does not say what its person may do"),
+            }
+        }
+        Ok(None)
     }
 
     /// The session of a cookie, as it is kept, to be ended: whether it is still good is not asked.
@@ -258,7 +348,7 @@ impl SignInDesk {
     /// The session once its provider was asked again about its person.
     async fn renewed(
         &self,
-        verifier: &Verifier,
+        vouching: &Vouching,
         session: BrowserSession,
         now: Timestamp,
     ) -> Result<BrowserSession, NotSignedIn> {
@@ -278,7 +368,8 @@ impl SignInDesk {
         }
         let who = session.person.principal();
         let who = (who.issuer.as_str(), who.subject.as_str());
-        let asked = self.party.refresh(&session.provider, &tokens, who, verifier, now).await;
+        let (party, verifier) = (&vouching.party, vouching.verifier());
+        let asked = party.refresh(&session.provider, &tokens, who, verifier, now).await;
         let signed_in = match asked {
             Ok(signed_in) => signed_in,
             Err(error) if error.is_temporary() => {
@@ -313,7 +404,8 @@ impl SignInDesk {
 
     /// Forgets what nobody comes back for.
     pub(crate) async fn look_after(&self, before: Timestamp, now: Timestamp) {
-        lock(&self.begun).retain(|_, begun| begun.pending.expires() > now);
+        lock(&self.begun).retain(|_, begun| begun.asked.expires() > now);
+        self.saml.look_after(now).await;
         if let Err(error) = self.store.forget_ended(before).await {
             warn!(%error, "browser sessions that ended long ago are still there");
         }
@@ -330,6 +422,16 @@ impl SignInDesk {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Maps that are whole after every operation on them.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// With the groups of now: what is kept is its provider's word alone.
+fn with_groups(
+    vouching: &Vouching,
+    session: BrowserSession,
+) -> Result<BrowserSession, NotSignedIn> {
+    let person = Person::new(vouching.join(session.person.into()));
+    let person = person.map_err(|_| NotSignedIn::Unknown)?;
+    Ok(BrowserSession { person, ..session })
 }
 
 #[cfg(test)]
@@ -354,6 +456,16 @@ mod tests {
         check("https://a@p.example", None);
         check("javascript:0", None);
         check("p.example", None);
+        for (text, named) in [
+            ("https://p.example:8443", true),
+            ("http://localhost:81", true),
+            ("https://10.0.0.1", false),
+            ("http://127.0.0.1:80", false),
+            ("http://[::1]:81", false),
+            ("https://[::1]", false),
+        ] {
+            assert_eq!(PublicUrl::parse(text).unwrap().is_named(), named, "{text}");
+        }
         let own = PublicUrl::of(SocketAddr::from(([127, 0, 0, 1], 6480)));
         assert_eq!(own, PublicUrl::parse("http://127.0.0.1:6480").unwrap());
         assert_eq!(own.callback(), "http://127.0.0.1:6480/auth/callback");

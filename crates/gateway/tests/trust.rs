@@ -21,6 +21,17 @@ const TRUSTED: &[(&str, &[&str])] = &[
         "issued_by_journal_assertion",
         &["crates/core/src/journal.rs", "crates/ledger/src/journal.rs"],
     ),
+    // Who is entitled to be on a connection: by its configuration, or by a grant that stands in the store.
+    (
+        "open_by_configuration_assertion(",
+        &["crates/core/src/access.rs", "crates/gateway/src/grants.rs"],
+    ),
+    ("given_by_desk_assertion(", &["crates/core/src/access.rs", "crates/gateway/src/grants.rs"]),
+    // A passkey has signed this, its user verified.
+    (
+        "checked_by_identity_assertion(",
+        &["crates/core/src/passkey.rs", "crates/identity/src/passkey/mod.rs"],
+    ),
     // The only opener of what a target sent, and the only maker of permits.
     (".open()", &["crates/core/src/link.rs", "crates/core/src/permit.rs"]),
     ("Permit::issue(", &["crates/core/src/gate.rs"]),

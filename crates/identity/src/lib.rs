@@ -10,7 +10,10 @@
 //! [`TrustRule`]s. [`own`] are the gateway's own credentials, made from tokens and good for one
 //! connection.
 //!
-//! [`relying`] signs people in at the providers they have; it gives principals as well.
+//! [`relying`] signs people in at the OpenID providers they have, [`saml`] at the SAML providers; both
+//! give principals as well.
+//!
+//! [`passkey`] reads what browsers give of passkeys, and checks what was signed with one.
 //!
 //! [`DevProvider`] is a small OpenID provider for development, tests and the demo. It goes through
 //! the same verifier as any other provider and cannot be bound to anything but a loopback address.
@@ -21,7 +24,9 @@
 pub mod dev_provider;
 pub mod oidc;
 pub mod own;
+pub mod passkey;
 pub mod relying;
+pub mod saml;
 
 pub use dev_provider::{
     DevAgent, DevIssuer, DevPerson, DevProvider, DevProviderError, DevProviderSettings, DevSecret,
@@ -32,7 +37,10 @@ pub use oidc::{
     SignatureAlgorithm, TrustRule, Verifier, Vouched, WorkloadKind, WorkloadPrincipal, check_rules,
     http_client,
 };
-pub use text::{has_invisible, is_presentable};
+pub use text::{Escaped, has_invisible, is_presentable};
 
 mod random;
 mod text;
+
+/// How late a provider's clock may be, where its word is that somebody has signed in since they were asked.
+const CLOCKS_DIFFER: std::time::Duration = std::time::Duration::from_secs(10);

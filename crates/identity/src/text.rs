@@ -1,6 +1,8 @@
 //! Which texts of a token may become part of a principal: what people will compare by eye on a
 //! reviewer's page must be what it looks like. Used on the first station of a request's life.
 
+use std::fmt::{self, Write as _};
+
 /// Longest subject, name, group or id, in characters (OpenID Connect Core 1.0 §2, `sub`).
 pub(crate) const MAX_CHARS: usize = 255;
 
@@ -19,6 +21,23 @@ pub fn is_presentable(text: &str) -> bool {
 #[must_use]
 pub fn has_invisible(text: &str) -> bool {
     text.chars().any(is_invisible)
+}
+
+/// A text inside an element or a quoted attribute, of HTML or XML.
+#[derive(Debug, Clone, Copy)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            c => f.write_char(c),
+        })
+    }
 }
 
 fn is_invisible(c: char) -> bool {

@@ -24,6 +24,7 @@ pub mod render;
 mod segments;
 pub mod storage;
 mod sync;
+pub mod tail;
 mod tapes;
 #[cfg(test)]
 mod vector;

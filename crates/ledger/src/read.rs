@@ -7,6 +7,7 @@ use crate::chain::Line;
 use crate::layout::Layout;
 use crate::recording::RecordedEvent;
 use crate::segments::{self, Lines, Read, Segment};
+use crate::tail::{Recorded, placed};
 use crate::visible::{escape, rfc3339};
 use portcullis_core::id::{RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Entry, Event};
@@ -42,9 +43,20 @@ pub enum ReadError {
         /// What is wrong.
         detail: String,
     },
+    /// An entry is nothing this version knows.
+    #[error("entry {sequence} of the journal: {detail}; run `portcullis audit verify`")]
+    Entry {
+        /// Its number.
+        sequence: u64,
+        /// What is wrong.
+        detail: String,
+    },
     /// The journal has no such session.
     #[error("there is no session {0}; `portcullis session list` shows those there are")]
     NoSession(SessionId),
+    /// No entry is where one should be.
+    #[error("the journal has no entry where one was before: run `portcullis audit verify`")]
+    Moved,
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
@@ -244,15 +256,32 @@ impl SessionSummary {
             | Event::Decided { .. }
             | Event::PatternRevoked { .. }
             | Event::SessionKilled { .. }
+            | Event::SessionPaused { .. }
+            | Event::SessionResumed { .. }
+            | Event::Watched { .. }
             | Event::Frozen { .. }
             | Event::Thawed { .. }
             | Event::AdministrationRefused { .. }
+            | Event::DocumentChanged { .. }
+            | Event::DocumentsKept { .. }
+            | Event::Governed { .. }
+            | Event::AccessRequested { .. }
+            | Event::AccessEscalated { .. }
+            | Event::AccessDecided { .. }
+            | Event::AccessBegun { .. }
+            | Event::AccessEnded { .. }
+            | Event::AccessRefused { .. }
             | Event::CredentialIssued { .. }
             | Event::CredentialRevoked { .. }
             | Event::ExchangeRefused { .. }
             | Event::SignedIn { .. }
             | Event::SignInRefused { .. }
             | Event::SignedOut { .. }
+            | Event::PasskeyRegistered { .. }
+            | Event::PasskeyRemoved { .. }
+            | Event::PasskeyRefused { .. }
+            | Event::ReviewMessage { .. }
+            | Event::ChatRefused { .. }
             | Event::DecisionRefused { .. } => {}
         }
     }
@@ -336,7 +365,16 @@ pub fn timeline(dir: &Path, session: SessionId) -> Result<Vec<TimelineItem>, Rea
         return Err(ReadError::NoSession(session));
     };
     let begin = first.at;
-    let mut recorded = recording_of(dir, session)?;
+    Ok(merged(begin, own, recording_of(dir, session)?))
+}
+
+/// Entries of a session in their order, and what was recorded, in one: each answer before its outcome.
+#[must_use]
+pub fn merged(
+    begin: Timestamp,
+    own: Vec<(u64, Entry)>,
+    mut recorded: Vec<Recorded>,
+) -> Vec<TimelineItem> {
     let mut items = Vec::with_capacity(own.len() + recorded.len());
     let mut put = |at: Timestamp, request, moment| {
         items.push(TimelineItem { at, offset: at.since(begin), request, moment });
@@ -360,7 +398,7 @@ pub fn timeline(dir: &Path, session: SessionId) -> Result<Vec<TimelineItem>, Rea
     for (when, about, what) in recorded {
         put(when.unwrap_or(begin), about, Moment::Recorded(what));
     }
-    Ok(items)
+    items
 }
 
 /// The part of an entry that tells whose it is.
@@ -410,8 +448,6 @@ fn entries_of(dir: &Path, session: SessionId) -> Result<Vec<(u64, Entry)>, ReadE
     Ok(own)
 }
 
-type Recorded = (Option<Timestamp>, Option<RequestId>, RecordedEvent);
-
 fn recording_of(dir: &Path, session: SessionId) -> Result<Vec<Recorded>, ReadError> {
     let layout = Layout::new(dir);
     let path = layout.recording(session);
@@ -428,12 +464,7 @@ fn recording_of(dir: &Path, session: SessionId) -> Result<Vec<Recorded>, ReadErr
                 let event: RecordedEvent = parse(&buffer).map_err(|detail| {
                     ReadError::Unreadable { file: path.clone(), line: lines.number, detail }
                 })?;
-                let (at, request) = match &event {
-                    RecordedEvent::Answer(sample) => (Some(sample.at), Some(sample.request)),
-                    RecordedEvent::Message { at, request, .. } => (Some(*at), *request),
-                    RecordedEvent::Limit { .. } => (None, None),
-                };
-                events.push((at, request, event));
+                events.push(placed(event));
             }
             Read::Torn | Read::TooLong | Read::End => return Ok(events),
         }

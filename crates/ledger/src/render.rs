@@ -7,6 +7,7 @@
 use crate::read::{Moment, TimelineItem};
 use crate::recording::{AnswerSample, RecordedEvent, SampleValue};
 use crate::visible::{clipped, line, lines, rfc3339, width};
+use portcullis_core::id::GrantId;
 use portcullis_core::journal::{Event, Status};
 use portcullis_core::protocol::Shown;
 use portcullis_core::refusal::Refusal;
@@ -153,30 +154,15 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let text = format!("{who} from {peer} asked for {connection}");
             block("no entry", Tone::Bad, &[&text, &refusal.sentence()], room)
         }
-        Event::SessionOpened { standing, peer, policy, claimed, settings } => {
-            opened(standing, peer, policy, (claimed, settings), item, room)
+        Event::SessionOpened { standing, peer, policy, claimed, settings, grant } => {
+            opened((standing, *grant), peer, policy, (claimed, settings), item, room)
         }
         Event::SessionClosed { reason, recording } => {
             let digest = recording.map_or_else(String::new, |d| format!("recording {d}"));
             block("closed", Tone::Plain, &[reason, &digest], room)
         }
-        Event::Intent { operation, shown, rules, review, pattern, of_gateway, .. } => {
-            let asker = if *of_gateway { "the gateway asks, for reviewers: " } else { "" };
-            let mut by = format!("{asker}{operation}; permitted by {}", rules.join(", "));
-            if let Some(review) = review {
-                by = format!("{by}; approved in {review}");
-            }
-            if let Some(used) = pattern {
-                by = format!("{by}; use {} of {} of {}", used.number, used.of, used.pattern);
-            }
-            block("permitted", Tone::Good, &[&by], room).about(shown, room)
-        }
-        Event::Rehearsed { review, operation, until, .. } => {
-            let text = format!(
-                "{operation}; for {review}, to be rolled back unless it is approved by {}",
-                rfc3339(*until)
-            );
-            block("rehearsed", Tone::Waiting, &[&text], room)
+        Event::Intent { shown, .. } => {
+            block("permitted", Tone::Good, &[&permitted(event)], room).about(shown, room)
         }
         Event::Refused { operation, shown, refusal, .. } => {
             let texts = [operation, &*refusal.sentence(), next(refusal)];
@@ -185,33 +171,96 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         Event::Outcome { status, rows, tags, error, masked, micros } => {
             outcome(*status, (*rows, *masked, *micros), tags, error.as_deref(), room)
         }
-        Event::Held { .. } => held(event, room),
+        Event::Held { .. } | Event::Rehearsed { .. } => held(event, room),
         Event::Withdrawn { review, why } => {
-            let why = match why {
-                Withdrawal::Disconnected => "the caller hung up",
-                Withdrawal::Cancelled => "the caller cancelled",
-                Withdrawal::SessionEnded => "the session ended",
-                Withdrawal::Changed => "what it rests on has changed",
-            };
-            block("withdrawn", Tone::Waiting, &[&format!("{review}: {why}")], room)
+            let text = format!("{review}: {}", withdrawn(*why));
+            block("withdrawn", Tone::Waiting, &[&text], room)
         }
         Event::Decided { .. } => decided(event, room),
         Event::PatternRevoked { .. }
         | Event::SessionKilled { .. }
+        | Event::SessionPaused { .. }
+        | Event::SessionResumed { .. }
+        | Event::Watched { .. }
         | Event::Frozen { .. }
         | Event::Thawed { .. }
+        | Event::ReviewMessage { .. }
+        | Event::ChatRefused { .. }
         | Event::DecisionRefused { .. }
         | Event::AdministrationRefused { .. } => administered(event, room),
+        Event::DocumentChanged { .. } | Event::DocumentsKept { .. } | Event::Governed { .. } => {
+            governed(event, room)
+        }
+        Event::AccessRequested { .. }
+        | Event::AccessEscalated { .. }
+        | Event::AccessDecided { .. }
+        | Event::AccessBegun { .. }
+        | Event::AccessEnded { .. }
+        | Event::AccessRefused { .. } => access(event, room),
         Event::CredentialIssued { .. }
         | Event::CredentialRevoked { .. }
         | Event::ExchangeRefused { .. }
         | Event::SignedIn { .. }
         | Event::SignInRefused { .. }
-        | Event::SignedOut { .. } => identity(event, room),
+        | Event::SignedOut { .. }
+        | Event::PasskeyRegistered { .. }
+        | Event::PasskeyRemoved { .. }
+        | Event::PasskeyRefused { .. } => identity(event, room),
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)
         }
+    }
+}
+
+/// By what a request was permitted.
+fn permitted(event: &Event) -> String {
+    let Event::Intent { operation, rules, review, pattern, of_gateway, .. } = event else {
+        return String::new();
+    };
+    let asker = if *of_gateway { "the gateway asks, for reviewers: " } else { "" };
+    let mut by = format!("{asker}{operation}; permitted by {}", rules.join(", "));
+    if let Some(review) = review {
+        by = format!("{by}; approved in {review}");
+    }
+    if let Some(used) = pattern {
+        by = format!("{by}; use {} of {} of {}", used.number, used.of, used.pattern);
+    }
+    by
+}
+
+/// Why a request was taken back.
+const fn withdrawn(why: Withdrawal) -> &'static str {
+    match why {
+        Withdrawal::Disconnected => "the caller hung up",
+        Withdrawal::Cancelled => "the caller cancelled",
+        Withdrawal::SessionEnded => "the session ended",
+        Withdrawal::Changed => "what it rests on has changed",
+    }
+}
+
+/// What the gateway goes by.
+fn governed(event: &Event, room: usize) -> Block {
+    match event {
+        Event::DocumentChanged { set, kind, name, before, after, by } => {
+            let what = match (before, after) {
+                (None, _) => "made",
+                (Some(_), Some(_)) => "changed",
+                (Some(_), None) => "removed",
+            };
+            let text = format!("{kind}/{name} {what} by {by}, documents {set}");
+            let after = after.as_deref().unwrap_or("");
+            block("document", Tone::Plain, &[&text, after], room)
+        }
+        Event::DocumentsKept { set, by, why } => {
+            let text = format!("documents {set} by {by} never were in force: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
+        }
+        Event::Governed { documents, policy } => {
+            let text = format!("by documents {documents}, policy {policy} from here on");
+            block("governed", Tone::Plain, &[&text], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
     }
 }
 
@@ -225,12 +274,35 @@ fn administered(event: &Event, room: usize) -> Block {
         Event::SessionKilled { by, reason } => {
             block("killed", Tone::Bad, &[&format!("{by} ended the session: {reason}")], room)
         }
+        Event::SessionPaused { by, reason, until } => {
+            let text = format!("{by} paused the session until {}: {reason}", rfc3339(*until));
+            block("paused", Tone::Waiting, &[&text], room)
+        }
+        Event::SessionResumed { by } => {
+            let by = by.as_deref().map_or("its time is over".to_owned(), |by| format!("by {by}"));
+            block("resumed", Tone::Plain, &[&by], room)
+        }
+        Event::Watched { by, how, recording, searched, .. } => {
+            let what = recording.map(|id| id.to_string()).unwrap_or_default();
+            let text = format!("{by} ({}) {what}", how.as_str());
+            block("watched", Tone::Quiet, &[&text, searched.as_deref().unwrap_or("")], room)
+        }
         Event::Frozen { freeze, by } => {
             block("frozen", Tone::Bad, &[&format!("{freeze} (by {by})")], room)
         }
         Event::Thawed { freeze, by, why } => {
             let why = why.as_deref().unwrap_or("");
             block("thawed", Tone::Plain, &[&format!("{freeze} by {by}"), why], room)
+        }
+        Event::ReviewMessage { review, asks, by, text } => {
+            let does = if *asks { "asks about" } else { "answers about" };
+            block("said", Tone::Plain, &[&format!("{by} {does} {review}:"), text], room)
+        }
+        Event::ChatRefused { chat, by, review, peer, why } => {
+            let who = by.as_deref().unwrap_or("somebody");
+            let about = review.map(|review| format!(" about {review}")).unwrap_or_default();
+            let text = format!("{who} of {chat} at {peer}{about}: {why}");
+            block("not taken", Tone::Bad, &[&text], room)
         }
         Event::DecisionRefused { review, by, why } => {
             let text = format!("{by} may not decide {review}: {why}");
@@ -243,8 +315,61 @@ fn administered(event: &Event, room: usize) -> Block {
     }
 }
 
-/// A request that waits for people.
+/// What became of access that people grant for a time.
+fn access(event: &Event, room: usize) -> Block {
+    match event {
+        Event::AccessRequested { grant, ask } => {
+            let text = format!(
+                "{grant}: {} asks for {} as {} for {} s, of {} of {}",
+                ask.principal,
+                ask.connection,
+                ask.role,
+                ask.seconds,
+                ask.approvers.quorum,
+                ask.approvers.group
+            );
+            block("asks", Tone::Waiting, &[&text, &format!("claims: {}", ask.reason)], room)
+        }
+        Event::AccessEscalated { grant, to } => {
+            block("escalated", Tone::Waiting, &[&format!("{grant} asks {to} as well")], room)
+        }
+        Event::AccessDecided { grant, by, groups, decision, reason, passkey, .. } => {
+            let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
+            let mut text = format!("{grant} {decision} by {by} for {}", list(groups));
+            if let Some(proof) = passkey {
+                text = format!("{text}; by passkey {}", proof.passkey);
+            }
+            block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
+        }
+        Event::AccessBegun { grant, principal, connection, role, until, approved_by } => {
+            let by = approved_by.join(" and ");
+            let until = rfc3339(*until);
+            let text =
+                format!("{grant}: {principal} on {connection} as {role} until {until}, by {by}");
+            block("granted", Tone::Good, &[&text], room)
+        }
+        Event::AccessEnded { grant, principal, connection, was_in_force, ending, by, reason } => {
+            let what = if *was_in_force { "access" } else { "the request" };
+            let by = by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
+            let text = format!("{grant}: {what} of {principal} on {connection} ({ending}{by})");
+            block("ended", Tone::Plain, &[&text, reason.as_deref().unwrap_or("")], room)
+        }
+        Event::AccessRefused { by, what, why } => {
+            block("not taken", Tone::Bad, &[&format!("{by} may not {what}: {why}")], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
+    }
+}
+
+/// A request that waits for people, or is run for them to see.
 fn held(event: &Event, room: usize) -> Block {
+    if let Event::Rehearsed { review, operation, until, .. } = event {
+        let text = format!(
+            "{operation}; for {review}, to be rolled back unless it is approved by {}",
+            rfc3339(*until)
+        );
+        return block("rehearsed", Tone::Waiting, &[&text], room);
+    }
     let Event::Held { ticket, operation, shown, ground, again } = event else {
         return block("", Tone::Plain, &[], room);
     };
@@ -301,13 +426,39 @@ fn identity(event: &Event, room: usize) -> Block {
         Event::SignedOut { browser, by, why } => {
             block("sign-out", Tone::Plain, &[&format!("{browser} by {by}: {why}")], room)
         }
+        Event::PasskeyRegistered { .. }
+        | Event::PasskeyRemoved { .. }
+        | Event::PasskeyRefused { .. } => passkeys(event, room),
         other => credential(other, room),
+    }
+}
+
+/// What became of people's passkeys.
+fn passkeys(event: &Event, room: usize) -> Block {
+    match event {
+        Event::PasskeyRegistered { passkey, principal, browser, peer, by, .. } => {
+            let how = match by {
+                Some(proof) => format!("by {}", proof.passkey),
+                None => "the first, trusted on first use".to_owned(),
+            };
+            let text = format!("{passkey} of {principal}, in {browser} from {peer}; {how}");
+            block("passkey", Tone::Good, &[&text], room)
+        }
+        Event::PasskeyRemoved { passkey, of, by, .. } => {
+            block("removed", Tone::Bad, &[&format!("{passkey} of {of}, by {by}")], room)
+        }
+        Event::PasskeyRefused { by, what, why } => {
+            block("not taken", Tone::Bad, &[&format!("{by} may not {what}: {why}")], room)
+        }
+        _ => block("", Tone::Plain, &[], room),
     }
 }
 
 /// What a reviewer said.
 fn decided(event: &Event, room: usize) -> Block {
-    let Event::Decided { review, by, groups, decision, reason, digest, pattern } = event else {
+    let Event::Decided { review, by, groups, decision, reason, digest, pattern, passkey, via } =
+        event
+    else {
         return block("", Tone::Plain, &[], room);
     };
     let tone = if decision == "approved" { Tone::Good } else { Tone::Bad };
@@ -317,11 +468,17 @@ fn decided(event: &Event, room: usize) -> Block {
         let (count, seconds) = (terms.count, terms.seconds);
         text = format!("{text}, and {count} more like it within {seconds} s");
     }
+    if let Some(proof) = passkey {
+        text = format!("{text}; by passkey {}", proof.passkey);
+    }
+    if let Some(via) = via {
+        text = format!("{text}; as {via}");
+    }
     block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
 }
 
 fn opened(
-    standing: &Standing,
+    (standing, grant): (&Standing, Option<GrantId>),
     peer: &str,
     policy: &str,
     (claimed, settings): (&str, &[String]),
@@ -335,8 +492,9 @@ fn opened(
         principal.subject,
         principal.issuer
     );
+    let by = grant.map(|grant| format!(", by {grant}")).unwrap_or_default();
     let to = format!(
-        "to {} ({}, {} database {} as {}) under policy {policy}",
+        "to {} ({}, {} database {} as {}) under policy {policy}{by}",
         connection.name,
         connection.environment,
         connection.protocol.as_str(),

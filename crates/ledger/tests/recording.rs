@@ -170,6 +170,8 @@ async fn eventful(dir: &Path) {
         decision: "approved".into(),
         reason: Some("fine".into()),
         pattern: None,
+        passkey: None,
+        via: None,
     };
     let mut decision = entry(4_000_000, 1, None, decided);
     decision.session = None;

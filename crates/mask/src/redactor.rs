@@ -112,16 +112,12 @@ impl StatementRedactor {
                 }
         });
         // Where the two do not speak of the same column, nothing is known of its values.
-        let shown = column.is_some_and(|column| {
-            self.reveal.is_plain(column)
-                && match origin {
-                    Some(Origin::Columns(columns)) => {
-                        columns.contains(&column)
-                            && columns.iter().all(|column| self.reveal.is_plain(*column))
-                    }
-                    Some(Origin::Untraced) => false,
-                    None => true,
-                }
+        let shown = column.is_some_and(|column| match origin {
+            Some(Origin::Columns(columns)) => {
+                columns.contains(&column) && columns.iter().all(|one| self.reveal.is_plain(*one))
+            }
+            Some(Origin::Untraced) => false,
+            None => self.reveal.is_plain(column),
         });
         Some(match treated(hidden, plain) {
             Treatment::Conceal if shown => Treatment::ConcealValues,

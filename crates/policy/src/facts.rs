@@ -4,6 +4,7 @@
 use cedar_policy::{
     Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value,
 };
+use portcullis_core::access::Tenure;
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Operation};
 use portcullis_core::principal::Principal;
 use portcullis_core::verdict::{Approvals, Circumstances, ConnectionFacts};
@@ -166,6 +167,39 @@ pub(crate) struct Place {
     pub(crate) id: String,
     facts: ConnectionFacts,
     admitted: Vec<String>,
+    /// The grant the session stands on.
+    pub(crate) grant: Option<GrantFacts>,
+}
+
+/// What policy sees of a grant, but for how old it is: that comes with each request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantFacts {
+    id: String,
+    length_minutes: i64,
+    reason: String,
+}
+
+impl GrantFacts {
+    /// Of a grant that is in force.
+    #[must_use]
+    pub fn of(tenure: &Tenure) -> Self {
+        let ask = tenure.ask();
+        Self {
+            id: tenure.id().to_string(),
+            length_minutes: i64::from(ask.seconds.div_ceil(60)),
+            reason: ask.reason.clone(),
+        }
+    }
+
+    fn value(&self, minutes: u32) -> Result<Value, Unspeakable> {
+        let fields = [
+            ("id".to_owned(), text(&self.id)),
+            ("minutes".to_owned(), Value::new_long(minutes.into())),
+            ("length".to_owned(), Value::new_long(self.length_minutes)),
+            ("reason".to_owned(), text(&self.reason)),
+        ];
+        Value::new_record(fields).map_err(|_| Unspeakable)
+    }
 }
 
 /// An object as an entity.
@@ -179,7 +213,7 @@ pub(crate) struct Resource {
 impl Place {
     pub(crate) fn new(connection: &ConnectionFacts, admitted: &[String]) -> Self {
         let id = connection_id(connection);
-        Self { id, facts: connection.clone(), admitted: admitted.to_vec() }
+        Self { id, facts: connection.clone(), admitted: admitted.to_vec(), grant: None }
     }
 
     /// The object as an entity, all its ancestors named as parents: ancestors have no attribute
@@ -324,6 +358,8 @@ fn column_attributes(
 /// The facts of a request that are the same for each of its effects.
 pub(crate) struct RequestFacts {
     shared: [(String, Value); 5],
+    /// The grant the session stands on; an error where it cannot be said.
+    grant: Result<Option<Value>, Unspeakable>,
 }
 
 impl RequestFacts {
@@ -340,7 +376,14 @@ impl RequestFacts {
             Some(first) if kinds.all(|kind| kind == first) => first,
             _ => "",
         };
+        let grant = match (&place.grant, circumstances.granted_minutes) {
+            (Some(grant), Some(minutes)) => grant.value(minutes).map(Some),
+            (None, None) => Ok(None),
+            // One half of it is missing: nobody knows which of the two is wrong.
+            _ => Err(Unspeakable),
+        };
         Self {
+            grant,
             shared: [
                 ("kind".to_owned(), text(kind)),
                 ("kinds".to_owned(), texts(operation.kinds.iter().map(|kind| &**kind))),
@@ -360,7 +403,9 @@ impl RequestFacts {
             ("extent".to_owned(), text(extent.as_str())),
             ("certainty".to_owned(), text(certainty.as_str())),
         ];
-        Context::from_pairs(self.shared.iter().cloned().chain(own)).map_err(|_| Unspeakable)
+        let grant = self.grant.clone()?.map(|grant| ("grant".to_owned(), grant));
+        let all = self.shared.iter().cloned().chain(own).chain(grant);
+        Context::from_pairs(all).map_err(|_| Unspeakable)
     }
 }
 
@@ -408,6 +453,7 @@ mod tests {
                 issuer: "i".to_owned(),
                 acting_for: Some("p".to_owned()),
                 acting_for_issuer: None,
+                email: None,
                 groups: BTreeSet::from(["g".to_owned()]),
                 token_id: None,
                 expires: Timestamp::from_micros(0),

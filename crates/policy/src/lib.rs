@@ -14,8 +14,10 @@ mod packs;
 mod session;
 mod words;
 
-pub use facts::SCHEMA;
-pub use load::{Policies, PolicyError, Problem};
+pub use facts::{GrantFacts, SCHEMA};
+pub use load::{LoadedRule, Policies, PolicyError, Problem};
 pub use objects::NamedObject;
 pub use packs::{PACKS, pack};
-pub use session::{Decision, Hidden, Reveal, SessionPolicy, both_rehearse};
+pub use session::{
+    Decision, ExplainedEffect, Hidden, MatchedRule, Reveal, SessionPolicy, both_rehearse,
+};

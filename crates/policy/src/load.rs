@@ -15,6 +15,7 @@ use portcullis_core::digest::Digester;
 use portcullis_core::effect::Verb;
 use portcullis_core::limits::{Limit, LimitKind, Limits};
 use portcullis_core::mask::Strategy;
+use portcullis_core::passkey::StepUp;
 use portcullis_core::refusal::{Retry, rule};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -29,6 +30,7 @@ const ANNOTATIONS: &[&str] = &[
     "hint",
     "review",
     "rehearse",
+    "step_up",
     "mask",
     "retry",
     "max_rows",
@@ -121,6 +123,8 @@ pub(crate) struct Rule {
     pub(crate) review: Option<String>,
     /// For how long what is to be reviewed may be run for show.
     pub(crate) rehearse: Option<Duration>,
+    /// What who approves what it holds has to show beside a token.
+    pub(crate) step_up: Option<StepUp>,
     pub(crate) mask: Option<MaskBy>,
     pub(crate) retry: Retry,
     /// What it sets a limit to, of a permit.
@@ -139,6 +143,29 @@ impl Rule {
         let (file, policy) = (self.file.clone(), Some(self.id.clone()));
         Problem { file, line: self.line, policy, message: String::new() }
     }
+}
+
+/// A rule as it was loaded, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedRule<'a> {
+    /// Its `@id`.
+    pub id: &'a str,
+    /// It forbids; else it permits.
+    pub forbids: bool,
+    /// Its `@reason`.
+    pub reason: &'a str,
+    /// Its `@hint`.
+    pub hint: Option<&'a str>,
+    /// The group that lifts it by an approval.
+    pub review: Option<&'a str>,
+    /// The file it stands in, as it was given.
+    pub file: &'a str,
+    /// The line there, from 1.
+    pub line: usize,
+    /// It comes with the binary.
+    pub of_pack: bool,
+    /// As it is written, annotations included.
+    pub text: String,
 }
 
 /// A loaded, validated set of policies, shared by every session under one version.
@@ -218,6 +245,27 @@ impl Policies {
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// The ids of the rules whose approval takes more than a token (`@step_up`), in order.
+    pub fn stepping_up(&self) -> impl Iterator<Item = &str> {
+        let rules = self.rules.iter().filter(|rule| rule.step_up.is_some());
+        rules.map(|rule| rule.id.as_str())
+    }
+
+    /// All rules, in order.
+    pub fn loaded(&self) -> impl Iterator<Item = LoadedRule<'_>> {
+        self.rules.iter().map(|rule| LoadedRule {
+            id: &rule.id,
+            forbids: rule.policy.effect() == Effect::Forbid,
+            reason: &rule.reason,
+            hint: rule.hint.as_deref(),
+            review: rule.review.as_deref(),
+            file: &rule.file,
+            line: rule.line,
+            of_pack: rule.of_pack,
+            text: rule.policy.to_string(),
+        })
     }
 
     /// The ids of all rules, in order.
@@ -314,7 +362,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
     let hint = checked_text(&raw, "hint")?;
     let forbid = raw.policy.effect() == Effect::Forbid;
     let scope = action_bits(&raw.policy.action_constraint(), actions);
-    for key in ["review", "rehearse", "mask", "retry"] {
+    for key in ["review", "rehearse", "step_up", "mask", "retry"] {
         if !forbid && raw.policy.annotation(key).is_some() {
             return Err(
                 raw.problem(format!("@{key} says what a refusal leads to: only a forbid has one"))
@@ -323,6 +371,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
     }
     let review = checked_review(&raw, scope)?;
     let rehearse = checked_rehearse(&raw, scope)?;
+    let step_up = checked_step_up(&raw)?;
     let mask = checked_mask(&raw, scope)?;
     let retry = match raw.policy.annotation("retry") {
         None | Some("never") => Retry::Never,
@@ -346,6 +395,7 @@ fn rule(raw: Raw<'_>, actions: &[(EntityUid, Entities)]) -> Result<Rule, Problem
         hint,
         review,
         rehearse,
+        step_up,
         mask,
         retry,
         limits,
@@ -441,6 +491,19 @@ fn checked_rehearse(raw: &Raw<'_>, scope: u32) -> Result<Option<Duration>, Probl
         ))
     })?;
     Ok(Some(Duration::from_millis(time)))
+}
+
+/// `@step_up` is about whoever approves what `@review` holds, so it stands beside one.
+fn checked_step_up(raw: &Raw<'_>) -> Result<Option<StepUp>, Problem> {
+    match raw.policy.annotation("step_up") {
+        None => Ok(None),
+        Some(_) if raw.policy.annotation("review").is_none() => {
+            Err(raw
+                .problem("@step_up says what approving takes beside a token: it needs a @review"))
+        }
+        Some("passkey") => Ok(Some(StepUp::Passkey)),
+        Some(_) => Err(raw.problem("@step_up is \"passkey\": there is nothing else to show")),
+    }
 }
 
 fn checked_mask(raw: &Raw<'_>, scope: u32) -> Result<Option<MaskBy>, Problem> {

@@ -2,7 +2,7 @@
 //! Stands between the codec, which says what a request would do, and the gate.
 
 use crate::cache::VerdictCache;
-use crate::facts::{self, Place, RequestFacts, Unspeakable};
+use crate::facts::{self, GrantFacts, Place, RequestFacts, Unspeakable};
 use crate::load::{ACTIONS, INFER, MaskBy, Policies, REVEAL, Rule};
 use crate::words::effect_in_words;
 use cedar_policy::{
@@ -12,6 +12,7 @@ use cedar_policy::{
 use portcullis_core::effect::{Certainty, Effect, Extent, Operation, Verb};
 use portcullis_core::limits::{LimitKind, Limits};
 use portcullis_core::mask::Strategy;
+use portcullis_core::passkey::StepUp;
 use portcullis_core::refusal::rule::{DEFAULT_DENY, MASKED_CONDITIONS, POLICY_ERROR};
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances, Ground, Standing};
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// Most effects of one request: a decision on more would hold up everybody else.
 const MAX_EFFECTS: usize = 10_000;
+/// Most effects of one request that are explained.
+const MAX_EXPLAINED: usize = 200;
 /// Most sliced policy sets kept for all sessions together.
 const MAX_SLICES: usize = 4_096;
 
@@ -43,6 +46,8 @@ pub enum Decision {
         ground: Ground,
         /// For how long it may be run for show, where every rule that asks for a review says so.
         rehearse: Option<Duration>,
+        /// What who approves it has to show beside a token, where any rule says so.
+        step_up: Option<StepUp>,
     },
     /// It may not run.
     Refuse {
@@ -67,6 +72,36 @@ pub enum Reveal {
         /// By which rule.
         rule: String,
     },
+}
+
+/// A rule that matches an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedRule {
+    /// Its `@id`.
+    pub id: String,
+    /// It forbids; else it permits.
+    pub forbids: bool,
+    /// Its `@reason`.
+    pub reason: String,
+    /// Its `@hint`.
+    pub hint: Option<String>,
+    /// The group that lifts it by an approval.
+    pub review: Option<String>,
+    /// The file it stands in, as it was given.
+    pub file: String,
+    /// The line there, from 1.
+    pub line: usize,
+}
+
+/// What all rules say of one effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedEffect {
+    /// The effect, in words.
+    pub what: String,
+    /// The rules that match, in policy order; those that would permit it also where others forbid it.
+    pub rules: Vec<MatchedRule>,
+    /// Why the rules could not be asked, where they could not: a refusal.
+    pub failed: Option<String>,
 }
 
 /// The judge of one session.
@@ -102,8 +137,17 @@ enum Answer {
 /// The answer on all effects under one set of approvals.
 enum Outcome {
     Allow(BTreeSet<usize>),
-    Hold { groups: BTreeSet<String>, ground: Ground, rehearse: Option<Duration> },
-    Refuse { class: RefusalClass, retry: Retry, ground: Ground },
+    Hold {
+        groups: BTreeSet<String>,
+        ground: Ground,
+        rehearse: Option<Duration>,
+        step_up: Option<StepUp>,
+    },
+    Refuse {
+        class: RefusalClass,
+        retry: Retry,
+        ground: Ground,
+    },
 }
 
 impl Policies {
@@ -197,6 +241,13 @@ impl Scope<'_> {
 }
 
 impl SessionPolicy {
+    /// The same, for a session that stands on a grant.
+    #[must_use]
+    pub fn with_grant(mut self, grant: Option<GrantFacts>) -> Self {
+        self.place.grant = grant;
+        self
+    }
+
     /// Decides on an operation, given the groups that have approved this exact request.
     ///
     /// Every effect must be allowed; one that is refused refuses them all; where approvals alone
@@ -209,8 +260,9 @@ impl SessionPolicy {
     ) -> Decision {
         // INVARIANT: a decision is a function of the effects, the kinds, the circumstances and
         // the approvals, under a standing and a policy version that are fixed for the session.
-        // No fact that reaches Cedar holds a literal of the request, a time or a random number,
-        // so remembering it under those four is sound.
+        // No fact that reaches Cedar holds a literal of the request, a time or a random number (how
+        // old a grant is, in minutes, is one of the circumstances), so remembering it under those four
+        // is sound.
         if let Some(known) = self.cache.get(operation, circumstances, approvals) {
             return known;
         }
@@ -245,6 +297,66 @@ impl SessionPolicy {
         })
     }
 
+    /// Each rule that matches each effect of an operation: what [`decide`](Self::decide) rests on. It
+    /// decides nothing.
+    #[must_use]
+    pub fn explain(
+        &self,
+        operation: &Operation,
+        circumstances: &Circumstances,
+        approvals: &Approvals,
+    ) -> Vec<ExplainedEffect> {
+        let facts = RequestFacts::new(&self.place, operation, circumstances, approvals);
+        let mut seen = HashSet::with_capacity(operation.effects.len());
+        let effects = operation.effects.iter().filter(|effect| seen.insert(*effect));
+        effects.take(MAX_EXPLAINED).map(|effect| self.explain_effect(effect, &facts)).collect()
+    }
+
+    fn explain_effect(&self, effect: &Effect, facts: &RequestFacts) -> ExplainedEffect {
+        let what = effect_in_words(effect, &self.database);
+        let (rules, failed) = match self.matching(effect, facts) {
+            Ok(Answer::Allowed(rules) | Answer::Refused(rules)) => (rules, None),
+            Ok(Answer::Failed(why)) => (Vec::new(), Some(why)),
+            Err(Unspeakable) => {
+                (Vec::new(), Some("the facts could not be put to policy".to_owned()))
+            }
+        };
+        let rules = rules.iter().filter_map(|i| self.policies.rules.get(*i)).map(|rule| {
+            let place = rule.place();
+            MatchedRule {
+                id: rule.id.clone(),
+                forbids: rule.policy.effect() == Side::Forbid,
+                reason: rule.reason.clone(),
+                hint: rule.hint.clone(),
+                review: rule.review.clone(),
+                file: place.file,
+                line: place.line,
+            }
+        });
+        ExplainedEffect { what, rules: rules.collect(), failed }
+    }
+
+    /// The rules that match an effect; where some forbid it, those that would permit it as well.
+    fn matching(&self, effect: &Effect, facts: &RequestFacts) -> Result<Answer, Unspeakable> {
+        let action = effect.verb as usize;
+        let put = |slice: &PolicySet| {
+            let resource = self.place.resource(&self.policies.types, &effect.object)?.entity;
+            let context = facts.context(effect.extent, effect.certainty)?;
+            self.ask_of(slice, action, resource, context)
+        };
+        let own = self.slice_of(action)?;
+        let Answer::Refused(mut rules) = put(own)? else { return put(own) };
+        let permits = self.rules_of(action).filter(|i| {
+            self.policies.rules.get(*i).is_some_and(|r| r.policy.effect() == Side::Permit)
+        });
+        let permits = self.policies.slice(permits.collect()).ok_or(Unspeakable)?;
+        if let Answer::Allowed(more) = put(&permits)? {
+            rules.extend(more);
+        }
+        rules.sort_unstable();
+        Ok(Answer::Refused(rules))
+    }
+
     /// Decides by a question that is asked once more where it leads to a review.
     fn decide_by(
         &self,
@@ -259,11 +371,11 @@ impl SessionPolicy {
                 Decision::Allow { rules: self.names(&rules), limits: self.limits(&rules) }
             }
             Outcome::Refuse { class, retry, ground } => Decision::Refuse { class, retry, ground },
-            Outcome::Hold { groups, ground, rehearse } => {
+            Outcome::Hold { groups, ground, rehearse, step_up } => {
                 // Nobody is asked for an approval that would not let the request run.
                 let granted = approvals.union(&groups).cloned().collect();
                 match ask(&facts(&granted)) {
-                    Outcome::Allow(_) => Decision::Hold { groups, ground, rehearse },
+                    Outcome::Allow(_) => Decision::Hold { groups, ground, rehearse, step_up },
                     Outcome::Refuse { class, retry, ground } => {
                         Decision::Refuse { class, retry, ground }
                     }
@@ -432,7 +544,8 @@ impl SessionPolicy {
             let own = forbids.iter().filter(|rule| !rule.of_pack);
             let rehearse = own.map(|rule| rule.rehearse).reduce(both_rehearse);
             let (rehearse, ground) = (rehearse.flatten(), ground(first, what()));
-            return Outcome::Hold { groups, ground, rehearse };
+            let step_up = forbids.iter().find_map(|rule| rule.step_up);
+            return Outcome::Hold { groups, ground, rehearse, step_up };
         }
         match forbids.iter().find(|rule| rule.review.is_none()) {
             Some(rule) => {
@@ -458,8 +571,21 @@ impl SessionPolicy {
         resource: Entity,
         context: Context,
     ) -> Result<Answer, Unspeakable> {
+        self.ask_of(self.slice_of(action)?, action, resource, context)
+    }
+
+    fn slice_of(&self, action: usize) -> Result<&Arc<PolicySet>, Unspeakable> {
         let slice = self.slices.get(action).ok_or(Unspeakable)?;
-        let slice = slice.get_or_init(|| self.build_slice(action)).as_ref().ok_or(Unspeakable)?;
+        slice.get_or_init(|| self.build_slice(action)).as_ref().ok_or(Unspeakable)
+    }
+
+    fn ask_of(
+        &self,
+        slice: &PolicySet,
+        action: usize,
+        resource: Entity,
+        context: Context,
+    ) -> Result<Answer, Unspeakable> {
         let (action, entities) = self.policies.actions.get(action).ok_or(Unspeakable)?;
         let request = Request::new(
             self.principal.clone(),
@@ -507,10 +633,13 @@ impl SessionPolicy {
     }
 
     fn build_slice(&self, action: usize) -> Option<Arc<PolicySet>> {
-        let rules = self.rules.iter().copied().filter(|i| {
+        self.policies.slice(self.rules_of(action).collect())
+    }
+
+    fn rules_of(&self, action: usize) -> impl Iterator<Item = usize> {
+        self.rules.iter().copied().filter(move |i| {
             self.policies.rules.get(*i).is_some_and(|rule| rule.actions & (1 << action) != 0)
-        });
-        self.policies.slice(rules.collect())
+        })
     }
 }
 
@@ -523,25 +652,31 @@ pub struct Hidden<'a> {
     pub labels: BTreeSet<String>,
 }
 
+/// Groups, ground, how long for show, and what approving takes.
+type Heard = (BTreeSet<String>, Ground, Option<Duration>, Option<StepUp>);
+
 /// One refusal refuses all; what is missing is missing for all.
 fn all_of(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let mut allowed = BTreeSet::new();
-    let mut held: Option<(BTreeSet<String>, Ground, Option<Duration>)> = None;
+    let mut held: Option<Heard> = None;
     for outcome in outcomes {
         match outcome {
             Outcome::Allow(rules) => allowed.extend(rules),
             refuse @ Outcome::Refuse { .. } => return refuse,
-            Outcome::Hold { groups, ground, rehearse } => match &mut held {
-                Some((all, _, time)) => {
+            Outcome::Hold { groups, ground, rehearse, step_up } => match &mut held {
+                Some((all, _, time, shows)) => {
                     all.extend(groups);
                     *time = both_rehearse(*time, rehearse);
+                    *shows = shows.or(step_up);
                 }
-                None => held = Some((groups, ground, rehearse)),
+                None => held = Some((groups, ground, rehearse, step_up)),
             },
         }
     }
     match held {
-        Some((groups, ground, rehearse)) => Outcome::Hold { groups, ground, rehearse },
+        Some((groups, ground, rehearse, step_up)) => {
+            Outcome::Hold { groups, ground, rehearse, step_up }
+        }
         None => Outcome::Allow(allowed),
     }
 }

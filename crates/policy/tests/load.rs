@@ -92,17 +92,27 @@ fn annotations_are_known_and_stand_where_they_mean_something() {
     let wrong = "forbid (principal, action == Action::\"read\", resource) unless { context.approvals.contains(\"sec\") };";
     check(&format!("@id(\"a\") @review(\"dba\") {wrong}"), "context.approvals.contains(\"dba\")");
     check(&format!("@id(\"a\") @rehearse(\"20s\") {rest}"), "it needs a @review");
+    check(&format!("@id(\"a\") @step_up(\"passkey\") {rest}"), "it needs a @review");
     let held = "forbid (principal, action == Action::\"delete\", resource) unless { context.approvals.contains(\"dba\") };";
     for value in ["20", "1s", "6m", "", "s", "20 s"] {
         let text = format!("@id(\"a\") @review(\"dba\") @rehearse(\"{value}\") {held}");
         check(&text, "from 2 seconds to 5 minutes, as \"20s\"");
     }
     load(&[&format!("@id(\"a\") @review(\"dba\") @rehearse(\"20s\") {held}")]);
+    load(&[&format!("@id(\"a\") @review(\"dba\") @step_up(\"passkey\") {held}")]);
+    check(
+        &format!("@id(\"a\") @review(\"dba\") @step_up(\"totp\") {held}"),
+        "@step_up is \"passkey\"",
+    );
     let infers = held.replace("\"delete\"", "\"infer\"");
     check(&format!("@id(\"a\") @review(\"dba\") @rehearse(\"20s\") {infers}"), "with `infer`");
-    for annotation in
-        ["@review(\"dba\")", "@rehearse(\"20s\")", "@mask(\"null\")", "@retry(\"never\")"]
-    {
+    for annotation in [
+        "@review(\"dba\")",
+        "@step_up(\"passkey\")",
+        "@rehearse(\"20s\")",
+        "@mask(\"null\")",
+        "@retry(\"never\")",
+    ] {
         let text = format!("@id(\"a\") {annotation} permit (principal, action, resource);");
         check(&text, "only a forbid has one");
     }

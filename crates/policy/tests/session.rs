@@ -5,11 +5,13 @@
 mod common;
 
 use common::*;
+use portcullis_core::access::{AccessAsk, Approvers, Tenure};
 use portcullis_core::effect::{Extent, Object, ObjectKind, Operation, Verb};
+use portcullis_core::id::GrantId;
 use portcullis_core::mask::Strategy;
 use portcullis_core::refusal::{RefusalClass, Retry};
 use portcullis_core::verdict::{Approvals, Circumstances};
-use portcullis_policy::{Decision, Hidden, Reveal, pack};
+use portcullis_policy::{Decision, GrantFacts, Hidden, Reveal, pack};
 use std::collections::BTreeSet;
 
 const PERMIT: &str = r#"@id("all") permit (principal, action, resource);"#;
@@ -121,6 +123,33 @@ fn what_is_held_may_be_rehearsed_where_every_rule_says_so() {
 }
 
 #[test]
+fn one_rule_that_asks_for_a_passkey_is_enough() {
+    let rule = |id: &str, verb: &str, more: &str| {
+        format!(
+            "@id(\"{id}\") @review(\"dba\") {more} forbid (principal, action == Action::\"{verb}\", \
+             resource) unless {{ context.approvals.contains(\"dba\") }};"
+        )
+    };
+    let shows = |rules: &[&str], effects: &[Verb]| {
+        let session = session(&[&[PERMIT], rules].concat(), &agent());
+        let effects = effects.iter().map(|verb| on(*verb, "orders", Extent::Some));
+        match decide(&session, &operation(&["x"], effects), &[]) {
+            Decision::Hold { step_up, .. } => step_up,
+            other => panic!("not held: {other:?}"),
+        }
+    };
+    let passkey = Some(portcullis_core::passkey::StepUp::Passkey);
+    let (with, without) =
+        (rule("with", "delete", "@step_up(\"passkey\")"), rule("without", "delete", ""));
+    assert_eq!(shows(&[&with], &[Verb::Delete]), passkey);
+    assert_eq!(shows(&[&without], &[Verb::Delete]), None);
+    assert_eq!(shows(&[&without, &with], &[Verb::Delete]), passkey);
+    let other = rule("other", "update", "");
+    assert_eq!(shows(&[&with, &other], &[Verb::Update, Verb::Delete]), passkey);
+    assert_eq!(shows(&[&with, &other], &[Verb::Update]), None);
+}
+
+#[test]
 fn without_a_permit_the_answer_is_no() {
     let read = salaries(Verb::Read);
     check(&[], &read, &[], "refuse:default-deny");
@@ -180,6 +209,62 @@ fn the_class_tells_what_kind_of_no_it_is() {
     assert_eq!(class(&salaries(Verb::Read)), RefusalClass::Policy);
     let many = (0..10_001).map(|i| on(Verb::Read, &i.to_string(), Extent::All));
     assert_eq!(class(&operation(&["select"], many)), RefusalClass::Limit);
+}
+
+#[test]
+fn a_grant_reaches_the_rules_with_its_age_and_only_where_there_is_one() {
+    let own = agent();
+    let at = portcullis_core::time::Timestamp::from_micros(0);
+    let ask = AccessAsk {
+        connection: own.connection.name.clone(),
+        environment: own.connection.environment.clone(),
+        host: "db".to_owned(),
+        port: 5432,
+        database: own.connection.database.clone(),
+        role: own.connection.role.clone(),
+        principal: own.principal.clone(),
+        seconds: 90,
+        reason: "INC-7: it's \"stuck\"".to_owned(),
+        approvers: Approvers {
+            group: "dba".to_owned(),
+            quorum: 1,
+            escalation: None,
+            step_up: None,
+        },
+        at,
+        lapses: at,
+    };
+    let tenure = Tenure::given_by_desk_assertion(GrantId::from_bits(1), ask, (at, at));
+    let check = |when: &str, grant: bool, minutes: Option<u32>, expect: &str| {
+        let rule = format!(
+            "@id(\"r\") permit (principal, action in Action::\"run\", resource) when {{ {when} }};"
+        );
+        let session = session(&[&rule], &own).with_grant(grant.then(|| GrantFacts::of(&tenure)));
+        let circumstances = Circumstances { granted_minutes: minutes, ..Circumstances::default() };
+        let found = session.decide(&salaries(Verb::Read), &circumstances, &Approvals::new());
+        assert_eq!(word(&found), expect, "{when} {minutes:?}");
+    };
+    let no = "refuse:default-deny";
+    check("context has grant", true, Some(3), "allow");
+    check("context has grant", false, None, no);
+    check("context has grant && context.grant.minutes == 3", true, Some(3), "allow");
+    check("context has grant && context.grant.minutes == 3", true, Some(4), no);
+    check("context has grant && context.grant.length == 2", true, Some(0), "allow");
+    check("context has grant && context.grant.reason like \"INC-*\"", true, Some(0), "allow");
+    check("context has grant && context.grant.id == \"grt_0000000000001\"", true, Some(0), "allow");
+    // Half of it is nothing to decide by.
+    check("!(context has grant)", false, Some(0), "refuse:policy-error");
+    check("!(context has grant)", true, None, "refuse:policy-error");
+    // One session's verdicts are those of the minute.
+    let rule = "@id(\"r\") permit (principal, action in Action::\"run\", resource) \
+                when { context has grant && context.grant.minutes < 5 };";
+    let session = session(&[rule], &own).with_grant(Some(GrantFacts::of(&tenure)));
+    for (minutes, expect) in [(4, "allow"), (5, no), (4, "allow")] {
+        let circumstances =
+            Circumstances { granted_minutes: Some(minutes), ..Circumstances::default() };
+        let found = session.decide(&salaries(Verb::Read), &circumstances, &Approvals::new());
+        assert_eq!(word(&found), expect, "{minutes}");
+    }
 }
 
 #[test]

@@ -148,6 +148,33 @@ impl Postgres {
         &mut self.running
     }
 
+    /// Has all processes of the server stand still (`SIGSTOP`) until what this gives is dropped.
+    ///
+    /// # Errors
+    /// Where `kill` cannot be run, or `/proc` not be read.
+    pub fn stand_still(&self) -> io::Result<StandingStill<'_>> {
+        let still = StandingStill(self);
+        self.signal_all("STOP")?;
+        Ok(still)
+    }
+
+    fn signal_all(&self, signal: &str) -> io::Result<()> {
+        let own = self.running.pid();
+        // The first makes no others while it stands still.
+        self.running.signal(signal)?;
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            // What stands in brackets is a name, which may hold anything (proc_pid_stat(5)).
+            let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+            let parent = behind.split_whitespace().nth(1).and_then(|pid| pid.parse().ok());
+            if parent == Some(own) {
+                let mut kill = Command::new("kill");
+                kill.arg(format!("-{signal}")).arg(entry.file_name()).status()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The directory with `psql`, `pgbench` and the rest.
     #[must_use]
     pub fn program_directory(&self) -> &Path {
@@ -182,6 +209,17 @@ impl Postgres {
             return Err(ServerError::Failed { step: "psql", message });
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// A server that stands still, which goes on when this is dropped.
+#[derive(Debug)]
+pub struct StandingStill<'a>(&'a Postgres);
+
+impl Drop for StandingStill<'_> {
+    fn drop(&mut self) {
+        // Whoever asks it next finds out where it does not.
+        let _ = self.0.signal_all("CONT");
     }
 }
 

@@ -166,6 +166,8 @@ struct Analyzer<'c> {
     respeaks: bool,
     rereads: bool,
     goes_by: Option<GoesBy>,
+    /// Calls so far of what may give more than one row.
+    sets: usize,
     /// How parameters are used, by number.
     parameters: BTreeMap<u16, Parameter>,
     /// How the queries in expressions that give one value carry what it comes from, by where they stand.
@@ -222,6 +224,7 @@ impl<'c> Analyzer<'c> {
             respeaks: false,
             rereads: false,
             goes_by: None,
+            sets: 0,
             parameters: BTreeMap::new(),
             links: HashMap::new(),
         }

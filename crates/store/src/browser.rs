@@ -1,22 +1,22 @@
 //! People's sessions in browsers. Asked at every request that comes with a cookie: what is not here,
 //! is over, or cannot be read is nobody.
 
+use crate::db::{Row, by_dialect, query};
 use crate::open::Store;
+use crate::page::{Listed, Page};
 use crate::rows::{Unreadable, bad, json};
 use portcullis_core::id::BrowserSessionId;
 use portcullis_core::principal::Person;
 use portcullis_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeSet;
 
 /// Most sessions of one person at once; one more ends the one that was seen least lately.
 pub const MAX_BROWSER_SESSIONS: u32 = 20;
-/// Most sessions listed at once.
-const MAX_LISTED: i64 = 500;
 
 /// A person's session in a browser, as it is kept and shown. The secret in the cookie is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BrowserSession {
     /// Which.
     pub id: BrowserSessionId,
@@ -80,23 +80,24 @@ impl BrowserSessionStore {
         secret: &[u8; 32],
     ) -> Result<(), BrowserSessionError> {
         let who = session.person.principal();
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query(
-            "UPDATE browser_session SET ended = ?3, ended_by = ?2
-             WHERE id IN (SELECT id FROM browser_session
-                          WHERE issuer = ?1 AND subject = ?2 AND until > ?3 AND ended IS NULL
-                          ORDER BY seen DESC, id LIMIT -1 OFFSET ?4)",
+        let mut tx = self.store.write(&[]).await?;
+        query(
+            "UPDATE browser_session SET ended = $3, ended_by = $2
+             WHERE issuer = $1 AND subject = $2 AND until > $3 AND ended IS NULL
+               AND id NOT IN (SELECT id FROM browser_session
+                              WHERE issuer = $1 AND subject = $2 AND until > $3 AND ended IS NULL
+                              ORDER BY seen DESC, id LIMIT $4)",
         )
         .bind(&who.issuer)
         .bind(&who.subject)
         .bind(session.since.as_micros())
         .bind(i64::from(MAX_BROWSER_SESSIONS) - 1)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
-        sqlx::query(
+        query(
             "INSERT INTO browser_session (id, secret, provider, person, issuer, subject, peer,
                                           since, seen, until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(session.id.to_string())
         .bind(secret.as_slice())
@@ -108,7 +109,7 @@ impl BrowserSessionStore {
         .bind(session.since.as_micros())
         .bind(session.seen.as_micros())
         .bind(session.until.as_micros())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
     }
@@ -121,8 +122,8 @@ impl BrowserSessionStore {
         &self,
         secret: &[u8; 32],
     ) -> Result<Option<BrowserSession>, BrowserSessionError> {
-        let found = sqlx::query("SELECT * FROM browser_session WHERE secret = ?1");
-        let found = found.bind(secret.as_slice()).fetch_optional(&self.store.pool).await?;
+        let found = query("SELECT * FROM browser_session WHERE secret = $1");
+        let found = found.bind(secret.as_slice()).optional(&self.store).await?;
         Ok(found.as_ref().map(row).transpose()?)
     }
 
@@ -134,8 +135,8 @@ impl BrowserSessionStore {
         &self,
         id: BrowserSessionId,
     ) -> Result<Option<BrowserSession>, BrowserSessionError> {
-        let found = sqlx::query("SELECT * FROM browser_session WHERE id = ?1");
-        let found = found.bind(id.to_string()).fetch_optional(&self.store.pool).await?;
+        let found = query("SELECT * FROM browser_session WHERE id = $1");
+        let found = found.bind(id.to_string()).optional(&self.store).await?;
         Ok(found.as_ref().map(row).transpose()?)
     }
 
@@ -148,8 +149,8 @@ impl BrowserSessionStore {
         id: BrowserSessionId,
         at: Timestamp,
     ) -> Result<(), BrowserSessionError> {
-        let noted = sqlx::query("UPDATE browser_session SET seen = max(seen, ?2) WHERE id = ?1");
-        noted.bind(id.to_string()).bind(at.as_micros()).execute(&self.store.pool).await?;
+        let noted = query("UPDATE browser_session SET seen = $2 WHERE id = $1 AND seen < $2");
+        self.store.change(&[], noted.bind(id.to_string()).bind(at.as_micros())).await?;
         Ok(())
     }
 
@@ -164,17 +165,15 @@ impl BrowserSessionStore {
         person: &Person,
     ) -> Result<bool, BrowserSessionError> {
         let who = person.principal();
-        let done = sqlx::query(
-            "UPDATE browser_session SET person = ?2
-             WHERE id = ?1 AND issuer = ?3 AND subject = ?4 AND ended IS NULL",
+        let renew = query(
+            "UPDATE browser_session SET person = $2
+             WHERE id = $1 AND issuer = $3 AND subject = $4 AND ended IS NULL",
         )
         .bind(id.to_string())
         .bind(json(person)?)
         .bind(&who.issuer)
-        .bind(&who.subject)
-        .execute(&self.store.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(&who.subject);
+        Ok(self.store.change(&[], renew).await? == 1)
     }
 
     /// Ends a session; false where it was over already.
@@ -187,19 +186,39 @@ impl BrowserSessionStore {
         by: &str,
         at: Timestamp,
     ) -> Result<bool, BrowserSessionError> {
-        let done = sqlx::query(
-            "UPDATE browser_session SET ended = ?2, ended_by = ?3
-             WHERE id = ?1 AND ended IS NULL AND until > ?2",
+        let end = query(
+            "UPDATE browser_session SET ended = $2, ended_by = $3
+             WHERE id = $1 AND ended IS NULL AND until > $2",
         )
         .bind(id.to_string())
         .bind(at.as_micros())
-        .bind(by)
-        .execute(&self.store.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(by);
+        Ok(self.store.change(&[], end).await? == 1)
     }
 
-    /// The sessions of a person, or of everybody, that are not over at `now`; newest first.
+    /// Ends all sessions of people for whom one of these providers vouches; how many.
+    ///
+    /// # Errors
+    /// [`BrowserSessionError`]: they may still be good.
+    pub async fn end_vouched_by(
+        &self,
+        names: &BTreeSet<String>,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<u64, BrowserSessionError> {
+        let end = by_dialect(
+            "UPDATE browser_session SET ended = $2, ended_by = $3
+             WHERE ended IS NULL AND until > $2
+               AND provider IN (SELECT value FROM json_each($1))",
+            "UPDATE browser_session SET ended = $2, ended_by = $3
+             WHERE ended IS NULL AND until > $2
+               AND provider IN (SELECT json_array_elements_text($1::json))",
+        );
+        let end = end.bind(json(names)?).bind(at.as_micros()).bind(by);
+        Ok(self.store.change(&[], end).await?)
+    }
+
+    /// A page of the sessions of a person, or of everybody, that are not over at `now`; newest first.
     ///
     /// # Errors
     /// [`BrowserSessionError`].
@@ -207,20 +226,26 @@ impl BrowserSessionStore {
         &self,
         who: Option<(&str, &str)>,
         now: Timestamp,
-    ) -> Result<Vec<BrowserSession>, BrowserSessionError> {
+        page: &Page,
+    ) -> Result<Listed<BrowserSession>, BrowserSessionError> {
         let (issuer, subject) = who.unzip();
-        let found = sqlx::query(
+        let (before, id) = page.bounds();
+        let found = query(
             "SELECT * FROM browser_session
-             WHERE (?1 IS NULL OR issuer = ?1 AND subject = ?2) AND until > ?3 AND ended IS NULL
-             ORDER BY since DESC, id LIMIT ?4",
+             WHERE ($1 IS NULL OR issuer = $1 AND subject = $2) AND until > $3 AND ended IS NULL
+               AND since <= $5 AND (since < $5 OR id > $6)
+             ORDER BY since DESC, id LIMIT $4",
         )
         .bind(issuer)
         .bind(subject)
         .bind(now.as_micros())
-        .bind(MAX_LISTED)
-        .fetch_all(&self.store.pool)
+        .bind(page.rows())
+        .bind(before)
+        .bind(id)
+        .all(&self.store)
         .await?;
-        Ok(found.iter().map(row).collect::<Result<_, Unreadable>>()?)
+        let rows = found.iter().map(row).collect::<Result<_, Unreadable>>()?;
+        Ok(Listed::of(rows, found.len(), page))
     }
 
     /// Forgets sessions that were over before this moment; how many.
@@ -228,14 +253,13 @@ impl BrowserSessionStore {
     /// # Errors
     /// [`BrowserSessionError`]: they stay, and do no harm.
     pub async fn forget_ended(&self, before: Timestamp) -> Result<u64, BrowserSessionError> {
-        let gone =
-            sqlx::query("DELETE FROM browser_session WHERE min(until, ifnull(ended, until)) < ?1");
-        Ok(gone.bind(before.as_micros()).execute(&self.store.pool).await?.rows_affected())
+        let gone = query("DELETE FROM browser_session WHERE until < $1 OR ended < $1");
+        Ok(self.store.change(&[], gone.bind(before.as_micros())).await?)
     }
 }
 
-fn row(row: &SqliteRow) -> Result<BrowserSession, Unreadable> {
-    let text = |name: &str| row.try_get::<String, _>(name);
+fn row(row: &Row) -> Result<BrowserSession, Unreadable> {
+    let text = |name: &str| row.try_get::<String>(name);
     let at = |name: &str| row.try_get(name).map(Timestamp::from_micros);
     let person: Person =
         serde_json::from_str(&text("person")?).map_err(|e| bad("browser_session.person", e))?;

@@ -1,8 +1,9 @@
 //! The database as a whole: looked at without changing it, copied while it is in use, and put back.
 //! Beside the life of a request; for whoever looks after the gateway.
 
+use crate::db::Row;
 use crate::open::{MIGRATIONS, StoreError, beside, explained, lock_file, unavailable};
-use crate::secrets::{SecretRow, rows};
+use crate::secrets::{SecretRow, WITH_WRAPS, gathered};
 use portcullis_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
@@ -93,9 +94,15 @@ async fn look(
     );
     let secrets = match known.fetch_one(&mut *connection).await.map_err(failed)? {
         0 => Vec::new(),
-        _ => rows(connection, None)
-            .await
-            .map_err(|e| StoreError::Corrupted { path: path.to_owned(), detail: e.to_string() })?,
+        _ => {
+            let found = sqlx::query(WITH_WRAPS).bind(None::<String>).fetch_all(&mut *connection);
+            let found: Vec<Row> =
+                found.await.map_err(failed)?.into_iter().map(Row::Sqlite).collect();
+            gathered(&found).map_err(|e| StoreError::Corrupted {
+                path: path.to_owned(),
+                detail: e.to_string(),
+            })?
+        }
     };
     Ok(Examined { step, missing, bytes, secrets })
 }
@@ -107,7 +114,7 @@ pub(crate) async fn schema(
 ) -> Result<(i64, usize), StoreError> {
     let steps = sqlx::query("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY 1");
     let steps = steps.fetch_all(connection).await.map_err(|e| explained(path, &e))?;
-    let newer = |step| StoreError::NewerSchema { path: path.to_owned(), step };
+    let newer = |step| StoreError::NewerSchema { store: path.display().to_string(), step };
     let (mut newest, mut known) = (0, 0);
     for found in &steps {
         let parts = || {
@@ -155,10 +162,32 @@ pub struct Settled {
     pub reviews: u64,
     /// Credentials that were good.
     pub credentials: u64,
+    /// Grants that were in force, and requests for them that waited.
+    pub grants: u64,
 }
 
+/// Open reviews and approvals lapse.
+pub(crate) const LAPSE: &str = "UPDATE review SET status = 'expired', ended = $1,
+        expires = CASE WHEN expires < $1 THEN expires ELSE $1 END
+     WHERE status IN ('pending', 'approved')";
+/// Credentials are revoked.
+pub(crate) const REVOKE: &str =
+    "UPDATE credential SET revoked = $1, revoked_by = 'restored from a backup'
+     WHERE revoked IS NULL AND expires > $1";
+/// Grants end, and requests for them are taken back. The next gateway records it.
+pub(crate) const END_GRANTS: &str = "UPDATE access_grant
+     SET status = CASE WHEN status = 'active' AND recorded THEN 'ended' ELSE 'withdrawn' END,
+         ended = $1, ending = 'restored', recorded = false, recorder = ''
+     WHERE status IN ('pending', 'active')";
+/// People sign in again.
+pub(crate) const SIGN_OUT: &str = "UPDATE browser_session SET ended = $1, ended_by = 'restored from a backup' WHERE ended IS NULL";
+
+/// What was told since is not told again, nor that it is over.
+pub(crate) const HUSH: &str = "UPDATE notification SET state = 'void', ended = $1
+     WHERE state = 'due' OR event = 'review.waiting'";
+
 /// Takes back from a copy what may have been used or taken back since it was made: open reviews and
-/// approvals lapse, credentials are revoked, people sign in again.
+/// approvals lapse, credentials are revoked, grants end, people sign in again.
 ///
 /// # Errors
 /// [`StoreError`]: the copy is not to be used.
@@ -174,30 +203,27 @@ pub async fn settle(path: &Path, now: Timestamp) -> Result<Settled, StoreError> 
     let tables = sqlx::query_scalar::<_, String>("SELECT name FROM sqlite_schema");
     let tables = tables.fetch_all(&mut connection).await.map_err(failed)?;
     let has = |table: &str| tables.iter().any(|name| name == table);
-    let mut settled = Settled { reviews: 0, credentials: 0 };
+    let mut settled = Settled { reviews: 0, credentials: 0, grants: 0 };
     let mut tx = connection.begin().await.map_err(failed)?;
     if has("review") {
-        let lapse = sqlx::query(
-            "UPDATE review SET status = 'expired', ended = ?1, expires = min(expires, ?1)
-             WHERE status IN ('pending', 'approved')",
-        );
-        let lapse = lapse.bind(now.as_micros()).execute(&mut *tx).await;
+        let lapse = sqlx::query(LAPSE).bind(now.as_micros()).execute(&mut *tx).await;
         settled.reviews = lapse.map_err(failed)?.rows_affected();
     }
     if has("credential") {
-        let revoke = sqlx::query(
-            "UPDATE credential SET revoked = ?1, revoked_by = 'restored from a backup'
-             WHERE revoked IS NULL AND expires > ?1",
-        );
-        let revoke = revoke.bind(now.as_micros()).execute(&mut *tx).await;
+        let revoke = sqlx::query(REVOKE).bind(now.as_micros()).execute(&mut *tx).await;
         settled.credentials = revoke.map_err(failed)?.rows_affected();
     }
+    if has("access_grant") {
+        let end = sqlx::query(END_GRANTS).bind(now.as_micros()).execute(&mut *tx).await;
+        settled.grants = end.map_err(failed)?.rows_affected();
+    }
     if has("browser_session") {
-        let end = sqlx::query(
-            "UPDATE browser_session SET ended = ?1, ended_by = 'restored from a backup'
-             WHERE ended IS NULL",
-        );
+        let end = sqlx::query(SIGN_OUT);
         end.bind(now.as_micros()).execute(&mut *tx).await.map_err(failed)?;
+    }
+    if has("notification") {
+        let hush = sqlx::query(HUSH);
+        hush.bind(now.as_micros()).execute(&mut *tx).await.map_err(failed)?;
     }
     tx.commit().await.map_err(failed)?;
     connection.close().await.map_err(failed)?;

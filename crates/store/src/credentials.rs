@@ -1,22 +1,23 @@
 //! Credentials of the gateway's own. Asked at every log-in with one: what is not here, or cannot be
 //! read, opens nothing.
 
+use crate::db::{Row, Turn, by_dialect, query};
 use crate::open::Store;
+use crate::page::{Listed, Page};
+use crate::peers::Topic;
 use crate::rows::{Unreadable, bad, json};
 use portcullis_core::id::CredentialId;
 use portcullis_core::principal::{Actor, Principal};
 use portcullis_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeSet;
 
 /// Most credentials of one principal that are good at once.
 pub const MAX_CREDENTIALS: u32 = 100;
-/// Most credentials listed at once.
-const MAX_LISTED: i64 = 500;
 
 /// A credential, as it is kept and shown. The token itself is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CredentialRow {
     /// Which.
     pub id: CredentialId,
@@ -92,28 +93,38 @@ impl CredentialStore {
         Self { store }
     }
 
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Follows what is revoked, at whichever gateway.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store.changes(Topic::Credentials)
+    }
+
     /// Keeps a credential.
     ///
     /// # Errors
     /// [`CredentialError`]: it is not kept, and must not be handed out.
     pub async fn keep(&self, row: &CredentialRow) -> Result<(), CredentialError> {
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let good: i64 = sqlx::query_scalar(
+        let mut tx = self.store.write(&[]).await?;
+        let good: i64 = query(
             "SELECT count(*) FROM credential
-             WHERE issuer = ?1 AND subject = ?2 AND expires > ?3 AND revoked IS NULL",
+             WHERE issuer = $1 AND subject = $2 AND expires > $3 AND revoked IS NULL",
         )
         .bind(&row.principal.issuer)
         .bind(&row.principal.subject)
         .bind(row.issued.as_micros())
-        .fetch_one(&mut *tx)
+        .scalar(&mut tx)
         .await?;
         if good >= i64::from(MAX_CREDENTIALS) {
             return Err(CredentialError::TooMany);
         }
-        sqlx::query(
+        query(
             "INSERT INTO credential (id, connection, purpose, principal, actors, vouched_by, issuer,
                                      subject, person_issuer, person, issued, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(row.id.to_string())
         .bind(&row.connection)
@@ -127,7 +138,7 @@ impl CredentialStore {
         .bind(row.person.as_ref().map(|person| person.subject.clone()))
         .bind(row.issued.as_micros())
         .bind(row.expires.as_micros())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
     }
@@ -137,13 +148,39 @@ impl CredentialStore {
     /// # Errors
     /// [`CredentialError::Unavailable`].
     pub async fn find(&self, id: CredentialId) -> Result<Option<CredentialRow>, CredentialError> {
-        let found = sqlx::query("SELECT * FROM credential WHERE id = ?1").bind(id.to_string());
-        let found = found.fetch_optional(&self.store.pool).await?;
+        let found = query("SELECT * FROM credential WHERE id = $1").bind(id.to_string());
+        let found = found.optional(&self.store).await?;
         Ok(found.as_ref().map(row).transpose()?)
     }
 
-    /// The credentials of a principal and of those who act for it, newest first: those that are good
-    /// at `now`, or all.
+    /// Which of these are revoked, each with who has done it. It depends on nothing else that is kept
+    /// of them.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`].
+    pub async fn revoked(
+        &self,
+        ids: &BTreeSet<CredentialId>,
+    ) -> Result<Vec<(CredentialId, String)>, CredentialError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let found = by_dialect(
+            "SELECT id, coalesce(revoked_by, '') AS who FROM credential
+             WHERE revoked IS NOT NULL AND id IN (SELECT value FROM json_each($1))",
+            "SELECT id, coalesce(revoked_by, '') AS who FROM credential
+             WHERE revoked IS NOT NULL
+               AND id IN (SELECT value FROM json_array_elements_text($1::json))",
+        );
+        let found = found.bind(json(&ids)?).all(&self.store).await?;
+        let revoked = |row: &Row| {
+            let id = row.try_get::<String>("id")?.parse().map_err(|e| bad("credential.id", e))?;
+            Ok((id, row.try_get("who")?))
+        };
+        Ok(found.iter().map(revoked).collect::<Result<_, Unreadable>>()?)
+    }
+
+    /// A page of the credentials of a principal's issuer and subject and of those who act for it, newest
+    /// first: those that are good at `now`, or all. Whether one [`is_of`](CredentialRow::is_of) the
+    /// caller is for whoever lists them to ask.
     ///
     /// # Errors
     /// [`CredentialError::Unavailable`].
@@ -152,23 +189,27 @@ impl CredentialStore {
         caller: &Principal,
         all: bool,
         now: Timestamp,
-    ) -> Result<Vec<CredentialRow>, CredentialError> {
-        let found = sqlx::query(
+        page: &Page,
+    ) -> Result<Listed<CredentialRow>, CredentialError> {
+        let (before, id) = page.bounds();
+        let found = query(
             "SELECT * FROM credential
-             WHERE (issuer = ?1 AND subject = ?2 OR person_issuer = ?1 AND person = ?2)
-               AND (?3 OR expires > ?4 AND revoked IS NULL)
-             ORDER BY issued DESC, id LIMIT ?5",
+             WHERE (issuer = $1 AND subject = $2 OR person_issuer = $1 AND person = $2)
+               AND ($3 OR expires > $4 AND revoked IS NULL)
+               AND issued <= $6 AND (issued < $6 OR id > $7)
+             ORDER BY issued DESC, id LIMIT $5",
         )
         .bind(&caller.issuer)
         .bind(&caller.subject)
         .bind(all)
         .bind(now.as_micros())
-        .bind(MAX_LISTED)
-        .fetch_all(&self.store.pool)
+        .bind(page.rows())
+        .bind(before)
+        .bind(id)
+        .all(&self.store)
         .await?;
-        let mut rows = found.iter().map(row).collect::<Result<Vec<_>, Unreadable>>()?;
-        rows.retain(|row| row.is_of(caller));
-        Ok(rows)
+        let rows = found.iter().map(row).collect::<Result<_, Unreadable>>()?;
+        Ok(Listed::of(rows, found.len(), page))
     }
 
     /// Takes a credential back; false where it was over already.
@@ -181,16 +222,49 @@ impl CredentialStore {
         by: &str,
         at: Timestamp,
     ) -> Result<bool, CredentialError> {
-        let done = sqlx::query(
-            "UPDATE credential SET revoked = ?2, revoked_by = ?3
-             WHERE id = ?1 AND revoked IS NULL AND expires > ?2",
+        let revoke = query(
+            "UPDATE credential SET revoked = $2, revoked_by = $3
+             WHERE id = $1 AND revoked IS NULL AND expires > $2",
         )
         .bind(id.to_string())
         .bind(at.as_micros())
-        .bind(by)
-        .execute(&self.store.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(by);
+        Ok(self.store.change_in(Turn::Stops, &[Topic::Credentials], revoke).await? == 1)
+    }
+
+    /// Takes all back for which one of these providers and trust rules has vouched, for nothing of what
+    /// they said is believed any more; which, each with its connection.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unavailable`]: they may still be good.
+    pub async fn revoke_vouched_by(
+        &self,
+        names: &BTreeSet<String>,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Vec<(CredentialId, String)>, CredentialError> {
+        let mut tx = self.store.write_in(Turn::Stops, &[Topic::Credentials]).await?;
+        let revoke = by_dialect(
+            "UPDATE credential SET revoked = $2, revoked_by = $3
+             WHERE revoked IS NULL AND expires > $2
+               AND EXISTS (SELECT 1 FROM json_each(vouched_by) v
+                           WHERE v.value IN (SELECT value FROM json_each($1)))
+             RETURNING id, connection",
+            "UPDATE credential SET revoked = $2, revoked_by = $3
+             WHERE revoked IS NULL AND expires > $2
+               AND EXISTS (SELECT 1 FROM json_array_elements_text(vouched_by::json) v
+                           WHERE v IN (SELECT json_array_elements_text($1::json)))
+             RETURNING id, connection",
+        );
+        let revoke = revoke.bind(json(names)?).bind(at.as_micros()).bind(by);
+        let found = revoke.all(&mut tx).await?;
+        let revoked = |row: &Row| {
+            let id = row.try_get::<String>("id")?.parse().map_err(|e| bad("credential.id", e))?;
+            Ok((id, row.try_get("connection")?))
+        };
+        let revoked = found.iter().map(revoked).collect::<Result<_, Unreadable>>()?;
+        tx.commit().await?;
+        Ok(revoked)
     }
 
     /// Forgets credentials that expired before this moment; how many.
@@ -198,14 +272,13 @@ impl CredentialStore {
     /// # Errors
     /// [`CredentialError::Unavailable`]: they stay, and do no harm.
     pub async fn forget_expired(&self, before: Timestamp) -> Result<u64, CredentialError> {
-        let gone =
-            sqlx::query("DELETE FROM credential WHERE expires < ?1").bind(before.as_micros());
-        Ok(gone.execute(&self.store.pool).await?.rows_affected())
+        let gone = query("DELETE FROM credential WHERE expires < $1").bind(before.as_micros());
+        Ok(self.store.change(&[], gone).await?)
     }
 }
 
-fn row(row: &SqliteRow) -> Result<CredentialRow, Unreadable> {
-    let text = |name: &str| row.try_get::<String, _>(name);
+fn row(row: &Row) -> Result<CredentialRow, Unreadable> {
+    let text = |name: &str| row.try_get::<String>(name);
 
     let principal: Principal =
         serde_json::from_str(&text("principal")?).map_err(|e| bad("credential.principal", e))?;

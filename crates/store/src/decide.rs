@@ -1,18 +1,28 @@
 //! People decide: approvals by distinct persons other than the asking one, and rejections.
 
+use crate::db::{Tx, query};
 use crate::desk::{ReviewDesk, random_bits};
+use crate::passkeys::{StepUpError, use_assertion};
 use crate::patterns::{agreed, give};
+use crate::peers::Topic;
+use crate::quorum::{self, Objection, Seat};
 use crate::rows::{Reviewed, Status, Stored, Unreadable, json, said, stored};
-use portcullis_core::id::{PatternId, ReviewId};
+use portcullis_core::id::{BrowserSessionId, PatternId, ReviewId};
+use portcullis_core::passkey::{Asserted, Matter, shown};
 use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{Principal, Reviewer};
 use portcullis_core::review::DeskError;
 use portcullis_core::time::Timestamp;
-use sqlx::{Sqlite, Transaction};
 use std::collections::BTreeSet;
 
-/// Longest reason a reviewer gives, in characters.
-const MAX_REASON: usize = 500;
+/// What a person shows beside a token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shows<'a> {
+    /// What a passkey has signed.
+    pub asserted: Option<&'a Asserted>,
+    /// The browser session it decides in.
+    pub browser: Option<BrowserSessionId>,
+}
 
 /// What an approval led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +63,9 @@ pub enum DecideError {
     /// A rejection needs a reason, because it is what the caller reads.
     #[error("say why: the reason is what the caller reads")]
     NoReason,
+    /// What a passkey has to let happen, and does not.
+    #[error(transparent)]
+    StepUp(#[from] StepUpError),
     /// The store failed; nothing was decided.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -70,69 +83,31 @@ impl From<sqlx::Error> for DecideError {
     }
 }
 
+impl From<Objection> for DecideError {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Own(why) => Self::OwnRequest(why),
+            Objection::NotAsked(groups) => Self::NotAsked(groups),
+            Objection::AlreadyYours(groups) => Self::AlreadyYours(groups),
+            Objection::NotNeeded(groups) => Self::NotNeeded(groups),
+            Objection::Approved => Self::Ended(Status::Approved),
+        }
+    }
+}
+
 fn joined(groups: &BTreeSet<String>) -> String {
     groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The groups that are left when each approval counts for one group and each group wants a person
-/// of its own: a maximum matching, so that nobody's approval is spent on a group that another
-/// person could have stood for.
+/// The groups that are left when each approval counts for one group and each group wants a person of its
+/// own.
 pub(crate) fn still_waiting(groups: &BTreeSet<String>, said: &[Reviewed]) -> BTreeSet<String> {
-    let groups: Vec<&String> = groups.iter().collect();
-    let approvals: Vec<&Reviewed> = said.iter().filter(|r| r.approved).collect();
-    let mut taken: Vec<Option<usize>> = vec![None; groups.len()];
-    for person in 0..approvals.len() {
-        let mut tried = vec![false; groups.len()];
-        place(person, &approvals, &groups, &mut taken, &mut tried);
-    }
-    let left = groups.iter().zip(&taken).filter(|(_, by)| by.is_none());
-    left.map(|(group, _)| (*group).clone()).collect()
+    quorum::groups_of(quorum::unfilled(&seats(groups), said))
 }
 
-/// Finds a group for a person, moving others where they can stand for another one.
-fn place(
-    person: usize,
-    approvals: &[&Reviewed],
-    groups: &[&String],
-    taken: &mut [Option<usize>],
-    tried: &mut [bool],
-) -> bool {
-    let Some(own) = approvals.get(person).map(|approval| &approval.groups) else { return false };
-    for (i, group) in groups.iter().enumerate() {
-        let fresh = tried.get_mut(i).is_some_and(|tried| !std::mem::replace(tried, true));
-        if !fresh || !own.contains(*group) {
-            continue;
-        }
-        let holder = taken.get(i).copied().flatten();
-        if holder.is_none_or(|other| place(other, approvals, groups, taken, tried)) {
-            if let Some(slot) = taken.get_mut(i) {
-                *slot = Some(person);
-            }
-            return true;
-        }
-    }
-    false
-}
-
-/// Four eyes by person: neither who asks nor whom it acts for decides.
-fn other_person(reviewer: &Principal, asks: &Principal) -> Result<(), DecideError> {
-    if reviewer.subject == asks.subject && reviewer.issuer == asks.issuer {
-        return Err(DecideError::OwnRequest("this is your own request: somebody else decides it"));
-    }
-    // A subject that reads alike at another issuer may be the same human being: four eyes do not rest
-    // on its not being so.
-    if asks.acting_for.as_deref() == Some(&*reviewer.subject) {
-        return Err(DecideError::OwnRequest(
-            "this request was made on your behalf: somebody else decides it",
-        ));
-    }
-    Ok(())
-}
-
-/// One line of plain text: it reaches callers and terminals.
-fn plain(reason: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    reason.trim().chars().take(MAX_REASON).map(visible).collect()
+/// Each group asked wants a person of its own.
+fn seats(groups: &BTreeSet<String>) -> Vec<Seat> {
+    groups.iter().map(|group| Seat::from([group.clone()])).collect()
 }
 
 impl ReviewDesk {
@@ -149,27 +124,38 @@ impl ReviewDesk {
         pattern: Option<Terms>,
         at: Timestamp,
     ) -> Result<Outcome, DecideError> {
-        let mut tx = self.write().await?;
-        let (stored, own, after) = approval(&mut tx, review, reviewer, pattern, at).await?;
+        self.approve_by(review, reviewer, (pattern, Shows::default()), at).await
+    }
+
+    /// As [`approve`](Self::approve), with what the person shows beside a token. Where the review asks
+    /// for a passkey, its assertion is used up in the transaction that notes the approval.
+    ///
+    /// # Errors
+    /// [`DecideError`]: nothing was noted.
+    pub async fn approve_by(
+        &self,
+        review: ReviewId,
+        reviewer: &Reviewer,
+        (pattern, shows): (Option<Terms>, Shows<'_>),
+        at: Timestamp,
+    ) -> Result<Outcome, DecideError> {
+        let mut tx = self.write(&[Topic::Reviews]).await?;
+        let with = (pattern, shows);
+        let (stored, own, after) = approval(&mut tx, review, reviewer, with, at).await?;
         let (id, person) = (review.to_string(), reviewer.principal());
         note(&mut tx, &id, "approved", person, &own, ("", pattern), at).await?;
         if after.is_empty() {
-            if let Some(terms) = agreed(&said(&mut *tx, &id).await?) {
+            if let Some(terms) = agreed(&said(&mut tx, &id).await?) {
                 let pattern = PatternId::from_bits(random_bits()?);
                 give(&mut tx, pattern, &stored, terms, at).await?;
             }
-            sqlx::query("UPDATE review SET status = 'approved' WHERE id = ?1")
+            query("UPDATE review SET status = 'approved' WHERE id = $1")
                 .bind(&id)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
         }
         tx.commit().await?;
-        if after.is_empty() {
-            self.wake(review);
-            return Ok(Outcome::Approved);
-        }
-        self.changed();
-        Ok(Outcome::Waiting { groups: after })
+        Ok(if after.is_empty() { Outcome::Approved } else { Outcome::Waiting { groups: after } })
     }
 
     /// The asked groups for which this person may decide now; nothing is noted. For whoever must
@@ -181,14 +167,54 @@ impl ReviewDesk {
         &self,
         review: ReviewId,
         reviewer: &Reviewer,
-        (approving, pattern): (bool, Option<Terms>),
+        (approving, pattern, shows): (bool, Option<Terms>, Shows<'_>),
         at: Timestamp,
     ) -> Result<BTreeSet<String>, DecideError> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write(&[]).await?;
         if approving {
-            return approval(&mut tx, review, reviewer, pattern, at).await.map(|(_, own, _)| own);
+            return approval(&mut tx, review, reviewer, (pattern, shows), at)
+                .await
+                .map(|(_, own, _)| own);
         }
         open_for(&mut tx, review, reviewer, at).await.map(|(_, own)| own)
+    }
+
+    /// Binds a review to so many rows, or fewer, whoever else approves it: it is about to be approved at a
+    /// glance. What is over is left as it was.
+    ///
+    /// # Errors
+    /// [`DecideError::Desk`]: it is not bound, and is not to be approved so.
+    pub async fn bind_to(&self, review: ReviewId, most: u64) -> Result<(), DecideError> {
+        let mut tx = self.write(&[Topic::Reviews]).await?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let bind = query(
+            "UPDATE review SET most = $2
+             WHERE id = $1 AND status = 'pending' AND (most IS NULL OR most > $2)",
+        );
+        bind.bind(review.to_string())
+            .bind(most)
+            .execute(&mut tx)
+            .await
+            .map_err(Unreadable::from)?;
+        tx.commit().await.map_err(Unreadable::from)?;
+        Ok(())
+    }
+
+    /// What a person consents to who approves this review as it stands now: for the challenge of a
+    /// passkey.
+    ///
+    /// # Errors
+    /// [`DecideError`], as deciding would give it.
+    pub async fn consent(
+        &self,
+        review: ReviewId,
+        reviewer: &Reviewer,
+        pattern: Option<Terms>,
+        at: Timestamp,
+    ) -> Result<Matter, DecideError> {
+        let mut tx = self.write(&[]).await?;
+        let (stored, _) = open_for(&mut tx, review, reviewer, at).await?;
+        Ok(consent(&stored, pattern)?)
     }
 
     /// Rejects on behalf of one person: one no is enough, also after the others have approved and
@@ -203,21 +229,20 @@ impl ReviewDesk {
         reason: &str,
         at: Timestamp,
     ) -> Result<(), DecideError> {
-        let reason = plain(reason);
+        let reason = quorum::plain(reason);
         if reason.is_empty() {
             return Err(DecideError::NoReason);
         }
-        let mut tx = self.write().await?;
+        let mut tx = self.write(&[Topic::Reviews]).await?;
         let (_, own) = open_for(&mut tx, review, reviewer, at).await?;
         let id = review.to_string();
         note(&mut tx, &id, "rejected", reviewer.principal(), &own, (&reason, None), at).await?;
-        sqlx::query("UPDATE review SET status = 'rejected', ended = ?2 WHERE id = ?1")
+        query("UPDATE review SET status = 'rejected', ended = $2 WHERE id = $1")
             .bind(&id)
             .bind(at.as_micros())
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         tx.commit().await?;
-        self.ended(review);
         Ok(())
     }
 }
@@ -225,23 +250,19 @@ impl ReviewDesk {
 /// The review, if it is still to be decided and this person may: with the asked groups the person
 /// is in.
 async fn open_for(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     review: ReviewId,
     reviewer: &Reviewer,
     at: Timestamp,
 ) -> Result<(Stored, BTreeSet<String>), DecideError> {
-    let row = sqlx::query("SELECT * FROM review WHERE id = ?1")
+    let row = query("SELECT * FROM review WHERE id = $1")
         .bind(review.to_string())
-        .fetch_optional(&mut **tx)
+        .optional(tx)
         .await?
         .ok_or(DecideError::Unknown(review))?;
     let stored = stored(&row)?;
-    let person = reviewer.principal();
-    other_person(person, &stored.ask.standing.principal)?;
-    let own: BTreeSet<String> = stored.ask.groups.intersection(&person.groups).cloned().collect();
-    if own.is_empty() {
-        return Err(DecideError::NotAsked(stored.ask.groups));
-    }
+    let (person, ask) = (reviewer.principal(), &stored.ask);
+    let own = quorum::asked_of(person, &ask.standing.principal, &ask.groups)?;
     match stored.status {
         Status::Pending | Status::Approved if stored.expires <= at => {
             Err(DecideError::Ended(Status::Expired))
@@ -251,13 +272,20 @@ async fn open_for(
     }
 }
 
+/// What an approval consents to, as it stands now.
+fn consent(stored: &Stored, pattern: Option<Terms>) -> Result<Matter, Unreadable> {
+    let rehearsal = stored.rehearsal.as_ref().map(json).transpose()?;
+    let shown = shown(rehearsal.as_deref());
+    Ok(Matter::Review { review: stored.id, digest: stored.ask.digest, shown, pattern })
+}
+
 /// What an approval by this person would be: for which of the asked groups, and which still wait
 /// after it. Nothing is noted.
 async fn approval(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     review: ReviewId,
     reviewer: &Reviewer,
-    pattern: Option<Terms>,
+    (pattern, shows): (Option<Terms>, Shows<'_>),
     at: Timestamp,
 ) -> Result<(Stored, BTreeSet<String>, BTreeSet<String>), DecideError> {
     let (stored, own) = open_for(tx, review, reviewer, at).await?;
@@ -276,34 +304,29 @@ async fn approval(
         _ => {}
     }
     let person = reviewer.principal();
-    let mut all = said(&mut **tx, &review.to_string()).await?;
-    let before = still_waiting(&ask.groups, &all);
-    if before.is_empty() {
-        return Err(DecideError::Ended(Status::Approved));
-    }
-    let same = |r: &Reviewed| (&r.issuer, &r.subject) == (&person.issuer, &person.subject);
-    if all.iter().any(same) {
-        return Err(DecideError::AlreadyYours(before));
-    }
-    all.push(Reviewed {
+    let all = said(&mut *tx, &review.to_string()).await?;
+    let approval = Reviewed {
         approved: true,
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
         name: person.name.clone(),
+        email: person.email.clone(),
         groups: own.clone(),
         reason: String::new(),
         at,
         pattern,
-    });
-    let after = still_waiting(&ask.groups, &all);
-    if after.len() == before.len() {
-        return Err(DecideError::NotNeeded(before));
+    };
+    let after = quorum::groups_of(quorum::after(&seats(&ask.groups), all, approval)?);
+    // INVARIANT: the one way to an approval, in the transaction that notes it.
+    if ask.step_up.is_some() || shows.asserted.is_some() {
+        let stands = (consent(&stored, pattern)?, shows.browser);
+        use_assertion(tx, shows.asserted, person, stands, at).await?;
     }
     Ok((stored, own, after))
 }
 
 async fn note(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     review: &str,
     verdict: &str,
     person: &Principal,
@@ -311,10 +334,10 @@ async fn note(
     (reason, pattern): (&str, Option<Terms>),
     at: Timestamp,
 ) -> Result<(), Unreadable> {
-    sqlx::query(
+    query(
         "INSERT INTO review_decision (review, verdict, issuer, subject, name, groups, reason, at,
-                                      pattern_seconds, pattern_count)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                      pattern_seconds, pattern_count, email)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(review)
     .bind(verdict)
@@ -326,49 +349,8 @@ async fn note(
     .bind(at.as_micros())
     .bind(pattern.map(|p| p.seconds))
     .bind(pattern.map(|p| p.count))
-    .execute(&mut **tx)
+    .bind(person.email.as_deref())
+    .execute(tx)
     .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(groups: &[&str], persons: &[&[&str]], expect: &[&str]) {
-        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
-        let said: Vec<_> = persons
-            .iter()
-            .map(|of| Reviewed {
-                approved: true,
-                issuer: String::new(),
-                subject: String::new(),
-                name: String::new(),
-                groups: set(of),
-                reason: String::new(),
-                at: Timestamp::from_micros(0),
-                pattern: None,
-            })
-            .collect();
-        assert_eq!(still_waiting(&set(groups), &said), set(expect), "{groups:?} {persons:?}");
-    }
-
-    #[test]
-    fn each_group_wants_a_person_of_its_own() {
-        check(&["a"], &[], &["a"]);
-        check(&["a"], &[&["a"]], &[]);
-        check(&["a", "b"], &[&["a", "b"]], &["b"]);
-        check(&["a", "b"], &[&["a", "b"], &["a", "b"]], &[]);
-        // The first steps aside for one who can stand for `a` only.
-        check(&["a", "b"], &[&["a", "b"], &["a"]], &[]);
-        check(&["a", "b"], &[&["a"], &["a"]], &["b"]);
-        check(&["a", "b", "c"], &[&["a", "b"], &["b", "c"], &["a"]], &[]);
-        check(&["a", "b", "c"], &[&["a", "b"], &["a", "b"], &["a", "b"]], &["c"]);
-    }
-
-    #[test]
-    fn a_reason_is_one_plain_line() {
-        assert_eq!(plain(" no\n\u{1b}[31mred "), "no  [31mred");
-        assert_eq!(plain(&"x".repeat(900)).len(), MAX_REASON);
-    }
 }

@@ -1,6 +1,8 @@
 //! The desk where reviews are filed, waited for and used up: where a held request stands.
 
+use crate::db::{Tx, query};
 use crate::open::Store;
+use crate::peers::Topic;
 use crate::rows::{Status, Stored, Unreadable, bad, json, said, stored};
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{PatternId, ReviewId, SessionId};
@@ -10,13 +12,11 @@ use portcullis_core::review::{
     Approval, Ask, Claim, Decision, Desk, DeskError, Ticket, Withdrawal,
 };
 use portcullis_core::time::Timestamp;
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Sqlite, Transaction};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Most reviews of one principal that may wait at the same time.
 pub const MAX_PENDING: i64 = 50;
@@ -45,8 +45,8 @@ impl Default for ReviewSettings {
 
 /// Files, decides and uses up reviews. Clones are the same desk.
 ///
-/// Reviews survive a restart. Whoever waits is told of a decision made through this desk (or a
-/// clone) at once; one gateway works on one store, so there is no other desk.
+/// Reviews survive a restart. Whoever waits is told of a decision at once, wherever it was made: at
+/// this desk, or at that of another gateway that works on the same store.
 #[derive(Clone)]
 pub struct ReviewDesk {
     inner: Arc<Inner>,
@@ -57,17 +57,8 @@ struct Inner {
     store: Store,
     settings: ReviewSettings,
     clock: Clock,
-    waiting: Mutex<HashMap<ReviewId, Waiting>>,
-    /// Counts what has become different about any review.
-    changes: watch::Sender<u64>,
-}
-
-/// Who waits for one review in this process.
-#[derive(Default)]
-struct Waiting {
-    /// Tickets handed out and not taken back.
-    holders: usize,
-    changed: Arc<Notify>,
+    /// Tickets handed out at this gateway and not taken back.
+    holders: Mutex<HashMap<ReviewId, usize>>,
 }
 
 impl ReviewDesk {
@@ -75,8 +66,7 @@ impl ReviewDesk {
     /// what is withdrawn, so that withdrawing never waits.
     #[must_use]
     pub fn new(store: Store, settings: ReviewSettings, clock: Clock) -> Self {
-        let (waiting, changes) = (Mutex::default(), watch::Sender::new(0));
-        let inner = Inner { store, settings, clock, waiting, changes };
+        let inner = Inner { store, settings, clock, holders: Mutex::default() };
         let inner = Arc::new(inner);
         let (withdrawals, mut queue) = mpsc::channel::<(Ticket, Withdrawal)>(MAX_WITHDRAWALS);
         let worker = Arc::clone(&inner);
@@ -90,8 +80,8 @@ impl ReviewDesk {
         Self { inner, withdrawals }
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
-        &self.inner.store.pool
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -99,28 +89,15 @@ impl ReviewDesk {
     }
 
     /// A transaction that holds the write lock from its start, so that what it reads stays true.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Unreadable> {
-        self.inner.write().await
+    pub(crate) async fn write(&self, topics: &'static [Topic]) -> Result<Tx, Unreadable> {
+        Ok(self.inner.store.write(topics).await?)
     }
 
-    /// Changes whenever something about any review is different by what this desk, or a clone, has done.
-    /// What lapses does so unseen until somebody looks.
+    /// Changes whenever something about any review is different, at whichever gateway. What lapses does
+    /// so unseen until somebody looks.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes.subscribe()
-    }
-
-    /// Something about a review is different that nobody waits for.
-    pub(crate) fn changed(&self) {
-        self.inner.changed();
-    }
-
-    pub(crate) fn wake(&self, review: ReviewId) {
-        self.inner.wake(review);
-    }
-
-    pub(crate) fn ended(&self, review: ReviewId) {
-        self.inner.ended(review);
+        self.inner.store.changes(Topic::Reviews)
     }
 
     pub(crate) async fn lapse_due(&self, at: Timestamp) -> Result<(), Unreadable> {
@@ -132,14 +109,10 @@ impl ReviewDesk {
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn forget_ended(&self, before: Timestamp) -> Result<u64, DeskError> {
-        let done = sqlx::query(
-            "DELETE FROM review WHERE status NOT IN ('pending', 'approved') AND ended < ?1",
-        )
-        .bind(before.as_micros())
-        .execute(self.pool())
-        .await
-        .map_err(Unreadable::from)?;
-        Ok(done.rows_affected())
+        let forget =
+            query("DELETE FROM review WHERE status NOT IN ('pending', 'approved') AND ended < $1")
+                .bind(before.as_micros());
+        Ok(self.store().change(&[], forget).await.map_err(Unreadable::from)?)
     }
 }
 
@@ -163,9 +136,7 @@ impl Desk for ReviewDesk {
         let now = self.now();
         match self.inner.look(ticket.review).await {
             Ok(Some(found)) => {
-                found.status == Status::Approved
-                    && found.expires > now
-                    && found.ask.digest == ticket.digest
+                found.status == Status::Approved && found.expires > now && found.is_for(ticket)
             }
             Ok(None) => false,
             Err(error) => {
@@ -240,51 +211,51 @@ pub(crate) fn random_bits() -> Result<u64, Unreadable> {
 }
 
 impl Inner {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<ReviewId, Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn holders(&self) -> MutexGuard<'_, HashMap<ReviewId, usize>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    fn wake(&self, review: ReviewId) {
-        self.changed();
-        if let Some(waiting) = self.waiting().get(&review) {
-            waiting.changed.notify_waiters();
-        }
-    }
-
-    /// Tells whoever waits, and forgets them: nothing happens to this review any more.
+    /// Nothing happens to this review any more.
     fn ended(&self, review: ReviewId) {
-        self.changed();
-        if let Some(waiting) = self.waiting().remove(&review) {
-            waiting.changed.notify_waiters();
-        }
+        self.holders().remove(&review);
     }
 
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Unreadable> {
-        Ok(self.store.pool.begin_with("BEGIN IMMEDIATE").await?)
+    async fn write(&self) -> Result<Tx, Unreadable> {
+        Ok(self.store.write(&[Topic::Reviews]).await?)
     }
 
-    async fn look(&self, review: ReviewId) -> Result<Option<Stored>, Unreadable> {
-        let row = sqlx::query("SELECT * FROM review WHERE id = ?1")
-            .bind(review.to_string())
-            .fetch_optional(&self.store.pool)
-            .await?;
-        row.as_ref().map(stored).transpose()
+    async fn look(&self, review: ReviewId) -> Result<Option<Stand>, Unreadable> {
+        let row = query("SELECT status, expires, digest FROM review WHERE id = $1");
+        let row = row.bind(review.to_string()).optional(&self.store).await?;
+        let Some(row) = row else { return Ok(None) };
+        let word: String = row.try_get("status")?;
+        let digest: String = row.try_get("digest")?;
+        Ok(Some(Stand {
+            status: Status::from_word(&word).ok_or_else(|| bad("review.status", &word))?,
+            expires: Timestamp::from_micros(row.try_get("expires")?),
+            digest,
+        }))
     }
 
     /// Ends what was not decided, or not used, in time.
     async fn lapse_due(&self, at: Timestamp) -> Result<(), Unreadable> {
-        let lapsed = sqlx::query_scalar::<_, String>(
+        let due = query(
+            "SELECT id FROM review WHERE status IN ('pending', 'approved') AND expires <= $1 LIMIT 1",
+        );
+        if due.bind(at.as_micros()).optional(&self.store).await?.is_none() {
+            return Ok(());
+        }
+        let mut tx = self.store.write(&[Topic::Reviews]).await?;
+        let lapsed = query(
             "UPDATE review SET status = 'expired', ended = expires
-             WHERE status IN ('pending', 'approved') AND expires <= ?1 RETURNING id",
+             WHERE status IN ('pending', 'approved') AND expires <= $1 RETURNING id",
         )
         .bind(at.as_micros())
-        .fetch_all(&self.store.pool)
+        .all(&mut tx)
         .await?;
-        for id in lapsed {
+        tx.commit().await?;
+        for row in lapsed {
+            let id: String = row.try_get("id")?;
             self.ended(id.parse().map_err(|e| bad("review.id", e))?);
         }
         Ok(())
@@ -301,6 +272,7 @@ impl Inner {
         let mut tx = self.write().await?;
         let outdated = match meet(&mut tx, &ask).await? {
             Met::Same(found) => {
+                self.hold(&mut tx, found.id).await?;
                 tx.commit().await.map_err(Unreadable::from)?;
                 return Ok(self.ticket(&found));
             }
@@ -310,19 +282,28 @@ impl Inner {
         refuse_too_many(&mut tx, &ask).await?;
         let id = ReviewId::from_bits(random_bits()?);
         let expires = ask.at.plus(self.settings.ttl);
-        insert(&mut tx, id, &ask, &text, expires).await?;
+        self.insert(&mut tx, id, &ask, &text, expires).await?;
+        self.hold(&mut tx, id).await?;
         tx.commit().await.map_err(Unreadable::from)?;
         if let Some(review) = outdated {
             self.ended(review);
         }
-        self.waiting().entry(id).or_default().holders += 1;
-        self.changed();
+        *self.holders().entry(id).or_default() += 1;
         Ok(Ticket { review: id, digest: ask.digest, groups: ask.groups, expires })
+    }
+
+    /// Somebody at this gateway waits for a review.
+    async fn hold(&self, tx: &mut Tx, review: ReviewId) -> Result<(), Unreadable> {
+        let hold = query(
+            "INSERT INTO review_holder (review, gateway) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        );
+        hold.bind(review.to_string()).bind(self.store.gateway()).execute(tx).await?;
+        Ok(())
     }
 
     /// One more holder of an open review.
     fn ticket(&self, found: &Stored) -> Ticket {
-        self.waiting().entry(found.id).or_default().holders += 1;
+        *self.holders().entry(found.id).or_default() += 1;
         Ticket {
             review: found.id,
             digest: found.ask.digest,
@@ -332,14 +313,13 @@ impl Inner {
     }
 
     async fn decided(&self, ticket: &Ticket) -> Result<Decision, Unreadable> {
-        let changed = Arc::clone(&self.waiting().entry(ticket.review).or_default().changed);
+        let mut changes = self.store.changes(Topic::Reviews);
         loop {
-            // Listening starts before looking, so that no change falls in between.
-            let mut notified = std::pin::pin!(changed.notified());
-            notified.as_mut().enable();
+            // What changes from here on is heard below, so that nothing falls in between.
+            changes.mark_unchanged();
             let now = (self.clock)();
             let found = self.look(ticket.review).await?;
-            let Some(found) = found.filter(|found| found.ask.digest == ticket.digest) else {
+            let Some(found) = found.filter(|found| found.is_for(ticket)) else {
                 return Ok(Decision::Withdrawn);
             };
             if found.status.is_open() && found.expires <= now {
@@ -350,7 +330,7 @@ impl Inner {
                 Status::Pending => {
                     let left = found.expires.since(now).min(LOOK);
                     // A change or the end of the wait: either way the store is asked again.
-                    let _ = tokio::time::timeout(left, notified).await;
+                    let _ = tokio::time::timeout(left, changes.changed()).await;
                     continue;
                 }
                 Status::Approved => Decision::Approved,
@@ -366,7 +346,7 @@ impl Inner {
     }
 
     async fn rejection(&self, review: ReviewId) -> Result<Decision, Unreadable> {
-        let said = said(&self.store.pool, &review.to_string()).await?;
+        let said = said(&self.store, &review.to_string()).await?;
         let rejection = said.into_iter().find(|r| !r.approved);
         let rejection =
             rejection.ok_or_else(|| bad("review_decision", "a rejection is missing"))?;
@@ -386,36 +366,40 @@ impl Inner {
         let mut tx = self.write().await?;
         // INVARIANT: an approval is used by this one statement and no other, so that of any number
         // of takers one finds the row, and none does after it has lapsed or for other bytes.
-        let used = sqlx::query(
-            "UPDATE review SET status = 'used', ended = ?3
-             WHERE id = ?1 AND digest = ?2 AND status = 'approved' AND expires > ?3",
+        let used = query(
+            "UPDATE review SET status = 'used', ended = $3
+             WHERE id = $1 AND digest = $2 AND status = 'approved' AND expires > $3",
         )
         .bind(&id)
         .bind(digest.to_string())
         .bind(at.as_micros())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await
         .map_err(Unreadable::from)?;
-        if used.rows_affected() != 1 {
+        if used != 1 {
             return no_approval("it was used already, has lapsed, or was never given");
         }
-        let row = sqlx::query("SELECT * FROM review WHERE id = ?1").bind(&id);
-        let row = row.fetch_one(&mut *tx).await.map_err(Unreadable::from)?;
+        let row = query("SELECT * FROM review WHERE id = $1").bind(&id);
+        let row = row.one(&mut tx).await.map_err(Unreadable::from)?;
         let Stored { ask, rehearsal, .. } = stored(&row)?;
+        let bound: Option<i64> = row.try_get("most").map_err(Unreadable::from)?;
         tx.commit().await.map_err(Unreadable::from)?;
         self.ended(ticket.review);
         let most = rehearsal.and_then(|rehearsal| rehearsal.seen).map(|seen| seen.changed);
+        // What cannot be a number of rows is none at all.
+        let bound = bound.map(|most| u64::try_from(most).unwrap_or(0));
+        let most = [most, bound].into_iter().flatten().min();
         Ok(Approval { groups: ask.groups, most })
     }
 
     async fn withdraw(&self, ticket: &Ticket, why: Withdrawal) -> Result<(), Unreadable> {
         // Another session of the same caller may wait for the same review.
         let last = {
-            let mut waiting = self.waiting();
-            match waiting.get_mut(&ticket.review) {
-                Some(entry) => {
-                    entry.holders = entry.holders.saturating_sub(1);
-                    entry.holders == 0
+            let mut holders = self.holders();
+            match holders.get_mut(&ticket.review) {
+                Some(count) => {
+                    *count = count.saturating_sub(1);
+                    *count == 0
                 }
                 None => true,
             }
@@ -423,19 +407,72 @@ impl Inner {
         if !last {
             return Ok(());
         }
-        let word = serde_json::to_value(why).map_err(|e| bad("withdrawal", e))?;
-        sqlx::query(
-            "UPDATE review SET status = 'withdrawn', ended = ?3, withdrawal = ?4
-             WHERE id = ?1 AND digest = ?2 AND status IN ('pending', 'approved')",
-        )
-        .bind(ticket.review.to_string())
-        .bind(ticket.digest.to_string())
-        .bind((self.clock)().as_micros())
-        .bind(word.as_str())
-        .execute(&self.store.pool)
-        .await?;
+        let id = ticket.review.to_string();
+        let now = (self.clock)();
+        let mut tx = self.store.write(&[Topic::Reviews]).await?;
+        let let_go = query("DELETE FROM review_holder WHERE review = $1 AND gateway = $2");
+        let_go.bind(&id).bind(self.store.gateway()).execute(&mut tx).await?;
+        let elsewhere = query("SELECT count(*) FROM review_holder WHERE review = $1");
+        if elsewhere.bind(&id).scalar::<i64>(&mut tx).await? == 0 {
+            let word = serde_json::to_value(why).map_err(|e| bad("withdrawal", e))?;
+            query(
+                "UPDATE review SET status = 'withdrawn', ended = $3, withdrawal = $4
+                 WHERE id = $1 AND digest = $2 AND status IN ('pending', 'approved')",
+            )
+            .bind(&id)
+            .bind(ticket.digest.to_string())
+            .bind(now.as_micros())
+            .bind(word.as_str())
+            .execute(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
         self.ended(ticket.review);
         Ok(())
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        id: ReviewId,
+        ask: &Ask,
+        text: &str,
+        expires: Timestamp,
+    ) -> Result<(), Unreadable> {
+        let principal = &ask.standing.principal;
+        query(
+            "INSERT INTO review (id, digest, status, issuer, subject, connection, ask, filed,
+                                 expires, groups, gateway, person_issuer, person)
+             VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(id.to_string())
+        .bind(ask.digest.to_string())
+        .bind(&principal.issuer)
+        .bind(&principal.subject)
+        .bind(&ask.standing.connection.name)
+        .bind(text)
+        .bind(ask.at.as_micros())
+        .bind(expires.as_micros())
+        .bind(json(&ask.groups)?)
+        .bind(self.store.gateway())
+        .bind(principal.person().map(|(issuer, _)| issuer))
+        .bind(principal.person().map(|(_, subject)| subject))
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Where a review stands, as whoever waits for it has to know.
+struct Stand {
+    status: Status,
+    expires: Timestamp,
+    digest: String,
+}
+
+impl Stand {
+    fn is_for(&self, ticket: &Ticket) -> bool {
+        self.digest == ticket.digest.to_string()
     }
 }
 
@@ -445,42 +482,42 @@ enum Met {
     Nothing,
     /// The open review of the same request, counted once more.
     Same(Box<Stored>),
-    /// One that asks fewer groups than policy asks now, taken back here: its approval could not
+    /// One that asks fewer groups, or less of who approves, than policy asks now, taken back here: its approval could not
     /// let the request run.
     Outdated(ReviewId),
 }
 
-async fn meet(tx: &mut Transaction<'_, Sqlite>, ask: &Ask) -> Result<Met, Unreadable> {
-    let row =
-        sqlx::query("SELECT * FROM review WHERE digest = ?1 AND status IN ('pending', 'approved')")
-            .bind(ask.digest.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
+async fn meet(tx: &mut Tx, ask: &Ask) -> Result<Met, Unreadable> {
+    let row = query("SELECT * FROM review WHERE digest = $1 AND status IN ('pending', 'approved')")
+        .bind(ask.digest.to_string())
+        .optional(&mut *tx)
+        .await?;
     let Some(found) = row.as_ref().map(stored).transpose()? else { return Ok(Met::Nothing) };
     let id = found.id.to_string();
-    if ask.groups.is_subset(&found.ask.groups) {
-        sqlx::query("UPDATE review SET repeats = repeats + 1 WHERE id = ?1")
+    let shows_enough = ask.step_up <= found.ask.step_up;
+    if shows_enough && ask.groups.is_subset(&found.ask.groups) {
+        query("UPDATE review SET repeats = repeats + 1 WHERE id = $1")
             .bind(&id)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         return Ok(Met::Same(Box::new(found)));
     }
-    sqlx::query("UPDATE review SET status = 'withdrawn', ended = ?2 WHERE id = ?1")
+    query("UPDATE review SET status = 'withdrawn', ended = $2 WHERE id = $1")
         .bind(&id)
         .bind(ask.at.as_micros())
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(Met::Outdated(found.id))
 }
 
-async fn refuse_too_many(tx: &mut Transaction<'_, Sqlite>, ask: &Ask) -> Result<(), DeskError> {
+async fn refuse_too_many(tx: &mut Tx, ask: &Ask) -> Result<(), DeskError> {
     let principal = &ask.standing.principal;
-    let pending = sqlx::query_scalar::<_, i64>(
-        "SELECT count(*) FROM review WHERE status = 'pending' AND issuer = ?1 AND subject = ?2",
+    let pending = query(
+        "SELECT count(*) FROM review WHERE status = 'pending' AND issuer = $1 AND subject = $2",
     )
     .bind(&principal.issuer)
     .bind(&principal.subject)
-    .fetch_one(&mut **tx)
+    .scalar::<i64>(tx)
     .await
     .map_err(Unreadable::from)?;
     if pending >= MAX_PENDING {
@@ -489,29 +526,5 @@ async fn refuse_too_many(tx: &mut Transaction<'_, Sqlite>, ask: &Ask) -> Result<
             principal.name
         )));
     }
-    Ok(())
-}
-
-async fn insert(
-    tx: &mut Transaction<'_, Sqlite>,
-    id: ReviewId,
-    ask: &Ask,
-    text: &str,
-    expires: Timestamp,
-) -> Result<(), Unreadable> {
-    sqlx::query(
-        "INSERT INTO review (id, digest, status, issuer, subject, connection, ask, filed, expires)
-         VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8)",
-    )
-    .bind(id.to_string())
-    .bind(ask.digest.to_string())
-    .bind(&ask.standing.principal.issuer)
-    .bind(&ask.standing.principal.subject)
-    .bind(&ask.standing.connection.name)
-    .bind(text)
-    .bind(ask.at.as_micros())
-    .bind(expires.as_micros())
-    .execute(&mut **tx)
-    .await?;
     Ok(())
 }

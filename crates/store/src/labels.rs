@@ -2,15 +2,16 @@
 //! columns. Written before the transaction that makes such a table can be committed, read when the
 //! gateway starts.
 
+use crate::db::{Row, Turn, by_dialect, query};
+use crate::definitions;
 use crate::open::Store;
 use crate::rows::{Unreadable, bad, json};
 use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A database of a target, as labels are kept for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LabelPlace {
     /// Host and port.
     pub target: String,
@@ -18,6 +19,20 @@ pub struct LabelPlace {
     pub database: String,
     /// The connections that lead to it: a target that has moved is known by them.
     pub connections: Vec<String>,
+    /// What its servers have said of themselves, each with the database's number there: the same one may
+    /// be known elsewhere by another host.
+    pub servers: Vec<String>,
+}
+
+impl LabelPlace {
+    /// All names it goes by, each with the database it is said of: none that others may have for it is
+    /// missing but by chance.
+    pub(crate) fn names(&self) -> Vec<(String, &str)> {
+        let database = self.database.as_str();
+        let connections = self.connections.iter().map(|c| (format!("connection {c}"), database));
+        let servers = self.servers.iter().map(|server| (format!("server {server}"), ""));
+        [(self.target.clone(), database)].into_iter().chain(connections).chain(servers).collect()
+    }
 }
 
 /// Who has made a table.
@@ -42,6 +57,15 @@ pub struct LabelRow {
     pub sources: Vec<LabelSource>,
     /// Who has made the table.
     pub maker: LabelMaker,
+}
+
+impl LabelRow {
+    /// What both say of one column.
+    fn unite(&mut self, other: Self) {
+        self.kind = self.kind.and(other.kind);
+        let all: BTreeSet<_> = self.sources.drain(..).chain(other.sources).collect();
+        self.sources = all.into_iter().collect();
+    }
 }
 
 /// How the values of a column came from those of others.
@@ -126,18 +150,35 @@ impl LabelStore {
     }
 
     async fn read(&self, place: &LabelPlace) -> Result<Vec<LabelRow>, Unreadable> {
-        let found = sqlx::query(
-            "SELECT relation, attribute, kind, sources, issuer, subject FROM label
-             WHERE database = ?1
-               AND (target = ?2 OR connection IN (SELECT value FROM json_each(?3)))
-             ORDER BY target = ?2, made, relation, attribute",
+        let found = query(
+            "SELECT relation, attribute, kind, sources, issuer, subject, target, connection, server
+             FROM label WHERE database = $1 OR server <> ''
+             ORDER BY made, relation, attribute",
         )
         .bind(&place.database)
-        .bind(&place.target)
-        .bind(json(&place.connections)?)
-        .fetch_all(&self.store.pool)
+        .all(&self.store)
         .await?;
-        found.iter().map(row).collect()
+        let (mut rows, mut by_connection) = (BTreeMap::<_, LabelRow>::new(), BTreeMap::new());
+        for one in &found {
+            let get = |name| one.try_get::<String>(name);
+            let (target, by, server) = (get("target")?, get("connection")?, get("server")?);
+            let row = row(one)?;
+            let key = (row.relation, row.column);
+            if target == place.target || place.servers.contains(&server) {
+                // What was kept at two gateways by two names of one server counts as a whole.
+                match rows.get_mut(&key) {
+                    Some(other) => other.unite(row),
+                    None => drop(rows.insert(key, row)),
+                }
+            } else if place.connections.contains(&by) {
+                by_connection.insert(key, row);
+            }
+        }
+        // Of a target that has moved, or is not asked: what it says itself goes before.
+        for (key, row) in by_connection {
+            rows.entry(key).or_insert(row);
+        }
+        Ok(rows.into_values().collect())
     }
 
     /// Keeps labels, all of them or none. One of a relation of the same number, which is gone then,
@@ -160,27 +201,44 @@ impl LabelStore {
         labels: &[LabelRow],
         at: Timestamp,
     ) -> Result<(), Unreadable> {
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut rows = Vec::with_capacity(labels.len());
         for label in labels {
-            sqlx::query(
-                "INSERT OR REPLACE INTO label
-                     (target, database, relation, attribute, connection, kind, sources, made,
-                      issuer, subject)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )
-            .bind(&place.target)
-            .bind(&place.database)
-            .bind(i64::from(label.relation))
-            .bind(i64::from(label.column))
-            .bind(place.connections.first().map_or("", String::as_str))
-            .bind(label.kind.word())
-            .bind(json(&label.sources)?)
-            .bind(at.as_micros())
-            .bind(&*label.maker.issuer)
-            .bind(&*label.maker.subject)
-            .execute(&mut *tx)
-            .await?;
+            let (issuer, subject) = (&*label.maker.issuer, &*label.maker.subject);
+            let sources = json(&label.sources)?;
+            let word = label.kind.word();
+            rows.push((label.relation, label.column, word, sources, issuer, subject));
         }
+        let mut tx = self.store.write_in(Turn::Definitions, &[]).await?;
+        by_dialect(
+            "INSERT INTO label (relation, attribute, kind, sources, issuer, subject,
+                                target, database, connection, made, server)
+             SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+                    json_extract(value, '$[2]'), json_extract(value, '$[3]'),
+                    json_extract(value, '$[4]'), json_extract(value, '$[5]'), $2, $3, $4, $5, $6
+             FROM json_each($1) WHERE true
+             ON CONFLICT (target, database, relation, attribute) DO UPDATE
+             SET connection = excluded.connection, kind = excluded.kind,
+                 sources = excluded.sources, made = excluded.made, server = excluded.server,
+                 issuer = excluded.issuer, subject = excluded.subject",
+            "INSERT INTO label (relation, attribute, kind, sources, issuer, subject,
+                                target, database, connection, made, server)
+             SELECT (label->>0)::bigint, (label->>1)::bigint, label->>2, label->>3, label->>4,
+                    label->>5, $2, $3, $4, $5, $6
+             FROM json_array_elements($1::json) AS labels(label)
+             ON CONFLICT (target, database, relation, attribute) DO UPDATE
+             SET connection = excluded.connection, kind = excluded.kind,
+                 sources = excluded.sources, made = excluded.made, server = excluded.server,
+                 issuer = excluded.issuer, subject = excluded.subject",
+        )
+        .bind(json(&rows)?)
+        .bind(&place.target)
+        .bind(&place.database)
+        .bind(place.connections.first().map_or("", String::as_str))
+        .bind(at.as_micros())
+        .bind(place.servers.last().map_or("", String::as_str))
+        .execute(&mut tx)
+        .await?;
+        definitions::count(&mut tx, place).await?;
         Ok(tx.commit().await?)
     }
 
@@ -188,26 +246,66 @@ impl LabelStore {
     ///
     /// # Errors
     /// [`LabelError`]: they stay, and do no harm.
-    pub async fn forget(&self, place: &LabelPlace, relations: &[u32]) -> Result<(), LabelError> {
-        let (gone, connections) = (json(&relations)?, json(&place.connections)?);
-        sqlx::query(
+    pub async fn forget(
+        &self,
+        place: &LabelPlace,
+        relations: &BTreeSet<u32>,
+    ) -> Result<(), LabelError> {
+        self.delete(place, relations, None).await?;
+        Ok(())
+    }
+
+    /// The same, where no other gateway is changing definitions and there were no more than `changes`;
+    /// false where one is, or there were.
+    ///
+    /// # Errors
+    /// [`LabelError`]: they stay, and do no harm.
+    pub async fn forget_as_of(
+        &self,
+        place: &LabelPlace,
+        relations: &BTreeSet<u32>,
+        changes: i64,
+    ) -> Result<bool, LabelError> {
+        Ok(self.delete(place, relations, Some(changes)).await?)
+    }
+
+    async fn delete(
+        &self,
+        place: &LabelPlace,
+        relations: &BTreeSet<u32>,
+        as_of: Option<i64>,
+    ) -> Result<bool, Unreadable> {
+        let mut tx = self.store.write_in(Turn::Definitions, &[]).await?;
+        if let Some(changes) = as_of {
+            let standing = definitions::standing(&mut tx, place, self.store.gateway()).await?;
+            if standing.changing || standing.changes != changes {
+                return Ok(false);
+            }
+        }
+        by_dialect(
             "DELETE FROM label
-             WHERE database = ?1
-               AND (target = ?2 OR connection IN (SELECT value FROM json_each(?3)))
-               AND relation IN (SELECT value FROM json_each(?4))",
+             WHERE relation IN (SELECT value FROM json_each($1))
+               AND (database = $2 AND (target = $3 OR connection IN (SELECT value FROM json_each($4)))
+                    OR server IN (SELECT value FROM json_each($5)))",
+            "DELETE FROM label
+             WHERE relation IN (SELECT value::bigint FROM json_array_elements_text($1::json))
+               AND (database = $2 AND (target = $3 OR connection IN
+                        (SELECT value FROM json_array_elements_text($4::json)))
+                    OR server IN (SELECT value FROM json_array_elements_text($5::json)))",
         )
+        .bind(json(relations)?)
         .bind(&place.database)
         .bind(&place.target)
-        .bind(connections)
-        .bind(gone)
-        .execute(&self.store.pool)
-        .await
-        .map_err(Unreadable::from)?;
-        Ok(())
+        .bind(json(&place.connections)?)
+        .bind(json(&place.servers)?)
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 
-fn row(row: &SqliteRow) -> Result<LabelRow, Unreadable> {
+fn row(row: &Row) -> Result<LabelRow, Unreadable> {
     let (sources, word): (String, String) = (row.try_get("sources")?, row.try_get("kind")?);
     let kind = LabelKind::ALL.into_iter().find(|kind| kind.word() == word);
     let (relation, column): (i64, i64) = (row.try_get("relation")?, row.try_get("attribute")?);
@@ -217,8 +315,8 @@ fn row(row: &SqliteRow) -> Result<LabelRow, Unreadable> {
         kind: kind.ok_or_else(|| bad("label.kind", &word))?,
         sources: serde_json::from_str(&sources).map_err(|e| bad("label.sources", e))?,
         maker: LabelMaker {
-            issuer: row.try_get::<String, _>("issuer")?.into(),
-            subject: row.try_get::<String, _>("subject")?.into(),
+            issuer: row.try_get::<String>("issuer")?.into(),
+            subject: row.try_get::<String>("subject")?.into(),
         },
     })
 }

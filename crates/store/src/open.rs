@@ -1,5 +1,10 @@
 //! Opening the database: once per process, checked before anything relies on it.
 
+use crate::desk::{Clock, random_bits};
+use crate::peers::Topics;
+use crate::postgres::{Coming, PostgresSettings, Server};
+use portcullis_core::time::Timestamp;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -8,7 +13,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a statement waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -16,7 +21,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 4;
 
 /// The steps of the schema.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
 
 /// Result codes of SQLite (<https://www.sqlite.org/rescode.html>), primary part.
 mod code {
@@ -34,8 +39,8 @@ mod code {
 pub enum StoreError {
     /// Another process has it.
     #[error(
-        "the store {path} is in use by another process: one gateway works on one store; stop the \
-         other one, or give this one a store of its own"
+        "the store {path} is in use by another process: one gateway works on one SQLite store; stop \
+         the other one, give this one a store of its own, or let both share one in PostgreSQL"
     )]
     Locked {
         /// The database file.
@@ -61,23 +66,23 @@ pub enum StoreError {
     },
     /// A newer version of this program wrote it.
     #[error(
-        "the store {path} was written by another version of portcullis (its schema step {step} is \
+        "the store {store} was written by another version of portcullis (its schema step {step} is \
          not the one known here): run that version or a newer one"
     )]
     NewerSchema {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the server and its database.
+        store: String,
         /// The step that is not known.
         step: i64,
     },
     /// An older gateway has it open.
     #[error(
-        "the store {path} is open in a gateway of an older version (schema step {step}): run the \
+        "the store {store} is open in a gateway of an older version (schema step {step}): run the \
          command of that version, or restart the gateway with this one"
     )]
     OlderGateway {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the server and its database.
+        store: String,
         /// The step it is at.
         step: i64,
     },
@@ -102,6 +107,27 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
+    /// What the configuration says of a server is no way to one.
+    #[error("store.url: {0}")]
+    Url(String),
+    /// A server does not answer, does not let the gateway in, or lets it not write.
+    #[error("the store {server} cannot be used: {detail}; {next}")]
+    Server {
+        /// The server and its database.
+        server: String,
+        /// What the server, or the way to it, says.
+        detail: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// Gateways work on a store that is to be settled.
+    #[error("the store {server} is in use by {count} gateways: stop them, and wait {} s", crate::peers::GONE.as_secs())]
+    InUse {
+        /// The server and its database.
+        server: String,
+        /// How many were heard of lately.
+        count: usize,
+    },
     /// Anything else.
     #[error("the store {path} cannot be opened: {detail}")]
     Unavailable {
@@ -112,12 +138,23 @@ pub enum StoreError {
     },
 }
 
-/// The open database of one gateway. Clones share it; it is closed when the last one goes.
+/// The open database of a gateway. Clones share it; it is closed when the last one goes.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) pool: SqlitePool,
-    /// Held for as long as the store is open: keeps other gateways out.
-    _lock: Option<Arc<File>>,
+    pub(crate) backend: Backend,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) gateway: Arc<str>,
+}
+
+/// Where it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    Sqlite {
+        pool: SqlitePool,
+        /// Held for as long as the store is open: keeps other gateways out.
+        _lock: Option<Arc<File>>,
+    },
+    Postgres(Arc<Server>),
 }
 
 impl Store {
@@ -131,14 +168,59 @@ impl Store {
             return Err(StoreError::Restoring { path: path.to_owned() });
         }
         make_private(path).map_err(|e| unavailable(path, &e))?;
-        let store = Self { pool: pool(path, true).await?, _lock: Some(Arc::new(lock)) };
-        match store.check(path).await {
-            Ok(()) => Ok(store),
-            Err(error) => {
-                store.pool.close().await;
-                Err(error)
-            }
+        let pool = pool(path, true).await?;
+        let backend = Backend::Sqlite { pool: pool.clone(), _lock: Some(Arc::new(lock)) };
+        let checked = async {
+            check(&pool, path).await?;
+            let store = Self::new(backend).map_err(|e| unavailable(path, &e))?;
+            // Whoever was here before is gone, and this one is here for as long as the file is open.
+            let begun = async {
+                store.come(system_now()).await?;
+                store.forget(Timestamp::from_micros(i64::MAX), system_now()).await
+            };
+            begun.await.map_err(|e| unavailable(path, &e)).map(|()| store)
+        };
+        let checked = checked.await;
+        if checked.is_err() {
+            pool.close().await;
         }
+        checked
+    }
+
+    /// Connects to a database of a PostgreSQL server, which several gateways may share, brings its
+    /// schema up to date and checks it. Must be called within a Tokio runtime: a task follows what
+    /// the others change.
+    ///
+    /// # Errors
+    /// [`StoreError`], with what the operator can do.
+    pub async fn connect(settings: &PostgresSettings, clock: Clock) -> Result<Self, StoreError> {
+        let server = Arc::new(Server::connect(settings, clock, Coming::Gateway).await?);
+        let store = Self::of_server(&server)?;
+        server.check(&store).await?;
+        server.follow(&store);
+        Ok(store)
+    }
+
+    /// Connects to a database of a PostgreSQL server for a command of whoever looks after the gateways:
+    /// as a gateway would, or beside those that are there, whose version it then has to be.
+    ///
+    /// # Errors
+    /// [`StoreError`], with what the operator can do.
+    pub async fn connect_beside(
+        settings: &PostgresSettings,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        Self::of_server(&Arc::new(Server::connect(settings, clock, Coming::Command).await?))
+    }
+
+    fn of_server(server: &Arc<Server>) -> Result<Self, StoreError> {
+        let store = Self::new(Backend::Postgres(Arc::clone(server)));
+        store.map_err(|e| server.unusable(&e.to_string()))
+    }
+
+    fn new(backend: Backend) -> Result<Self, crate::rows::Unreadable> {
+        let gateway = format!("{:016x}", random_bits()?).into();
+        Ok(Self { backend, topics: Arc::new(Topics::new()), gateway })
     }
 
     /// Opens the database for a command of whoever looks after the gateway: as a gateway would, or
@@ -151,50 +233,70 @@ impl Store {
             Err(StoreError::Locked { .. }) => {}
             opened => return opened,
         }
-        let store = Self { pool: pool(path, false).await?, _lock: None };
+        let pool = pool(path, false).await?;
         let found = async {
-            let mut connection = store.pool.acquire().await.map_err(|e| explained(path, &e))?;
+            let mut connection = pool.acquire().await.map_err(|e| explained(path, &e))?;
             crate::copy::schema(path, &mut connection).await
         };
-        match found.await {
-            Ok((_, 0)) => Ok(store),
+        let opened = match found.await {
+            Ok((_, 0)) => Self::new(Backend::Sqlite { pool: pool.clone(), _lock: None })
+                .map_err(|e| unavailable(path, &e)),
             Ok((step, _)) => {
-                store.pool.close().await;
-                Err(StoreError::OlderGateway { path: path.to_owned(), step })
+                Err(StoreError::OlderGateway { store: path.display().to_string(), step })
             }
-            Err(error) => {
-                store.pool.close().await;
-                Err(error)
-            }
+            Err(error) => Err(error),
+        };
+        if opened.is_err() {
+            pool.close().await;
         }
+        opened
     }
 
     /// Closes the database; what is not closed is closed in the background when it is dropped.
     pub async fn close(self) {
-        self.pool.close().await;
-    }
-
-    async fn check(&self, path: &Path) -> Result<(), StoreError> {
-        let found = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)");
-        let found = found.fetch_one(&self.pool).await.map_err(|e| explained(path, &e))?;
-        if found != "ok" {
-            return Err(StoreError::Corrupted { path: path.to_owned(), detail: found });
-        }
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(step)
-            | sqlx::migrate::MigrateError::VersionMismatch(step)
-            | sqlx::migrate::MigrateError::VersionTooNew(step, _) => {
-                StoreError::NewerSchema { path: path.to_owned(), step }
+        match &self.backend {
+            Backend::Sqlite { pool, .. } => pool.close().await,
+            Backend::Postgres(server) => {
+                // What this gateway has given ends now, and not when it is missed.
+                let _ = self.leave(server.now()).await;
+                server.close().await;
             }
-            sqlx::migrate::MigrateError::Execute(e)
-            | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => explained(path, &e),
-            other => unavailable(path, &other),
-        })?;
-        // Whether it can be written shows only when it is: take the write lock and give it back.
-        let write = self.pool.begin_with("BEGIN IMMEDIATE").await;
-        let write = write.map_err(|e| explained(path, &e))?;
-        write.rollback().await.map_err(|e| explained(path, &e))
+        }
     }
+}
+
+async fn check(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)");
+    let found = found.fetch_one(pool).await.map_err(|e| explained(path, &e))?;
+    if found != "ok" {
+        return Err(StoreError::Corrupted { path: path.to_owned(), detail: found });
+    }
+    MIGRATIONS.run(pool).await.map_err(|error| match error {
+        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => explained(path, &e),
+        other => match unknown_step(&other) {
+            Some(step) => StoreError::NewerSchema { store: path.display().to_string(), step },
+            None => unavailable(path, &other),
+        },
+    })?;
+    // Whether it can be written shows only when it is: take the write lock and give it back.
+    let write = pool.begin_with("BEGIN IMMEDIATE").await;
+    let write = write.map_err(|e| explained(path, &e))?;
+    write.rollback().await.map_err(|e| explained(path, &e))
+}
+
+/// The step of a schema that is not the one known here, where that is what is wrong.
+pub(crate) const fn unknown_step(error: &MigrateError) -> Option<i64> {
+    match error {
+        MigrateError::VersionMissing(step)
+        | MigrateError::VersionMismatch(step)
+        | MigrateError::VersionTooNew(step, _) => Some(*step),
+        _ => None,
+    }
+}
+
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 async fn pool(path: &Path, new: bool) -> Result<SqlitePool, StoreError> {
@@ -224,6 +326,11 @@ pub(crate) fn lock_file(path: &Path) -> PathBuf {
     beside(path, ".lock")
 }
 
+/// How often the lock is asked for, and what is waited in between: a process that is just being started
+/// holds what was open where it came from until it is another program.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Takes the lock that keeps a second gateway out. It goes with the process.
 pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     let file = private(OpenOptions::new().create(true).append(true)).open(lock_file(path));
@@ -233,16 +340,19 @@ pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
         }
         _ => unavailable(path, &e),
     })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(unavailable(path, &e)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(e)) => return Err(unavailable(path, &e)),
+        }
     }
+    Err(StoreError::Locked { path: path.to_owned() })
 }
 
 /// Makes the file for its owner only: reviews hold statements with their values. SQLite gives its
 /// side files the rights of the database file.
-fn make_private(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     match private(OpenOptions::new().create_new(true).append(true)).open(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),

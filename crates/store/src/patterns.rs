@@ -1,24 +1,23 @@
 //! Patterns: leave for requests of one session that are alike in everything but some values. Given
 //! with an approval, used in place of one, counted, and taken back at once.
 
+use crate::db::{Row, Tx, by_dialect, query};
 use crate::desk::ReviewDesk;
+use crate::page::{Listed, Page};
 use crate::rows::{Reviewed, Stored, Unreadable, bad, json};
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{PatternId, ReviewId, SessionId};
 use portcullis_core::pattern::{Grant, Terms, Use};
+use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::review::DeskError;
 use portcullis_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Most patterns listed at once.
-const MAX_LISTED: i64 = 500;
-
 /// A pattern, as people see it. `shown` is text of the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PatternRow {
     /// Which.
     pub id: PatternId,
@@ -54,8 +53,8 @@ pub struct PatternRow {
     pub good: bool,
 }
 
-fn row(row: &SqliteRow, now: Timestamp) -> Result<PatternRow, Unreadable> {
-    let parsed = |name: &str| row.try_get::<String, _>(name);
+fn row(row: &Row, now: Timestamp) -> Result<PatternRow, Unreadable> {
+    let parsed = |name: &str| row.try_get::<String>(name);
     let number = |name: &str| {
         let number: i64 = row.try_get(name)?;
         u32::try_from(number).map_err(|e| bad("pattern", e))
@@ -92,7 +91,7 @@ pub(crate) fn agreed(said: &[Reviewed]) -> Option<Terms> {
 
 /// Gives the pattern that a review offered, in place of one there may be for the same requests.
 pub(crate) async fn give(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     id: PatternId,
     review: &Stored,
     terms: Terms,
@@ -101,20 +100,20 @@ pub(crate) async fn give(
     let ask = &review.ask;
     let Some(offer) = &ask.pattern else { return Ok(()) };
     let (session, digest) = (ask.session.to_string(), offer.digest.to_string());
-    sqlx::query(
-        "UPDATE pattern SET ended = ?3, ending = 'revoked'
-         WHERE session = ?1 AND digest = ?2 AND ended IS NULL",
+    query(
+        "UPDATE pattern SET ended = $3, ending = 'revoked'
+         WHERE session = $1 AND digest = $2 AND ended IS NULL",
     )
     .bind(&session)
     .bind(&digest)
     .bind(at.as_micros())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let principal = &ask.standing.principal;
-    sqlx::query(
+    query(
         "INSERT INTO pattern (id, review, session, digest, issuer, subject, name, acting_for,
-                              connection, groups, shown, most, given, expires)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                              connection, groups, shown, most, given, expires, gateway)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(id.to_string())
     .bind(review.id.to_string())
@@ -130,9 +129,28 @@ pub(crate) async fn give(
     .bind(terms.count)
     .bind(at.as_micros())
     .bind(at.plus(Duration::from_secs(terms.seconds.into())).as_micros())
-    .execute(&mut **tx)
+    .bind(&review.gateway)
+    .execute(tx)
     .await?;
     Ok(())
+}
+
+/// A list of patterns. `$6` and `$7` are subject and issuer of whoever looks, `$8` its groups.
+macro_rules! listed {
+    ($asked:literal, $viewers:literal) => {
+        concat!(
+            "SELECT * FROM pattern
+             WHERE ($1 OR (ended IS NULL AND expires > $2 AND used < most))
+               AND given <= $4 AND (given < $4 OR id > $5)
+               AND ($6 IS NULL OR issuer = $7 AND subject = $6 OR acting_for = $6
+                    OR EXISTS (",
+            $asked,
+            " INTERSECT ",
+            $viewers,
+            "))
+             ORDER BY given DESC, id LIMIT $3"
+        )
+    };
 }
 
 impl ReviewDesk {
@@ -143,14 +161,14 @@ impl ReviewDesk {
         digest: Digest,
         at: Timestamp,
     ) -> Result<Option<Grant>, Unreadable> {
-        let found = sqlx::query(
-            "SELECT * FROM pattern WHERE session = ?1 AND digest = ?2 AND ended IS NULL
-               AND expires > ?3 AND given <= ?3 AND used < most",
+        let found = query(
+            "SELECT * FROM pattern WHERE session = $1 AND digest = $2 AND ended IS NULL
+               AND expires > $3 AND given <= $3 AND used < most",
         )
         .bind(session.to_string())
         .bind(digest.to_string())
         .bind(at.as_micros())
-        .fetch_optional(self.pool())
+        .optional(self.store())
         .await?;
         let Some(found) = found else { return Ok(None) };
         let found = row(&found, at)?;
@@ -168,17 +186,19 @@ impl ReviewDesk {
         // INVARIANT: the count is raised by this one statement and no other, so that of any number
         // of takers no more find room than the pattern was given for, and none does after it has
         // lapsed or was revoked, in another session or for other requests.
-        let used = sqlx::query(
+        let mut tx = self.write(&[]).await?;
+        let used = query(
             "UPDATE pattern SET used = used + 1
-             WHERE id = ?1 AND session = ?2 AND digest = ?3 AND ended IS NULL
-               AND expires > ?4 AND given <= ?4 AND used < most RETURNING used, most",
+             WHERE id = $1 AND session = $2 AND digest = $3 AND ended IS NULL
+               AND expires > $4 AND given <= $4 AND used < most RETURNING used, most",
         )
         .bind(pattern.to_string())
         .bind(session.to_string())
         .bind(digest.to_string())
         .bind(at.as_micros())
-        .fetch_optional(self.pool())
+        .optional(&mut tx)
         .await?;
+        tx.commit().await?;
         let Some(used) = used else { return Ok(None) };
         let number = |name: &str| {
             let number: i64 = used.try_get(name)?;
@@ -187,24 +207,41 @@ impl ReviewDesk {
         Ok(Some(Use { pattern, number: number("used")?, of: number("most")? }))
     }
 
-    /// Patterns, newest first; only those that can be used now unless `all`.
+    /// Patterns, newest first; only those that can be used now unless `all`. With `viewer` those that may
+    /// concern this principal: its own, those of whoever acts for somebody of its subject, and, for people,
+    /// those of a group of theirs. Whether it may see them is for whoever lists them to say.
     ///
     /// # Errors
     /// [`DeskError::Unavailable`].
-    pub async fn patterns(&self, all: bool) -> Result<Vec<PatternRow>, DeskError> {
+    pub async fn patterns(
+        &self,
+        all: bool,
+        viewer: Option<&Principal>,
+        page: &Page,
+    ) -> Result<Listed<PatternRow>, DeskError> {
+        let (before, id) = page.bounds();
         let now = self.now();
-        let rows = sqlx::query(
-            "SELECT * FROM pattern
-             WHERE ?1 OR (ended IS NULL AND expires > ?2 AND used < most)
-             ORDER BY given DESC, id LIMIT ?3",
+        let groups = viewer.filter(|who| who.kind == PrincipalKind::Person).map(|who| &who.groups);
+        let rows = by_dialect(
+            listed!("SELECT value FROM json_each(groups)", "SELECT value FROM json_each($8)"),
+            listed!(
+                "SELECT json_array_elements_text(groups::json)",
+                "SELECT json_array_elements_text($8::json)"
+            ),
         )
         .bind(all)
         .bind(now.as_micros())
-        .bind(MAX_LISTED)
-        .fetch_all(self.pool())
+        .bind(page.rows())
+        .bind(before)
+        .bind(id)
+        .bind(viewer.map(|who| who.subject.as_str()))
+        .bind(viewer.map(|who| who.issuer.as_str()))
+        .bind(groups.map_or_else(|| Ok("[]".to_owned()), json)?)
+        .all(self.store())
         .await
         .map_err(Unreadable::from)?;
-        Ok(rows.iter().map(|found| row(found, now)).collect::<Result<_, _>>()?)
+        let listed = rows.iter().map(|found| row(found, now)).collect::<Result<_, Unreadable>>()?;
+        Ok(Listed::of(listed, rows.len(), page))
     }
 
     /// One pattern; `None` where there is none of that id.
@@ -212,9 +249,9 @@ impl ReviewDesk {
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn find_pattern(&self, pattern: PatternId) -> Result<Option<PatternRow>, DeskError> {
-        let found = sqlx::query("SELECT * FROM pattern WHERE id = ?1")
+        let found = query("SELECT * FROM pattern WHERE id = $1")
             .bind(pattern.to_string())
-            .fetch_optional(self.pool())
+            .optional(self.store())
             .await
             .map_err(Unreadable::from)?;
         Ok(found.as_ref().map(|found| row(found, self.now())).transpose()?)
@@ -226,31 +263,34 @@ impl ReviewDesk {
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn revoke(&self, pattern: PatternId, at: Timestamp) -> Result<bool, DeskError> {
-        let done = sqlx::query(
-            "UPDATE pattern SET ended = ?2, ending = 'revoked' WHERE id = ?1 AND ended IS NULL",
+        let revoke = query(
+            "UPDATE pattern SET ended = $2, ending = 'revoked' WHERE id = $1 AND ended IS NULL",
         )
         .bind(pattern.to_string())
-        .bind(at.as_micros())
-        .execute(self.pool())
-        .await
-        .map_err(Unreadable::from)?;
-        Ok(done.rows_affected() == 1)
+        .bind(at.as_micros());
+        let revoked = self.store().change(&[], revoke).await.map_err(Unreadable::from)?;
+        Ok(revoked == 1)
     }
 
-    /// A session is over, or, without one, all that there were: so are its patterns.
+    /// A session is over: so are its patterns. Those of gateways that are gone end by themselves.
     ///
     /// # Errors
     /// [`DeskError::Unavailable`].
-    pub async fn end_patterns(&self, session: Option<SessionId>) -> Result<(), DeskError> {
-        sqlx::query(
-            "UPDATE pattern SET ended = ?2, ending = 'session_ended'
-             WHERE ended IS NULL AND (?1 IS NULL OR session = ?1)",
+    pub async fn end_patterns(&self, session: SessionId) -> Result<(), DeskError> {
+        let session = session.to_string();
+        let found = query("SELECT count(*) FROM pattern WHERE ended IS NULL AND session = $1");
+        let found = found.bind(&session).scalar::<i64>(self.store());
+        let found = found.await.map_err(Unreadable::from)?;
+        if found == 0 {
+            return Ok(());
+        }
+        let end = query(
+            "UPDATE pattern SET ended = $2, ending = 'session_ended'
+             WHERE ended IS NULL AND session = $1",
         )
-        .bind(session.map(|s| s.to_string()))
-        .bind(self.now().as_micros())
-        .execute(self.pool())
-        .await
-        .map_err(Unreadable::from)?;
+        .bind(&session)
+        .bind(self.now().as_micros());
+        self.store().change(&[], end).await.map_err(Unreadable::from)?;
         Ok(())
     }
 }

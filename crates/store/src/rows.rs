@@ -1,27 +1,26 @@
 //! Reviews as a reviewer's page needs them, and how they are read back.
 
+use crate::db::{On, Query, Row, by_dialect, query};
 use crate::desk::ReviewDesk;
+use crate::page::{Listed, Page};
 use portcullis_core::id::ReviewId;
 use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{Principal, PrincipalKind};
 use portcullis_core::rehearsal::Rehearsal;
 use portcullis_core::review::{Ask, DeskError, Withdrawal};
 use portcullis_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeSet;
 use tokio::sync::Semaphore;
 
-/// Most reviews listed at once.
-const MAX_LISTED: u32 = 500;
 /// Bytes of their questions after which no other is listed.
 const MOST_LISTED_BYTES: i64 = 16 << 20;
 /// How many lists are made at once: each is held in memory as a whole.
 static LISTS: Semaphore = Semaphore::const_new(2);
 
 /// Where a review stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// People are still to decide.
@@ -74,7 +73,7 @@ impl Status {
 }
 
 /// What one person said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reviewed {
     /// True for an approval, false for a rejection.
     pub approved: bool,
@@ -84,6 +83,9 @@ pub struct Reviewed {
     pub subject: String,
     /// The name people know the person by.
     pub name: String,
+    /// The address that its issuer has verified, where one is known. Nobody is shown it.
+    #[serde(skip)]
+    pub email: Option<String>,
     /// The asked groups the person was in at that moment.
     pub groups: BTreeSet<String>,
     /// The reason given; empty for an approval.
@@ -98,7 +100,7 @@ pub struct Reviewed {
 /// A review with everything a reviewer has to see.
 ///
 /// `ask` holds text of the caller and names of the target: hostile to whatever displays it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReviewRow {
     /// The review.
     pub id: ReviewId,
@@ -141,26 +143,42 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// A row of the store that does not say what it must.
+/// What the store does not say, or not as it must: in words for the log, and for callers.
 #[derive(Debug)]
-pub(crate) struct Unreadable(pub(crate) String);
+pub(crate) struct Unreadable(pub(crate) String, &'static str);
+
+/// What the database says names files and statements: it stays in the log.
+const IN_THE_LOG: &str = "the gateway's log says why";
 
 impl From<sqlx::Error> for Unreadable {
     fn from(error: sqlx::Error) -> Self {
-        Self(error.to_string())
+        let told = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                "the gateway's store cannot be reached now; it is tried again all the time"
+            }
+            _ => IN_THE_LOG,
+        };
+        Self(error.to_string(), told)
     }
 }
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
 
 impl From<Unreadable> for DeskError {
     fn from(error: Unreadable) -> Self {
         tracing::error!(error = error.0, "the review store cannot be read or written");
-        // What the database says names files and statements: it stays in the log.
-        Self::Unavailable("the gateway's log says why".to_owned())
+        Self::Unavailable(error.1.to_owned())
     }
 }
 
 pub(crate) fn bad(what: &str, error: impl std::fmt::Display) -> Unreadable {
-    Unreadable(format!("{what}: {error}"))
+    Unreadable(format!("{what}: {error}"), IN_THE_LOG)
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Unreadable> {
@@ -177,9 +195,11 @@ pub(crate) struct Stored {
     withdrawal: Option<String>,
     repeats: u32,
     pub(crate) rehearsal: Option<Rehearsal>,
+    /// The gateway it was filed at.
+    pub(crate) gateway: String,
 }
 
-pub(crate) fn stored(row: &SqliteRow) -> Result<Stored, Unreadable> {
+pub(crate) fn stored(row: &Row) -> Result<Stored, Unreadable> {
     let id: String = row.try_get("id")?;
     let status: String = row.try_get("status")?;
     let ask: String = row.try_get("ask")?;
@@ -195,10 +215,11 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<Stored, Unreadable> {
         withdrawal: row.try_get("withdrawal")?,
         repeats: u32::try_from(repeats).unwrap_or(u32::MAX),
         rehearsal: rehearsal.map_err(|e| bad("review.rehearsal", e))?,
+        gateway: row.try_get("gateway")?,
     })
 }
 
-fn reviewed(row: &SqliteRow) -> Result<Reviewed, Unreadable> {
+fn reviewed(row: &Row) -> Result<Reviewed, Unreadable> {
     let verdict: String = row.try_get("verdict")?;
     let groups: String = row.try_get("groups")?;
     Ok(Reviewed {
@@ -206,6 +227,7 @@ fn reviewed(row: &SqliteRow) -> Result<Reviewed, Unreadable> {
         issuer: row.try_get("issuer")?,
         subject: row.try_get("subject")?,
         name: row.try_get("name")?,
+        email: row.try_get("email")?,
         groups: serde_json::from_str(&groups).map_err(|e| bad("review_decision.groups", e))?,
         reason: row.try_get("reason")?,
         at: Timestamp::from_micros(row.try_get("at")?),
@@ -221,15 +243,60 @@ fn terms(seconds: Option<i64>, count: Option<i64>) -> Option<Terms> {
 }
 
 /// Everything said on a review, in order.
-pub(crate) async fn said<'e>(
-    executor: impl sqlx::Executor<'e, Database = sqlx::Sqlite>,
+pub(crate) async fn said<'a>(
+    on: impl Into<On<'a>>,
     review: &str,
 ) -> Result<Vec<Reviewed>, Unreadable> {
-    let rows = sqlx::query("SELECT * FROM review_decision WHERE review = ?1 ORDER BY at, subject")
+    let rows = query("SELECT * FROM review_decision WHERE review = $1 ORDER BY at, subject")
         .bind(review)
-        .fetch_all(executor)
+        .all(on)
         .await?;
     rows.iter().map(reviewed).collect()
+}
+
+/// The list of reviews, of which those that come first by `order` are taken; how the groups asked and
+/// those of the viewer are read is said by dialect.
+macro_rules! listed {
+    ($order:literal, $asked:literal, $viewers:literal) => {
+        concat!(
+            "SELECT * FROM
+               (SELECT *, count(*) OVER () AS found,
+                       sum(octet_length(ask) + coalesce(octet_length(rehearsal), 0))
+                           OVER (ORDER BY ", $order, ")
+                         - octet_length(ask) - coalesce(octet_length(rehearsal), 0) AS before
+                FROM (SELECT * FROM review
+                WHERE filed <= $9 AND (filed < $9 OR id > $10) AND ($1 IS NULL OR status = $1) AND ($2 IS NULL OR connection = $2)
+                  AND ($3 IS NULL OR $3 IN (",
+            $asked,
+            "))
+                  AND ($5 IS NULL OR issuer = $5 AND subject = $6
+                       OR person_issuer = $5 AND person = $6
+                       OR EXISTS (",
+            $asked,
+            " INTERSECT ",
+            $viewers,
+            ")) ORDER BY ", $order, " LIMIT $4) AS chosen) AS listed
+             WHERE before < $8 ORDER BY filed DESC, id"
+        )
+    };
+}
+
+/// The list by dialect.
+macro_rules! taken {
+    ($order:literal) => {
+        by_dialect(
+            listed!(
+                $order,
+                "SELECT value FROM json_each(groups)",
+                "SELECT value FROM json_each($7)"
+            ),
+            listed!(
+                $order,
+                "SELECT json_array_elements_text(groups::json)",
+                "SELECT json_array_elements_text($7::json)"
+            ),
+        )
+    };
 }
 
 impl ReviewDesk {
@@ -239,11 +306,8 @@ impl ReviewDesk {
     /// [`DeskError::Unavailable`].
     pub async fn get(&self, review: ReviewId) -> Result<Option<ReviewRow>, DeskError> {
         self.lapse_due(self.now()).await?;
-        let row = sqlx::query("SELECT * FROM review WHERE id = ?1")
-            .bind(review.to_string())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(Unreadable::from)?;
+        let row = query("SELECT * FROM review WHERE id = $1").bind(review.to_string());
+        let row = row.optional(self.store()).await.map_err(Unreadable::from)?;
         match row {
             Some(row) => Ok(Some(self.whole(stored(&row)?).await?)),
             None => Ok(None),
@@ -255,49 +319,58 @@ impl ReviewDesk {
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn list(&self, filter: &Filter) -> Result<Vec<ReviewRow>, DeskError> {
+        let first = match filter.status {
+            Some(_) => taken!("filed, id DESC"),
+            None => taken!("filed DESC, id"),
+        };
+        let page = Page { limit: filter.limit, after: None };
+        Ok(self.listed(first, filter, (&page, page.rows() - 1)).await?.rows)
+    }
+
+    /// A page of the reviews that match, newest first; of `filter`, its limit is not looked at. It ends
+    /// early where 16 MiB are reached.
+    ///
+    /// # Errors
+    /// [`DeskError::Unavailable`].
+    pub async fn page(&self, filter: &Filter, page: &Page) -> Result<Listed<ReviewRow>, DeskError> {
+        self.listed(taken!("filed DESC, id"), filter, (page, page.rows())).await
+    }
+
+    async fn listed(
+        &self,
+        listed: Query,
+        filter: &Filter,
+        (page, most): (&Page, i64),
+    ) -> Result<Listed<ReviewRow>, DeskError> {
         // It is never closed.
         let _turn = LISTS.acquire().await;
         self.lapse_due(self.now()).await?;
-        let limit = if filter.limit == 0 { MAX_LISTED } else { filter.limit.min(MAX_LISTED) };
         let viewer = filter.viewer.as_ref();
         let groups = viewer.filter(|who| who.kind == PrincipalKind::Person).map(|who| &who.groups);
-        let rows = sqlx::query(
-            "SELECT * FROM
-               (SELECT *, sum(size) OVER (ORDER BY iif(?1 IS NULL, -filed, filed), id) - size AS before
-                FROM (SELECT *, length(CAST(ask AS BLOB))
-                                + coalesce(length(CAST(rehearsal AS BLOB)), 0) AS size
-                      FROM review)
-                WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR connection = ?2)
-                  AND (?3 IS NULL
-                       OR ?3 IN (SELECT value FROM json_each(json_extract(ask, '$.groups'))))
-                  AND (?5 IS NULL OR issuer = ?5 AND subject = ?6
-                       OR json_extract(ask, '$.standing.principal.acting_for') = ?6
-                          AND coalesce(json_extract(ask, '$.standing.principal.acting_for_issuer'),
-                                       issuer) = ?5
-                       OR EXISTS (SELECT 1 FROM json_each(json_extract(ask, '$.groups'))
-                                  WHERE value IN (SELECT value FROM json_each(?7)))))
-             WHERE before < ?8 ORDER BY filed DESC, id LIMIT ?4",
-        )
-        .bind(filter.status.map(Status::as_str))
-        .bind(filter.connection.as_deref())
-        .bind(filter.group.as_deref())
-        .bind(limit)
-        .bind(viewer.map(|who| who.issuer.as_str()))
-        .bind(viewer.map(|who| who.subject.as_str()))
-        .bind(groups.map_or_else(|| Ok("[]".to_owned()), json)?)
-        .bind(MOST_LISTED_BYTES)
-        .fetch_all(self.pool())
-        .await
-        .map_err(Unreadable::from)?;
-        let mut found = Vec::with_capacity(rows.len());
+        let (before, id) = page.bounds();
+        let listed = listed
+            .bind(filter.status.map(Status::as_str))
+            .bind(filter.connection.as_deref())
+            .bind(filter.group.as_deref())
+            .bind(most)
+            .bind(viewer.map(|who| who.issuer.as_str()))
+            .bind(viewer.map(|who| who.subject.as_str()))
+            .bind(groups.map_or_else(|| Ok("[]".to_owned()), json)?)
+            .bind(MOST_LISTED_BYTES)
+            .bind(before)
+            .bind(id);
+        let rows = listed.all(self.store()).await.map_err(Unreadable::from)?;
+        let found = rows.first().map(|row| row.try_get::<i64>("found")).transpose();
+        let found = found.map_err(Unreadable::from)?.unwrap_or_default();
+        let mut whole = Vec::with_capacity(rows.len());
         for row in &rows {
-            found.push(self.whole(stored(row)?).await?);
+            whole.push(self.whole(stored(row)?).await?);
         }
-        Ok(found)
+        Ok(Listed::of(whole, usize::try_from(found).unwrap_or(usize::MAX), page))
     }
 
     async fn whole(&self, stored: Stored) -> Result<ReviewRow, Unreadable> {
-        let decisions = said(self.pool(), &stored.id.to_string()).await?;
+        let decisions = said(self.store(), &stored.id.to_string()).await?;
         let waiting_for = match stored.status {
             Status::Pending => crate::decide::still_waiting(&stored.ask.groups, &decisions),
             _ => BTreeSet::new(),

@@ -1,11 +1,10 @@
 //! Sealed secrets, as they are kept: names, whom they are for, and encrypted bytes. Asked while a
 //! target is dialed. Nothing here can open any of them.
 
+use crate::db::{On, Row, Tx, query};
 use crate::open::Store;
-use crate::rows::{Unreadable, bad};
+use crate::rows::Unreadable;
 use portcullis_core::time::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -95,24 +94,23 @@ impl SecretStore {
     /// # Errors
     /// [`SecretError`]: what was there is there still.
     pub async fn put(&self, row: &SecretRow) -> Result<bool, SecretError> {
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let gone = sqlx::query("DELETE FROM secret WHERE name = ?1").bind(&row.name);
-        let replaced = gone.execute(&mut *tx).await?.rows_affected() == 1;
-        let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM secret").fetch_one(&mut *tx).await?;
+        let mut tx = self.store.write(&[]).await?;
+        let gone = query("DELETE FROM secret WHERE name = $1").bind(&row.name);
+        let replaced = gone.execute(&mut tx).await? == 1;
+        let count: i64 = query("SELECT count(*) FROM secret").scalar(&mut tx).await?;
         if count >= i64::from(MAX_SECRETS) {
             return Err(SecretError::TooMany);
         }
-        sqlx::query(
+        query(
             "INSERT INTO secret (name, connection, purpose, value, since)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(&row.name)
         .bind(&row.connection)
         .bind(&row.purpose)
-        .bind(&row.value)
+        .bind(row.value.as_slice())
         .bind(row.since.as_micros())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         for (master, wrapped) in &row.wraps {
             add_wrap(&mut tx, &row.name, master, wrapped).await?;
@@ -126,9 +124,7 @@ impl SecretStore {
     /// # Errors
     /// [`SecretError::Unavailable`].
     pub async fn find(&self, name: &str) -> Result<Option<SecretRow>, SecretError> {
-        let mut tx = self.store.pool.begin().await?;
-        let mut found = rows(&mut tx, Some(name)).await?;
-        Ok(found.pop())
+        Ok(rows(&self.store, Some(name)).await?.pop())
     }
 
     /// All of them, by name.
@@ -136,8 +132,7 @@ impl SecretStore {
     /// # Errors
     /// [`SecretError::Unavailable`].
     pub async fn list(&self) -> Result<Vec<SecretRow>, SecretError> {
-        let mut tx = self.store.pool.begin().await?;
-        rows(&mut tx, None).await
+        rows(&self.store, None).await
     }
 
     /// Forgets a secret; false where there is none of that name.
@@ -145,8 +140,8 @@ impl SecretStore {
     /// # Errors
     /// [`SecretError::Unavailable`]: it may still be there.
     pub async fn remove(&self, name: &str) -> Result<bool, SecretError> {
-        let gone = sqlx::query("DELETE FROM secret WHERE name = ?1").bind(name);
-        Ok(gone.execute(&self.store.pool).await?.rows_affected() == 1)
+        let gone = query("DELETE FROM secret WHERE name = $1").bind(name);
+        Ok(self.store.change(&[], gone).await? == 1)
     }
 
     /// Gives every secret the wrap that `wrap` makes of it, beside those it has: all of them, or none.
@@ -158,7 +153,7 @@ impl SecretStore {
         &self,
         wrap: impl Fn(&SecretRow) -> Result<Option<(String, Vec<u8>)>, E>,
     ) -> Result<u64, ChangeError<E>> {
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.store.write(&[]).await?;
         let mut count = 0;
         for row in rows(&mut tx, None).await? {
             if let Some((master, wrapped)) = wrap(&row).map_err(ChangeError::One)? {
@@ -180,60 +175,61 @@ impl SecretStore {
         master: &str,
         check: impl Fn(&SecretRow) -> Result<(), E>,
     ) -> Result<u64, ChangeError<E>> {
-        let mut tx = self.store.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.store.write(&[]).await?;
         for row in rows(&mut tx, None).await? {
             check(&row).map_err(ChangeError::One)?;
         }
-        let gone = sqlx::query("DELETE FROM secret_wrap WHERE master <> ?1").bind(master);
-        let gone = gone.execute(&mut *tx).await?.rows_affected();
+        let gone = query("DELETE FROM secret_wrap WHERE master <> $1").bind(master);
+        let gone = gone.execute(&mut tx).await?;
         tx.commit().await?;
         Ok(gone)
     }
 }
 
 async fn add_wrap(
-    connection: &mut SqliteConnection,
+    tx: &mut Tx,
     secret: &str,
     master: &str,
     wrapped: &[u8],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO secret_wrap (secret, master, wrapped) VALUES (?1, ?2, ?3)
+    query(
+        "INSERT INTO secret_wrap (secret, master, wrapped) VALUES ($1, $2, $3)
          ON CONFLICT (secret, master) DO UPDATE SET wrapped = excluded.wrapped",
     )
     .bind(secret)
     .bind(master)
     .bind(wrapped)
-    .execute(connection)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Secrets with their wraps, by name: one of them, or all.
-pub(crate) async fn rows(
-    connection: &mut SqliteConnection,
+/// Secrets with their wraps, one or all, in one statement: so what it reads is of one moment.
+pub(crate) const WITH_WRAPS: &str = "SELECT s.*, w.master, w.wrapped
+     FROM secret s LEFT JOIN secret_wrap w ON w.secret = s.name
+     WHERE $1 IS NULL OR s.name = $1";
+
+async fn rows<'a>(
+    on: impl Into<On<'a>>,
     name: Option<&str>,
 ) -> Result<Vec<SecretRow>, SecretError> {
-    let found = sqlx::query("SELECT * FROM secret WHERE ?1 IS NULL OR name = ?1 ORDER BY name")
-        .bind(name)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut all = found.iter().map(row).collect::<Result<Vec<_>, Unreadable>>()?;
-    let wraps = sqlx::query("SELECT * FROM secret_wrap WHERE ?1 IS NULL OR secret = ?1")
-        .bind(name)
-        .fetch_all(&mut *connection)
-        .await?;
-    for wrap in &wraps {
-        let secret: String = wrap.try_get("secret")?;
-        let place = all.binary_search_by(|row| row.name.cmp(&secret));
-        let row = place.ok().and_then(|place| all.get_mut(place));
-        let row = row.ok_or_else(|| bad("secret_wrap.secret", "there is no such secret"))?;
-        row.wraps.insert(wrap.try_get("master")?, wrap.try_get("wrapped")?);
-    }
-    Ok(all)
+    Ok(gathered(&query(WITH_WRAPS).bind(name).all(on).await?)?)
 }
 
-fn row(row: &SqliteRow) -> Result<SecretRow, Unreadable> {
+/// Secrets by name, of the rows of [`WITH_WRAPS`].
+pub(crate) fn gathered(found: &[Row]) -> Result<Vec<SecretRow>, Unreadable> {
+    let mut all: BTreeMap<String, SecretRow> = BTreeMap::new();
+    for found in found {
+        let secret = row(found)?;
+        let secret = all.entry(secret.name.clone()).or_insert(secret);
+        if let Some(master) = found.try_get::<Option<String>>("master")? {
+            secret.wraps.insert(master, found.try_get("wrapped")?);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+fn row(row: &Row) -> Result<SecretRow, Unreadable> {
     Ok(SecretRow {
         name: row.try_get("name")?,
         connection: row.try_get("connection")?,
@@ -247,6 +243,7 @@ fn row(row: &SqliteRow) -> Result<SecretRow, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open::Backend;
 
     fn row(name: &str) -> SecretRow {
         SecretRow {
@@ -266,61 +263,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_found_replaced_and_removed() {
-        let (_directory, secrets) = open().await;
-        assert_eq!(secrets.find("a").await.unwrap(), None);
-        assert!(!secrets.put(&row("a")).await.unwrap());
-        assert!(!secrets.put(&row("b")).await.unwrap());
-        assert_eq!(secrets.find("a").await.unwrap(), Some(row("a")));
-        let newer = SecretRow {
-            value: vec![9],
-            wraps: BTreeMap::from([("mk_2".to_owned(), vec![4])]),
-            ..row("a")
-        };
-        assert!(secrets.put(&newer).await.unwrap());
-        assert_eq!(secrets.list().await.unwrap(), [newer, row("b")]);
-        assert!(secrets.remove("a").await.unwrap());
-        assert!(!secrets.remove("a").await.unwrap());
-        assert_eq!(secrets.list().await.unwrap(), [row("b")]);
-    }
-
-    /// What fails in a change of all of them.
-    #[derive(Debug, PartialEq, thiserror::Error)]
-    #[error("no")]
-    struct No;
-
-    #[tokio::test]
-    async fn wraps_of_all_are_changed_or_of_none() {
-        let (_directory, secrets) = open().await;
-        secrets.put(&row("a")).await.unwrap();
-        secrets.put(&row("b")).await.unwrap();
-        let half = |row: &SecretRow| match row.name.as_str() {
-            "a" => Ok(Some(("mk_2".to_owned(), vec![7]))),
-            _ => Err(No),
-        };
-        assert_eq!(secrets.add_wraps(half).await, Err(ChangeError::One(No)));
-        assert_eq!(secrets.list().await.unwrap(), [row("a"), row("b")]);
-        let all = |_: &SecretRow| Ok::<_, No>(Some(("mk_2".to_owned(), vec![7])));
-        assert_eq!(secrets.add_wraps(all).await.unwrap(), 2);
-        let check = |row: &SecretRow| if row.name == "a" { Ok(()) } else { Err(No) };
-        assert_eq!(secrets.keep_wraps_of("mk_2", check).await, Err(ChangeError::One(No)));
-        let both: Vec<String> =
-            secrets.find("a").await.unwrap().unwrap().wraps.into_keys().collect();
-        assert_eq!(both, ["mk_1", "mk_2"]);
-        let fine = |_: &SecretRow| Ok::<(), No>(());
-        assert_eq!(secrets.keep_wraps_of("mk_2", fine).await.unwrap(), 2);
-        let left = secrets.list().await.unwrap();
-        assert!(left.iter().all(|row| row.wraps.keys().eq(["mk_2"])), "{left:?}");
-    }
-
-    #[tokio::test]
     async fn a_full_store_says_so_and_keeps_what_it_has() {
         let (_directory, secrets) = open().await;
         secrets.put(&row("a")).await.unwrap();
         // Of this connection of the pool alone, so all that there are have to have it.
+        let Backend::Sqlite { pool, .. } = &secrets.store.backend else { panic!("SQLite") };
         let mut held = Vec::new();
         for _ in 0..4 {
-            let mut connection = secrets.store.pool.acquire().await.unwrap();
+            let mut connection = pool.acquire().await.unwrap();
             let pages: i64 =
                 sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await.unwrap();
             let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));

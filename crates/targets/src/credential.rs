@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The longest password or token accepted, in bytes. Cloud access tokens reach a few thousand.
-const LONGEST: usize = 16 * 1024;
+pub(crate) const LONGEST: usize = 16 * 1024;
 
 /// A password written into the settings. Development only: prefer a file or the environment.
 #[derive(Clone)]

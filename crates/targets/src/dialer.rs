@@ -17,6 +17,7 @@ use portcullis_core::protocol::Protocol;
 use portcullis_core::verdict::ConnectionFacts;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 pub struct Dialer {
     targets: HashMap<String, Known>,
     cache: KeyCache,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
 }
 
 pub(crate) struct Known {
@@ -107,18 +108,19 @@ impl Dialer {
             known.insert(name, Known { target, plan, watches: AtomicBool::new(true) });
         }
         let cache = KeyCache::new().map_err(|_| SettingsError::Randomness)?;
-        Ok(Self { targets: known, cache, secrets: Secrets::default() })
+        Ok(Self { targets: known, cache, secrets: Arc::default() })
     }
 
     /// The same, with what opens `sealed:` and `vault:`.
     #[must_use]
-    pub fn with_secrets(self, secrets: Secrets) -> Self {
+    pub fn with_secrets(self, secrets: impl Into<Arc<Secrets>>) -> Self {
+        let secrets = secrets.into();
         Self { secrets, ..self }
     }
 
     /// What opens `sealed:` and `vault:`.
     #[must_use]
-    pub const fn secrets(&self) -> &Secrets {
+    pub const fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
     }
 

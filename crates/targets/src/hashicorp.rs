@@ -3,8 +3,8 @@
 //! OpenBao speaks as well. Fetched at every log-in; nothing of an answer is shown but its status.
 
 use crate::credential::CredentialError;
-use crate::private;
 use crate::reference::{Reference, VaultPath};
+use crate::{own, private};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, StatusCode, Url, redirect};
 use schemars::JsonSchema;
@@ -191,14 +191,7 @@ impl HashiCorp {
 
     async fn token(&self) -> Result<HeaderValue, VaultError> {
         let reference = self.token.clone();
-        let reading = tokio::task::spawn_blocking(move || match reference {
-            Reference::Environment(name) => match std::env::var(&name) {
-                Ok(value) => Ok(Zeroizing::new(value.into_bytes())),
-                Err(_) => Err(CredentialError::Environment(name)),
-            },
-            Reference::File(path) => private::read(&path, LONGEST_TOKEN),
-            _ => Err(CredentialError::Empty),
-        });
+        let reading = tokio::task::spawn_blocking(move || own::raw(&reference, LONGEST_TOKEN));
         let token = reading.await.unwrap_or(Err(CredentialError::Empty));
         let failed = |error| VaultError::Token(Box::new(error));
         let mut token = token.map_err(failed)?;

@@ -24,6 +24,20 @@ const MEMORY: &str = "/dev/shm";
 /// The shop, as SQL for `psql` with `app_password` set.
 pub const SHOP: &str = include_str!("../../gateway/src/demo/shop.sql");
 
+/// Who there is, unless a test says otherwise.
+const CALLERS: &str = r#"people = [
+  { name = "ana", groups = ["developers"] },
+  { name = "bo", groups = ["developers", "dba"] },
+  { name = "mia", groups = ["developers", "dba"] },
+  { name = "lea", groups = ["leads"] },
+  { name = "max", groups = ["admins"] },
+]
+agents = [
+  { name = "claude", acting_for = "ana", groups = ["agents"] },
+  { name = "deckard", acting_for = "bo", groups = ["agents", "dba"] },
+  { name = "hal", groups = ["agents"] },
+]"#;
+
 /// A server and a gateway.
 pub struct Arena {
     directory: TempDir,
@@ -73,6 +87,8 @@ pub struct Setup {
     pub connection: String,
     /// Lines of `[dev_provider]`, for instance how long its tokens live.
     pub provider: String,
+    /// Who the development provider knows.
+    pub callers: &'static str,
     /// Further lines of its `target`.
     pub target: &'static str,
     /// The role the gateway uses at the target: `shop_app`, or `owner`, which may do anything.
@@ -103,6 +119,7 @@ impl Setup {
             policy: "[policy]\npacks = [\"allow-all\"]\n".to_owned(),
             connection: "detectors = []\n".to_owned(),
             provider: String::new(),
+            callers: CALLERS,
             role: "owner",
             more: String::new(),
             databases: &[],
@@ -128,6 +145,7 @@ impl Setup {
 "#
             .to_owned(),
             provider: String::new(),
+            callers: CALLERS,
             role: "owner",
             more: String::new(),
             databases: &[],
@@ -228,18 +246,12 @@ address = "{postgres}"
 address = "{http}"
 [dev_provider]
 listen = "{provider}"
-people = [
-  {{ name = "ana", groups = ["developers"] }},
-  {{ name = "bo", groups = ["developers", "dba"] }},
-]
-agents = [
-  {{ name = "claude", acting_for = "ana", groups = ["agents"] }},
-  {{ name = "deckard", acting_for = "bo", groups = ["agents", "dba"] }},
-]
+{callers}
 {dev}
 {connections}
 {more}"#,
             more = setup.more.replace("{port}", &server.port().to_string()),
+            callers = setup.callers,
             dev = setup.provider,
             policy = setup.policy,
             connections = connections(setup, setup.between.unwrap_or_else(|| server.port())),

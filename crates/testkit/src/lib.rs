@@ -8,7 +8,9 @@
 )]
 
 pub mod arena;
+pub mod authenticator;
 pub mod between;
+pub mod browser;
 pub mod corpus;
 pub mod leaks;
 pub mod place;

@@ -58,10 +58,10 @@ pub fn startup(minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {
 }
 
 impl RawClient {
-    /// Connects, and waits at most ten seconds for anything.
+    /// Connects, and waits at most thirty seconds for anything.
     pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, piece: 0, cancel_key: None })
     }

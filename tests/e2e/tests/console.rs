@@ -1,14 +1,8 @@
 //! The console in a browser: `tests/console/console.mjs` says what is tried there.
 
 use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::browser;
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long the browser may take; a few seconds are usual.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 const RULES: &str = r#"
 @id("signed-off") @review("dba") @reason("a DBA signs it off")
@@ -17,6 +11,20 @@ unless { context.approvals.contains("dba") };
 @id("rehearsed") @review("dba") @rehearse("30s") @reason("a DBA looks at what it does")
 forbid (principal, action == Action::"update", resource is Relation)
 when { resource.name == "reviewed" } unless { context.approvals.contains("dba") };
+"#;
+
+/// The same database, by a connection that takes a grant.
+const VAULT: &str = r#"[connections.vault]
+environment = "production"
+groups = ["agents"]
+access = { approvers = "dba", longest = "1h" }
+detectors = []
+[connections.vault.target]
+host = "127.0.0.1"
+port = {port}
+database = "shop"
+user = "owner"
+password_file = "app.password"
 "#;
 
 const TABLES: &str = r#"
@@ -30,7 +38,7 @@ ANALYZE;"#;
 fn arena() -> Arena {
     let mut setup = Setup::allow_all();
     setup.policy = "[policy]\npacks = [\"allow-all\"]\nfiles = [\"console.cedar\"]\n".to_owned();
-    setup.more = "[administration]\ngroups = [\"dba\"]\n".to_owned();
+    setup.more = format!("[administration]\ngroups = [\"dba\"]\n{VAULT}");
     let arena = Arena::start_with(&setup, &[("console.cedar", RULES)]).unwrap();
     arena.server.sql("shop", TABLES).unwrap();
     let made = arena.portcullis(&[
@@ -48,52 +56,52 @@ fn arena() -> Arena {
     arena
 }
 
-/// The first of these programs that is there.
-fn program(names: &[&str]) -> String {
-    let path = std::env::var("PATH").unwrap();
-    let all = names.iter().flat_map(|name| path.split(':').map(move |at| format!("{at}/{name}")));
-    all.into_iter()
-        .find(|file| Path::new(file).is_file())
-        .unwrap_or_else(|| panic!("none of {names:?} is installed: `./dev test` does"))
-}
-
 #[test]
 fn people_see_what_waits_and_decide_it_in_a_browser() {
     let arena = arena();
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console");
-    assert!(scripts.join("node_modules").is_dir(), "run by `./dev test`, which installs it");
     let token = |name| arena.token(name).unwrap();
     let tokens = ["ana", "bo", "claude", "deckard"].map(|name| (name, token(name)));
     let tokens = serde_json::to_string(&HashMap::from(tokens)).unwrap();
-    let mut command = Command::new("node");
-    command.arg("console.mjs").current_dir(&scripts).envs(arena.through("claude").unwrap());
-    command
-        .env("URL", format!("http://{}", arena.http))
-        .env("TOKENS", tokens)
-        .env("PSQL", arena.server.program_directory().join("psql"))
-        .env("CHROMIUM", program(&["chromium", "chromium-browser", "google-chrome"]));
-    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
-        let pictures = scripts.join("../../docs/images");
-        fs::create_dir_all(&pictures).unwrap();
-        command.env("SHOTS", pictures);
-    }
-    let log = arena.directory().join("browser.log");
-    let out = fs::File::create(&log).unwrap();
-    command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
-    let mut browser = command.spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = browser.try_wait().unwrap() {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            browser.kill().unwrap();
-            browser.wait().unwrap();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    println!("{}", browser::run(&arena, "console.mjs", &[("TOKENS", tokens)]).unwrap());
+}
+
+/// What the pages for administrators show is had at a terminal too, and by nobody else.
+#[test]
+fn the_command_line_shows_what_the_pages_show() {
+    let arena = arena();
+    let run = |name: &str, arguments: &[&str]| {
+        let arguments = [&["--json"], arguments, &["--as", name]].concat();
+        let out = arena.portcullis(&arguments).unwrap();
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        (out.status.code(), said + &String::from_utf8_lossy(&out.stderr))
     };
-    let said = fs::read_to_string(&log).unwrap();
-    println!("{said}");
-    assert!(status.is_some_and(|status| status.success()), "{status:?}:\n{said}");
+    let json = |said: &str| -> serde_json::Value { serde_json::from_str(said).unwrap() };
+    // The arena's role owns its tables: something is to be looked at.
+    let (code, said) = run("bo", &["health"]);
+    assert_eq!(code, Some(1), "{said}");
+    let findings = json(&said)["last"]["findings"].clone();
+    let of = |check: &str, about: &str| {
+        let mut all = findings.as_array().unwrap().iter();
+        all.any(|one| one["check"] == check && (about.is_empty() || one["about"] == about))
+    };
+    for check in ["config", "documents", "journal", "disk", "store", "notifications"] {
+        assert!(of(check, ""), "{check}: {findings:#}");
+    }
+    assert!(of("targets", "shop") && of("targets", "vault"), "{findings:#}");
+    let (_, said) = run("bo", &["connections"]);
+    let shop = json(&said)[0].clone();
+    assert_eq!(shop["name"], "shop");
+    assert!(!shop["inside"]["findings"].as_array().unwrap().is_empty(), "{shop:#}");
+    let (_, said) = run("bo", &["identity"]);
+    assert_eq!(json(&said)["administrators"][0], "dba");
+    for command in ["health", "identity"] {
+        for name in ["ana", "claude"] {
+            let (code, said) = run(name, &[command]);
+            assert_ne!(code, Some(0), "{command} as {name}: {said}");
+        }
+    }
+    let shown = arena.portcullis(&["config", "show"]).unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("connections.vault.environment = \"production\""), "{shown}");
+    assert!(shown.contains("default   limits.connections = 4096"), "{shown}");
 }

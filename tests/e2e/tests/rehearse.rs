@@ -30,7 +30,7 @@ CREATE TABLE late (id int, parent int REFERENCES parents DEFERRABLE INITIALLY DE
 CREATE TABLE watched (id int);
 CREATE FUNCTION jot() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER notes AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION jot();
-CREATE TABLE quiet (id int, n boolean DEFAULT pg_try_advisory_lock(7));
+CREATE TABLE quiet (id int, n boolean DEFAULT (pg_notify('c', 'x')::text IS NULL));
 CREATE SEQUENCE numbers;
 CREATE TABLE parts (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);

@@ -992,6 +992,8 @@ fn what_cannot_be_bound_is_refused() {
         "id < (SELECT count(*) FROM pg_cursors)",
         "id < (SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'orders')",
         "id < random() * 10",
+        "pg_try_advisory_xact_lock(id)",
+        "id IN (SELECT id FROM orders FOR UPDATE SKIP LOCKED)",
     ] {
         refused(
             &mut agent,
@@ -1017,3 +1019,52 @@ fn what_cannot_be_bound_is_refused() {
         agent = arena.client("claude").unwrap();
     }
 }
+
+/// A reviewer asks before deciding: whoever waits is told on the wire, answers, and neither of it decides.
+#[test]
+fn a_reviewer_asks_and_the_caller_answers() {
+    let arena = Arena::start(&setup("expires = \"5m\"")).unwrap();
+    arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    let mut agent = arena.client("claude").unwrap();
+    agent.ask("DELETE FROM orders WHERE id = 101").unwrap();
+    let id = held(&mut agent);
+    let (said, text) = review(&arena, &["claude", "answer", &id, "it is a test"]);
+    assert!(!said && text.contains("nobody has asked"), "{text}");
+    let (said, text) = review(&arena, &["bo", "ask", &id, "why 101?\u{202e}\u{1b}[2J"]);
+    assert!(said, "{text}");
+    let asked = loop {
+        let message = agent.receive().unwrap().expect("it waits").shown();
+        if message.contains("asks about") {
+            break message;
+        }
+    };
+    assert!(asked.contains("why 101?") && asked.contains(&id), "{asked}");
+    assert!(!asked.contains('\u{202e}') && !asked.contains('\u{1b}'), "{asked}");
+    assert!(asked.contains("portcullis review answer"), "{asked}");
+    let (said, text) = review(&arena, &["claude", "answer", &id, "it was ordered twice"]);
+    assert!(said, "{text}");
+    let (said, text) = review(&arena, &["claude", "answer", &id, "and again"]);
+    assert!(!said && text.contains("nobody has asked"), "{text}");
+    // Whom it does not concern does not even learn that it is there; an agent asks nobody.
+    assert!(!review(&arena, &["deckard", "ask", &id, "what is this?"]).0);
+    let (said, text) = review(&arena, &["lea", "ask", &id, "what is this?"]);
+    assert!(!said && text.contains("no such review"), "{text}");
+    let (_, shown) = review(&arena, &["bo", "show", &id]);
+    assert!(shown.contains("why 101?") && shown.contains("it was ordered twice"), "{shown}");
+    assert!(!shown.contains('\u{202e}'), "{shown}");
+    let long = "x".repeat(1_001);
+    assert!(!review(&arena, &["bo", "ask", &id, &long]).0);
+    for _ in 0..MOST - 2 {
+        assert!(review(&arena, &["bo", "ask", &id, "well?"]).0);
+    }
+    let (said, text) = review(&arena, &["bo", "ask", &id, "well?"]);
+    assert!(!said && text.contains("are enough"), "{text}");
+    assert_eq!(arena.truth("SELECT count(*) FROM orders WHERE id = 101").unwrap(), "1");
+    approve(&arena, &id);
+    assert!(rest(&mut agent).iter().any(|line| line.starts_with("C DELETE 1")));
+    let (said, text) = review(&arena, &["bo", "ask", &id, "too late?"]);
+    assert!(!said && text.contains("nobody to ask"), "{text}");
+}
+
+/// Most messages about one review.
+const MOST: usize = 40;

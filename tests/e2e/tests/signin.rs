@@ -4,15 +4,11 @@
 
 #[path = "../../../crates/identity/tests/it/provider.rs"]
 mod provider;
-#[path = "../../../crates/gateway/src/api/routes.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the gateway's own")]
-mod routes;
 
 use portcullis_testkit::arena::{Arena, Setup, binary};
 use portcullis_testkit::raw::RawClient;
 use portcullis_testkit::web::{Answer, Browser, http};
 use provider::{Node, SECRET, installed, run};
-use routes::{ROUTES, Who};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -360,70 +356,6 @@ fn a_cookie_speaks_for_its_person_on_pages_of_this_origin_alone() {
     assert_eq!(answer.headers("cache-control").next(), Some("no-store"));
 }
 
-/// Every route × who calls it, by the gateway's own table.
-#[test]
-fn routes_are_for_whom_the_table_says() {
-    let Some(stage) = start(3600, "") else { return };
-    let agent = format!("Bearer {}", stage.arena.token("claude").unwrap());
-    let person = format!("Bearer {}", stage.arena.token("ana").unwrap());
-    let mut bea = stage.signed_in("corp", "bea.dba");
-    let json = ("Content-Type", "application/json");
-    for route in ROUTES {
-        let request = format!("{} {}", route.method, route.path.replace("{id}", "x"));
-        let body = if request.ends_with("/reject") { r#"{"reason":"x"}"# } else { "{}" };
-        let ask = |headers: &[(&str, &str)]| {
-            let headers = [headers, &[json]].concat();
-            http(stage.arena.http, &request, &headers, body).unwrap()
-        };
-        let anyone = route.who == Who::Anyone;
-        let nobody = ask(&[]);
-        assert_eq!(nobody.status == 401, !anyone, "{request} for nobody: {}", nobody.body);
-        assert_ne!(nobody.status, 404, "{request}");
-        if anyone {
-            continue;
-        }
-        let forged = ask(&[("Authorization", "Bearer a.b.c")]);
-        assert_eq!(forged.status, 401, "{request} with a token that is none: {}", forged.body);
-        if route.path == "/api/v1/events" {
-            // It goes on for as long as its caller listens; the suite `console` does.
-            continue;
-        }
-        let (by_agent, by_person) =
-            (ask(&[("Authorization", &agent)]), ask(&[("Authorization", &person)]));
-        for (who, answer, refused) in [
-            ("an agent", &by_agent, matches!(route.who, Who::Person | Who::Administrator)),
-            ("a person", &by_person, route.who == Who::Administrator),
-        ] {
-            let said = (answer.status == 403, &answer.body);
-            assert_eq!(said.0, refused, "{request} for {who}: {} {}", answer.status, said.1);
-            assert_ne!(answer.status, 401, "{request} for {who}: {}", said.1);
-            assert!(answer.status < 500, "{request} for {who}: {}", said.1);
-        }
-        // What decides as a reviewer does nothing for an agent.
-        let done = (200..300).contains(&by_agent.status);
-        assert!(!(route.who == Who::Reviewer && done), "{request}");
-        // With a cookie: what changes something, from pages of this origin alone.
-        let bare =
-            bea.send(route.method, &stage.at(&request[route.method.len() + 1..]), &[json], body);
-        let bare = bare.unwrap();
-        assert_eq!(bare.status == 403, route.method != "GET", "{request} by cookie: {}", bare.body);
-        let same = stage.ask(&mut bea, &request, body);
-        assert_ne!(same.status, 401, "{request} by cookie: {}", same.body);
-        let admin = route.who == Who::Administrator;
-        assert_eq!(same.status == 403, admin, "{request} by cookie: {}", same.body);
-    }
-    // Other methods, and what is no route.
-    for (request, status) in [
-        ("PUT /api/v1/me", 405),
-        ("POST /auth/login", 405),
-        ("DELETE /api/v1/reviews", 405),
-        ("GET /api/v1/nothing", 404),
-    ] {
-        let answer = http(stage.arena.http, request, &[], "").unwrap();
-        assert_eq!(answer.status, status, "{request}");
-    }
-}
-
 /// The provider is asked again when its word runs out; when it says no, that is the end.
 #[test]
 fn a_session_lasts_no_longer_than_its_providers_word() {
@@ -611,4 +543,110 @@ fn a_terminal_signs_in_by_a_browser_and_refreshes() {
     assert!(said(&no).contains("portcullis login --gateway http://127.0.0.1:9"), "{}", said(&no));
     let no = run(&["login", "--gateway", "http://portcullis.example"]).output().unwrap();
     assert!(said(&no).contains("must be https"), "{}", said(&no));
+}
+
+/// A gateway that documents may tell who callers are, and a provider it does not know yet.
+fn start_without() -> Option<Stage> {
+    if !installed() {
+        return None;
+    }
+    let mut corp = provider_of(&json!({ "idTokenSeconds": 3600 }));
+    let other = provider_of(&json!({}));
+    let mut setup = Setup::agent_safe();
+    setup.more = format!(
+        "[administration]\ngroups = [\"admins\"]\n[documents]\nidentity = true\n\
+         client_secrets = [{{ issuer = \"{}\", secret = \"file:client.secret\" }}]\n",
+        corp.1
+    );
+    let arena = Arena::start_with(&setup, &[("client.secret", SECRET)]).unwrap();
+    corp.0.tell(&json!({ "gateway": format!("http://{}", arena.http) }));
+    Some(Stage { corp, other, arena })
+}
+
+/// Applies these documents, and no others, as an administrator.
+fn apply(stage: &Stage, documents: &[(&str, &str)]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    for (file, text) in documents {
+        let file = directory.path().join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let path = directory.path().to_str().unwrap();
+    stage.arena.portcullis(&["apply", "--as", "max", "--yes", "--prune", "-f", path]).unwrap()
+}
+
+#[test]
+fn a_provider_that_is_applied_lets_people_in_and_ends_their_sessions_when_it_goes() {
+    let Some(stage) = start_without() else { return };
+    let names = || {
+        let offered = http(stage.arena.http, "GET /auth/providers", &[], "").unwrap().json();
+        offered.as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), Vec::<Value>::new());
+    let provider = format!(
+        "issuer = \"{}\"\naudiences = [\"portcullis\"]\nkind_claim = \"kind\"\n[sign_in]\n\
+         client_id = \"gateway\"\ncli_client_id = \"terminal\"\n\
+         client_secret_file = \"client.secret\"\nscopes = [\"openid\"]\n",
+        stage.corp.1
+    );
+    let group = format!(
+        "includes = [\"dba\"]\nmembers = [{{ issuer = \"{}\", subject = \"eve.none\" }}]\n",
+        stage.corp.1
+    );
+    let all = [("providers/corp.toml", provider.as_str()), ("groups/leads.toml", group.as_str())];
+    let applied = apply(&stage, &all);
+    assert!(applied.status.success(), "{}", said(&applied));
+    assert_eq!(names(), ["corp"]);
+
+    // People sign in by it, with nothing started anew, and are in the groups that are said here.
+    let mut bea = stage.signed_in("corp", "bea.dba");
+    let groups = |browser: &mut Browser| stage.me(browser).json()["groups"].clone();
+    assert_eq!(groups(&mut bea), json!(["dba", "leads"]));
+    let mut eve = stage.signed_in("corp", "eve.none");
+    assert!(groups(&mut eve).as_array().unwrap().contains(&json!("leads")), "{}", groups(&mut eve));
+    // What a group gives is taken back under a session that goes on.
+    assert!(apply(&stage, &all[..1]).status.success());
+    assert_eq!(groups(&mut bea), json!(["dba"]));
+
+    // A terminal of theirs, with a session on the wire.
+    let home = tempfile::tempdir().unwrap();
+    let mut login = portcullis(&stage, home.path(), &["login", "--device"]);
+    let mut login = login.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let url = address(&mut login, "user_code=");
+    Browser::default().go(&url, "dana.developers", |_| false).unwrap().unwrap_err();
+    assert!(login.wait().unwrap().success());
+    let token = done(portcullis(&stage, home.path(), &["token"]));
+    let log_in = || RawClient::log_in(stage.arena.postgres, "dana", "shop", token.trim());
+    let mut wire = log_in().unwrap();
+    assert!(wire.query("SELECT 1").is_ok());
+
+    // One of that issuer at another place than its own is warned of, and lets nobody in.
+    let moved = provider.replace("issuer = ", "jwks_uri = \"http://127.0.0.1:1/keys\"\nissuer = ");
+    let warned = apply(&stage, &[("providers/corp.toml", &moved)]);
+    assert!(warned.status.success(), "{}", said(&warned));
+    assert!(said(&warned).contains("can be asked"), "{}", said(&warned));
+    let ended = |browser: &mut Browser| refused(&stage.me(browser), 401, "ended");
+    ended(&mut bea);
+    ended(&mut eve);
+    let mut heard = Vec::new();
+    while let Ok(Some(message)) = wire.receive() {
+        heard.push(message.shown());
+    }
+    assert!(heard.concat().contains("who vouches for you"), "{heard:?}");
+    assert!(log_in().is_err());
+
+    // Back, and gone.
+    assert!(apply(&stage, &[("providers/corp.toml", &provider)]).status.success());
+    let mut bea = stage.signed_in("corp", "bea.dba");
+    let mut wire = log_in().unwrap();
+    let gone = apply(&stage, &[]);
+    assert!(gone.status.success(), "{}", said(&gone));
+    refused(&stage.me(&mut bea), 401, "none of this gateway's any more");
+    assert!(log_in().is_err());
+    while let Ok(Some(_)) = wire.receive() {}
+    assert_eq!(names(), Vec::<Value>::new());
+    let changed = stage.events("document_changed");
+    let shown: Vec<_> = changed.iter().map(|e| (&e["kind"], e["after"].is_null())).collect();
+    assert_eq!(shown.first(), Some(&(&json!("provider"), false)), "{shown:?}");
+    assert_eq!(shown.last(), Some(&(&json!("provider"), true)), "{shown:?}");
 }

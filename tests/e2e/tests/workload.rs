@@ -603,3 +603,97 @@ fn the_form_of_an_exchange_and_its_rate() {
     let (_, _, body) = too_many(&[("subject_token", "x")], 65).expect("no end for one address");
     assert!(body["error_description"].as_str().unwrap().contains("more than 60"), "{body}");
 }
+
+/// A trust rule as a document: its tokens are good while it is there, and all that rests on them ends with it.
+#[test]
+fn a_trust_rule_that_is_applied_and_removed() {
+    let more = "[administration]\ngroups = [\"admins\"]\n[documents]\nidentity = true\n";
+    let (issuers, arena) = start(more);
+    let rule = format!(
+        "kind = \"oidc\"\nissuer = \"{}/batch\"\naudiences = [\"portcullis\"]\ngroups = [\"agents\"]\n\
+         pins = {{ sub = \"nightly\" }}\n",
+        issuers.base
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("workloads");
+    std::fs::create_dir(&folder).unwrap();
+    let apply = |rule: Option<&str>| {
+        let file = folder.join("batch.toml");
+        match rule {
+            Some(rule) => std::fs::write(file, rule).unwrap(),
+            None => std::fs::remove_file(file).unwrap(),
+        }
+        let path = directory.path().to_str().unwrap();
+        arena.portcullis(&["apply", "--as", "max", "--yes", "--prune", "-f", path]).unwrap()
+    };
+    let token = issuers.token("batch", &json!({ "sub": "nightly" }));
+    let log_in = |password: &str| RawClient::log_in(arena.postgres, "batch", "shop", password);
+    assert!(log_in(&token).is_err());
+    let unpinned = rule.replace("sub = \"nightly\"", "");
+    let no = apply(Some(&unpinned));
+    assert!(
+        said(&no).contains("workloads/batch.toml: pins: they do not say whose"),
+        "{}",
+        said(&no)
+    );
+    let shadow = rule.replace("/batch", "/k8s");
+    let no = apply(Some(&shadow));
+    assert!(!no.status.success() && said(&no).contains("issuer"), "{}", said(&no));
+
+    let done = apply(Some(&rule));
+    assert!(done.status.success(), "{}", said(&done));
+    let mut direct = log_in(&token).unwrap();
+    let own = create(&arena, &token, &[]).unwrap();
+    let mut by_credential = log_in(&own).unwrap();
+    // One of the same issuer beside it keeps its own.
+    let mut pod = RawClient::log_in(arena.postgres, "claude-pod", "shop", &issuers.pod()).unwrap();
+
+    let done = apply(None);
+    assert!(done.status.success(), "{}", said(&done));
+    for client in [&mut direct, &mut by_credential] {
+        let heard = rest(client).join("\n");
+        assert!(heard.contains("who vouches for you"), "{heard}");
+    }
+    assert!(
+        log_in(&token).is_err() && log_in(&own).is_err() && create(&arena, &token, &[]).is_err()
+    );
+    assert!(pod.query("SELECT 1").is_ok());
+    let revoked = entries(&arena, "credential_revoked");
+    assert_eq!(revoked[0]["by"], "portcullis:documents");
+
+    // The rule is back, and what was taken back with it is not.
+    assert!(apply(Some(&rule)).status.success());
+    assert!(log_in(&token).is_ok());
+    assert!(log_in(&own).is_err());
+}
+
+/// What a connection does not lend any more, a credential made before does not have either.
+#[test]
+fn what_a_connection_lends_no_more_is_taken_from_credentials() {
+    let more = "[administration]\ngroups = [\"admins\"]\n[documents]\n\
+                credentials = [\"file:app.password\"]\n";
+    let (issuers, arena) = start(more);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("connections")).unwrap();
+    let apply = |lent: &str| {
+        let text = format!(
+            "environment = \"test\"\ngroups = [\"developers\"]\nlend_groups = [{lent}]\n[target]\n\
+             host = \"127.0.0.1\"\nport = {}\ndatabase = \"shop\"\nuser = \"owner\"\n\
+             password_from = \"file:app.password\"\n",
+            arena.server.port()
+        );
+        std::fs::write(directory.path().join("connections/lent.toml"), text).unwrap();
+        let path = directory.path().to_str().unwrap();
+        let done = arena.portcullis(&["apply", "--as", "max", "--yes", "-f", path]).unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+    };
+    apply("\"developers\"");
+    let arguments = ["create", "--connection", "lent", "--purpose", "a test", "--acting-for", "bo"];
+    let own = credential(&arena, &issuers.pod(), &arguments).unwrap();
+    let log_in = || RawClient::log_in(arena.postgres, "claude-pod", "lent", &own);
+    assert!(log_in().is_ok());
+    apply("\"dba\"");
+    assert!(log_in().is_err());
+    apply("\"dba\", \"developers\"");
+    assert!(log_in().is_ok());
+}

@@ -1,21 +1,22 @@
 //! Requests on which people decide: asked about, held, formed anew when the decision comes, and run only
 //! where everything the approval rests on is as it was. Between the judge's first word and the permit.
 
-use super::bench::Ruling;
+use super::bench::{Barred, Ruling};
 use super::refusals::{refusal_from, undecidable, unreviewable};
 use super::{Gate, Leave, Moment, Passage};
+use crate::access::Clear;
 use crate::basis::{Again, Basis, Estimate};
 use crate::digest::{Digest, Digester};
-use crate::freeze::Unfrozen;
 use crate::id::RequestId;
 use crate::journal::{Durability, Event, Journal};
 use crate::limits::{Limit, LimitKind, Used};
+use crate::passkey::StepUp;
 use crate::pattern::Offer;
 use crate::permit::Permit;
 use crate::protocol::{Protocol, Request};
 use crate::refusal::{Refusal, RefusalClass, Retry};
 use crate::rehearsal::Rehearsal;
-use crate::review::{Ask, Decision, Desk, DeskError, Ticket, Withdrawal};
+use crate::review::{Ask, Decision, Desk, DeskError, Risk, Ticket, Withdrawal};
 use crate::verdict::{Approvals, Circumstances, Ground, Judge, Obligations};
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
@@ -194,19 +195,21 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let moment = Moment { request: id, used, ..moment };
         let none = Approvals::new();
         let ruling = self.bench.decide(request.operation(), &circumstances, &none, moment.at);
-        let (groups, ground, rehearse) = match ruling {
-            Ruling::Permit(obligations, unfrozen) => {
-                let ruled = (obligations, unfrozen);
+        let (groups, ground, rehearse, step_up) = match ruling {
+            Ruling::Permit(obligations, clear) => {
+                let ruled = (obligations, clear);
                 return self.record(request, ruled, Leave::default(), moment).await;
             }
             Ruling::Refuse { class, retry, ground } => {
                 let refusal = refusal_from(moment.decision, class, retry, ground, None);
                 return self.refuse(&request, refusal, moment).await;
             }
-            Ruling::Hold { groups, ground, rehearse } => (groups, ground, rehearse),
+            Ruling::Hold { groups, ground, rehearse, step_up } => {
+                (groups, ground, rehearse, step_up)
+            }
         };
         let Grounds { basis, estimate } = grounds;
-        let pattern = self.offer(&request, &basis);
+        let pattern = self.offer(&request, &basis, step_up);
         if let Some(offer) = &pattern
             && let Some((ruled, leave)) =
                 self.by_pattern::<P>(&request, &circumstances, offer.digest, moment).await
@@ -215,8 +218,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         }
         let shown = request.shown();
         if shown.elided {
-            let refusal = unreviewable(moment.decision, ground);
-            return self.refuse(&request, refusal, moment).await;
+            return self.refuse(&request, unreviewable(moment.decision, ground), moment).await;
         }
         let ask = Ask {
             session: self.session,
@@ -232,6 +234,8 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             estimate: estimate.clone(),
             again: again.clone(),
             pattern,
+            step_up,
+            risk: Risk::of(request.operation(), &estimate),
         };
         match self.desk.file(ask).await {
             Ok(ticket) => {
@@ -259,12 +263,22 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
 
     /// The pattern people may give for a request: bound to this session, and to everything an
     /// approval of this one request is bound to but its exact bytes and values.
-    fn offer<R: Request>(&self, request: &R, basis: &Basis) -> Option<Offer> {
+    /// One that was given without a passkey is none for what takes one.
+    fn offer<R: Request>(
+        &self,
+        request: &R,
+        basis: &Basis,
+        step_up: Option<StepUp>,
+    ) -> Option<Offer> {
         let shape = request.pattern()?;
-        let digest = self
+        let digester = self
             .bound("portcullis/pattern/1", shape.digest, request, basis)
-            .part(self.session.to_string().as_bytes())
-            .finish();
+            .part(self.session.to_string().as_bytes());
+        let digest = match step_up {
+            None => digester,
+            Some(StepUp::Passkey) => digester.part(b"passkey"),
+        }
+        .finish();
         Some(Offer { digest, shown: shape.shown })
     }
 
@@ -276,15 +290,15 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         circumstances: &Circumstances,
         digest: Digest,
         moment: Moment,
-    ) -> Option<((Obligations, Unfrozen), Leave)> {
+    ) -> Option<((Obligations, Clear), Leave)> {
         let session = self.session;
         // What the desk cannot answer is no leave: people are asked.
         let grant = self.desk.pattern(session, digest, moment.at).await.ok()??;
         let (operation, groups) = (request.operation(), &grant.groups);
         let ruling = self.bench.decide(operation, circumstances, groups, moment.at);
-        let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
+        let Ruling::Permit(obligations, clear) = ruling else { return None };
         let used = self.desk.use_pattern(grant.id, session, digest, moment.at).await.ok()?;
-        Some(((obligations, unfrozen), Leave { pattern: Some(used), ..Leave::default() }))
+        Some(((obligations, clear), Leave { pattern: Some(used), ..Leave::default() }))
     }
 
     /// Takes a request that the gateway itself makes of a caller's, to tell people more about it:
@@ -297,9 +311,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     ) -> Option<Permit<P>> {
         let (circumstances, none) = (Circumstances::default(), Approvals::new());
         let ruling = self.bench.decide(request.operation(), &circumstances, &none, moment.at);
-        let Ruling::Permit(obligations, unfrozen) = ruling else { return None };
+        let Ruling::Permit(obligations, clear) = ruling else { return None };
         let leave = Leave { of_gateway: true, ..Leave::default() };
-        match self.record(request, (obligations, unfrozen), leave, moment).await {
+        match self.record(request, (obligations, clear), leave, moment).await {
             Passage::Permitted(permit) => Some(permit),
             _ => None,
         }
@@ -449,10 +463,11 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         let ticket = held.ticket().clone();
         let Held { request, circumstances, basis, ground, .. } = held;
         let review = Some(ticket.review);
-        // An approval is not used up by what is frozen: when it is thawed, the same request runs.
-        let frozen = self.bench.frozen(request.operation(), &circumstances, moment.at);
-        if let Some((class, ground)) = frozen {
-            let refusal = refusal_from(moment.decision, class, Retry::Later, ground, review);
+        // An approval is not used up by what is frozen (when it is thawed, the same request runs), nor by
+        // a session whose grant is over.
+        let barred = self.bench.barred(request.operation(), &circumstances, moment.at);
+        if let Some(Barred { class, retry, ground }) = barred {
+            let refusal = refusal_from(moment.decision, class, retry, ground, review);
             return self.refuse(&request, refusal, moment).await;
         }
         let digest = self.bind(&request, &basis);
@@ -465,12 +480,12 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         };
         let (operation, groups) = (request.operation(), &approval.groups);
         match self.bench.decide(operation, &circumstances, groups, moment.at) {
-            Ruling::Permit(mut obligations, unfrozen) => {
+            Ruling::Permit(mut obligations, clear) => {
                 if let Some(most) = approval.most {
                     no_more_than_seen(&mut obligations, most, &ground.rule);
                 }
                 let leave = Leave { review, ..Leave::default() };
-                self.record(request, (obligations, unfrozen), leave, moment).await
+                self.record(request, (obligations, clear), leave, moment).await
             }
             Ruling::Hold { ground, .. } => {
                 let refusal = refusal_from(

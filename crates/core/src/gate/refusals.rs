@@ -2,6 +2,7 @@
 //! decided.
 
 use super::Moment;
+use crate::access::Unentitled;
 use crate::effect::Operation;
 use crate::freeze::Frozen;
 use crate::id::{DecisionId, ReviewId};
@@ -54,6 +55,36 @@ pub(super) fn frozen(why: &Frozen, what: &str, unkept: bool) -> (RefusalClass, G
     let ground =
         Ground { rule: rule::FREEZE.to_owned(), reason, hint: Some(hint), what: what.to_owned() };
     (class, ground)
+}
+
+/// Why a session without a right to be there gets nothing, as it is told.
+pub(super) fn unentitled(why: &Unentitled, what: &str) -> (RefusalClass, Retry, Ground) {
+    let (class, retry, reason, hint) = match why {
+        Unentitled::Ended { grant, until } => (
+            RefusalClass::Ungranted,
+            Retry::AfterApproval,
+            format!(
+                "the grant {grant} this session stood on is over (it was until {until:.0} at most)"
+            ),
+            "ask for access again (`portcullis request`), and log in anew",
+        ),
+        Unentitled::Unknown => (
+            RefusalClass::Unavailable,
+            Retry::Later,
+            "it cannot be read whether the grant of this session stands, so it does nothing"
+                .to_owned(),
+            "try again in a few seconds, or send ROLLBACK; tell the operator of this gateway if it lasts; \
+             nothing has run",
+        ),
+        Unentitled::Other => (
+            RefusalClass::Ungranted,
+            Retry::Never,
+            "the entitlement it came with is not this session's".to_owned(),
+            "tell the operator of this gateway; nothing has run",
+        ),
+    };
+    let rule = rule::GRANTED_ACCESS.to_owned();
+    (class, retry, Ground { rule, reason, hint: Some(hint.to_owned()), what: what.to_owned() })
 }
 
 /// Nobody approves what nobody can see.

@@ -1,12 +1,17 @@
 //! `/auth/…`: signing in and out in a browser; `/api/v1/me`: who is asking; and the sessions that people
 //! have in browsers, listed and ended.
 
+pub(super) mod saml;
+
 use super::front::{cookie, cookie_name};
-use super::{ListQuery, Problem, principal, session_of, unavailable};
+use super::page::{Paged, Wanted};
+use super::problem::{Path, Query};
+use super::{Problem, principal, session_of, unavailable};
 use crate::moment::{now, random};
 use crate::services::Services;
-use crate::sign_in::{Begun, PublicUrl, Secret};
-use axum::extract::{ConnectInfo, Path, Query, RawQuery, Request, State};
+use crate::sign_in::{Asked, Begun, PublicUrl, Secret};
+use crate::vouching::Vouching;
+use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -17,11 +22,11 @@ use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::{Administrator, Person, Principal, Reviewer};
 use portcullis_core::time::Timestamp;
 use portcullis_frontends::neighbourhood;
-use portcullis_identity::relying::{Answer, SIGN_IN_LIFE, SignInError, SignedIn};
+use portcullis_identity::relying::{Answer, SIGN_IN_LIFE, SignInError, SignedIn, Tokens};
 use portcullis_store::BrowserSession;
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +42,7 @@ pub(super) fn routes(services: Arc<Services>) -> Router<Arc<Services>> {
         .route("/auth/login", get(login))
         .route("/auth/callback", get(callback))
         .route("/auth/logout", post(logout))
+        .merge(saml::routes())
         .layer(middleware::from_fn_with_state(services, metered));
     let own = Router::new()
         .route("/api/v1/me", get(me))
@@ -61,7 +67,8 @@ async fn metered(
     ([(header::RETRY_AFTER, "60")], refused).into_response()
 }
 
-/// Answers nobody may keep, and that are nothing but what they say they are.
+/// Answers nobody may keep, and that are nothing but what they say they are. A page with a form says of
+/// that itself.
 async fn unkept(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -71,37 +78,57 @@ async fn unkept(request: Request, next: Next) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
 /// A provider, for a page to sign in on and for terminals.
-#[derive(Debug, Serialize)]
-struct Offered<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Offered<'a> {
+    /// What `/auth/login?provider=` takes.
     name: &'a str,
+    /// `oidc` or `saml`.
+    kind: &'static str,
+    /// Its issuer, or entity id.
     issuer: &'a str,
     /// The client of `portcullis login`, where there is one.
     cli_client_id: Option<&'a str>,
+    /// The scope that a terminal asks for.
     scope: Option<String>,
 }
 
 async fn providers(State(services): State<Arc<Services>>) -> Response {
-    let offered = services.sign_in.party.providers().map(|provider| Offered {
+    let vouching = services.now().vouching.clone();
+    let by_saml = vouching.saml.providers().map(|provider| Offered {
         name: &provider.name,
+        kind: "saml",
+        issuer: &provider.entity_id,
+        cli_client_id: None,
+        scope: None,
+    });
+    let offered = vouching.party.providers().map(|provider| Offered {
+        name: &provider.name,
+        kind: "oidc",
         issuer: &provider.issuer,
         cli_client_id: provider.terminal_client(),
         scope: provider.sign_in.as_ref().map(portcullis_identity::SignIn::scope),
     });
-    Json(offered.collect::<Vec<_>>()).into_response()
+    Json(offered.chain(by_saml).collect::<Vec<_>>()).into_response()
 }
 
-#[derive(Debug, Deserialize)]
-struct LoginQuery {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct LoginQuery {
+    /// Which provider, where there are several.
     #[serde(default)]
     provider: Option<String>,
+    /// A path of this gateway.
     #[serde(default)]
     return_to: Option<String>,
+    /// The provider has to ask anew who it is: what a first passkey takes. Without `provider`, it is that of
+    /// the session there is.
+    #[serde(default)]
+    anew: bool,
     /// It was sent here from another name of the gateway.
     #[serde(default)]
     sent: bool,
@@ -148,14 +175,24 @@ async fn begin(
     }
     let provider = match &query.provider {
         Some(name) => name.clone(),
-        None => sole_provider(services)?,
+        None => match session_of(services, headers).await {
+            Some(Ok(session)) if query.anew => session.provider,
+            _ => sole_provider(services)?,
+        },
     };
-    let begun = desk.party.begin(&provider, &public.callback(), now()).await;
-    let (url, pending) = begun.map_err(|error| problem(&error))?;
+    let (url, asked) = match saml::begin(services, public, &provider, query.anew) {
+        Some(begun) => begun?,
+        None => {
+            let party = &services.now().vouching.party;
+            let begun = party.begin(&provider, &public.callback(), query.anew, now()).await;
+            let (url, pending) = begun.map_err(|error| problem(&error))?;
+            (url, Asked::Oidc(pending))
+        }
+    };
     // Several tabs of one browser may sign in at once.
     let name = begun_cookie(public.secure);
     let browser = cookie(headers, name).and_then(Secret::read).unwrap_or_else(Secret::generate);
-    let begun = Begun { pending, return_to: return_to.to_owned(), browser: browser.hash() };
+    let begun = Begun { asked, return_to: return_to.to_owned(), browser: browser.hash() };
     if !desk.begun(begun, now()) {
         let detail = "too many sign-ins wait to be finished; try again in some minutes";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
@@ -165,11 +202,14 @@ async fn begin(
 }
 
 fn sole_provider(services: &Services) -> Result<String, Problem> {
-    let mut all = services.sign_in.party.providers();
+    let vouching = services.now().vouching.clone();
+    let by_saml = vouching.saml.providers().map(|provider| &provider.name);
+    let mut all = vouching.party.providers().map(|provider| &provider.name).chain(by_saml);
     match (all.next(), all.next()) {
-        (Some(one), None) => Ok(one.name.clone()),
+        (Some(one), None) => Ok(one.clone()),
         (None, _) => {
-            let detail = "people sign in with no provider here: see identity.providers.sign_in";
+            let detail = "people sign in with no provider here: see \
+                          identity.providers.sign_in and identity.saml";
             Err(Problem::new(StatusCode::NOT_FOUND, detail))
         }
         _ => {
@@ -197,19 +237,15 @@ async fn callback(
         let name = begun_cookie(public.secure);
         let browser = cookie(&headers, name).and_then(Secret::read).map(|secret| secret.hash());
         // An answer that another browser has asked for signs nobody in (RFC 6749 §10.12).
-        let begun = begun.filter(|begun| browser == Some(begun.browser));
-        let begun = begun.ok_or(SignInError::State).map_err(refused)?;
-        let Begun { pending, return_to, .. } = begun;
-        let (party, verifier) = (&services.sign_in.party, &services.verifier);
+        let begun = begun.filter(|(_, _, began)| browser == Some(*began));
+        let (pending, return_to, _) = begun.ok_or(SignInError::State).map_err(refused)?;
+        let vouching = services.now().vouching.clone();
+        let (party, verifier) = (&vouching.party, vouching.verifier());
+        let anew = pending.is_anew();
         let signed_in = party.finish(pending, answer, verifier, now()).await.map_err(refused)?;
-        let secret = enter(&services, signed_in, peer, &headers).await?;
-        let life = services.sign_in.settings.absolute.0.as_secs();
-        let session = cookie_name(public.secure);
-        let cookies = [
-            set_cookie(session, &secret.text(), life, public.secure),
-            set_cookie(name, "", 0, public.secure),
-        ];
-        Ok(with_cookies(found(&return_to), &cookies))
+        let SignedIn { provider, principal, tokens } = signed_in;
+        let entering = Entering { vouching, provider, principal, tokens: Some(tokens), anew };
+        enter(&services, public, entering, &return_to, (peer, &headers)).await
     };
     match came.await {
         Ok(response) => response,
@@ -217,15 +253,45 @@ async fn callback(
     }
 }
 
-/// Begins the session of whoever has signed in, where that is a person: recorded, then kept. The one
-/// this browser had before is over.
+/// Somebody a provider has just vouched for, in the browser that began.
+struct Entering {
+    /// By whose word.
+    vouching: Arc<Vouching>,
+    provider: String,
+    principal: Principal,
+    /// To ask the provider again, where that can be.
+    tokens: Option<Tokens>,
+    /// The provider has just asked who it is.
+    anew: bool,
+}
+
+/// Begins the session of whoever has signed in, and sends the browser on with its cookie.
 async fn enter(
     services: &Services,
-    signed_in: SignedIn,
+    public: &PublicUrl,
+    entering: Entering,
+    return_to: &str,
+    (peer, headers): (SocketAddr, &HeaderMap),
+) -> Result<Response, Problem> {
+    let secret = begin_session(services, entering, peer, headers).await?;
+    let life = services.sign_in.settings.absolute.0.as_secs();
+    let cookies = [
+        set_cookie(cookie_name(public.secure), &secret.text(), life, public.secure),
+        set_cookie(begun_cookie(public.secure), "", 0, public.secure),
+    ];
+    Ok(with_cookies(found(return_to), &cookies))
+}
+
+/// Begins a session, where it is a person's: recorded, then kept. The one this browser had before is
+/// over.
+async fn begin_session(
+    services: &Services,
+    entering: Entering,
     peer: SocketAddr,
     headers: &HeaderMap,
 ) -> Result<Secret, Problem> {
-    let SignedIn { provider, principal, tokens } = signed_in;
+    super::current(services)?;
+    let Entering { vouching, provider, principal, tokens, anew } = entering;
     let subject = principal.subject.clone();
     let person = match Person::new(principal) {
         Ok(person) => person,
@@ -257,7 +323,21 @@ async fn enter(
     };
     record(services, event).await?;
     services.sign_in.store.keep(&session, &secret.hash()).await.map_err(unavailable)?;
-    services.sign_in.keep_tokens(session.id, tokens);
+    // Whoever takes a provider back looks for its sessions then.
+    if !services.now().vouching.stands_by(&vouching, session.person.principal()) {
+        let (why, by) = ("its provider was changed at this moment", "portcullis:documents");
+        over(services, &session, by, why).await?;
+        let detail = "your provider was changed at this moment: sign in again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    }
+    if anew {
+        // It vouches for one passkey, for some minutes.
+        let until = since.plus(services.passkeys.settings.first_within.0);
+        services.passkeys.store.vouch(session.id, until, since).await.map_err(unavailable)?;
+    }
+    if let Some(tokens) = tokens {
+        services.sign_in.keep_tokens(session.id, tokens);
+    }
     if let Some(Ok(before)) = session_of(services, headers).await {
         let why = "the same browser has signed in again";
         let by = before.person.principal().subject.clone();
@@ -266,6 +346,23 @@ async fn enter(
         }
     }
     Ok(secret)
+}
+
+/// What has become of a session that signs out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SignedOut {
+    /// There was one, and it is over.
+    signed_out: bool,
+    /// A page of the provider's that ends its session there, where it has one.
+    end_session: Option<String>,
+}
+
+/// A session that was ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EndedBrowser {
+    id: BrowserSessionId,
+    /// It is over.
+    ended: bool,
 }
 
 /// Signs a browser out: here, and where the provider has a page for it, there.
@@ -279,7 +376,7 @@ async fn logout(
         Some(secret) => services.sign_in.to_end(secret).await.map_err(unavailable)?,
         None => None,
     };
-    let mut answer = json!({ "signed_out": false, "end_session": null });
+    let mut answer = SignedOut { signed_out: false, end_session: None };
     if let Some(session) = session {
         let tokens = services.sign_in.take_tokens(session.id);
         let by = session.person.principal().subject.clone();
@@ -288,14 +385,15 @@ async fn logout(
             Some(tokens) => Some(tokens.lock().await),
             None => None,
         };
-        let (party, back) = (&services.sign_in.party, format!("{}/", public.origin));
+        let vouching = services.now().vouching.clone();
+        let (party, back) = (&vouching.party, format!("{}/", public.origin));
         if let Some(tokens) = tokens.as_deref()
             && let Err(error) = party.forget(&session.provider, tokens, now()).await
         {
             info!(%error, "a refresh token is not revoked at its provider");
         }
         let page = party.end_session(&session.provider, tokens.as_deref(), &back, now()).await;
-        answer = json!({ "signed_out": signed_out, "end_session": page });
+        answer = SignedOut { signed_out, end_session: page };
     }
     let gone = set_cookie(cookie_name(public.secure), "", 0, public.secure);
     Ok(with_cookies(Json(answer).into_response(), &[gone]))
@@ -323,13 +421,18 @@ async fn record(services: &Services, event: Event) -> Result<(), Problem> {
 }
 
 /// Who is asking, and what that lets it do.
-#[derive(Debug, Serialize)]
-struct Me {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Me {
+    /// The name people know it by.
     name: String,
+    /// Unique within the issuer.
     subject: String,
+    /// Who vouches for it.
     issuer: String,
     kind: portcullis_core::principal::PrincipalKind,
+    /// The subject of the person it acts for.
     acting_for: Option<String>,
+    /// Its groups.
     groups: BTreeSet<String>,
     /// `reviewer`: may decide reviews that ask a group of its own; `administrator`.
     rights: Vec<&'static str>,
@@ -372,11 +475,11 @@ async fn me(
 /// One's own browser sessions; with `all`, for administrators, everybody's.
 async fn list(
     State(services): State<Arc<Services>>,
-    Query(query): Query<ListQuery>,
+    mut wanted: Wanted,
     headers: HeaderMap,
-) -> Result<Json<Vec<BrowserSession>>, Problem> {
+) -> Result<Paged<BrowserSession>, Problem> {
     let who = person(&services, &headers).await?;
-    let whose = match query.all {
+    let whose = match wanted.all {
         false => Some((who.issuer.as_str(), who.subject.as_str())),
         true => {
             administrates(&services, &who)
@@ -384,15 +487,21 @@ async fn list(
             None
         }
     };
-    services.sign_in.store.list(whose, now()).await.map(Json).map_err(unavailable)
+    loop {
+        let found =
+            services.sign_in.store.list(whose, now(), &wanted.page).await.map_err(unavailable)?;
+        if let Some(paged) = wanted.paged(found, |_| true) {
+            return Ok(paged);
+        }
+    }
 }
 
 /// Ends a browser session: one's own, or as an administrator anybody's.
 async fn end(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<EndedBrowser>, Problem> {
     let who = person(&services, &headers).await?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such session for you");
     let id: BrowserSessionId = id.parse().map_err(|_| unknown())?;
@@ -407,7 +516,7 @@ async fn end(
     if !over(&services, &session, &who.subject, &format!("ended by {by}")).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "this session has ended already"));
     }
-    Ok(Json(json!({ "id": id, "ended": true })))
+    Ok(Json(EndedBrowser { id, ended: true }))
 }
 
 fn administrates(services: &Services, who: &Principal) -> Result<(), String> {

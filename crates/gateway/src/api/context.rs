@@ -1,10 +1,11 @@
 //! `/api/v1/reviews/{id}/context`: what happened around a held request, for whoever may see its review.
 //! What the session has done so far, why its caller says it is here, and how others like it were decided.
 
+use super::problem::Path;
 use super::{Problem, may_see, principal, unavailable, visible_review};
 use crate::live::SoFar;
 use crate::services::Services;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,7 +13,8 @@ use portcullis_core::id::{CredentialId, ReviewId};
 use portcullis_core::principal::Principal;
 use portcullis_core::review::Ask;
 use portcullis_core::time::Timestamp;
-use portcullis_store::{Filter, ReviewRow};
+use portcullis_store::{Filter, ReviewMessage, ReviewRow};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -22,22 +24,27 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 }
 
 /// What stands around a review. Texts in it are a caller's.
-#[derive(Debug, Serialize)]
-struct Context {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Context {
     /// Absent where the session is over, or another gateway has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<SoFar>,
     /// What the caller said its credential is for: claimed, and verified by nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<String>,
+    /// How others like it were decided.
     similar: Similar,
+    /// What was asked about it and answered, in order.
+    messages: Vec<ReviewMessage>,
 }
 
 /// Reviews of the same caller and connection with the same text, or the same but for values that may
 /// vary: among the newest that the store lists and whoever asks may see.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 struct Similar {
+    /// How many were approved.
     approved: u32,
+    /// How many were rejected.
     rejected: u32,
     /// Neither: nobody decided, or it was taken back.
     undecided: u32,
@@ -46,7 +53,8 @@ struct Similar {
 }
 
 /// The newest decision among them.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "LastDecision")]
 struct Said {
     review: ReviewId,
     approved: bool,
@@ -57,7 +65,7 @@ struct Said {
 
 async fn context(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
 ) -> Result<Json<Context>, Problem> {
     let principal = principal(&services, &headers).await?;
@@ -70,11 +78,12 @@ async fn context(
         session: services.sessions.so_far(row.ask.session),
         purpose: purpose(&services, &row.ask.standing.principal).await,
         similar: similar(&row.ask, &others),
+        messages: services.desk.messages(row.id, 0).await.map_err(unavailable)?,
     }))
 }
 
 /// What the credential is for that a caller logged in with, where it is one of the gateway's own.
-async fn purpose(services: &Services, caller: &Principal) -> Option<String> {
+pub(super) async fn purpose(services: &Services, caller: &Principal) -> Option<String> {
     let id: CredentialId = caller.token_id.as_deref()?.parse().ok()?;
     // Without an answer there is nothing to show: it is a claim, and decides nothing.
     let row = services.credentials.store.find(id).await.ok().flatten()?;

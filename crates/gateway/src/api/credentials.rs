@@ -1,19 +1,20 @@
 //! `/api/v1/credentials`: one's own credentials and those of one's agents, listed and revoked; and the
 //! keys they are signed with.
 
-use super::{ListQuery, Problem, principal, unavailable};
-use crate::live::{Killed, Owner};
+use super::page::{Paged, Wanted};
+use super::problem::Path;
+use super::{Problem, principal, tag, unavailable};
+use crate::live::Owner;
 use crate::moment::now;
 use crate::services::Services;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use portcullis_core::id::CredentialId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_core::principal::Principal;
 use portcullis_store::CredentialRow;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Bytes of a form: two tokens of the largest size there is, and the rest.
@@ -30,24 +31,33 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 
 async fn list(
     State(services): State<Arc<Services>>,
-    Query(query): Query<ListQuery>,
+    mut wanted: Wanted,
     headers: HeaderMap,
-) -> Result<Json<Vec<CredentialRow>>, Problem> {
+) -> Result<Paged<CredentialRow>, Problem> {
     let caller = principal(&services, &headers).await?;
-    let rows = services.credentials.store.list(&caller, query.all, now()).await;
-    rows.map(Json).map_err(unavailable)
+    let store = &services.credentials.store;
+    loop {
+        let found =
+            store.list(&caller, wanted.all, now(), &wanted.page).await.map_err(unavailable)?;
+        if let Some(paged) = wanted.paged(found, |row| row.is_of(&caller)) {
+            return Ok(paged);
+        }
+    }
 }
 
 /// The public keys (RFC 7517), for whoever wants to look at a credential.
-async fn keys(State(services): State<Arc<Services>>) -> Json<Value> {
-    Json(services.credentials.key_set(now()))
+async fn keys(
+    State(services): State<Arc<Services>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    tag::tagged(&headers, &services.credentials.key_set(now()))
 }
 
 /// Takes a credential back, and ends its sessions. Whoever logs in with it may, and whom it acts for:
 /// it only takes leave away. The record comes second, so that nothing waits for it.
 async fn revoke(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
 ) -> Result<Json<CredentialRow>, Problem> {
     let caller = principal(&services, &headers).await?;
@@ -58,7 +68,7 @@ async fn revoke(
     let row = find().await?.filter(mine).ok_or_else(unknown)?;
     let revoked = services.credentials.store.revoke(id, &caller.subject, now()).await;
     // They end whatever the store says to it, and where it was revoked before as well.
-    end_sessions(&services, &row, &caller);
+    end_sessions(&services, &row, (&caller.name, &caller.subject));
     if !revoked.map_err(unavailable)? {
         return Err(Problem::new(StatusCode::CONFLICT, "this credential has ended already"));
     }
@@ -71,22 +81,12 @@ async fn revoke(
 
 /// Ends the sessions that were opened with a credential, which is revoked in the store by now. What
 /// logs in with it meanwhile asks the store again once it could have been found here.
-fn end_sessions(services: &Services, row: &CredentialRow, caller: &Principal) {
-    let reason = "your credential was revoked";
-    let killed = Killed { by: caller.name.clone(), reason: reason.to_owned() };
+fn end_sessions(services: &Services, row: &CredentialRow, (name, subject): (&str, &str)) {
     let opened_with = |_, owner: &Owner| {
         let (who, whose) = (&owner.standing.principal, &row.principal);
         who.token_id == whose.token_id
             && (&who.issuer, &who.subject) == (&whose.issuer, &whose.subject)
             && owner.standing.connection.name == row.connection
     };
-    let ending = services.sessions.end(opened_with, &killed, |session| {
-        let (by, reason) = (caller.subject.clone(), reason.to_owned());
-        let event = Event::SessionKilled { by, reason };
-        let entry = Entry { at: now(), session: Some(session), request: None, event };
-        // They end whether or not it can be recorded.
-        let _ = services.ledger.note(entry);
-    });
-    // Nobody waits for them here.
-    drop(ending);
+    crate::fleet::end(services, opened_with, (name, subject), "your credential was revoked");
 }

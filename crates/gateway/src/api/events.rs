@@ -1,4 +1,4 @@
-//! `/api/v1/events`: what waits, what runs and what is frozen, told whenever it changes, as server-sent
+//! `/api/v1/events`: what waits, what runs, what is granted and what is frozen, told whenever it changes, as server-sent
 //! events (HTML Living Standard, section 9.2).
 //!
 //! Each event holds the whole of what its list route would show the same caller, in a form to look
@@ -6,7 +6,7 @@
 //! does: a token that expires, or a sign-in that ends, ends its events.
 
 use super::live::Caller;
-use super::{Problem, front, may_see, principal};
+use super::{Problem, front, grants, may_see, principal};
 use crate::services::{Services, stopped};
 use axum::Router;
 use axum::extract::State;
@@ -85,7 +85,7 @@ async fn events(
 }
 
 /// The events of one listener, on their way to it.
-struct Events(mpsc::Receiver<Event>);
+pub(super) struct Events(pub(super) mpsc::Receiver<Event>);
 
 impl Stream for Events {
     type Item = Result<Event, Infallible>;
@@ -105,6 +105,7 @@ struct Listener<'a> {
     headers: HeaderMap,
     sender: mpsc::Sender<Event>,
     reviews: watch::Receiver<u64>,
+    grants: watch::Receiver<u64>,
     /// Digests of what was told last, by kind.
     told: HashMap<&'static str, Digest>,
 }
@@ -116,8 +117,9 @@ impl<'a> Listener<'a> {
         headers: HeaderMap,
         sender: mpsc::Sender<Event>,
     ) -> Self {
-        let (caller, reviews) = (Caller::of(services, caller), services.desk.changes());
-        Self { services, caller, headers, sender, reviews, told: HashMap::new() }
+        let caller = Caller::of(services, caller);
+        let (reviews, grants) = (services.desk.changes(), services.grants.changes());
+        Self { services, caller, headers, sender, reviews, grants, told: HashMap::new() }
     }
 
     /// Tells what there is, and then what changes, until there is nobody to tell.
@@ -137,6 +139,14 @@ impl<'a> Listener<'a> {
                 if let Ok(queue) = self.queue().await {
                     self.tell_if_new("reviews", &queue).await?;
                 }
+                if let Ok(mut grants) =
+                    self.services.grants.list(false, self.caller.concerned()).await
+                {
+                    grants.retain(|row| grants::may_see(&self.caller, row));
+                    // As the queue is: oldest first.
+                    grants.reverse();
+                    self.tell_if_new("grants", &grants).await?;
+                }
             }
             let sessions = self.services.sessions.list(|owner| self.caller.may_see(owner));
             self.tell_if_new("sessions", &sessions).await?;
@@ -150,11 +160,20 @@ impl<'a> Listener<'a> {
                 // Nobody knows what is frozen: then agents do nothing.
                 Err(_) => self.tell_if_new("freezes", &json!(null)).await?,
             }
-            changed = tokio::time::timeout(LOOK, self.reviews.changed()).await.is_ok();
+            changed = tokio::time::timeout(LOOK, self.changed()).await.is_ok();
             if changed {
                 // Changes come in company.
                 tokio::time::sleep(SETTLE).await;
             }
+        }
+    }
+
+    /// Resolves when a review or a grant is different.
+    async fn changed(&mut self) {
+        tokio::select! {
+            // Where a desk is gone, so is the gateway.
+            _ = self.reviews.changed() => {}
+            _ = self.grants.changed() => {}
         }
     }
 
@@ -240,26 +259,32 @@ impl Waiting {
     }
 }
 
-static LISTENERS: LazyLock<Listeners> = LazyLock::new(Listeners::default);
+static LISTENERS: LazyLock<Listeners> = LazyLock::new(|| Listeners::new(MOST.0, MOST.1));
 
-/// How many streams each caller has.
-#[derive(Default)]
-struct Listeners(Mutex<HashMap<(String, String), usize>>);
+/// How many streams each caller has, and how many it and all may have.
+pub(super) struct Listeners {
+    places: Mutex<HashMap<(String, String), usize>>,
+    most: (usize, usize),
+}
 
 /// A place among them, until it is dropped.
-struct Place<'a>(&'a Listeners, (String, String));
+pub(super) struct Place<'a>(&'a Listeners, (String, String));
 
 impl Listeners {
-    fn places(&self) -> MutexGuard<'_, HashMap<(String, String), usize>> {
-        // The map is whole after every operation on it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(own: usize, all: usize) -> Self {
+        Self { places: Mutex::default(), most: (own, all) }
     }
 
-    fn enter(&self, caller: &Principal) -> Option<Place<'_>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<(String, String), usize>> {
+        // The map is whole after every operation on it.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(&self, caller: &Principal) -> Option<Place<'_>> {
         let who = (caller.issuer.clone(), caller.subject.clone());
         let mut places = self.places();
         let (own, all) = (places.get(&who).copied().unwrap_or(0), places.values().sum::<usize>());
-        if own >= MOST.0 || all >= MOST.1 {
+        if own >= self.most.0 || all >= self.most.1 {
             return None;
         }
         places.insert(who.clone(), own + 1);
@@ -290,6 +315,7 @@ mod tests {
             issuer: "https://issuer".to_owned(),
             acting_for: None,
             acting_for_issuer: None,
+            email: None,
             groups: BTreeSet::new(),
             token_id: None,
             expires: Timestamp::from_micros(0),
@@ -298,7 +324,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_the_places_of_others() {
-        let listeners = Listeners::default();
+        let listeners = Listeners::new(MOST.0, MOST.1);
         let one = caller("one");
         let mut places: Vec<_> = (0..MOST.0).map(|_| listeners.enter(&one).unwrap()).collect();
         assert!(listeners.enter(&one).is_none());

@@ -11,6 +11,7 @@
 
 use super::Problem;
 use super::routes::{ROUTES, Route, Who};
+use crate::console;
 use crate::services::Services;
 use crate::sign_in::PublicUrl;
 use axum::extract::{MatchedPath, Request, State};
@@ -29,6 +30,14 @@ const OURS: HeaderName = HeaderName::from_static("x-portcullis");
 /// session from being idle.
 pub(super) const BY_ITSELF: HeaderName = HeaderName::from_static("x-portcullis-by-itself");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Where answers of SAML providers come, from their pages. A provider of the same site as the gateway
+/// sends its cookies along, which speak for nobody there.
+const ANSWERS: &str = "/auth/saml/acs";
+
+/// Where a person confirms a sign-in by a form, which can send no header of ours. What it has to send is a
+/// ticket that only its page knows.
+const CONFIRMED: &str = "/auth/saml/finish";
 
 /// What is said to whoever comes without any of it.
 pub(super) const NOBODY: &str =
@@ -64,10 +73,20 @@ pub(super) async fn admit(
     }
     let secure = public.is_some_and(|public| public.secure);
     let session = cookie(headers, cookie_name(secure)).map(str::to_owned);
+    let path = request.uri().path();
+    // What other sites post, as nobody.
+    let session = session.filter(|_| path != ANSWERS);
     let session = session.filter(|_| !headers.contains_key(header::AUTHORIZATION));
+    // Nor what pages of others ask of the API, on other ports and names of the same site too; what would
+    // change something is refused below, with the reason.
+    let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+    let ours = site.is_none_or(|site| site == b"same-origin" || site == b"none");
+    let looks = request.method().is_safe();
+    let session = session.filter(|_| ours || !looks || !path.starts_with("/api/"));
+    let checked = if path == CONFIRMED { comes_from } else { is_same_origin };
     if session.is_some()
-        && !request.method().is_safe()
-        && let Err(why) = is_same_origin(headers, &origin(&host, public))
+        && !looks
+        && let Err(why) = checked(headers, &origin(&host, public))
     {
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
@@ -82,16 +101,14 @@ pub(super) async fn admit(
 pub(super) async fn known(path: MatchedPath, request: Request, next: Next) -> Response {
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let routes: Vec<&Route> = ROUTES.iter().filter(|r| r.path == path.as_str()).collect();
-    if routes.is_empty()
-        && !["/api/", "/auth/"].iter().any(|below| path.as_str().starts_with(below))
-    {
+    if console::has(path.as_str()) {
         // A page, which says nothing of anybody.
         return next.run(request).await;
     }
     let Some(route) = routes.iter().find(|r| r.method == method.as_str()) else {
         if routes.is_empty() {
             tracing::error!(path = path.as_str(), "a route is not in the table of api/routes.rs");
-            return Problem::new(StatusCode::NOT_FOUND, "there is no such route").into_response();
+            return no_such_route().into_response();
         }
         let allowed = routes.iter().map(|r| r.method).collect::<Vec<_>>().join(", ");
         let no = StatusCode::METHOD_NOT_ALLOWED;
@@ -104,6 +121,15 @@ pub(super) async fn known(path: MatchedPath, request: Request, next: Next) -> Re
         return Problem::new(StatusCode::UNAUTHORIZED, NOBODY).into_response();
     }
     next.run(request).await
+}
+
+pub(super) fn no_such_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such route")
+}
+
+/// Of what is not in the table: a page.
+pub(super) fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "pages are only looked at, by GET")
 }
 
 /// A page of another site must not reach the API under a name that resolves to loopback.
@@ -125,6 +151,10 @@ fn is_same_origin(headers: &HeaderMap, origin: &str) -> Result<(), &'static str>
     if headers.get(&OURS).is_none_or(|value| value != "1") {
         return Err("with a cookie, what changes something needs the header `X-Portcullis: 1`");
     }
+    comes_from(headers, origin)
+}
+
+fn comes_from(headers: &HeaderMap, origin: &str) -> Result<(), &'static str> {
     let (from, site) = (headers.get(header::ORIGIN), headers.get(&FETCH_SITE));
     if from.is_none() && site.is_none() {
         return Err("with a cookie, what changes something needs `Origin` or `Sec-Fetch-Site`");
@@ -185,6 +215,13 @@ mod tests {
             .collect();
             assert!(is_same_origin(&headers, "https://p.example").is_err(), "{site}");
         }
+        // A form of this origin has no header of ours, and all the rest.
+        let form = |all: &[_]| comes_from(&headers(all), "https://p.example").is_ok();
+        assert!(form(&[("origin", "https://p.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(!form(&[]));
+        assert!(!form(&[("origin", "null")]));
+        assert!(!form(&[("origin", "https://evil.example")]));
+        assert!(!form(&[("origin", "https://p.example"), ("sec-fetch-site", "same-site")]));
     }
 
     #[test]

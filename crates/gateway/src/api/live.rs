@@ -6,13 +6,14 @@
 //! administrators freeze and thaw, and they are [`Administrator`]s, a type an agent's token cannot
 //! become.
 
-use super::{ListQuery, Problem, principal, unavailable};
+use super::page::{Paged, Wanted as List};
+use super::problem::{Body, Path, parsed, unprocessable};
+use super::{Problem, principal, unavailable};
 use crate::freezes::{NotFrozen, Wanted};
 use crate::live::{Killed, LiveSession, Owner};
 use crate::moment::now;
 use crate::services::Services;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -22,7 +23,8 @@ use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::principal::{Administrator, Principal};
 use portcullis_core::verdict::Standing;
 use portcullis_identity::has_invisible;
-use portcullis_store::{FreezeError, FreezeRow};
+use portcullis_store::{FreezeError, FreezeRow, Place};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,14 @@ impl Caller {
         }
     }
 
+    /// Whom that has to concern which it may see; `None` where that is everything.
+    pub(super) const fn concerned(&self) -> Option<&Principal> {
+        match self {
+            Self::Administrator(_) => None,
+            Self::Other(principal) => Some(principal),
+        }
+    }
+
     /// Whether it may see a session of this principal's.
     pub(super) fn may_see(&self, owner: &Owner) -> bool {
         match self {
@@ -75,37 +85,49 @@ impl Caller {
     pub(super) fn may_see_freeze(&self, services: &Services, freeze: &Freeze) -> bool {
         let Self::Other(principal) = self else { return true };
         freeze.connection.as_ref().is_none_or(|connection| {
-            let found = services.connections.get(connection);
+            let now = services.now();
+            let found = now.connections.get(connection);
             found.is_some_and(|c| c.settings.groups.iter().any(|g| principal.groups.contains(g)))
         })
     }
 }
 
-/// The sessions a caller may see.
+/// The sessions a caller may see, oldest first.
 async fn sessions(
     State(services): State<Arc<Services>>,
+    list: List,
     headers: HeaderMap,
-) -> Result<Json<Vec<LiveSession>>, Problem> {
+) -> Result<Paged<LiveSession>, Problem> {
     let caller = Caller::of(&services, principal(&services, &headers).await?);
-    Ok(Json(services.sessions.list(|owner| caller.may_see(owner))))
+    let mut sessions = services.sessions.list(|owner| caller.may_see(owner));
+    let place = |one: &LiveSession| Place { at: one.since, id: one.id.to_string() };
+    if let Some(Place { at, id }) = &list.page.after {
+        sessions.retain(|one| (one.since, one.id.to_string()) > (*at, id.clone()));
+    }
+    let most = list.page.limit as usize;
+    let more = sessions.len() > most;
+    sessions.truncate(most);
+    Ok((list.next(sessions.last().map(place).filter(|_| more)), Json(sessions)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Reason {
+pub(super) struct Reason {
+    /// Why, on one line of 1 to 1000 bytes: those it concerns read it.
     reason: String,
 }
 
 /// Which sessions are ended.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct KillMany {
+pub(super) struct KillMany {
     /// Those of agents and workloads with this name or subject.
     #[serde(default)]
     agent: Option<String>,
     /// Those on this connection.
     #[serde(default)]
     connection: Option<String>,
+    /// Why, on one line of 1 to 1000 bytes: those it concerns read it.
     reason: String,
 }
 
@@ -121,14 +143,15 @@ impl KillMany {
 }
 
 /// What has become of the sessions that were ended.
-#[derive(Debug, Serialize)]
-struct Ended {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Ended {
+    /// Those that were ended.
     sessions: Vec<EndedSession>,
     /// False where the journal takes nothing: that keeps nobody from ending them.
     recorded: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct EndedSession {
     #[serde(flatten)]
     session: LiveSession,
@@ -138,9 +161,9 @@ struct EndedSession {
 
 async fn kill_one(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Ended>, Problem> {
     let caller = may_kill(&services, &headers, &format!("end session {id}")).await?;
     let Reason { reason } = parsed(&body)?;
@@ -162,7 +185,7 @@ async fn kill_one(
 async fn kill_many(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Ended>, Problem> {
     let caller = may_kill(&services, &headers, "end sessions").await?;
     let wanted: KillMany = parsed(&body)?;
@@ -212,25 +235,29 @@ async fn kill(
 /// The freezes: for administrators all, for others those that may be about them.
 async fn freezes(
     State(services): State<Arc<Services>>,
-    Query(query): Query<ListQuery>,
+    mut list: List,
     headers: HeaderMap,
-) -> Result<Json<Vec<FreezeRow>>, Problem> {
+) -> Result<Paged<FreezeRow>, Problem> {
     let caller = Caller::of(&services, principal(&services, &headers).await?);
-    let mut rows = services.freezes.list(query.all).await.map_err(unavailable)?;
-    rows.retain(|row| caller.may_see_freeze(&services, &row.freeze));
-    Ok(Json(rows))
+    loop {
+        let found = services.freezes.page(list.all, &list.page).await.map_err(unavailable)?;
+        if let Some(paged) = list.paged(found, |row| caller.may_see_freeze(&services, &row.freeze))
+        {
+            return Ok(paged);
+        }
+    }
 }
 
 async fn freeze(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<(StatusCode, Json<FreezeRow>), Problem> {
     let administrator = administrator(&services, &headers, "freeze").await?;
     let wanted: Wanted = parsed(&body)?;
     check_reason(&wanted.reason)?;
     if let Some(name) = &wanted.connection
-        && !services.connections.contains_key(name)
+        && !services.now().connections.contains_key(name)
     {
         return Err(unprocessable(&format!("there is no connection `{name}`")));
     }
@@ -240,7 +267,7 @@ async fn freeze(
 
 async fn thaw(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
 ) -> Result<Json<FreezeRow>, Problem> {
     let administrator = administrator(&services, &headers, "thaw").await?;
@@ -250,7 +277,7 @@ async fn thaw(
 }
 
 /// The caller, where it is an administrator. An attempt of another's is recorded.
-async fn administrator(
+pub(super) async fn administrator(
     services: &Services,
     headers: &HeaderMap,
     what: &str,
@@ -285,7 +312,7 @@ fn not_frozen(error: NotFrozen) -> Problem {
 }
 
 /// A reason that callers and the record can be shown.
-fn check_reason(reason: &str) -> Result<(), Problem> {
+pub(super) fn check_reason(reason: &str) -> Result<(), Problem> {
     let told = !reason.trim().is_empty() && reason.len() <= MAX_REASON;
     if told && !has_invisible(reason) {
         return Ok(());
@@ -293,15 +320,6 @@ fn check_reason(reason: &str) -> Result<(), Problem> {
     let detail =
         format!("say why in 1 to {MAX_REASON} bytes on one line: those it concerns read it");
     Err(unprocessable(&detail))
-}
-
-fn parsed<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| unprocessable(&format!("the body cannot be read: {error}")))
-}
-
-fn unprocessable(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 #[cfg(test)]
@@ -321,6 +339,7 @@ mod tests {
             issuer: "https://issuer".to_owned(),
             acting_for: None,
             acting_for_issuer: None,
+            email: None,
             groups: BTreeSet::new(),
             token_id: None,
             expires: Timestamp::from_micros(0),

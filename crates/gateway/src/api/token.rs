@@ -2,8 +2,10 @@
 //! credential for one connection comes out. Errors are those of RFC 6749 §5.2; none of them, no log
 //! and no record holds anything of a token.
 
+use crate::generation::ConnectionServices;
 use crate::moment::{now, random};
-use crate::services::{ConnectionServices, Services};
+use crate::services::Services;
+use crate::vouching::Vouching;
 use axum::Json;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Form, State};
@@ -17,8 +19,9 @@ use portcullis_frontends::neighbourhood;
 use portcullis_identity::own::{Grant, LONGEST, Minted, Terms};
 use portcullis_identity::{Vouched, is_presentable};
 use portcullis_store::{CredentialError, CredentialRow};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,8 +41,9 @@ const SHORTEST: Duration = Duration::from_secs(10);
 
 /// A request for an exchange, as its form has it. Parameters that are not known are ignored, as RFC
 /// 6749 §3.2 asks; one that comes twice is an error.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "TokenRequest")]
 pub(super) struct Asked {
     grant_type: String,
     subject_token: String,
@@ -52,6 +56,31 @@ pub(super) struct Asked {
     scope: String,
     purpose: String,
     lifetime: String,
+}
+
+/// A credential, as it is answered (RFC 8693 §2.2.1).
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Given<'a> {
+    /// The credential: a password of PostgreSQL.
+    access_token: &'a str,
+    /// What it is called.
+    issued_token_type: &'static str,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Seconds until it expires.
+    expires_in: u64,
+    /// What is kept of it.
+    credential: &'a CredentialRow,
+}
+
+/// An answer that is no credential (RFC 6749 §5.2).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenError")]
+pub(super) struct ToldNot {
+    /// One of the words of RFC 6749 and RFC 8693.
+    error: &'static str,
+    /// Why, in ASCII.
+    error_description: String,
 }
 
 /// A request that can be read. A parameter without a value counts as left out (RFC 6749 §3.2).
@@ -87,7 +116,7 @@ impl NotGiven {
 
 impl IntoResponse for NotGiven {
     fn into_response(self) -> Response {
-        let body = json!({ "error": self.error, "error_description": plain(&self.why) });
+        let body = ToldNot { error: self.error, error_description: plain(&self.why) };
         let mut response = unkept(self.status, body);
         if self.status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
@@ -107,7 +136,7 @@ fn plain(text: &str) -> String {
 }
 
 /// An answer nobody may keep (RFC 6749 §5.1).
-fn unkept(status: StatusCode, body: Value) -> Response {
+fn unkept(status: StatusCode, body: impl Serialize) -> Response {
     let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -243,30 +272,37 @@ async fn given(
     peer: SocketAddr,
     known: &mut Known,
 ) -> Result<Value, NotGiven> {
-    let subject = vouched(services, wanted.subject, "subject_token").await?;
+    if services.governing.is_behind() {
+        let why = "there are newer documents, which this gateway cannot go by: ask another one";
+        return Err(NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why));
+    }
+    let generation = services.now();
+    let subject = vouched(&generation.vouching, wanted.subject, "subject_token").await?;
     known.0.push(subject.principal().subject.clone());
     meter(services, subject.principal())?;
     let actor = match wanted.actor {
         None => None,
         Some(token) => {
-            let actor = vouched(services, token, "actor_token").await?;
+            let actor = vouched(&generation.vouching, token, "actor_token").await?;
             known.0.insert(0, actor.principal().subject.clone());
             meter(services, actor.principal())?;
             Some(actor)
         }
     };
     let unknown = || NotGiven::of("invalid_target", "there is no such connection for you");
-    let connection = services.connections.get(wanted.connection).ok_or_else(unknown)?;
+    let found = generation.connections.get(wanted.connection);
+    let connection: &ConnectionServices = found.ok_or_else(unknown)?;
     let grant = match actor {
         None => Grant::own(subject),
         Some(actor) => Grant::delegated(subject, actor, &connection.settings.lend_groups),
     };
     let grant = grant.map_err(|error| NotGiven::invalid(error.to_string()))?;
-    issue(services, connection, grant, wanted, peer).await
+    let by = (connection, &generation.vouching);
+    issue(services, by, grant, wanted, peer).await
 }
 
-async fn vouched(services: &Services, token: &str, which: &str) -> Result<Vouched, NotGiven> {
-    services.verifier.vouch(token.trim(), now()).await.map_err(|error| {
+async fn vouched(vouching: &Vouching, token: &str, which: &str) -> Result<Vouched, NotGiven> {
+    vouching.verifier().vouch(token.trim(), now()).await.map_err(|error| {
         let why = format!("{which}: {}", error.public());
         match error.retry() {
             Retry::Later => NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why),
@@ -281,10 +317,33 @@ fn meter(services: &Services, who: &Principal) -> Result<(), NotGiven> {
     metered(&meter.count(Instant::now(), 1), credentials.settings.per_minute_and_caller)
 }
 
+/// By whom a credential is revoked that nobody has.
+const NEVER: &str = "portcullis: it was never given out";
+
+/// Keeps a credential, where whoever has vouched for it still does once it is kept: whoever takes that back
+/// looks for credentials then.
+async fn keep(
+    services: &Services,
+    row: &CredentialRow,
+    vouching: &Arc<Vouching>,
+) -> Result<(), NotGiven> {
+    let unavailable = |why| NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why);
+    services.credentials.store.keep(row).await.map_err(|error| match error {
+        CredentialError::TooMany => NotGiven::invalid(error.to_string()),
+        CredentialError::Unavailable => unavailable(error.to_string()),
+    })?;
+    if services.now().vouching.stands_by(vouching, &row.principal) {
+        return Ok(());
+    }
+    // It is handed to nobody in any case.
+    let _ = services.credentials.store.revoke(row.id, NEVER, now()).await;
+    Err(unavailable("who vouches for callers was changed at this moment; ask again".to_owned()))
+}
+
 /// Records a credential, keeps it, and gives it: in this order.
 async fn issue(
     services: &Services,
-    connection: &ConnectionServices,
+    (connection, vouching): (&ConnectionServices, &Arc<Vouching>),
     grant: Grant,
     wanted: &Wanted<'_>,
     peer: SocketAddr,
@@ -330,24 +389,22 @@ async fn issue(
     let unavailable = |why| NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, why);
     let recorded = services.ledger.append(entry, Durability::Durable).await;
     recorded.map_err(|error| unavailable(error.to_string()))?;
-    if let Err(error) = credentials.store.keep(&row).await {
-        let by = "portcullis: it was never given out".to_owned();
+    if let Err(error) = keep(services, &row, vouching).await {
+        let by = NEVER.to_owned();
         let event = Event::CredentialRevoked { credential: id, by, connection: row.connection };
         let entry = Entry::outside(now(), event);
         // Whoever asked is told in any case.
         let _ = services.ledger.append(entry, Durability::Durable).await;
-        return Err(match error {
-            CredentialError::TooMany => NotGiven::invalid(error.to_string()),
-            CredentialError::Unavailable => unavailable(error.to_string()),
-        });
+        return Err(error);
     }
-    Ok(json!({
-        "access_token": *token,
-        "issued_token_type": ACCESS_TOKEN,
-        "token_type": "Bearer",
-        "expires_in": row.expires.since(issued).as_secs(),
-        "credential": row,
-    }))
+    let given = Given {
+        access_token: &token,
+        issued_token_type: ACCESS_TOKEN,
+        token_type: "Bearer",
+        expires_in: row.expires.since(issued).as_secs(),
+        credential: &row,
+    };
+    serde_json::to_value(given).map_err(|error| unavailable(error.to_string()))
 }
 
 #[cfg(test)]

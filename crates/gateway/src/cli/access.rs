@@ -6,6 +6,7 @@ use crate::services;
 use crate::sign_in::PublicUrl;
 use anyhow::Context as _;
 use clap::Args;
+use reqwest::header::{self, HeaderMap};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ impl Access {
             (None, Some(name)) => services::development_token(config, name).await?,
             (None, None) => kept::token(&api).await?,
         };
-        Ok(Client { api, token })
+        Ok(Client::new(api, token))
     }
 }
 
@@ -62,18 +63,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     api: String,
     token: String,
+    /// What it will log in with, shown beside the token.
+    credential: Option<String>,
 }
 
 impl Client {
     pub(super) const fn new(api: String, token: String) -> Self {
-        Self { api, token }
+        Self { api, token, credential: None }
+    }
+
+    /// Where it asks.
+    pub(super) fn at(&self) -> &str {
+        &self.api
+    }
+
+    /// Shows, beside the token, the credential that will log in.
+    pub(super) fn showing(self, credential: Option<String>) -> Self {
+        Self { credential, ..self }
     }
 
     /// Follows no redirect, so that no token goes elsewhere, and goes to loopback past any proxy.
     fn http(&self) -> anyhow::Result<reqwest::Client> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE);
+        self.http_for(Some(PATIENCE))
+    }
+
+    fn http_for(&self, patience: Option<Duration>) -> anyhow::Result<reqwest::Client> {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = match patience {
+            Some(patience) => client.timeout(patience),
+            None => client.connect_timeout(PATIENCE),
+        };
         let client = if self.api.starts_with("http://") { client.no_proxy() } else { client };
         client.build().context("no HTTP client can be made")
     }
@@ -83,8 +102,45 @@ impl Client {
         self.answer(self.http()?.get(format!("{}{path}", self.api))).await
     }
 
+    /// Gets one thing, or a list with all of its pages.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.send(self.http()?.get(format!("{}{path}", self.api))).await
+        let mut whole = Vec::new();
+        let mut path = path.to_owned();
+        loop {
+            match self.get_page(&path).await? {
+                (Value::Array(rows), Some(next)) => {
+                    whole.extend(rows);
+                    path = next;
+                }
+                (Value::Array(rows), None) => {
+                    whole.extend(rows);
+                    return Ok(Value::Array(whole));
+                }
+                (one, _) => return Ok(one),
+            }
+        }
+    }
+
+    /// Gets one page, and the path of the next.
+    pub(super) async fn get_page(&self, path: &str) -> anyhow::Result<(Value, Option<String>)> {
+        let request = self.http()?.get(format!("{}{path}", self.api));
+        let response = self.sent(self.authorized(request)).await?;
+        let next = next_page(response.headers());
+        // The same list, further on: what is asked is never for the answer to say.
+        let list = path.split('?').next().unwrap_or(path);
+        let next = next.map(|query| format!("{list}?{query}"));
+        Ok((said(response).await?, next))
+    }
+
+    /// An answer that is taken as it comes, for as long as it takes.
+    pub(super) async fn follow(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+        let http = self.http_for(None)?;
+        let request = self.authorized(http.get(format!("{}{path}", self.api)));
+        let response = self.sent(request).await?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(not_done(response).await?),
+        }
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -118,21 +174,60 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-        self.answer(request.bearer_auth(&self.token)).await
+        self.answer(self.authorized(request)).await
+    }
+
+    /// With what says who asks.
+    fn authorized(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let request = match &self.credential {
+            Some(credential) => request.header("Portcullis-Credential", credential),
+            None => request,
+        };
+        request.bearer_auth(&self.token)
+    }
+
+    /// A page of text.
+    pub(super) async fn page(&self, path: &str) -> anyhow::Result<String> {
+        let request = self.http()?.get(format!("{}{path}", self.api));
+        let response = self.sent(self.authorized(request)).await?;
+        if !response.status().is_success() {
+            return Err(not_done(response).await?);
+        }
+        response.text().await.context("the answer breaks off")
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-        let response =
-            request.send().await.with_context(|| format!("no gateway answers at {}", self.api))?;
-        let status = response.status();
-        let body: Value = response.json().await.context("the answer is not JSON")?;
-        if !status.is_success() {
-            let said = body.get("detail").or_else(|| body.get("error_description"));
-            let why = said.and_then(Value::as_str).unwrap_or(status.as_str());
-            return Err(NotDone(why.to_owned()).into());
-        }
-        Ok(body)
+        said(self.sent(request).await?).await
     }
+
+    async fn sent(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        request.send().await.with_context(|| format!("no gateway answers at {}", self.api))
+    }
+}
+
+/// What an answer says, where it is a success.
+async fn said(response: reqwest::Response) -> anyhow::Result<Value> {
+    match response.status().is_success() {
+        true => response.json().await.context("the answer is not JSON"),
+        false => Err(not_done(response).await?),
+    }
+}
+
+/// Why the gateway did not do it.
+async fn not_done(response: reqwest::Response) -> anyhow::Result<anyhow::Error> {
+    let status = response.status();
+    let body: Value = response.json().await.context("the answer is not JSON")?;
+    let said = body.get("detail").or_else(|| body.get("error_description"));
+    let why = said.and_then(Value::as_str).unwrap_or(status.as_str());
+    Ok(NotDone(why.to_owned()).into())
+}
+
+/// The query of the next page of a list (RFC 8288), where it goes on.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(header::LINK)?.to_str().ok()?;
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    let query = target.split_once('?')?.1;
+    (rest.trim() == "; rel=\"next\"").then(|| query.to_owned())
 }
 
 /// A length of time as people write it.

@@ -1,6 +1,10 @@
 //! `portcullis audit …`: checks the record offline.
 
 use super::page;
+pub(crate) use changes::Verified;
+mod changes;
+mod passkeys;
+
 use crate::config::Config;
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -32,9 +36,20 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         expected_head: head.as_ref().map(read).transpose()?,
         live: false,
     };
-    match verified_with(&config.data_dir, options) {
-        Ok(report) if json => say!("{}", page::json(&report)?),
-        Ok(report) => say!("{}", shown(&report.to_string())),
+    let all = verified_with(&config.data_dir, options)
+        .and_then(|report| passkeys::verified(&config.data_dir).map(|proofs| (report, proofs)));
+    match all {
+        Ok((report, proofs)) if json => {
+            say!("{}", page::json(&WithProofs { report, passkeys: proofs })?);
+        }
+        Ok((report, proofs)) => {
+            say!("{}", shown(&report.to_string()));
+            if proofs > 0 {
+                say!(
+                    "passkeys: {proofs} signatures of people, each right and of what is beside it"
+                );
+            }
+        }
         Err(finding) => {
             if json {
                 say!("{}", page::json(&finding)?);
@@ -45,6 +60,15 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was verified.
+#[derive(serde::Serialize)]
+struct WithProofs {
+    #[serde(flatten)]
+    report: Report,
+    /// Signatures of people by passkey, all of them right.
+    passkeys: u64,
 }
 
 /// Names of files and what is found in them are anybody's who can write there.

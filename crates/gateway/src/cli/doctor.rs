@@ -41,12 +41,23 @@ fn tell(finding: &Finding) -> anyhow::Result<()> {
         Status::Warning => "warning",
         Status::Failure => "failure",
     };
+    let (means, next) = (finding.means.as_deref(), finding.next.as_deref());
+    told((word, finding.check), &finding.found, means, next)
+}
+
+/// One finding, for a person.
+pub(super) fn told(
+    (status, check): (&str, &str),
+    found: &str,
+    means: Option<&str>,
+    next: Option<&str>,
+) -> anyhow::Result<()> {
     let width = page::width(page::UNCUT);
-    say!("{}", page::message(&format!("{word:8} {:13} ", finding.check), &finding.found, width));
-    if let Some(means) = &finding.means {
+    say!("{}", page::message(&format!("{status:8} {check:13} "), found, width));
+    if let Some(means) = means {
         say!("{}", page::message("         means         ", means, width));
     }
-    if let Some(next) = &finding.next {
+    if let Some(next) = next {
         say!("{}", page::message("         next          ", next, width));
     }
     Ok(())

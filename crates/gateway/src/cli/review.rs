@@ -2,6 +2,7 @@
 
 use super::access::{Access, Client, number, span, text};
 use super::page::{self, Page};
+use super::passkey::{self, Approved};
 use crate::config::Config;
 use crate::moment::now;
 use anyhow::bail;
@@ -44,6 +45,9 @@ enum Command {
         id: String,
         #[command(flatten)]
         pattern: Pattern,
+        /// Where it takes a passkey: say where that is done, and do not wait for it.
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Refuse it.
     Reject {
@@ -52,6 +56,20 @@ enum Command {
         /// Why; the caller reads it.
         #[arg(long)]
         reason: String,
+    },
+    /// Ask the caller something before you decide: a client that waits is told, and may answer.
+    Ask {
+        /// The review's id.
+        id: String,
+        /// What you want to know, in up to 1000 bytes.
+        text: String,
+    },
+    /// Answer what a reviewer has asked about a request of yours.
+    Answer {
+        /// The review's id.
+        id: String,
+        /// What you answer, in up to 1000 bytes: it decides nothing, and reviewers read it.
+        text: String,
     },
     /// The patterns that are good: what may run in which session without asking.
     Patterns {
@@ -104,15 +122,27 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
                 print_list(&reviews)?;
             }
         }
-        Command::Show { id } => {
-            let review = client.get(&format!("/api/v1/reviews/{id}")).await?;
+        Command::Show { id } => show(&client, &id, json).await?,
+        Command::Ask { id, text } | Command::Answer { id, text } => {
+            let body = json!({ "text": text });
+            let message = client.post(&format!("/api/v1/reviews/{id}/messages"), &body).await?;
             if json {
-                say!("{}", page::json(&review)?);
+                say!("{}", page::json(&message)?);
             } else {
-                say!("{}", rendered(&review, page::width(page::PAGE)));
+                let does = if is_question(&message) { "asked" } else { "answered" };
+                say!("{does}: whoever looks at {} sees it", visible::escape(&id));
             }
         }
-        Command::Approve { id, pattern } => {
+        Command::Approve { id, pattern, no_wait } => {
+            // Who may not see it is told why when it is approved.
+            if let Ok(review) = client.get(&format!("/api/v1/reviews/{id}")).await
+                && Approved::Review.is_wanted(&review)
+            {
+                let review = (Approved::Review, review);
+                let review = passkey::elsewhere(&client, config, review, !no_wait).await?;
+                print_decision(&review, json)?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let body = match pattern.pattern {
                 true => as_pattern(&client, &id, &pattern).await?,
                 false => json!({}),
@@ -141,6 +171,38 @@ pub(crate) async fn run(review: Review, config: &Config, json: bool) -> anyhow::
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows one review, and what was said about it.
+async fn show(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
+    let mut review = client.get(&format!("/api/v1/reviews/{id}")).await?;
+    let context = client.get(&format!("/api/v1/reviews/{id}/context")).await?;
+    let messages = context.get("messages").cloned().unwrap_or_default();
+    if json {
+        if let Some(review) = review.as_object_mut() {
+            review.insert("messages".to_owned(), messages);
+        }
+        say!("{}", page::json(&review)?);
+    } else {
+        let width = page::width(page::PAGE);
+        say!("{}{}", rendered(&review, width), said(&messages, width));
+    }
+    Ok(())
+}
+
+fn is_question(message: &Value) -> bool {
+    message.get("asks").and_then(Value::as_bool) == Some(true)
+}
+
+/// What was asked about a request and answered.
+fn said(messages: &Value, width: usize) -> String {
+    let mut page = Page::new(width);
+    for message in messages.as_array().into_iter().flatten() {
+        let label = if is_question(message) { "asked by" } else { "answered by" };
+        page.fact(label, text(message, "/name"));
+        page.text("", text(message, "/text"));
+    }
+    page.finish()
 }
 
 /// What is asked for with a pattern, once whoever gives it has read what it lets through.
@@ -275,6 +337,9 @@ fn rendered(review: &Value, width: usize) -> String {
     page.fact("held by", &format!("{rule}: {reason}"));
     let groups: Vec<&str> = list(review, "/ask/groups").iter().filter_map(Value::as_str).collect();
     page.fact("asks", &groups.join(", "));
+    if Approved::Review.is_wanted(review) {
+        page.fact("takes", "a passkey of whoever approves it, in the console");
+    }
     if number(review, "/repeats") > 0 {
         page.fact("sent again", &format!("{} times while it waits", number(review, "/repeats")));
     }

@@ -5,13 +5,13 @@
 use super::access::NotDone;
 use super::page;
 use crate::config::{Config, nearest};
+use crate::fleet;
 use crate::moment::now;
 use crate::secrets::{SecretSettings, over, references, sealed};
-use crate::services::private_directory;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use portcullis_ledger::visible;
-use portcullis_store::{ChangeError, SecretRow, SecretStore, Store};
+use portcullis_store::{ChangeError, SecretRow, SecretStore};
 use portcullis_targets::{
     MasterKey, MasterKeySettings, Plain, Reference, SealError, Sealed, SecretName,
 };
@@ -78,8 +78,7 @@ pub(super) async fn run(
     if let Command::Init = command {
         return init(&config.secrets, json);
     }
-    private_directory(&config.data_dir)?;
-    let store = Store::open_beside(&config.data_dir.join("portcullis.db")).await?;
+    let store = fleet::open_beside(config).await?;
     let secrets = SecretStore::new(store.clone());
     let done = match command {
         Command::Init => Ok(ExitCode::SUCCESS),

@@ -92,7 +92,7 @@ fn listed(session: &SessionSummary, width: usize) -> String {
     page::behind(&before, &format!("{} on {}", session.who(), session.connection), width)
 }
 
-fn render_options() -> RenderOptions {
+pub(super) fn render_options() -> RenderOptions {
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     RenderOptions { color, width: page::width(page::UNCUT) }
 }

@@ -76,6 +76,9 @@ pub(super) struct Token {
 #[derive(Debug, Deserialize)]
 struct Offered {
     name: String,
+    /// `oidc` or `saml`; gateways of before have the first alone.
+    #[serde(default)]
+    kind: String,
     issuer: String,
     cli_client_id: Option<String>,
     scope: Option<String>,
@@ -143,6 +146,13 @@ pub(super) async fn logout(logout: Logout, config: &Config) -> anyhow::Result<Ex
 pub(super) async fn login(login: Login, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let gateway = super::access::gateway(login.gateway.gateway.as_deref(), config)?;
     let offered = chosen(&gateway, login.provider.as_deref()).await?;
+    if offered.kind == "saml" {
+        return Err(NotDone(format!(
+            "at \"{}\" people sign in by SAML, which is for browsers: go to {gateway}/auth/login",
+            offered.name
+        ))
+        .into());
+    }
     let Some(client) = &offered.cli_client_id else {
         return Err(NotDone(format!(
             "provider \"{}\" has no client for terminals: its operator sets \
@@ -185,6 +195,10 @@ async fn chosen(gateway: &str, name: Option<&str>) -> anyhow::Result<Offered> {
     let offered = Client::new(gateway.to_owned(), String::new()).ask("/auth/providers").await?;
     let mut offered: Vec<Offered> = serde_json::from_value(offered)
         .with_context(|| format!("{gateway} is no gateway to sign in at"))?;
+    // Terminals need a client, which a SAML provider has not.
+    if name.is_none() && offered.iter().any(|provider| provider.kind != "saml") {
+        offered.retain(|provider| provider.kind != "saml");
+    }
     let names: Vec<String> = offered.iter().map(|provider| provider.name.clone()).collect();
     let names = names.join(", ");
     match name {
@@ -221,7 +235,7 @@ fn browser() -> Option<String> {
 async fn in_browser(asking: &Asking, provider: &str, program: &str) -> anyhow::Result<SignedIn> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let redirect = format!("http://127.0.0.1:{}/callback", listener.local_addr()?.port());
-    let (url, pending) = asking.party.begin(provider, &redirect, now()).await?;
+    let (url, pending) = asking.party.begin(provider, &redirect, false, now()).await?;
     eprintln!("opening your browser; where it does not open, go to:\n\n  {url}\n");
     let opened = Command::new(program)
         .arg(&url)

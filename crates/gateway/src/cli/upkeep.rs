@@ -1,6 +1,6 @@
 //! What whoever looks after a gateway does to it, past its API.
 
-use super::{backup, doctor, secret};
+use super::{backup, doctor, passkeys, secret};
 use crate::config::Config;
 use clap::Subcommand;
 use std::path::Path;
@@ -17,11 +17,14 @@ pub(super) enum Upkeep {
     Backup(backup::Backup),
     /// Put the store of a backup in place, while the gateway does not run.
     Restore(backup::Restore),
+    /// Passkeys of people, past the gateway's API.
+    Passkeys(passkeys::Passkeys),
 }
 
 pub(super) async fn run(command: Upkeep, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Upkeep::Secret(command) => secret::run(command, &Config::load(config)?, json).await,
+        Upkeep::Passkeys(command) => passkeys::run(command, &Config::load(config)?, json).await,
         Upkeep::Doctor => doctor::run(config, json).await,
         Upkeep::Backup(options) => backup::back_up(options, &Config::load(config)?, json).await,
         Upkeep::Restore(options) => backup::restore(options, &Config::load(config)?, json).await,

@@ -76,14 +76,18 @@ pub(super) async fn providers(all: &mut Findings<'_>, config: &Config, running: 
             }
         }
         for (name, issuer) in issuers {
+            all.about(Some(name));
             match failures.get(name) {
                 None => all.ok("providers", format!("{name}: {issuer} gives its keys")),
                 Some(error) => all.fail("providers", format!("{name}: {error}"), means, next),
             }
             skew(all, name, issuer).await;
         }
+        all.about(None);
     }
-    if let Some(provider) = config.dev_provider.as_ref().filter(|_| running) {
+    // Where the system has chosen a port, the file does not say which.
+    let development = config.dev_provider.as_ref().filter(|dev| running && dev.listen.port() != 0);
+    if let Some(provider) = development {
         match TcpStream::connect_timeout(&provider.listen, PATIENCE) {
             Ok(_) => all.warn(
                 "providers",
@@ -127,6 +131,7 @@ pub(super) async fn targets(all: &mut Findings<'_>, config: &Config, rows: Read)
     };
     let dialer = dialer.with_secrets(secrets);
     for (name, connection) in &config.connections {
+        all.about(Some(name));
         for role in connection.target.role_names() {
             let what = format!("connection {name}, role {role}");
             match dialer.probe(name, role).await {
@@ -135,6 +140,7 @@ pub(super) async fn targets(all: &mut Findings<'_>, config: &Config, rows: Read)
             }
         }
     }
+    all.about(None);
 }
 
 fn unreached(all: &mut Findings<'_>, what: &str, error: &DialError) {

@@ -4,7 +4,7 @@
 use super::behind::{Behind, Walk, partitioned_root};
 use super::viewer::{Unmasked, Viewer};
 use crate::config::SensitiveColumn;
-use crate::labels::{Kept, Labels};
+use crate::labels::{Kept, KeptColumns, Labels};
 use portcullis_core::effect::Operation;
 use portcullis_core::mask::{ColumnRef, Label, Lineage, Origin, Reveal, Strategy};
 use portcullis_mask::{fits, is_checked_domain, label_of};
@@ -155,13 +155,12 @@ impl SessionReveal {
                 Some(columns.iter().filter(|column| tells(column)).copied().collect())
             }
             Origin::Untraced => {
-                let relations = lineage.relations.iter();
-                let kept = relations.filter_map(|r| self.labels.of(*r).map(|kept| (*r, kept)));
-                let mut columns = kept.flat_map(|(relation, kept)| {
-                    let numbers: Vec<i16> = kept.keys().copied().collect();
-                    numbers.into_iter().map(move |column| ColumnRef { relation, column })
-                });
-                (!columns.any(|column| tells(&column))).then(Vec::new)
+                let any = |relation: u32, kept: &KeptColumns| {
+                    kept.keys().any(|column| tells(&ColumnRef { relation, column: *column }))
+                };
+                let mut relations = lineage.relations.iter();
+                let told = relations.any(|r| self.labels.of(*r).is_some_and(|kept| any(*r, &kept)));
+                (!told).then(Vec::new)
             }
         }
     }
@@ -519,7 +518,7 @@ pub(crate) fn uncovered<'r>(
 }
 
 /// True where `schema.table.column` (with `*` for any one name) names this column.
-pub(super) fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
+pub(crate) fn names_column(rule: &str, schema: &str, relation: &str, column: &str) -> bool {
     let mut parts = rule.split('.');
     [schema, relation, column]
         .into_iter()

@@ -26,6 +26,7 @@ impl Viewer {
             issuer,
             acting_for,
             acting_for_issuer,
+            email: _,
             groups,
             token_id: _,
             expires: _,

@@ -420,9 +420,10 @@ impl Session {
                 return Ok(false);
             }
             Counted::Within if failed => None,
-            Counted::Within => match self.frozen_before_commit(bounds, flight).await {
-                None => self.keep_labels(bounds).await?,
-                frozen => frozen,
+            // What may take time comes before it is looked the last time whether it may be committed.
+            Counted::Within => match self.ready_to_commit(bounds).await? {
+                None => self.frozen_before_commit(bounds, flight).await,
+                unready => unready,
             },
         };
         match (undone, bounds.bracket) {
@@ -444,8 +445,24 @@ impl Session {
         }
     }
 
-    /// The refusal of a COMMIT of the gateway's own that comes after a freeze: how long the request took
-    /// until then may be for the caller to say.
+    /// Makes others ready for a COMMIT of the gateway's own: labels are kept, and what it changes of
+    /// definitions is told. The error where that could not be.
+    async fn ready_to_commit(&mut self, bounds: &Bounds) -> Result<Option<WireError>, End> {
+        if let Some(error) = self.keep_labels(bounds).await? {
+            return Ok(Some(error));
+        }
+        if bounds.bracket != Bracket::Own || !self.telling.announces {
+            return Ok(None);
+        }
+        let told = self.tell_others(&Operation::unreadable()).await?;
+        Ok(told.err().map(|refusal| {
+            let message = format!("portcullis: {}; nothing has been changed", refusal.why);
+            WireError { rule: Some(refusal.rule), ..WireError::new(kept::REFUSED, message) }
+        }))
+    }
+
+    /// The refusal of a COMMIT of the gateway's own that comes after a freeze, by rules that are not in
+    /// force any more, or while the session is paused: how long the request took until then may be for the caller to say.
     async fn frozen_before_commit(
         &mut self,
         bounds: &Bounds,
@@ -453,8 +470,18 @@ impl Session {
     ) -> Option<WireError> {
         let what = "COMMIT of what this statement changed";
         let owned = bounds.bracket == Bracket::Own;
-        let refusal =
-            self.gate.frozen_since(flight, what, self.moments.next()).filter(|_| owned)?;
+        if !owned {
+            return None;
+        }
+        let frozen = self.gate.frozen_since(flight, what, self.moments.next());
+        let outdated = || self.judged_too_long_ago(&Operation::unreadable());
+        let refusal = match frozen.or_else(outdated) {
+            Some(refusal) => refusal,
+            None => {
+                let pause = self.lease.paused()?;
+                self.paused_what(what.to_owned(), &pause)
+            }
+        };
         Some(Box::pin(self.refuse_frozen(refusal)).await)
     }
 
@@ -499,7 +526,7 @@ impl Session {
             (Fate::Committed, _) => {
                 self.conversation.left_transaction(false);
                 // Others hear of new tables before the client knows that they are there.
-                if self.announces || !bounds.makings.is_empty() {
+                if self.telling.announces || !bounds.makings.is_empty() {
                     self.catalog.changed();
                 }
                 self.deliver_end(flight, shape).await
@@ -757,7 +784,8 @@ fn too_much(bounds: &Bounds, most: u64, kind: LimitKind) -> WireError {
         ),
         LimitKind::Rehearsed => (
             format!(
-                "the {most} rows to be changed that people saw it change when it was rehearsed"
+                "the {most} rows to be changed that people have approved (as many as it changed when it was \
+                 rehearsed, or as a decision in a chat is good for)"
             ),
             "send it again: what it changes now is reviewed anew",
         ),

@@ -3,7 +3,7 @@
 
 use super::{CANCELLED, End, Session};
 use crate::catalog::{Awaited, Basis, Definitions, Done, Question, Rows, temporary};
-use portcullis_core::effect::{ObjectKind, Operation, Verb};
+use portcullis_core::effect::{Effect, ObjectKind, Operation, Verb, may_redefine};
 use portcullis_core::mask::MaskFailure;
 use portcullis_core::protocol::Request as _;
 use portcullis_sql::catalog::{Catalog, Detailed};
@@ -23,6 +23,14 @@ const CATALOG_PAUSE: Duration = Duration::from_millis(5);
 /// What is asked of prepared statements: those made by the protocol.
 const PREPARED: &[&str] =
     &["SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql"];
+
+/// What tells which server it is, by the number it was given when it was made (which a standby shares),
+/// and which of its databases.
+const WHERE: &[&str] = &[
+    "SELECT system_identifier FROM pg_catalog.pg_control_system()",
+    "SELECT oid FROM pg_catalog.pg_database \
+     WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()",
+];
 
 impl Session {
     /// Asks the target what prepared statements code of users has left.
@@ -126,6 +134,15 @@ impl Session {
     /// Uses a catalog that is young enough to judge by, reading it where there is none and no
     /// transaction is open. False where there is none.
     pub(crate) async fn refresh_catalog(&mut self) -> Result<bool, End> {
+        if !self.telling.located {
+            self.ask_where().await?;
+        }
+        match self.labels.learn().await {
+            Ok(Some(standing)) => self.catalog.stands(standing),
+            Ok(None) => {}
+            // Who knows what others have made of what is known here.
+            Err(_) => return Ok(false),
+        }
         let may_read = self.may_read_catalog();
         if may_read && self.conversation.transaction_status() == b'I' {
             if self.inside.doubts_temporary() {
@@ -151,6 +168,33 @@ impl Session {
             Basis::TooOld | Basis::ReadInside => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Asks the target which server and database it is, so that gateways that know it by other names mean
+    /// the same. One that does not say is known by its names alone.
+    async fn ask_where(&mut self) -> Result<(), End> {
+        // An error inside a transaction would be the caller's.
+        let outside = self.conversation.transaction_status() == b'I';
+        if self.labels.others().is_none() || !outside || !self.may_read_catalog() {
+            return Ok(());
+        }
+        self.telling.located = true;
+        let (rows, unasked) = match self.chore(Chore::read_catalog(WHERE)).await? {
+            ChoreOutcome::Catalog { rows, unasked } => (rows.queries, unasked),
+            ChoreOutcome::Settled { unasked, .. } => (Vec::new(), unasked),
+            ChoreOutcome::Failed { status, error, unasked, .. } => {
+                if status != b'I' {
+                    return Err(unreadable_catalog(&error.code));
+                }
+                (Vec::new(), unasked)
+            }
+        };
+        self.pass_on(unasked).await?;
+        let answers = rows.iter().filter_map(|rows| rows.first()?.first()?.as_deref());
+        if let [server, database] = answers.collect::<Vec<_>>()[..] {
+            self.labels.is_at(&format!("{server} {database}"));
+        }
+        Ok(())
     }
 
     /// Asks the target whether this session has made anything temporary, by statements or in the code
@@ -259,6 +303,18 @@ impl Session {
         inside: bool,
         detailed: bool,
     ) -> Result<Option<Definitions>, End> {
+        let found = self.definitions_read(inside, detailed).await?;
+        // What another gateway has made is labelled before anybody can read it: so what has been read
+        // has its labels by now, and here they are known before it is used.
+        self.labels.learn().await.map_err(|e| unreadable_catalog(&e.to_string()))?;
+        Ok(found)
+    }
+
+    async fn definitions_read(
+        &mut self,
+        inside: bool,
+        detailed: bool,
+    ) -> Result<Option<Definitions>, End> {
         let unreadable =
             |e: portcullis_sql::catalog::CatalogError| unreadable_catalog(&e.to_string());
         let tries = if inside { CATALOG_TRIES_INSIDE } else { CATALOG_TRIES };
@@ -324,6 +380,18 @@ pub(super) fn done(unit: &Unit, started: Instant) -> Done {
         executes: operation.effects.iter().any(|e| e.verb == Verb::Execute),
         steers_transactions: steers_transactions(operation),
     }
+}
+
+/// True where all that an operation may change of definitions is in the session's schema for temporary
+/// tables, as it is written there.
+pub(super) fn only_temporary(operation: &Operation) -> bool {
+    let temporary = |e: &Effect| {
+        let schema = e.object.path.iter().rev().nth(1);
+        e.object.kind == ObjectKind::Relation && schema.is_some_and(|schema| &**schema == "pg_temp")
+    };
+    let mut effects = operation.effects.iter();
+    !operation.kinds.iter().any(|kind| matches!(&**kind, "do" | "call"))
+        && effects.all(|e| temporary(e) || !may_redefine([].into_iter(), std::slice::from_ref(e)))
 }
 
 /// True where an operation may begin or end a transaction.

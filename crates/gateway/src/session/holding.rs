@@ -1,6 +1,7 @@
 //! Holding: what a session does while people decide on a request of its own, and what becomes of the
 //! request then. Stands between the gate, which holds, and the link, which sends.
 
+use super::asked::News;
 use super::definitions::{CATALOG_TRIES, unreadable_catalog};
 use super::{End, Session, reached};
 use crate::catalog::{Rows, surroundings};
@@ -19,8 +20,14 @@ use portcullis_wire::pg::unit::{Shape, Unbound, Unit};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// When a held client hears that it is held, in seconds from the start; then every 30.
+/// When a client that waits hears of it, in seconds from the start; then every 30.
 const NOTICES: [u64; 3] = [0, 5, 15];
+
+/// When a client that has been told so often that it waits hears of it again, from the start.
+pub(super) fn next_notice(told: usize) -> Duration {
+    let due = NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2));
+    Duration::from_secs(due)
+}
 
 type Asked = Question<Postgres>;
 
@@ -83,10 +90,22 @@ impl Session {
             settings.insert("what sequences gave last".to_owned(), self.id.to_string());
         }
         let definitions = detailed.definitions(request.operation());
+        let rules = self.governed.judged_by;
         Ok(definitions.map(|definitions| {
-            let basis = Basis { settings, definitions };
+            let basis = Basis { settings, definitions, rules: Some(rules) };
             Anew { request: *request, basis }
         }))
+    }
+
+    /// The same once the session is not paused, and by what there is then.
+    async fn formed_unpaused(&mut self, unit: Unit) -> Result<Option<Anew<Postgres>>, End> {
+        loop {
+            self.outwait_pause().await?;
+            let anew = self.formed_anew(unit.clone()).await?;
+            if self.lease.paused().is_none() {
+                return Ok(anew);
+            }
+        }
     }
 
     /// Why nobody can be asked about a request, where what it does hangs on something that an approval
@@ -126,6 +145,7 @@ impl Session {
     ) -> Result<Option<Asked>, End> {
         let started = Instant::now();
         let mut told = 0;
+        let mut news = News::new(self.gate.desk());
         self.lease.is(State::Held);
         if held.rehearse().is_some() {
             // Before it, since it may take some seconds.
@@ -139,17 +159,19 @@ impl Session {
         }
         self.lease.is(State::Held);
         loop {
-            let due = Duration::from_secs(
-                NOTICES.get(told).copied().unwrap_or_else(|| 15 + 30 * (told as u64 - 2)),
-            );
+            let due = next_notice(told);
             let takes_more = self.may_read_ahead();
             let until = self.rehearsal.as_ref().map(|rehearsed| rehearsed.until());
+            let (pause_ends, mut pauses) = self.lease.pause_turns();
             let event = tokio::select! {
                 biased;
                 // First: an approval that comes too late runs nothing.
                 end = self.lease.ended() => Waited::Ended(end),
                 () = self.cancelled.cancelled() => Waited::Over(Withdrawal::Cancelled),
-                decision = self.gate.decided(&held) => Waited::Decided(decision),
+                _ = pauses.changed() => Waited::Nothing,
+                () = reached(pause_ends) => Waited::Nothing,
+                // What is approved while the session is paused waits for its end.
+                decision = self.gate.decided(&held), if pause_ends.is_none() => Waited::Decided(decision),
                 read = self.client.read(&mut self.inbox), if takes_more => {
                     match read {
                         Ok(0) | Err(_) => Waited::Over(Withdrawal::Disconnected),
@@ -157,10 +179,12 @@ impl Session {
                     }
                 }
                 () = reached(until) => Waited::TimeUp,
+                () = news.come() => Waited::Said,
                 () = tokio::time::sleep(due.saturating_sub(started.elapsed())) => Waited::Notice,
             };
             match event {
                 Waited::Nothing => {}
+                Waited::Said => self.tell_said(&held, &mut news).await?,
                 Waited::Notice => {
                     told += 1;
                     // Locks do not wait for a client to read.
@@ -169,8 +193,8 @@ impl Session {
                     }
                 }
                 Waited::TimeUp => {
-                    let why = "nobody had decided when its time was over";
-                    self.undo_rehearsal(why).await?;
+                    self.undo_rehearsal("nobody had decided when its time was over").await?;
+                    news.again();
                 }
                 Waited::Decided(decision) => return self.decided(held, decision, shape).await,
                 Waited::Ended(end) => {
@@ -211,6 +235,11 @@ impl Session {
         shape: Shape,
     ) -> Result<Option<Asked>, End> {
         self.lease.is(State::Running);
+        if let Err(end) = self.take_up() {
+            self.withdraw(held, Withdrawal::SessionEnded).await;
+            return Err(end);
+        }
+        self.governed.judges();
         let mut anew = None;
         let late = self.rehearsal.as_ref().is_some_and(|r| r.until() <= Instant::now());
         let undo = match &decision {
@@ -223,7 +252,7 @@ impl Session {
             self.undo_rehearsal(why).await?;
         }
         if decision == Decision::Approved {
-            anew = match self.formed_anew(held.request().clone()).await {
+            anew = match self.formed_unpaused(held.request().clone()).await {
                 Ok(anew) => anew,
                 Err(end) => {
                     self.withdraw(held, Withdrawal::SessionEnded).await;
@@ -239,7 +268,9 @@ impl Session {
         let moment = self.moments.next();
         let passage = self.gate.resume(held, decision, anew, moment).await;
         let passage = match (passage, self.rehearsal.take()) {
-            (Passage::Permitted(permit), Some(rehearsed)) if rehearsed.until() > Instant::now() => {
+            (Passage::Permitted(permit), Some(rehearsed))
+                if rehearsed.until() > Instant::now() && self.lease.paused().is_none() =>
+            {
                 return self.keep_rehearsed(permit, *rehearsed).await.map(|()| None);
             }
             (passage, rehearsed) => {
@@ -349,6 +380,8 @@ enum Waited {
     /// The transaction of the rehearsal has been open for as long as it may.
     TimeUp,
     Nothing,
+    /// Reviews have changed: there may be a question.
+    Said,
     Notice,
     Decided(Decision),
     Over(Withdrawal),

@@ -11,7 +11,7 @@ use portcullis_wire::pg::server::WireError;
 use std::sync::Arc;
 
 /// The SQLSTATE of what would let masked values go where they are not masked.
-const REFUSED: &str = "42501";
+pub(super) const REFUSED: &str = "42501";
 const RULE: &str = rule::MASKED_STAYS_MASKED;
 
 impl Session {

@@ -143,7 +143,7 @@ pub(super) fn own_refusal(
 }
 
 /// The refusal of a unit that could not be formed.
-fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
+pub(crate) fn refusal_of(unformed: &Unformed, decision: DecisionId) -> Refusal {
     let (class, rule) = match &unformed.why {
         Why::Syntax { .. } => (RefusalClass::Unreadable, rule::SYNTAX),
         Why::TooLarge { .. } | Why::TooManyColumns | Why::Limit { .. } => {

@@ -5,7 +5,7 @@
 
 use super::bounded::{Ended, unruly};
 use super::tally::{Tally, total};
-use super::{End, Session, done, reached};
+use super::{End, FROZEN, Session, done, reached};
 use portcullis_core::effect::{Certainty, ObjectKind, Verb};
 use portcullis_core::fate::Fate;
 use portcullis_core::gate::{Held, Unrehearsed};
@@ -197,6 +197,11 @@ impl Session {
             before: changed,
             sets_unnamed: unit.sets_unnamed(),
         };
+        // Nothing is waited for between this look and the first byte.
+        if self.lease.paused().is_some() {
+            self.note_unsent(run.request, FROZEN, started)?;
+            return Ok(Err(Not::tried("the session is paused")));
+        }
         let mut rehearsing = self.link.rehearse(permit)?;
         let stopped = self.rehearsed_answer(&mut rehearsing, until).await;
         if stopped.is_err() {
@@ -319,7 +324,9 @@ impl Session {
     /// Whether policy lets the caller read what the images ask for.
     fn may_look(&self, images: &mut Images) -> bool {
         let Some(unit) = images.after() else { return false };
-        let (circumstances, none) = (Circumstances::default(), Approvals::new());
+        let granted_minutes = self.gate.granted_minutes(crate::moment::now());
+        let circumstances = Circumstances { granted_minutes, ..Circumstances::default() };
+        let none = Approvals::new();
         matches!(self.judge.judge(unit.operation(), &circumstances, &none), Verdict::Permit(_))
     }
 
@@ -546,7 +553,10 @@ impl Session {
     ) -> Result<(), End> {
         let Rehearsed { mut run, rehearsing, seen } = rehearsed;
         let (request, started) = (permit.id(), Instant::now());
-        let sent = (request, started, done(permit.request(), started));
+        let done = done(permit.request(), started);
+        let outside = self.conversation.transaction_status() == b'I';
+        self.telling.announces = self.inside.is_told(outside, done);
+        let sent = (request, started, done);
         let limits = permit.limits().cloned();
         let mut bounds = self.bounds_by(limits.unwrap_or_default(), Vec::new(), &permit);
         bounds.is_rehearsed(std::mem::take(&mut run.before));

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// Most groups a principal can have; a token with more has none.
-const MAX_GROUPS: usize = 1024;
+pub(crate) const MAX_GROUPS: usize = 1024;
 
 /// Deepest chain of actors (RFC 8693 §4.1, nested `act`).
 const MAX_ACTORS: usize = 8;
@@ -112,6 +112,7 @@ pub(crate) fn of_provider(
         issuer: provider.issuer.clone(),
         acting_for: caller.acting_for.map(str::to_owned),
         acting_for_issuer: None,
+        email: verified_email(claims),
         groups: groups_of(provider, caller.groups_in),
         token_id: token_id(claims)?,
         expires,
@@ -146,6 +147,7 @@ pub(crate) fn of_rules(
         issuer: provider.issuer,
         acting_for: None,
         acting_for_issuer: None,
+        email: None,
         groups: rule.groups.clone(),
         token_id: token_id(claims)?,
         expires,
@@ -409,6 +411,14 @@ fn name_of(provider: &Provider, about: &Claims, subject: &str) -> String {
         }),
     };
     name.unwrap_or_else(|| subject.to_owned())
+}
+
+/// The address of whom the token is about, where its issuer says that it has verified it (OpenID Connect
+/// Core §5.1).
+fn verified_email(claims: &Claims) -> Option<String> {
+    let verified = claims.get("email_verified") == Some(&Value::Bool(true));
+    let email = claims.get("email").and_then(Value::as_str).filter(|email| is_presentable(email));
+    email.filter(|_| verified).map(str::to_owned)
 }
 
 /// The groups, or none: where the claim is missing, is not a list of texts, is too long, or the

@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 /// Most keys in a set. Large providers publish fewer than ten.
 const MAX_KEYS: usize = 100;
@@ -103,6 +105,48 @@ impl KeySet {
 }
 
 impl Key {
+    /// The key of an X.509 certificate. Nothing else of the certificate is looked at: whoever has put it
+    /// in place vouches for the key.
+    pub(crate) fn of_certificate(der: &[u8]) -> Result<Self, String> {
+        use SignatureAlgorithm as A;
+        let unusable = || "its key is not RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519";
+        let (rest, certificate) =
+            X509Certificate::from_der(der).map_err(|e| format!("it cannot be read: {e}"))?;
+        if !rest.is_empty() {
+            return Err("there is something behind it".to_owned());
+        }
+        let info = certificate.public_key();
+        let curve = info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+        let curve = curve.map(|oid| oid.to_id_string()).unwrap_or_default();
+        let material = match (info.parsed(), info.algorithm.algorithm.to_id_string().as_str()) {
+            (Ok(PublicKey::RSA(key)), _) => {
+                let bare = |bytes: &[u8]| -> Vec<u8> {
+                    bytes.iter().copied().skip_while(|byte| *byte == 0).collect()
+                };
+                let (n, e) = (bare(key.modulus), bare(key.exponent));
+                let fits = (256..=1024).contains(&n.len()) && !e.is_empty() && e.len() <= 8;
+                fits.then_some(Material::Rsa { n, e })
+            }
+            (Ok(PublicKey::EC(point)), _) => {
+                let (algorithm, size) = match curve.as_str() {
+                    "1.2.840.10045.3.1.7" => (A::ES256, 32),
+                    "1.3.132.0.34" => (A::ES384, 48),
+                    "1.3.132.0.35" => (A::ES512, 66),
+                    _ => return Err(unusable().to_owned()),
+                };
+                let point = point.data().to_vec();
+                (point.len() == 2 * size + 1).then_some(Material::Ec(algorithm, point))
+            }
+            (_, "1.3.101.112") => {
+                let key = info.subject_public_key.data.to_vec();
+                (key.len() == 32).then_some(Material::Ed25519(key))
+            }
+            _ => None,
+        };
+        let material = material.ok_or_else(|| unusable().to_owned())?;
+        Ok(Self { id: None, algorithm: None, material })
+    }
+
     fn read(raw: RawKey) -> Option<Self> {
         // SPIFFE-Trust-Domain-and-Bundle §4.2.2 has a word of its own for keys of JWT-SVIDs.
         let usage = |usage: &str| matches!(usage, "sig" | "jwt-svid");

@@ -28,12 +28,12 @@ pub use settings::{
 pub use trust::{Pins, TrustRule, WorkloadKind, WorkloadPrincipal, check_rules};
 pub use vouched::Vouched;
 
-pub(crate) use claims::{checked, groups_of, sole, text};
+pub(crate) use claims::{MAX_GROUPS, checked, groups_of, sole, text};
 pub(crate) use http::Http;
 pub(crate) use json::object;
 pub(crate) use jws::{OWN_TYPE, Unverified, Use, Verified, is_own};
-pub(crate) use keys::KeySet;
-pub(crate) use settings::{WHOSE, is_loopback, issuer_url, keys_url};
+pub(crate) use keys::{Key, KeySet};
+pub(crate) use settings::{KindWord, WHOSE, is_loopback, issuer_url, keys_url};
 pub(crate) use source::{discovered, discovery_url};
 pub(crate) use vouched::{Borrows, MayAct};
 
@@ -54,6 +54,8 @@ pub struct Verifier {
 struct Realm {
     issuer: String,
     name: String,
+    /// Where its key set is, where that is configured.
+    jwks_uri: Option<String>,
     reading: Reading,
     keys: Arc<KeyCache>,
 }
@@ -68,10 +70,17 @@ impl Realm {
     fn new(
         provider: &Provider,
         reading: Reading,
-        client: ClientBuilder,
-        whose: &'static str,
+        before: Option<&Verifier>,
+        (client, whose): (ClientBuilder, &'static str),
     ) -> Result<Self, SettingsError> {
         let (name, issuer) = (provider.name.clone(), provider.issuer.clone());
+        let jwks_uri = provider.jwks_uri.clone();
+        let same = |known: &&Self| {
+            (&known.name, &known.issuer, &known.jwks_uri) == (&name, &issuer, &jwks_uri)
+        };
+        if let Some(known) = before.and_then(|before| before.realms.iter().find(same)) {
+            return Ok(Self { issuer, name, jwks_uri, reading, keys: Arc::clone(&known.keys) });
+        }
         let source = Source::new(provider, client).map_err(|problem| SettingsError {
             whose,
             provider: name.clone(),
@@ -79,7 +88,7 @@ impl Realm {
             problem,
         })?;
         let keys = Arc::new(KeyCache::new(name.clone(), source));
-        Ok(Self { issuer, name, reading, keys })
+        Ok(Self { issuer, name, jwks_uri, reading, keys })
     }
 
     fn takes(&self, algorithm: SignatureAlgorithm) -> bool {
@@ -114,6 +123,20 @@ impl Verifier {
         rules: Vec<TrustRule>,
         client: impl Fn() -> ClientBuilder,
     ) -> Result<Self, SettingsError> {
+        Self::after(None, providers, rules, client)
+    }
+
+    /// The same, in the place of another verifier: what that has fetched of an issuer stays known, where
+    /// name, issuer and address of the keys are the same.
+    ///
+    /// # Errors
+    /// As [`Verifier::with_rules`].
+    pub fn after(
+        before: Option<&Self>,
+        providers: Vec<Provider>,
+        rules: Vec<TrustRule>,
+        client: impl Fn() -> ClientBuilder,
+    ) -> Result<Self, SettingsError> {
         trust::check_rules(&providers, &rules).map_err(|(_, error)| error)?;
         let mut realms: Vec<Realm> = Vec::with_capacity(providers.len());
         for provider in providers {
@@ -131,7 +154,7 @@ impl Verifier {
                 return Err(wrong("issuer", "is configured twice"));
             }
             let reading = Reading::Provider(Box::new(provider.clone()));
-            realms.push(Realm::new(&provider, reading, client(), WHOSE)?);
+            realms.push(Realm::new(&provider, reading, before, (client(), WHOSE))?);
         }
         for rule in rules {
             let mut known = realms.iter_mut().filter(|realm| realm.issuer == rule.issuer);
@@ -142,7 +165,8 @@ impl Verifier {
                 None => {
                     let provider = rule.provider();
                     let reading = Reading::Rules(vec![rule]);
-                    realms.push(Realm::new(&provider, reading, client(), trust::WHOSE)?);
+                    let by = (client(), trust::WHOSE);
+                    realms.push(Realm::new(&provider, reading, before, by)?);
                 }
             }
         }
@@ -200,8 +224,17 @@ impl Verifier {
     /// Fetches the keys of every issuer that has none or old ones, and says which could not be
     /// reached: for start-up and for health checks.
     pub async fn warm(&self, now: Timestamp) -> Vec<(String, IdentityError)> {
+        self.warm_those(|_| true, now).await
+    }
+
+    /// The same of those of these issuers.
+    pub async fn warm_those(
+        &self,
+        which: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Vec<(String, IdentityError)> {
         let mut failures = Vec::new();
-        for realm in &self.realms {
+        for realm in self.realms.iter().filter(|realm| which(&realm.issuer)) {
             match realm.keys.keys_for(None, now).await {
                 Ok(_) => {}
                 Err(error) => failures.push((realm.name.clone(), error)),

@@ -375,7 +375,7 @@ impl Pinned {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 #[expect(dead_code, reason = "stands in the schema for a type of another crate")]
-enum KindWord {
+pub(crate) enum KindWord {
     Person,
     Agent,
     Workload,

@@ -143,6 +143,7 @@ impl Grant {
             principal: Principal {
                 acting_for: Some(person.subject.clone()),
                 acting_for_issuer: (person.issuer != own.issuer).then(|| person.issuer.clone()),
+                email: person.email,
                 groups,
                 token_id: None,
                 expires: own.expires.min(person.expires),

@@ -130,11 +130,8 @@ impl KeyRing {
     #[must_use]
     pub fn key_set(&self, now: Timestamp) -> Value {
         let old = self.retired.iter().filter(|key| key.until > now).map(|key| key.x.clone());
-        let jwk = |x: String| {
-            let kid = thumbprint(&x);
-            json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x })
-        };
-        let keys: Vec<Value> = std::iter::once(self.public()).chain(old).map(jwk).collect();
+        let all = std::iter::once(self.public()).chain(old);
+        let keys: Vec<Value> = all.map(|x| jwk(&x)).collect();
         json!({ "keys": keys })
     }
 
@@ -142,9 +139,17 @@ impl KeyRing {
         self.pair.sign(message).as_ref().to_vec()
     }
 
-    fn public(&self) -> String {
+    /// The public half of the key that signs, base64url (RFC 8037).
+    #[must_use]
+    pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.public_key().as_ref())
     }
+}
+
+/// The JWK of a public key.
+pub(super) fn jwk(x: &str) -> Value {
+    let kid = thumbprint(x);
+    json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x })
 }
 
 /// RFC 7638 §3, for a key of RFC 8037 §2.

@@ -135,13 +135,40 @@ impl OwnIssuer {
     /// # Errors
     /// [`IdentityError`] says which check failed.
     pub fn read(&self, token: &str, now: Timestamp) -> Result<Presented, IdentityError> {
+        Self::check(token, &self.keys().key_set(now), now)
+    }
+
+    /// The same, by the key of another gateway that shares the store: its public half, base64url.
+    /// Only one whose thumbprint is what the credential says will do.
+    ///
+    /// # Errors
+    /// [`IdentityError`], also where there is no such key.
+    pub fn read_by(
+        token: &str,
+        x: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Presented, IdentityError> {
+        let Some(x) = x else {
+            return Err(IdentityError::UnknownKey { provider: OWN_ISSUER.into() });
+        };
+        Self::check(token, &json!({ "keys": [keys::jwk(x)] }), now)
+    }
+
+    /// Which key a credential says it was signed with.
+    ///
+    /// # Errors
+    /// [`IdentityError`] where it is none.
+    pub fn key_id(token: &str) -> Result<String, IdentityError> {
+        Unverified::parse(token, Use::Own)?.key_id.ok_or(IdentityError::NoKeyId)
+    }
+
+    fn check(token: &str, keys: &Value, now: Timestamp) -> Result<Presented, IdentityError> {
         let token = Unverified::parse(token, Use::Own)?;
         if token.algorithm != SignatureAlgorithm::EdDSA {
             return Err(IdentityError::Algorithm);
         }
         let key_id = token.key_id.clone().ok_or(IdentityError::NoKeyId)?;
-        let keys = self.keys().key_set(now).to_string();
-        let keys = KeySet::parse(keys.as_bytes())
+        let keys = KeySet::parse(keys.to_string().as_bytes())
             .map_err(|cause| IdentityError::Unavailable { provider: OWN_ISSUER.into(), cause })?;
         if !keys.knows(Some(&key_id)) {
             return Err(IdentityError::UnknownKey { provider: OWN_ISSUER.into() });

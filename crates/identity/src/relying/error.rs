@@ -55,6 +55,10 @@ pub enum SignInError {
     Token(IdentityError),
     /// The ID token is for another sign-in (`nonce`).
     Nonce,
+    /// It was asked when its person has signed in, and the ID token does not say (`auth_time`).
+    NoAuthTime,
+    /// Its person has not signed in anew (`auth_time`).
+    NotAnew,
     /// The ID token was issued to another client (`azp`), or to several and does not say which.
     AuthorizedParty,
     /// The access token is not the one the ID token came with (`at_hash`).
@@ -99,7 +103,8 @@ impl SignInError {
             Self::Answer(what) => format!("the provider's answer cannot be used: {what}"),
             Self::State => {
                 "this sign-in was not started here, or is over already (`state`): start \
-                            it again"
+                            it again; where several gateways stand behind one address, it may have \
+                            started at another gateway: each browser has to reach one of them alone"
                     .into()
             }
             Self::TooLate => "this sign-in took too long: start it again".into(),
@@ -120,6 +125,17 @@ impl SignInError {
             Self::NoToken(what) => format!("the provider gave no {what}"),
             Self::Token(error) => format!("ID token: {}", error.public()),
             Self::Nonce => "the ID token is for another sign-in (`nonce`)".into(),
+            Self::NoAuthTime => {
+                "the provider has to say when you signed in (`auth_time` in the ID token, \
+                                 OpenID Connect Core 1.0 §2), and does not: have its operator turn \
+                                 that claim on for this client"
+                    .into()
+            }
+            Self::NotAnew => {
+                "you have to sign in anew at the provider, and it let you in by an earlier \
+                              sign-in (`auth_time`; where you did sign in, its clock is late)"
+                    .into()
+            }
             Self::AuthorizedParty => {
                 "the ID token was issued to another client (`azp`), or does not say to which of \
                  several"

@@ -48,7 +48,7 @@ const MAX_ANSWER: usize = 8 * 1024;
 
 /// Signs people in, at the providers that are configured for it. One per gateway.
 pub struct RelyingParty {
-    parties: Vec<Party>,
+    parties: Vec<Arc<Party>>,
 }
 
 /// The gateway as a client of one provider.
@@ -58,17 +58,30 @@ struct Party {
     discovery: Discovery,
 }
 
+/// What asks a provider to have its person sign in anew (OpenID Connect Core 1.0 §3.1.2.1).
+const ANEW: [(&str, &str); 2] = [("prompt", "login"), ("max_age", "0")];
+
 /// A sign-in that waits for its person. It is finished once: nothing gives it back.
 pub struct Pending {
     provider: String,
+    /// The issuer it was asked as: what has the name by now may be another.
+    issuer: String,
     state: String,
     nonce: String,
     verifier: Zeroizing<String>,
     redirect: String,
+    /// When it was begun, where its person has to sign in anew.
+    anew_since: Option<Timestamp>,
     expires: Timestamp,
 }
 
 impl Pending {
+    /// Whether its person has to sign in anew: then nothing else finishes it.
+    #[must_use]
+    pub const fn is_anew(&self) -> bool {
+        self.anew_since.is_some()
+    }
+
     /// The name under which the answer comes back.
     #[must_use]
     pub fn state(&self) -> &str {
@@ -202,10 +215,28 @@ impl RelyingParty {
         providers: &[Provider],
         client: impl Fn() -> ClientBuilder,
     ) -> Result<Self, SettingsError> {
-        let mut parties = Vec::new();
+        Self::after(None, providers, client)
+    }
+
+    /// The same, in the place of another: what that knows of a provider stays known, where its settings
+    /// are the same.
+    ///
+    /// # Errors
+    /// As [`RelyingParty::new`].
+    pub fn after(
+        before: Option<&Self>,
+        providers: &[Provider],
+        client: impl Fn() -> ClientBuilder,
+    ) -> Result<Self, SettingsError> {
+        let mut parties: Vec<Arc<Party>> = Vec::new();
         for provider in providers {
             provider.validate()?;
             let Some(sign_in) = &provider.sign_in else { continue };
+            let mut known = before.into_iter().flat_map(|before| &before.parties);
+            if let Some(known) = known.find(|known| known.provider == *provider) {
+                parties.push(Arc::clone(known));
+                continue;
+            }
             let discovery =
                 Discovery::new(provider, client()).map_err(|problem| SettingsError {
                     whose: crate::oidc::WHOSE,
@@ -214,7 +245,7 @@ impl RelyingParty {
                     problem,
                 })?;
             let (provider, client) = (provider.clone(), sign_in.clone());
-            parties.push(Party { provider, client, discovery });
+            parties.push(Arc::new(Party { provider, client, discovery }));
         }
         Ok(Self { parties })
     }
@@ -225,11 +256,13 @@ impl RelyingParty {
     }
 
     fn party(&self, name: &str) -> Result<&Party, SignInError> {
-        let mut parties = self.parties.iter();
+        let mut parties = self.parties.iter().map(|party| &**party);
         parties.find(|party| party.provider.name == name).ok_or(SignInError::NoSuchProvider)
     }
 
-    /// Begins a sign-in: where to send the person, and what to keep until the answer.
+    /// Begins a sign-in: where to send the person, and what to keep until the answer. `anew`: the provider
+    /// has to ask who it is, whomever it knows already (`prompt=login`, `max_age=0`), and has to say that it
+    /// did (`auth_time`; OpenID Connect Core 1.0 §3.1.2.1, §2).
     ///
     /// # Errors
     /// [`SignInError`].
@@ -237,6 +270,7 @@ impl RelyingParty {
         &self,
         provider: &str,
         redirect: &str,
+        anew: bool,
         now: Timestamp,
     ) -> Result<(String, Pending), SignInError> {
         let party = self.party(provider)?;
@@ -244,10 +278,12 @@ impl RelyingParty {
         let lot = || random::token::<32>().map_err(|_| SignInError::Answer("no randomness"));
         let pending = Pending {
             provider: party.provider.name.clone(),
+            issuer: party.provider.issuer.clone(),
             state: lot()?,
             nonce: lot()?,
             verifier: Zeroizing::new(lot()?),
             redirect: redirect.to_owned(),
+            anew_since: anew.then_some(now),
             expires: now.plus(SIGN_IN_LIFE),
         };
         let mut url = metadata.authorization.clone();
@@ -260,7 +296,10 @@ impl RelyingParty {
             .append_pair("nonce", &pending.nonce)
             .append_pair("code_challenge", &challenge(&pending.verifier))
             .append_pair("code_challenge_method", "S256")
-            .extend_pairs(&party.client.parameters);
+            .extend_pairs(party.client.parameters.iter().filter(|(name, _)| {
+                !(anew && ANEW.iter().any(|(asked, _)| *asked == name.as_str()))
+            }))
+            .extend_pairs(ANEW.iter().filter(|_| anew));
         Ok((url.into(), pending))
     }
 
@@ -283,6 +322,10 @@ impl RelyingParty {
             return Err(SignInError::TooLate);
         }
         let party = self.party(&pending.provider)?;
+        // Its code is for the one that was asked.
+        if party.provider.issuer != pending.issuer {
+            return Err(SignInError::MixedUp);
+        }
         let metadata = party.metadata(now).await?;
         party.check_issuer(&answer, &metadata)?;
         if let Some(error) = &answer.error {
@@ -297,7 +340,8 @@ impl RelyingParty {
         ];
         match party.ask(&form, now).await? {
             Answered::Tokens(issued) => {
-                let wanted = Wanted { nonce: Some(&pending.nonce), same: None };
+                let anew_since = pending.anew_since;
+                let wanted = Wanted { nonce: Some(&pending.nonce), same: None, anew_since };
                 party.signed_in(issued, wanted, (verifier, now)).await
             }
             Answered::Error(error) if error == "invalid_grant" => Err(SignInError::Code),
@@ -324,7 +368,8 @@ impl RelyingParty {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         match party.ask(&form, now).await? {
             Answered::Tokens(issued) => {
-                let wanted = Wanted { nonce: None, same: Some((issuer, subject)) };
+                let wanted =
+                    Wanted { nonce: None, same: Some((issuer, subject)), anew_since: None };
                 let mut signed_in = party.signed_in(issued, wanted, (verifier, now)).await?;
                 // A provider that does not rotate refresh tokens gives none back.
                 if signed_in.tokens.refresh.is_none() {

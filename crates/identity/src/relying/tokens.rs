@@ -3,6 +3,7 @@
 
 use super::error::SignInError;
 use super::{Party, SignedIn, Tokens};
+use crate::CLOCKS_DIFFER;
 use crate::oidc::{GroupsFrom, SignatureAlgorithm, Verified, Verifier, groups_of, object, sole};
 use crate::random::same_secret;
 use aws_lc_rs::digest;
@@ -33,6 +34,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nonce: Option<&'a str>,
     /// The issuer and subject it must be of.
     pub(super) same: Option<(&'a str, &'a str)>,
+    /// Since when its person must have signed in.
+    pub(super) anew_since: Option<Timestamp>,
 }
 
 impl Party {
@@ -149,6 +152,13 @@ fn check_id_token(
         let said = claims.get("nonce").and_then(Value::as_str);
         if !said.is_some_and(|said| same_secret(said, nonce)) {
             return Err(SignInError::Nonce);
+        }
+    }
+    if let Some(since) = wanted.anew_since {
+        let at = claims.get("auth_time").and_then(Value::as_i64).ok_or(SignInError::NoAuthTime)?;
+        let at = at.checked_mul(1_000_000).map(Timestamp::from_micros);
+        if at.is_none_or(|at| at.plus(CLOCKS_DIFFER) < since) {
+            return Err(SignInError::NotAnew);
         }
     }
     let party = match claims.get("azp") {

@@ -52,6 +52,7 @@ async fn a_plain_token_is_an_agents() {
         issuer: stage.fake.issuer.clone(),
         acting_for: None,
         acting_for_issuer: None,
+        email: None,
         groups: ["a".to_owned(), "b".to_owned()].into(),
         token_id: Some("t1".into()),
         expires: at(NOW + 600),

@@ -83,14 +83,15 @@ pub(crate) fn start() -> (Node, Value) {
 
 /// One of its programs, and what it says first.
 pub(crate) fn run(arguments: &[&str]) -> (Node, Value) {
-    let mut child = Command::new("node")
-        .args(arguments)
-        .current_dir(folder())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut node = Command::new("node");
+    node.args(arguments).current_dir(folder());
+    started(node)
+}
+
+/// A provider's process, and what it says first.
+pub(crate) fn started(mut command: Command) -> (Node, Value) {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let mut node = Node { child, stdout };
     let said = node.hear();

@@ -157,7 +157,16 @@ impl Stage {
     }
 
     async fn attempt(&self, edit: impl FnOnce(&mut Attempt)) -> Result<SignedIn, SignInError> {
-        let (url, pending) = self.party.begin("corp", CALLBACK, now()).await?;
+        self.attempt_at(false, edit).await
+    }
+
+    async fn attempt_at(
+        &self,
+        anew: bool,
+        edit: impl FnOnce(&mut Attempt),
+    ) -> Result<SignedIn, SignInError> {
+        let (url, pending) = self.party.begin("corp", CALLBACK, anew, now()).await?;
+        assert_eq!(pending.is_anew(), anew);
         let asked: HashMap<_, _> = Url::parse(&url).unwrap().query_pairs().into_owned().collect();
         let mut attempt = Attempt {
             query: vec![
@@ -208,6 +217,40 @@ fn refused(error: &str) -> SignInError {
     SignInError::Refused { error: error.into() }
 }
 
+/// OpenID Connect Core 1.0 §3.1.2.1: what was asked for has to have happened, whatever became of the request
+/// on its way through the browser.
+#[tokio::test]
+async fn who_has_to_sign_in_anew_has_done_so() {
+    let stage = Stage::with(|provider| {
+        let client = provider.sign_in.as_mut().unwrap();
+        client.parameters = [("prompt".into(), "none".into()), ("hd".into(), "x".into())].into();
+    });
+    let stage = stage.await;
+    let asked = async |anew| {
+        let (url, _) = stage.party.begin("corp", CALLBACK, anew, now()).await.unwrap();
+        let url = Url::parse(&url).unwrap();
+        let asked =
+            url.query_pairs().filter(|(name, _)| ["prompt", "max_age", "hd"].contains(&&**name));
+        asked.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(true).await, ["hd=x", "prompt=login", "max_age=0"]);
+    assert_eq!(asked(false).await, ["hd=x", "prompt=none"]);
+    let said = |at: Value| move |attempt: &mut Attempt| attempt.claims["auth_time"] = at;
+    for (at, expect) in [
+        (json!(null), Some(SignInError::NoAuthTime)),
+        (json!("1"), Some(SignInError::NoAuthTime)),
+        (json!(NOW - 11), Some(SignInError::NotAnew)),
+        (json!(i64::MIN), Some(SignInError::NotAnew)),
+        (json!(NOW - 10), None),
+        (json!(NOW + 5), None),
+    ] {
+        assert_eq!(stage.attempt_at(true, said(at.clone())).await.err(), expect, "{at}");
+        // Who has not to, is not asked when it was.
+        assert!(stage.attempt(said(at)).await.is_ok());
+    }
+    assert_eq!(stage.attempt_at(true, |_| {}).await.err(), Some(SignInError::NoAuthTime));
+}
+
 #[tokio::test]
 async fn a_good_answer_signs_in() {
     let stage = Stage::new().await;
@@ -217,7 +260,7 @@ async fn a_good_answer_signs_in() {
     assert_eq!(who.groups, ["dba".to_owned()].into());
     assert_eq!(signed_in.tokens.refresh(), Some("refresh"));
     // What it was asked with: the verifier of the challenge, the same redirect URI, this client.
-    let (url, pending) = stage.party.begin("corp", CALLBACK, now()).await.unwrap();
+    let (url, pending) = stage.party.begin("corp", CALLBACK, false, now()).await.unwrap();
     let url = Url::parse(&url).unwrap();
     let sent: HashMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(sent["tenant"], "1", "the endpoint's own query stays");
@@ -236,7 +279,7 @@ async fn a_good_answer_signs_in() {
     }
     // Nothing repeats.
     let again: HashMap<_, _> =
-        Url::parse(&stage.party.begin("corp", CALLBACK, now()).await.unwrap().0)
+        Url::parse(&stage.party.begin("corp", CALLBACK, false, now()).await.unwrap().0)
             .unwrap()
             .query_pairs()
             .into_owned()
@@ -529,13 +572,13 @@ async fn who_signs_out_is_sent_to_the_provider() {
 #[tokio::test]
 async fn providers_nobody_signs_in_with() {
     let stage = Stage::with(|corp| corp.sign_in = None).await;
-    let said = stage.party.begin("corp", CALLBACK, now()).await.err();
+    let said = stage.party.begin("corp", CALLBACK, false, now()).await.err();
     assert_eq!(said, Some(SignInError::NoSuchProvider));
     assert_eq!(stage.party.providers().map(|p| &*p.name).collect::<Vec<_>>(), ["other"]);
     // A discovery document of another issuer is nobody's.
     let evil = stage.corp.issuer.clone();
     stage.other.says.lock().unwrap().discovery["issuer"] = evil.into();
-    let said = stage.party.begin("other", CALLBACK, now()).await.err().unwrap();
+    let said = stage.party.begin("other", CALLBACK, false, now()).await.err().unwrap();
     assert!(said.to_string().contains("`issuer` differs"), "{said}");
     assert_eq!(stage.other.says.lock().unwrap().issuer, stage.other.issuer);
 }

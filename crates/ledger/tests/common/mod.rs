@@ -47,6 +47,7 @@ pub(crate) fn standing() -> Standing {
             issuer: "https://idp.example".into(),
             acting_for: Some("ada".into()),
             acting_for_issuer: None,
+            email: None,
             groups: ["agents".to_owned()].into(),
             token_id: None,
             expires: at(3_600_000_000),
@@ -85,6 +86,7 @@ pub(crate) fn opened(micros: i64, s: u64) -> Entry {
         policy: "p1".into(),
         claimed: "psql".into(),
         settings: vec!["search_path=app".into()],
+        grant: None,
     };
     entry(micros, s, None, event)
 }

@@ -17,6 +17,7 @@ pub(crate) fn caller(kind: PrincipalKind, subject: &str, groups: &[&str]) -> Pri
         issuer: "https://idp.example.com".to_owned(),
         acting_for: (kind != PrincipalKind::Person).then(|| "alice".to_owned()),
         acting_for_issuer: None,
+        email: None,
         groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         token_id: None,
         expires: Timestamp::from_micros(0),

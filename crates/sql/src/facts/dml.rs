@@ -78,11 +78,16 @@ impl<'c> Analyzer<'c> {
     pub(super) fn insert(&mut self, insert: &InsertStmt) -> Result<Shape> {
         let scope = self.ctes.len();
         self.with(insert.with_clause.as_ref())?;
+        let sets = self.sets;
         let source = match insert.select_stmt.as_deref() {
             Some(query) => Some(self.query_node(query)?),
             None => None,
         };
-        let extent = insert_extent(insert);
+        // One row of VALUES is as many as a function in it gives.
+        let extent = match insert_extent(insert) {
+            Extent::One if self.sets > sets => Extent::Some,
+            extent => extent,
+        };
         let target = self.open_target(insert.relation.as_ref())?;
         let mut shape = Shape::unknown();
         if let (Some((candidates, table)), Some(name)) = (target, insert.relation.as_ref()) {

@@ -157,10 +157,9 @@ impl Analyzer<'_> {
             JoinType::JoinRight => (true, false),
             _ => (true, true),
         };
-        for (item, _) in
-            [(left, fills_left), (right, fills_right)].into_iter().filter(|side| side.1)
-        {
-            if by_columns && item.tables.iter().all(|table| self.is_stored_whole(table)) {
+        for (item, fills) in [(left, fills_left), (right, fills_right)] {
+            let by_key = by_columns && item.tables.iter().all(|table| self.is_stored_whole(table));
+            if !fills || by_key {
                 continue;
             }
             item.columns.iter_mut().for_each(|column| column.plain = false);

@@ -307,10 +307,12 @@ impl<'c> Analyzer<'c> {
         let mut origin = nothing();
         for (place, arg) in call.args.iter().enumerate() {
             let own = self.expr(arg)?;
-            match keyed && place % 2 == 0 {
-                true if kept => self.decide(&own),
-                true => self.decide_unless_null(arg, &own),
-                false => {}
+            if keyed && place % 2 == 0 {
+                if kept {
+                    self.decide(&own);
+                } else {
+                    self.decide_unless_null(arg, &own);
+                }
             }
             add(&mut origin, &own);
         }
@@ -387,6 +389,10 @@ impl<'c> Analyzer<'c> {
             }
             None => self.unknown_function(schema, name, args, origin),
         };
+        let named = self.catalog.functions_named(schema, name);
+        let unknown = builtin.is_none() && named.is_empty();
+        let set = builtin.is_some_and(|b| b.returns_set) || named.iter().any(|f| f.returns_set);
+        self.sets += usize::from(set || unknown);
         Ok(match users {
             Users { opaque: true, .. } => Origin::Untraced,
             Users { gives: Some(gives), .. } => join(result, &gives),

@@ -7,11 +7,11 @@ use super::resolve::rename_columns;
 use super::scope::{Cte, Frame, Item, OutCol, Pin, Shape, Table, add, burden, join, nothing};
 use super::typed::common_of;
 use super::{Analyzer, Result};
-use crate::statement::{MOST_COLUMNS, Unreadable};
+use crate::statement::{GoesBy, MOST_COLUMNS, Unreadable};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AExprKind, BoolExprType, CommonTableExpr, LimitOption, Node, ResTarget, SelectStmt,
-    SetOperation, WithClause,
+    AExprKind, BoolExprType, CommonTableExpr, LimitOption, LockWaitPolicy, Node, ResTarget,
+    SelectStmt, SetOperation, WithClause,
 };
 use portcullis_core::effect::{Certainty, Extent, Object, ObjectKind, Verb};
 use portcullis_core::mask::Origin;
@@ -19,6 +19,12 @@ use std::rc::Rc;
 
 /// Rounds after which a recursive query that still gains columns is given up.
 const MAX_ROUNDS: usize = 8;
+
+/// `FOR UPDATE … SKIP LOCKED`.
+fn skips_locked(clause: &Node) -> bool {
+    let Some(NodeEnum::LockingClause(clause)) = clause.node.as_ref() else { return false };
+    clause.wait_policy == LockWaitPolicy::LockWaitSkip as i32
+}
 
 impl Analyzer<'_> {
     /// A query in any place where one may stand: `SELECT`, or a change with `RETURNING`.
@@ -161,6 +167,10 @@ impl Analyzer<'_> {
         self.sink(cut);
         if !select.locking_clause.is_empty() {
             self.lock_rows();
+        }
+        if select.locking_clause.iter().any(skips_locked) {
+            // Which rows other sessions hold decides which ones there are.
+            self.goes_by = self.goes_by.max(Some(GoesBy::Sessions));
         }
         Ok(())
     }

@@ -33,19 +33,6 @@ fn is_on(value: &str) -> bool {
 /// What decides whether transactions may write.
 const READ_ONLY: [&str; 2] = ["default_transaction_read_only", "transaction_read_only"];
 
-/// The setting that a mode of the session's transactions gives a value, none where it makes them read
-/// only; `None` for what is no such mode, or lets them write.
-fn characteristic(mode: &Node) -> Option<Option<&'static str>> {
-    let mode = super::names::option(mode)?;
-    let on = || mode.arg.as_deref().and_then(literal_text).is_some_and(|value| is_on(&value));
-    match mode.defname.as_str() {
-        "transaction_isolation" => Some(Some("default_transaction_isolation")),
-        "transaction_deferrable" => Some(Some("default_transaction_deferrable")),
-        "transaction_read_only" => on().then_some(None),
-        _ => None,
-    }
-}
-
 /// What giving a setting (by its lower-case name) this value does: it is a matter of the session's
 /// transactions, as `SET TRANSACTION READ ONLY` is, where they are made to read only.
 #[must_use]
@@ -56,6 +43,22 @@ pub fn effect_of_setting(name: &str, value: &str) -> Effect {
         Object::new(ObjectKind::Setting, [name])
     };
     Effect::resolved(Verb::Control, object, Extent::One)
+}
+
+/// What a mode of the session's transactions does: it gives the default of a setting. `None` for what is
+/// no such mode, or lets transactions write.
+fn effect_of_mode(mode: &Node) -> Option<Effect> {
+    let mode = super::names::option(mode)?;
+    let name = match mode.defname.as_str() {
+        "transaction_isolation" => "default_transaction_isolation",
+        "transaction_deferrable" => "default_transaction_deferrable",
+        "transaction_read_only" => "default_transaction_read_only",
+        _ => return None,
+    };
+    let value = mode.arg.as_deref().and_then(literal_text).unwrap_or_default();
+    let effect = effect_of_setting(name, &value);
+    let lets_write = READ_ONLY.contains(&name) && effect.object.kind == ObjectKind::Setting;
+    (!lets_write).then_some(effect)
 }
 
 /// True where transactions are made to read only, or to be again what they were at log-in.
@@ -185,23 +188,17 @@ impl Analyzer<'_> {
 
     /// `SET TRANSACTION …`, `SET SESSION CHARACTERISTICS …`, `SET TRANSACTION SNAPSHOT …`.
     fn set_multi(&mut self, name: &str, modes: &[Node]) -> Facts {
-        let settings = match name {
-            "transaction" | "transaction snapshot" => Some(vec![None]),
-            "session characteristics" => modes.iter().map(characteristic).collect(),
+        let of_modes = match name {
+            "transaction" | "transaction snapshot" => {
+                let object = Object::new(ObjectKind::Transaction, []);
+                Some(vec![Effect::resolved(Verb::Control, object, Extent::One)])
+            }
+            "session characteristics" => modes.iter().map(effect_of_mode).collect(),
             _ => None,
         };
-        let Some(settings) = settings else {
-            self.control_setting(Some(name));
-            return ("set", None);
-        };
-        for setting in settings {
-            match setting {
-                Some(setting) => self.control_setting(Some(setting)),
-                None => {
-                    let object = Object::new(ObjectKind::Transaction, []);
-                    self.effect(Verb::Control, object, Extent::One, Certainty::Resolved);
-                }
-            }
+        match of_modes {
+            Some(effects) => effects.into_iter().for_each(|effect| self.push(effect)),
+            None => self.control_setting(Some(name)),
         }
         ("set", None)
     }

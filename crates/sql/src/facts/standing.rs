@@ -1,6 +1,7 @@
 //! Functions of the server that give what one of its views gives, without naming it.
 
 use super::Analyzer;
+use crate::statement::GoesBy;
 use portcullis_core::effect::{Certainty, Extent, ObjectKind, Verb};
 
 /// The functions behind the views of `pg_catalog` that tell of the server by themselves (those that give
@@ -54,9 +55,9 @@ fn stands_for(function: &str) -> Option<&'static str> {
 
 /// True for functions that show what a session, and so whoever has one, can choose at any time without
 /// that being a setting or a row. (What nobody can choose is left out: the time, new UUIDs; and what moves
-/// by itself: transaction ids, positions in the log.)
+/// by itself: transaction ids, positions in the log. What shows a view is told by the view.)
 pub(super) fn shows_sessions(function: &str) -> bool {
-    const OTHERS: [&str; 10] = [
+    const SHOWN: [&str; 10] = [
         "inet_client_addr",
         "inet_client_port",
         "pg_backend_pid",
@@ -68,9 +69,8 @@ pub(super) fn shows_sessions(function: &str) -> bool {
         "random",
         "random_normal",
     ];
-    function.starts_with("pg_stat_get_")
-        || OTHERS.contains(&function)
-        || stands_for(function).is_some_and(is_of_sessions)
+    const PREFIXES: [&str; 3] = ["pg_stat_get_", "pg_try_advisory_", "pg_advisory_unlock"];
+    PREFIXES.iter().any(|prefix| function.starts_with(prefix)) || SHOWN.contains(&function)
 }
 
 /// The same of a view of the server's.
@@ -103,6 +103,9 @@ impl Analyzer<'_> {
             return;
         }
         if let Some(view) = stands_for(function) {
+            if is_of_sessions(view) {
+                self.goes_by = self.goes_by.max(Some(GoesBy::Sessions));
+            }
             let object = self.object(ObjectKind::Relation, ["pg_catalog", view]);
             self.effect(Verb::Read, object, Extent::Some, Certainty::Resolved);
             // What it gives and cannot be traced is hidden where the view hides anything.

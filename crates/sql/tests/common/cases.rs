@@ -723,6 +723,15 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("INSERT INTO products VALUES (1, 'x'), (2, 'y')", "insert: insert public.products some => ()"),
     ("INSERT INTO products DEFAULT VALUES", "insert: insert public.products one => ()"),
     (
+        "INSERT INTO products VALUES (generate_series(1, 1000), 'x')",
+        "insert: insert public.products some => ()",
+    ),
+    (
+        "INSERT INTO products VALUES (unnest('{1,2}'::int[]), upper('x'))",
+        "insert: insert public.products some => ()",
+    ),
+    ("INSERT INTO products VALUES (1, upper('x'))", "insert: insert public.products one => ()"),
+    (
         "INSERT INTO products (id, title) SELECT id, email FROM customers",
         "insert: read public.customers, insert public.products some => () sinks(customers.id | customers.email)",
     ),

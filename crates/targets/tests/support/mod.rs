@@ -5,6 +5,7 @@
 pub mod server;
 
 use bytes::{Buf as _, BytesMut};
+use portcullis_core::access::Entitlement;
 use portcullis_core::digest::Digest;
 use portcullis_core::effect::Operation;
 use portcullis_core::freeze::{Freezes, InForce};
@@ -230,6 +231,7 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
         issuer: text("i"),
         acting_for: None,
         acting_for_issuer: None,
+        email: None,
         groups: BTreeSet::new(),
         token_id: None,
         expires: at,
@@ -249,10 +251,12 @@ pub async fn admission(name: &str, database: &str, role: &str) -> Admission<Bare
         used: portcullis_core::limits::Used::default(),
     };
     let parts = (Open, Arc::new(Open) as Arc<dyn Freezes>, Open, Open);
+    let entitled = Entitlement::open_by_configuration_assertion(name);
     let settings = GateSettings::default();
     let session = SessionId::from_bits(1);
     let login = LogIn { peer: text("test"), ..LogIn::default() };
-    let admitted = Gate::admit::<Bare>(session, standing, parts, settings, login, moment).await;
+    let admitted =
+        Gate::admit::<Bare>(session, standing, parts, entitled, settings, login, moment).await;
     match admitted {
         Ok((_, admission)) => admission,
         Err(refusal) => panic!("{refusal}"),

@@ -183,6 +183,7 @@ pub fn sqlstate(refusal: &Refusal) -> &'static str {
         | RefusalClass::NeedsApproval
         | RefusalClass::Rejected
         | RefusalClass::Frozen
+        | RefusalClass::Ungranted
         | RefusalClass::Unresolved => "42501",
         // query_canceled
         RefusalClass::Expired | RefusalClass::Withdrawn => "57014",
@@ -236,6 +237,7 @@ const fn class_word(class: RefusalClass) -> &'static str {
         RefusalClass::Identity => "identity",
         RefusalClass::Limit => "limit",
         RefusalClass::Frozen => "frozen",
+        RefusalClass::Ungranted => "ungranted",
         RefusalClass::Unavailable => "unavailable",
     }
 }
@@ -318,6 +320,8 @@ mod tests {
             (Unreadable, "42501"),
             (Unresolved, "42501"),
             (Identity, "28000"),
+            (Frozen, "42501"),
+            (Ungranted, "42501"),
             (Limit, "53400"),
             (Unavailable, "58000"),
         ];

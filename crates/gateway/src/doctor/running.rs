@@ -1,0 +1,97 @@
+//! What a running gateway sees of itself: what `portcullis doctor` looks at, without reading the whole record
+//! (which `audit verify` does), and what only the gateway itself knows.
+
+use super::{
+    Finding, Findings, Status, certificates, configuration, data_directory, outside, secrets,
+    stores,
+};
+use crate::config::Config;
+use crate::secrets::Read;
+use crate::services::Services;
+use portcullis_store::Page;
+use std::time::Duration;
+
+/// Looks at everything.
+pub(crate) async fn examine_running(services: &Services, mut findings: Findings<'_>) -> Status {
+    let all = &mut findings;
+    let config = services.documents.in_force(&services.now());
+    file(all, &config);
+    documents(all, services);
+    journal(all, services);
+    data_directory(all, &config.data_dir, true);
+    let rows = stores::store(all, &config, true).await;
+    secrets(all, &config, &rows).await;
+    certificates(all, &config);
+    outside::ports(all, &config, true);
+    outside::providers(all, &config, true).await;
+    outside::targets(all, &config, Read(rows)).await;
+    notifications(all, services).await;
+    findings.worst
+}
+
+/// The gateway goes by what its file said when it started; the next start goes by what it says now.
+fn file(all: &mut Findings<'_>, config: &Config) {
+    match Config::load(&config.file) {
+        Ok(now) => configuration(all, &config.file, &now),
+        Err(error) => all.warn(
+            "config",
+            error.to_string(),
+            "the gateway goes by what it read at its start, and does not start again with this",
+            "correct the line that is named",
+        ),
+    }
+}
+
+fn documents(all: &mut Findings<'_>, services: &Services) {
+    let revision = services.now().revision;
+    match services.documents.trouble() {
+        None => all.ok("documents", format!("revision {revision} is gone by")),
+        Some(why) => {
+            let means = "what is gone by is older than the documents there are";
+            let found = format!("revision {revision} is gone by: {why}");
+            all.fail("documents", found, means, "correct the document that is named, and apply it");
+        }
+    }
+}
+
+fn journal(all: &mut Findings<'_>, services: &Services) {
+    match services.ledger.health() {
+        Ok(()) => all.ok("journal", "entries are written and signed"),
+        Err(error) => {
+            let means = "what cannot be recorded is refused, so nothing runs";
+            all.fail("journal", error.to_string(), means, "make room, then restart the gateway");
+        }
+    }
+}
+
+async fn notifications(all: &mut Findings<'_>, services: &Services) {
+    let rows = match services.notifications.list(&Page::default()).await {
+        Ok(found) => found.rows,
+        Err(error) => {
+            let means = "nobody is told that somebody waits for people";
+            return all.fail("notifications", error.to_string(), means, "see the store, above");
+        }
+    };
+    let late: Vec<_> = rows.iter().filter(|row| row.ended.is_none() && row.attempts > 0).collect();
+    let Some(first) = late.first() else {
+        return all.ok("notifications", "none has failed and is to be sent again");
+    };
+    let why = first.error.as_deref().unwrap_or("no reason was given");
+    let found = format!("{} wait to be sent again; {}: {why}", late.len(), first.channel);
+    let means = "people hear late, or not at all, that somebody waits for them";
+    all.warn("notifications", found, means, "see portcullis notifications --open");
+}
+
+/// What is told where there was no time to look at all of it.
+pub(crate) fn unfinished(patience: Duration) -> Finding {
+    Finding {
+        check: "health",
+        about: None,
+        status: Status::Failure,
+        found: format!("not everything was looked at within {} s", patience.as_secs()),
+        means: Some("what comes after the last of these was not looked at".to_owned()),
+        next: Some(
+            "see which target or provider does not answer, and run portcullis doctor".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,510 @@
+//! Telling people that somebody waits for them: webhooks, signed as Standard Webhooks has it, e-mail, and
+//! channels of Slack.
+//! Beside the life of a request: a request waits for people, and never for a message to them.
+//!
+//! What is sent names what is asked and where it is decided. It holds no text of a request, no literal, no
+//! bound value and no row: those are on the review's page, for whoever may see it. A channel of Slack in
+//! which people decide (`api/slack.rs`) is set up to have the texts of what is decided there.
+
+mod email;
+mod slack;
+mod webhook;
+
+use crate::api::slack::{claimed, shown_in_chat};
+use crate::moment::{now, random};
+use crate::services::Services;
+pub(crate) use email::Email;
+use email::Mailer;
+use portcullis_core::id::ReviewId;
+use portcullis_core::time::Timestamp;
+use portcullis_ledger::visible;
+use portcullis_store::{Delivery, NotificationError, NotificationRow, ReviewRow, Status, Told};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+pub(crate) use slack::{
+    Slack, SlackClient, decided_here, read as read_button, written as written_button,
+};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use webhook::Client;
+pub(crate) use webhook::Webhook;
+use zeroize::Zeroizing;
+
+/// How often it is looked whether something is due, where nothing says that anything has changed: what
+/// lapses does so by itself.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long is waited between looks, however much happens.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long is waited at most between attempts while people are waited for.
+const URGENT: Duration = Duration::from_secs(60);
+/// How many requests of one caller a channel is told of, and within what time. The others wait as they
+/// do, and are in the queue.
+const MOST_OF_ONE: (usize, Duration) = (20, Duration::from_secs(10 * 60));
+/// Longest name or reason that is sent, in characters.
+const MAX_NAME: usize = 200;
+/// How long is waited after each failed attempt; after the last one it is given up.
+const AGAIN: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(60 * 60),
+    Duration::from_secs(4 * 60 * 60),
+];
+/// How long is waited at most because a server asked for it.
+const ASKED: Duration = Duration::from_secs(60 * 60);
+/// How long one gateway has for an attempt.
+const LEASE: Duration = Duration::from_secs(60);
+/// After how long it is given up what nobody has tried though it was due: no gateway has the channel. Looked
+/// for as often, and not when a gateway starts: others may be about to.
+const FORSAKEN: Duration = Duration::from_secs(15 * 60);
+
+/// Who is told that somebody waits for people.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Notify {
+    /// Servers that are sent a signed message when a request is held, and when that is over.
+    pub(crate) webhooks: Vec<Webhook>,
+    /// People who are sent an e-mail then.
+    pub(crate) email: Vec<Email>,
+    /// Channels of Slack that are told then, and in which people may decide.
+    pub(crate) slack: Vec<Slack>,
+}
+
+impl Notify {
+    /// Files that are named relative to the configuration.
+    pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let webhooks = self.webhooks.iter_mut().filter_map(|webhook| webhook.secret_file.as_mut());
+        let email = self.email.iter_mut();
+        let email = email.flat_map(|one| one.password_file.iter_mut().chain(&mut one.certificate));
+        webhooks.chain(email).chain(self.slack.iter_mut().flat_map(Slack::files_mut))
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (mut names, mut users) = (BTreeSet::new(), HashMap::new());
+        for channel in self.channels() {
+            let (kind, name) = (channel.kind(), channel.name());
+            let wrong = |why: String| format!("notify.{kind}: \"{name}\": {why}");
+            if name.is_empty() || name.len() > 64 {
+                return Err(wrong("name must be 1 to 64 bytes long".to_owned()));
+            }
+            match &channel {
+                Channel::Webhook(webhook) => webhook.check(),
+                Channel::Email(email) => email.check(),
+                Channel::Slack(slack) => slack.check(),
+            }
+            .map_err(wrong)?;
+            // Who decides in several channels is one person in all.
+            if let Channel::Slack(slack) = &channel {
+                for person in &slack.people {
+                    let user = (slack.team.clone(), person.user.clone());
+                    let who = (person.issuer.clone(), person.subject.clone());
+                    if users.entry(user).or_insert_with(|| who.clone()) != &who {
+                        let why =
+                            format!("people: {} is another person in another channel", person.user);
+                        return Err(wrong(why));
+                    }
+                }
+            }
+            // Deliveries are kept by name.
+            if !names.insert(name.to_owned()) {
+                return Err(wrong("there is another channel of this name".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What works not yet, or weakens.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let doubts = self.channels().flat_map(|channel| {
+            let (kind, name) = (channel.kind(), channel.name().to_owned());
+            let doubts = match &channel {
+                Channel::Webhook(webhook) => webhook.doubts(),
+                Channel::Email(email) => email.doubts(),
+                Channel::Slack(slack) => slack.doubts(),
+            };
+            doubts.into_iter().map(move |why| format!("notify.{kind}: \"{name}\": {why}"))
+        });
+        doubts.collect()
+    }
+
+    /// All that is told.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
+        let webhooks = self.webhooks.iter().cloned().map(Channel::Webhook);
+        let email = self.email.iter().cloned().map(Channel::Email);
+        webhooks.chain(email).chain(self.slack.iter().cloned().map(Channel::Slack))
+    }
+}
+
+/// Who is told.
+pub(crate) enum Channel {
+    Webhook(Webhook),
+    Email(Email),
+    Slack(Slack),
+}
+
+impl Channel {
+    /// Its table of the configuration.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhooks",
+            Self::Email(_) => "email",
+            Self::Slack(_) => "slack",
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Webhook(webhook) => &webhook.name,
+            Self::Email(email) => &email.name,
+            Self::Slack(slack) => &slack.name,
+        }
+    }
+
+    /// Whether it is told of this review.
+    fn means(&self, review: &ReviewRow) -> bool {
+        let groups = match self {
+            Self::Webhook(webhook) => &webhook.groups,
+            Self::Email(email) => &email.groups,
+            Self::Slack(slack) => &slack.groups,
+        };
+        groups.is_empty() || !groups.is_disjoint(&review.ask.groups)
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+struct NotTaken {
+    why: String,
+    /// It will not be taken later either.
+    for_good: bool,
+    /// How long the server asks to wait.
+    after: Option<Duration>,
+}
+
+impl NotTaken {
+    /// This time.
+    const fn once(why: String) -> Self {
+        Self { why, for_good: false, after: None }
+    }
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// The text of a secret, from a file or the environment; `names` are the settings that say which.
+fn secret_text(
+    names: (&str, &str),
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Zeroizing<String>, String> {
+    let text = match (file, variable) {
+        (Some(file), _) => std::fs::read_to_string(file)
+            .map_err(|error| format!("{} {}: {error}", names.0, file.display()))?,
+        (None, Some(name)) => std::env::var(name)
+            .map_err(|_| format!("{}: {name} is not set, or is not UTF-8", names.1))?,
+        (None, None) => return Err(format!("there is neither {} nor {}", names.0, names.1)),
+    };
+    Ok(Zeroizing::new(text))
+}
+
+/// That every user of the machine may read a secret, or change it.
+fn open_to_others(file: &Path) -> Option<String> {
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    (mode & 0o007 != 0).then(|| {
+        format!("{}: every user of this machine has access to it: chmod 600 it", file.display())
+    })
+}
+
+/// What sends to one channel.
+enum Sender {
+    Webhook(Webhook, Client),
+    Email(Email, Mailer),
+    Slack(Slack, SlackClient),
+}
+
+/// What tells one channel.
+pub(crate) struct Notifier {
+    services: Arc<Services>,
+    channel: Channel,
+    sender: Sender,
+    /// When it was told of requests of each caller.
+    lately: Lately,
+}
+
+/// When a channel was told of requests of each caller, by issuer and subject.
+type Lately = Mutex<HashMap<(String, String), VecDeque<Timestamp>>>;
+
+/// Gives up what is due to channels that no gateway has any more, now and then, until the gateway stops.
+/// What another gateway of the store has, that one tries in time.
+pub(crate) async fn forsake(
+    services: Arc<Services>,
+    known: Vec<String>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    loop {
+        tokio::select! {
+            // An error means the sender is gone, which is a stop as well.
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(FORSAKEN) => {}
+        }
+        let forsaken = i64::try_from(FORSAKEN.as_micros()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_micros(now().as_micros() - forsaken);
+        match services.notifications.forsake(&known, since, now()).await {
+            Ok(0) => {}
+            Ok(count) => warn!(count, "notifications to channels there are no more were given up"),
+            Err(error) => warn!(%error, "notifications to channels there are no more stay due"),
+        }
+    }
+}
+
+impl Notifier {
+    pub(crate) fn new(services: Arc<Services>, channel: Channel) -> anyhow::Result<Self> {
+        let sender = match &channel {
+            Channel::Webhook(webhook) => Sender::Webhook(webhook.clone(), Client::new(webhook)?),
+            Channel::Email(email) => Sender::Email(email.clone(), Mailer::new(email)?),
+            Channel::Slack(slack) => Sender::Slack(slack.clone(), SlackClient::new(slack)?),
+        };
+        Ok(Self { services, channel, sender, lately: Lately::default() })
+    }
+
+    /// Tells it whatever there is to tell, until the gateway stops.
+    pub(crate) async fn keep_telling(self, mut stopping: watch::Receiver<bool>) {
+        let mut changes = self.services.notifications.changes();
+        let mut known = true;
+        loop {
+            // Not broken off where it may be in the middle of an attempt.
+            let done = self.round(&stopping).await;
+            match &done {
+                Err(error) if known => {
+                    warn!(channel = self.channel.name(), %error, "nobody is told")
+                }
+                Ok(()) if !known => info!(channel = self.channel.name(), "people are told again"),
+                _ => {}
+            }
+            known = done.is_ok();
+            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                // An error means the sender is gone, which is a stop as well.
+                _ = stopping.wait_for(|stop| *stop) => return,
+                Ok(()) = changes.changed(), if known => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Looks what there is to tell, and tells it, until there is nothing left.
+    async fn round(&self, stopping: &watch::Receiver<bool>) -> Result<(), NotificationError> {
+        let (store, channel) = (&self.services.notifications, self.channel.name());
+        loop {
+            for review in store.untold(channel, now()).await? {
+                let Some(row) = self.review(review).await else { continue };
+                let state = if self.channel.means(&row) { Delivery::Due } else { Delivery::Void };
+                store.keep(&fresh_id(), (channel, review, Told::Waiting), state, now()).await?;
+            }
+            for review in store.over(channel, now()).await? {
+                let ended = (channel, review, Told::Ended);
+                store.keep(&fresh_id(), ended, Delivery::Due, now()).await?;
+            }
+            let due = store.due(channel, now()).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for row in due {
+                if *stopping.borrow() {
+                    return Ok(());
+                }
+                self.tell(&row).await?;
+            }
+        }
+    }
+
+    /// A review; `None` where there is none any more, or it cannot be read: others are told of all the
+    /// same.
+    async fn review(&self, id: ReviewId) -> Option<ReviewRow> {
+        self.services.desk.get(id).await.unwrap_or_else(|error| {
+            warn!(review = %id, %error, "a review cannot be read, so nobody is told of it");
+            None
+        })
+    }
+
+    /// Whether the channel is told of one more request of this caller.
+    fn may_tell(&self, review: &ReviewRow) -> bool {
+        let principal = &review.ask.standing.principal;
+        let (most, within) = MOST_OF_ONE;
+        let since = now().as_micros() - i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
+        // A panic leaves nothing half done in it.
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.retain(|_, told| {
+            told.retain(|at| at.as_micros() > since);
+            !told.is_empty()
+        });
+        let who = (principal.issuer.clone(), principal.subject.clone());
+        let told = lately.entry(who).or_default();
+        let may = told.len() < most;
+        if may {
+            told.push_back(now());
+        }
+        may
+    }
+
+    /// One attempt.
+    async fn tell(&self, row: &NotificationRow) -> Result<(), NotificationError> {
+        let store = &self.services.notifications;
+        if !store.take(row, LEASE, now()).await? {
+            return Ok(());
+        }
+        let waits = row.event == Told::Waiting;
+        let review = self.review(row.review).await;
+        let review = review.filter(|review| !waits || review.status == Status::Pending);
+        let Some(review) = review else {
+            let nothing = Some("the review was over before it could be told");
+            return store.settle(row, Delivery::Failed, (now(), nothing), now()).await;
+        };
+        if waits && row.attempts == 0 && !self.may_tell(&review) {
+            let many = Some("too many requests of this caller: look at the queue");
+            return store.settle(row, Delivery::Failed, (now(), many), now()).await;
+        }
+        let public = self.services.sign_in.public();
+        let told = self.send(&review, row, public.map(|public| public.origin.as_str())).await;
+        let why = match told {
+            Err(why) => why,
+            Ok(but) => {
+                if let Some(but) = &but {
+                    warn!(channel = self.channel.name(), review = %row.review, but, "told, but not all");
+                }
+                let told = (now(), but.as_deref());
+                return store.settle(row, Delivery::Delivered, told, now()).await;
+            }
+        };
+        let pause = AGAIN.get(row.attempts as usize);
+        let pause = if waits { Some(pause.unwrap_or(&URGENT).min(&URGENT)) } else { pause };
+        // A server that asks for time gets it.
+        let asked = why.after.map(|after| after.min(ASKED));
+        let pause = pause.map(|pause| asked.map_or(*pause, |asked| asked.max(*pause)));
+        let again = pause.filter(|_| !why.for_good);
+        let (state, next) = match again {
+            Some(pause) => (Delivery::Due, now().plus(pause)),
+            None => (Delivery::Failed, now()),
+        };
+        let (channel, attempt, why) = (self.channel.name(), row.attempts + 1, why.to_string());
+        warn!(channel, review = %row.review, attempt, why, "a notification was not taken");
+        store.settle(row, state, (next, Some(&why)), now()).await
+    }
+}
+
+impl Notifier {
+    async fn send(
+        &self,
+        review: &ReviewRow,
+        row: &NotificationRow,
+        origin: Option<&str>,
+    ) -> Result<Option<String>, NotTaken> {
+        match &self.sender {
+            Sender::Webhook(webhook, client) => {
+                let body = message(review, row, origin).to_string();
+                client.send(webhook, &row.id, &body, now()).await.map(|()| None)
+            }
+            Sender::Email(email, mailer) => mailer.send(email, (review, row), origin).await,
+            Sender::Slack(slack, client) => {
+                let store = &self.services.notifications;
+                let words = self.words(slack, review, row, origin).await;
+                let posted = match row.event {
+                    Told::Waiting => Ok(None),
+                    Told::Ended => store.receipt(&slack.name, row.review).await,
+                };
+                let posted = posted.map_err(|error| NotTaken::once(error.to_string()))?;
+                let receipt = client.send(slack, &words, posted.as_deref()).await?;
+                if let Some(receipt) = receipt
+                    && let Err(error) = store.receive(&row.id, &receipt).await
+                {
+                    // It is there; that it is over will be another message.
+                    warn!(channel = slack.name, %error, "it is not kept where a message is");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn words<'a>(
+        &self,
+        slack: &Slack,
+        review: &'a ReviewRow,
+        row: &NotificationRow,
+        origin: Option<&'a str>,
+    ) -> slack::Words<'a> {
+        let here = slack.is_interactive() && row.event == Told::Waiting;
+        let text = Some(review).filter(|_| here);
+        let text = text.and_then(|review| shown_in_chat(&self.services, review).ok());
+        let purpose = match &text {
+            Some(_) => claimed(&self.services, review).await,
+            None => None,
+        };
+        slack::Words { review, event: row.event, origin, text, purpose }
+    }
+}
+
+/// An id that no other notification has.
+fn fresh_id() -> String {
+    let bytes: [u8; 16] = random();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("msg_{hex}")
+}
+
+/// A name or sentence of others: nothing invisible, nothing that is obeyed, and not without end.
+fn shown(text: &str) -> String {
+    let mut shown: String = visible::escape(text).chars().take(MAX_NAME + 1).collect();
+    if let Some((cut, _)) = shown.char_indices().nth(MAX_NAME) {
+        shown.truncate(cut);
+        shown.push('…');
+    }
+    shown
+}
+
+/// What is sent. Names of objects, rules and callers alone: of what the request does the words of the
+/// verdict, which hold no literal.
+fn message(review: &ReviewRow, row: &NotificationRow, origin: Option<&str>) -> Value {
+    let (ask, standing) = (&review.ask, &review.ask.standing);
+    let (principal, connection) = (&standing.principal, &standing.connection);
+    let time = |at: Timestamp| at.to_string();
+    json!({
+        "type": row.event.word(),
+        "timestamp": time(row.made),
+        "data": {
+            "review": review.id,
+            "digest": ask.digest.short(),
+            "status": review.status,
+            "does": shown(&ask.ground.what),
+            "connection": connection.name,
+            "environment": connection.environment,
+            "database": connection.database,
+            "caller": {
+                "name": shown(&principal.name),
+                "kind": principal.kind,
+                "subject": shown(&principal.subject),
+                "issuer": principal.issuer,
+                "acting_for": principal.acting_for.as_deref().map(shown),
+            },
+            "rule": ask.ground.rule,
+            "reason": shown(&ask.ground.reason),
+            "groups": ask.groups,
+            "waiting_for": review.waiting_for,
+            "asked": time(ask.at),
+            "expires": time(review.expires),
+            "url": origin.map(|origin| format!("{origin}/reviews/{}", review.id)),
+        },
+    })
+}

@@ -1,0 +1,404 @@
+//! What is recorded, judged again: by the rules in force and by rules that somebody wants, which verdicts
+//! differ. Nothing is sent anywhere: names are those of the catalog that sessions have read last.
+//!
+//! A request is judged by what the journal keeps of it. What of that is not what was sent, or does not mean
+//! what it did, is told and not guessed.
+
+use crate::generation::Rules;
+use crate::recordings::{Archive, Sought, Unread};
+use crate::trial::{Said, Texts, Trial, Untried, Word};
+use portcullis_core::id::{RequestId, SessionId};
+use portcullis_core::journal::{Entry, Event};
+use portcullis_core::protocol::Shown;
+use portcullis_core::time::Timestamp;
+use portcullis_core::verdict::{Circumstances, Standing};
+use portcullis_store::index::Search;
+use portcullis_store::{Page, Place};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Sessions that are looked for at once.
+const SESSIONS: u32 = 20;
+/// How long one part takes before it says where to go on.
+const TURN: Duration = Duration::from_secs(2);
+/// How long one session may take.
+const SESSION: Duration = Duration::from_secs(10);
+/// Entries of one session that are judged again.
+const ENTRIES: usize = 2_000;
+/// Parts of a session's entries that are kept at once, each of 4 MiB at most.
+const PARTS: usize = 4;
+/// Examples of each change, and kinds of changes and of reasons, that are told.
+const EXAMPLES: usize = 5;
+const KINDS: usize = 100;
+/// Characters of a statement in an example.
+const CUT: usize = 300;
+
+/// A part of what is recorded, judged again.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Rejudged")]
+pub(crate) struct Rejudged {
+    /// Sessions that were looked at.
+    pub(crate) sessions: u64,
+    /// Requests in them, in the span.
+    pub(crate) requests: u64,
+    /// Those that could be judged again.
+    pub(crate) judged: u64,
+    /// Those of which the verdict would be another one, or who is asked, what an approval takes, a limit, or
+    /// what of the answer is masked, as far as the statement says.
+    pub(crate) changed: u64,
+    /// Which verdicts change, and how; those of further kinds are only counted.
+    changes: Vec<Change>,
+    /// What could not be judged again, and why.
+    not_judged: Vec<NotJudged>,
+    /// Where to go on; absent where this was the last part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+}
+
+/// A verdict that changes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RejudgedChange")]
+struct Change {
+    /// By the rules in force.
+    from: Word,
+    to: Word,
+    /// The rule that decides now.
+    from_rule: String,
+    /// The rule that would decide.
+    to_rule: String,
+    /// What becomes of masks in the answers.
+    masks: Masks,
+    count: u64,
+    examples: Vec<Example>,
+}
+
+/// What becomes of what is masked in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RejudgedMasks")]
+enum Masks {
+    /// What was masked is; or there is no answer by one of the two.
+    Same,
+    /// Something would be shown that is masked now.
+    Fewer,
+    /// Something would be masked that is shown now.
+    More,
+    /// Both, or it would be masked in another way.
+    Other,
+}
+
+impl Masks {
+    fn between(now: &Said, then: &Said) -> Self {
+        let same = (&now.masked, &now.detectors) == (&then.masked, &then.detectors);
+        if same || now.verdict == Word::Refuse || then.verdict == Word::Refuse {
+            return Self::Same;
+        }
+        let (now, then) = (now.hides(), then.hides());
+        if then.is_subset(&now) {
+            Self::Fewer
+        } else if now.is_subset(&then) {
+            Self::More
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A recorded request.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RejudgedExample")]
+struct Example {
+    session: SessionId,
+    /// The number of its entry: what a link to that moment names.
+    entry: u64,
+    at: Timestamp,
+    who: String,
+    connection: String,
+    /// A caller's text, cut.
+    statement: String,
+    /// What was said to it then.
+    recorded: Word,
+    /// What is masked now and would not be, and
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unmasked: Vec<String>,
+    /// what would be and is not. The first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    masked: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NotRejudged")]
+struct NotJudged {
+    why: String,
+    count: u64,
+    session: SessionId,
+    entry: u64,
+}
+
+/// What is compared.
+pub(crate) struct Compared {
+    pub(crate) now: Rules,
+    pub(crate) then: Rules,
+    pub(crate) since: Timestamp,
+}
+
+type Key = (Word, Word, String, String, Masks);
+
+#[derive(Default)]
+struct Report {
+    whole: Rejudged,
+    changes: BTreeMap<Key, (u64, Vec<Example>)>,
+    reasons: BTreeMap<String, (u64, SessionId, u64)>,
+}
+
+impl Report {
+    fn not_judged(&mut self, why: &str, count: u64, session: SessionId, entry: u64) {
+        if self.reasons.len() < KINDS || self.reasons.contains_key(why) {
+            self.reasons.entry(why.to_owned()).or_insert((0, session, entry)).0 += count;
+        }
+    }
+
+    fn judged(&mut self, now: &Said, then: &Said, example: impl FnOnce() -> Example) {
+        self.whole.judged += 1;
+        let masks = Masks::between(now, then);
+        let same = |a: &Said, b: &Said| {
+            (a.verdict, &a.groups, &a.terms) == (b.verdict, &b.groups, &b.terms)
+        };
+        if masks == Masks::Same && same(now, then) {
+            return;
+        }
+        self.whole.changed += 1;
+        let rule = |said: &Said| said.rules.first().cloned().unwrap_or_default();
+        let key = (now.verdict, then.verdict, rule(now), rule(then), masks);
+        if self.changes.len() >= KINDS && !self.changes.contains_key(&key) {
+            return;
+        }
+        let (count, examples) = self.changes.entry(key).or_default();
+        *count += 1;
+        if examples.len() < EXAMPLES {
+            // Nothing is shown of what does not run.
+            let (unmasked, masked) = match masks {
+                Masks::Same => (Vec::new(), Vec::new()),
+                _ => {
+                    let (now, then) = (now.hides(), then.hides());
+                    (without(&now, &then), without(&then, &now))
+                }
+            };
+            examples.push(Example { unmasked, masked, ..example() });
+        }
+    }
+
+    fn finish(self) -> Rejudged {
+        let Self { mut whole, changes, reasons } = self;
+        let change = |((from, to, from_rule, to_rule, masks), (count, examples))| Change {
+            from,
+            to,
+            from_rule,
+            to_rule,
+            masks,
+            count,
+            examples,
+        };
+        whole.changes = changes.into_iter().map(change).collect();
+        let reason = |(why, (count, session, entry))| NotJudged { why, count, session, entry };
+        whole.not_judged = reasons.into_iter().map(reason).collect();
+        whole
+    }
+}
+
+/// The first few of what is in one and not in the other.
+fn without(one: &BTreeSet<String>, other: &BTreeSet<String>) -> Vec<String> {
+    one.difference(other).take(EXAMPLES).cloned().collect()
+}
+
+/// A part of what is recorded, from the newest session on.
+pub(crate) async fn rejudged(
+    archive: &Archive,
+    compared: Arc<Compared>,
+    after: Option<Place>,
+) -> Result<(Rejudged, Option<Place>), Unread> {
+    let (begun, mut report) = (Instant::now(), Report::default());
+    let search = Search { from: Some(compared.since), ..Search::default() };
+    let mut page = Page { limit: SESSIONS, after };
+    loop {
+        let found = archive.search(&search, &Sought::default(), &page, |_| true).await?;
+        let (rows, next) = found;
+        let count = rows.len();
+        for (at, row) in rows.into_iter().enumerate() {
+            let place = Place { at: row.opened, id: row.id.to_string() };
+            let Some((head, _)) = archive.session(row.id).await? else { continue };
+            let (mut entries, mut from, mut more) = (Vec::new(), 0, false);
+            for _ in 0..PARTS {
+                let part = archive.part(&head, from, 500).await?;
+                let on = part.next;
+                entries.extend(archive.entries(&head, part).await?);
+                more = on.is_some();
+                match on {
+                    Some(next) if entries.len() < ENTRIES => from = next,
+                    _ => break,
+                }
+            }
+            let (compared, session) = (compared.clone(), row.id);
+            // Statements are read on a thread of its own, as the runtime's are.
+            let judged = tokio::task::spawn_blocking(move || {
+                judge(&mut report, &compared, session, entries, more);
+                report
+            });
+            report = judged.await?;
+            let last = at + 1 == count && next.is_none();
+            if !last && begun.elapsed() > TURN {
+                return Ok((report.finish(), Some(place)));
+            }
+        }
+        match next {
+            Some(place) if begun.elapsed() > TURN => return Ok((report.finish(), Some(place))),
+            Some(place) => page.after = Some(place),
+            None => return Ok((report.finish(), None)),
+        }
+    }
+}
+
+/// One entry of a session that a verdict was said in.
+fn asked(event: &Event) -> Option<(&Shown, &str, Word)> {
+    match event {
+        Event::Intent { shown, operation, of_gateway: false, review: None, .. } => {
+            Some((shown, operation, Word::Allow))
+        }
+        Event::Refused { shown, operation, .. } => Some((shown, operation, Word::Refuse)),
+        Event::Held { shown, operation, .. } => Some((shown, operation, Word::Hold)),
+        _ => None,
+    }
+}
+
+fn judge(
+    report: &mut Report,
+    compared: &Compared,
+    session: SessionId,
+    entries: Vec<(u64, Entry)>,
+    more: bool,
+) {
+    let deadline = Instant::now() + SESSION;
+    report.whole.sessions += 1;
+    let (mut standing, mut granted): (Option<Standing>, bool) = (None, false);
+    let mut trials = None;
+    let mut held: BTreeSet<RequestId> = BTreeSet::new();
+    let last = entries.last().map_or(0, |(number, _)| *number);
+    for (number, entry) in entries {
+        if let Event::SessionOpened { standing: found, grant, .. } = &entry.event {
+            let principal = &found.principal;
+            let name = &found.connection.name;
+            granted = grant.is_some();
+            trials = Some((
+                Trial::of(&compared.now, principal, name),
+                Trial::of(&compared.then, principal, name),
+            ));
+            standing = Some(found.clone());
+            continue;
+        }
+        let Some((shown, operation, recorded)) = asked(&entry.event) else { continue };
+        if entry.at < compared.since {
+            continue;
+        }
+        // What was held and refused in the end was asked once.
+        let again = entry.request.is_some_and(|id| held.contains(&id));
+        if again {
+            continue;
+        }
+        if recorded == Word::Hold {
+            held.extend(entry.request);
+        }
+        report.whole.requests += 1;
+        let (Some(standing), Some((now, then))) = (&standing, &trials) else { continue };
+        let found = match Instant::now() > deadline {
+            _ if granted => {
+                Err("its session stood on a grant, which is over or another one".to_owned())
+            }
+            true => Err(format!("its session takes longer than {} s", SESSION.as_secs())),
+            false => both((now, then), shown, operation),
+        };
+        let (now, then) = match found {
+            Ok(both) => both,
+            Err(why) => {
+                report.not_judged(&why, 1, session, number);
+                continue;
+            }
+        };
+        report.judged(&now, &then, || Example {
+            session,
+            entry: number,
+            at: entry.at,
+            who: standing.principal.to_string(),
+            connection: standing.connection.name.clone(),
+            statement: shown.statements.join("; ").chars().take(CUT).collect(),
+            recorded,
+            unmasked: Vec::new(),
+            masked: Vec::new(),
+        });
+    }
+    if more {
+        let why = format!("sessions are judged again up to their entry {ENTRIES} or so");
+        report.not_judged(&why, 1, session, last);
+    }
+}
+
+/// By the rules in force, and by those that are wanted.
+fn both(
+    (now, then): (&Result<Trial, Untried>, &Result<Trial, Untried>),
+    shown: &Shown,
+    operation: &str,
+) -> Result<(Said, Said), String> {
+    if shown.elided || shown.statements.is_empty() {
+        return Err("its text is not kept whole".to_owned());
+    }
+    let one = |trial: &Result<Trial, Untried>| -> Result<Said, String> {
+        let trial = trial.as_ref().map_err(ToString::to_string)?;
+        if let Some(said) = trial.turned_away() {
+            return Ok(said);
+        }
+        let texts = Texts { statements: &shown.statements, parameters: &shown.parameters };
+        let tried = trial.request(texts, &Circumstances::default()).map_err(|e| e.to_string())?;
+        // What cannot be read is recorded as such.
+        let read = tried.operation.map(|operation| operation.to_string());
+        match read {
+            Some(read) if read == operation => Ok(tried.said),
+            _ => Err(NOT_THE_SAME.to_owned()),
+        }
+    };
+    Ok((one(now)?, one(then)?))
+}
+
+/// A recorded request.
+pub(crate) struct Recorded {
+    pub(crate) shown: Shown,
+    /// What it did, in words.
+    pub(crate) operation: String,
+    /// What was said to it.
+    pub(crate) word: Word,
+}
+
+/// What is said of a request that cannot be judged again.
+pub(crate) const NOT_THE_SAME: &str = "its text or names do not say what they did: values were redacted, names lead elsewhere or nowhere \
+     now, or it rests on what came before it in its session";
+
+/// One recorded request, to be explained, and what it did in words.
+pub(crate) async fn recorded(
+    archive: &Archive,
+    head: &crate::recordings::Head,
+    number: u64,
+) -> Result<Option<(Standing, Recorded)>, Unread> {
+    let first = archive.entries(head, archive.part(head, 0, 1).await?).await?;
+    let standing = first.into_iter().find_map(|(_, entry)| match entry.event {
+        Event::SessionOpened { standing, .. } => Some(standing),
+        _ => None,
+    });
+    let part = archive.entries(head, archive.part(head, number, 1).await?).await?;
+    let found = part.into_iter().find(|(found, _)| *found == number);
+    let said = found.and_then(|(_, entry)| {
+        let (shown, operation, word) = asked(&entry.event)?;
+        Some(Recorded { shown: shown.clone(), operation: operation.to_owned(), word })
+    });
+    Ok(standing.zip(said))
+}

@@ -1,0 +1,362 @@
+//! Who vouches for callers, as it is gone by in one generation: providers, trust rules, and the groups that
+//! are said here. And what becomes of those whom nobody vouches for any more. Before the life of a request.
+//!
+//! *Architecture invariant:* whatever was believed of somebody rests on the settings by which it was
+//! believed. Where those are changed or gone, all of it ends: sessions on the wire and in browsers, and
+//! credentials. Whoever comes in meanwhile is looked at once more when it is where it can be found.
+
+use crate::config::Identity;
+use crate::credentials::NotAdmitted;
+use crate::fleet;
+use crate::generation::Generation;
+use crate::groups::{GroupSettings, Groups};
+use crate::live::Owner;
+use crate::moment::now;
+use crate::services::Services;
+use portcullis_core::journal::{Entry, Event, Journal as _};
+use portcullis_core::principal::Principal;
+use portcullis_core::time::Timestamp;
+use portcullis_identity::relying::RelyingParty;
+use portcullis_identity::saml::SamlParties;
+use portcullis_identity::{IdentityError, Provider, Verifier, http_client};
+use portcullis_store::CredentialRow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracing::warn;
+
+/// How long those that are new may take to answer when a change is checked.
+const REACHED: Duration = Duration::from_secs(6);
+/// Who takes back what rests on what is gone.
+const BY: &str = "portcullis:documents";
+
+/// Who vouches for callers.
+pub(crate) struct Vouching {
+    identity: Identity,
+    said: Vec<GroupSettings>,
+    groups: Groups,
+    verifier: Verifier,
+    /// Where people sign in by OpenID Connect.
+    pub(crate) party: RelyingParty,
+    /// Where they do by SAML.
+    pub(crate) saml: Arc<SamlParties>,
+}
+
+/// One that vouches no more, or not as it did.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TakenBack {
+    /// Its name; no two have the same.
+    name: String,
+    issuer: String,
+    /// It is a trust rule, which may share its issuer with others.
+    is_rule: bool,
+}
+
+impl TakenBack {
+    /// Whether a principal is what it is by its word.
+    fn concerns(&self, principal: &Principal) -> bool {
+        let by_it = principal.issuer == self.issuer;
+        let by_it = by_it && (!self.is_rule || principal.name == self.name);
+        let for_whom = principal.person().is_some_and(|(issuer, _)| issuer == self.issuer);
+        by_it || for_whom && !self.is_rule
+    }
+}
+
+impl Vouching {
+    /// Those of a configuration, in the place of those before: what these know of providers that are the
+    /// same stays known.
+    ///
+    /// # Errors
+    /// Which of them makes no sense, and why.
+    pub(crate) fn of(
+        (identity, said): (&Identity, &[GroupSettings]),
+        before: Option<&Arc<Self>>,
+    ) -> anyhow::Result<Arc<Self>> {
+        if let Some(before) = before
+            && before.identity.is_same(identity)
+            && before.said == said
+        {
+            return Ok(Arc::clone(before));
+        }
+        let before = before.map(|before| &**before);
+        let providers = identity.all_providers();
+        let (known, rules) = (before.map(|before| &before.verifier), identity.rules());
+        let verifier = Verifier::after(known, providers.clone(), rules, http_client)?;
+        let party = RelyingParty::after(before.map(|b| &b.party), &providers, http_client)?;
+        let saml = SamlParties::after(before.map(|b| &*b.saml), &identity.saml)?;
+        let groups = Groups::of(said).map_err(anyhow::Error::msg)?;
+        let (identity, said, saml) = (identity.clone(), said.to_vec(), Arc::new(saml));
+        Ok(Arc::new(Self { identity, said, groups, verifier, party, saml }))
+    }
+
+    /// As the configuration would write them.
+    pub(crate) const fn settings(&self) -> (&Identity, &Vec<GroupSettings>) {
+        (&self.identity, &self.said)
+    }
+
+    /// The providers by OpenID Connect, with the one for development.
+    pub(crate) fn providers(&self) -> Vec<Provider> {
+        self.identity.all_providers()
+    }
+
+    /// What checks signatures. Groups that are said here are not in what it gives.
+    pub(crate) const fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The principal a bearer token stands for, in all groups it is in.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub(crate) async fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Principal, IdentityError> {
+        Ok(self.join(self.verifier.verify(token, now).await?))
+    }
+
+    /// A principal in all groups it is in.
+    pub(crate) fn join(&self, principal: Principal) -> Principal {
+        self.groups.join(principal)
+    }
+
+    fn all(&self) -> impl Iterator<Item = TakenBack> + '_ {
+        let one = |name: &str, issuer: &str, is_rule| TakenBack {
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
+            is_rule,
+        };
+        let identity = &self.identity;
+        let providers = identity.providers.iter().chain(&identity.development);
+        let providers = providers.map(move |p| one(&p.name, &p.issuer, false));
+        let saml = identity.saml.iter().map(move |p| one(&p.name, &p.entity_id, false));
+        let rules = identity.workloads.iter().map(|rule| rule.get_ref());
+        providers.chain(saml).chain(rules.map(move |rule| one(&rule.name, &rule.issuer, true)))
+    }
+
+    /// Whether there is one of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all().any(|one| one.name == name)
+    }
+
+    /// Whether one vouches as it did in `other`, to the last setting.
+    fn vouches_as_in(&self, other: &Self, one: &TakenBack) -> bool {
+        let (own, others, name) = (&self.identity, &other.identity, &one.name);
+        if one.is_rule {
+            let of = |all: &Identity| {
+                let mut rules = all.workloads.iter().map(|rule| rule.get_ref());
+                rules.find(|rule| rule.name == *name).cloned()
+            };
+            return of(own) == of(others);
+        }
+        let oidc = |all: &Identity| {
+            let mut providers = all.providers.iter().chain(&all.development);
+            providers.find(|provider| provider.name == *name).cloned()
+        };
+        let saml =
+            |all: &Identity| all.saml.iter().find(|provider| provider.name == *name).cloned();
+        oidc(own) == oidc(others) && saml(own) == saml(others)
+    }
+
+    /// Those of before that are gone, or are not what they were.
+    pub(crate) fn taken_back(&self, before: &Self) -> BTreeSet<TakenBack> {
+        before.all().filter(|one| !self.vouches_as_in(before, one)).collect()
+    }
+
+    /// Whether what was believed of somebody before is believed still, with all groups it had.
+    pub(crate) fn stands_by(&self, before: &Arc<Self>, principal: &Principal) -> bool {
+        let same = std::ptr::eq(self, Arc::as_ptr(before));
+        same || !self.taken_back(before).iter().any(|one| one.concerns(principal))
+            && !self.groups.take_from(principal, &before.groups)
+    }
+
+    /// Which of those that are new, or not what they were, cannot be asked now, and why. That keeps nobody
+    /// from naming them; whom they vouch for is let in once they answer.
+    pub(crate) async fn unreachable(&self, before: &Self) -> Vec<String> {
+        let fresh = before.taken_back(self);
+        let is_fresh = |issuer: &str| fresh.iter().any(|one| one.issuer == issuer);
+        let asked = self.verifier.warm_those(is_fresh, now());
+        let told = |name: &str, why: &str| {
+            format!("\"{name}\": nobody it vouches for is let in before it can be asked: {why}")
+        };
+        match tokio::time::timeout(REACHED, asked).await {
+            Ok(failures) => {
+                failures.iter().map(|(name, error)| told(name, &error.to_string())).collect()
+            }
+            Err(_) if fresh.is_empty() => Vec::new(),
+            Err(_) => vec![format!(
+                "not all providers that are new here could be asked within {} s",
+                REACHED.as_secs()
+            )],
+        }
+    }
+}
+
+/// What others have to be told is taken back, until the store has it.
+#[derive(Debug, Default)]
+pub(crate) struct Owed(Mutex<BTreeSet<String>>);
+
+impl Owed {
+    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        // The set is whole after every operation on it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True where what one of these has vouched for may still stand in the store as good.
+    pub(crate) fn is_of<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> bool {
+        let owed = self.names();
+        names.into_iter().any(|name| owed.contains(name))
+    }
+}
+
+/// Who logs in with a credential: with the groups it has now, where all who vouched for it still do.
+pub(crate) fn admitted(
+    services: &Services,
+    generation: &Generation,
+    row: CredentialRow,
+) -> Result<Principal, NotAdmitted> {
+    let CredentialRow { mut principal, connection, vouched_by, .. } = row;
+    let vouching = &generation.vouching;
+    let gone = vouched_by.iter().any(|name| !vouching.has(name));
+    if gone || services.documents.owed.is_of(&vouched_by) {
+        return Err(NotAdmitted { who: Some(Box::new(principal)), why: IdentityError::Revoked });
+    }
+    // By two tokens: it has a person's groups, as far as the connection lends them.
+    if vouched_by.len() > 1 {
+        let lent = generation.connections.get(&connection).map(|c| &c.settings.lend_groups);
+        principal.groups.retain(|group| lent.is_some_and(|lent| lent.contains(group)));
+    }
+    Ok(vouching.join(principal))
+}
+
+/// What a generation does not believe any more, before it takes the place of another.
+pub(crate) fn owe(services: &Services, before: &Generation, after: &Generation) {
+    let gone = after.vouching.taken_back(&before.vouching);
+    services.documents.owed.names().extend(gone.into_iter().map(|one| one.name));
+}
+
+/// Ends all that rests on what is not believed any more, once it is gone by.
+pub(crate) async fn end_what_rests(services: &Services, before: &Generation, after: &Generation) {
+    if Arc::ptr_eq(&before.vouching, &after.vouching) {
+        return;
+    }
+    let stays =
+        |owner: &Owner| after.vouching.stands_by(&before.vouching, &owner.standing.principal);
+    let reason = "who vouches for you, or a group you were in, was changed or removed";
+    fleet::end(services, |_, owner| !stays(owner), ("the gateway", "portcullis"), reason);
+    settle(services).await;
+}
+
+/// Takes back in the store what is owed; what cannot be said now is said later, and counts meanwhile.
+pub(crate) async fn settle(services: &Services) {
+    let names = services.documents.owed.names().clone();
+    if names.is_empty() {
+        return;
+    }
+    let revoked = match services.credentials.store.revoke_vouched_by(&names, BY, now()).await {
+        Ok(revoked) => revoked,
+        Err(error) => return warn!(%error, "credentials are refused here, and not revoked yet"),
+    };
+    let ids: BTreeSet<String> = revoked.iter().map(|(id, _)| id.to_string()).collect();
+    for (credential, connection) in revoked {
+        let event = Event::CredentialRevoked { credential, by: BY.to_owned(), connection };
+        // It is revoked whether or not that can be recorded.
+        let _ = services.ledger.note(Entry::outside(now(), event));
+    }
+    let opened_with = |owner: &Owner| {
+        owner.standing.principal.token_id.as_ref().is_some_and(|id| ids.contains(id))
+    };
+    let by = ("the gateway", "portcullis");
+    fleet::end(services, |_, owner| opened_with(owner), by, "your credential was revoked");
+    if let Err(error) = services.sign_in.store.end_vouched_by(&names, BY, now()).await {
+        return warn!(%error, "sessions in browsers are refused here, and not ended yet");
+    }
+    services.documents.owed.names().retain(|name| !names.contains(name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use portcullis_core::principal::PrincipalKind;
+
+    fn vouching(text: &str, before: Option<&Arc<Vouching>>) -> Arc<Vouching> {
+        let config: Config = toml::from_str(text).unwrap();
+        Vouching::of((&config.identity, &config.groups), before).unwrap()
+    }
+
+    fn provider(name: &str) -> String {
+        format!(
+            "[[identity.providers]]\nname = \"{name}\"\nissuer = \"https://{name}.example\"\n\
+             audiences = [\"p\"]\n"
+        )
+    }
+
+    fn rule(name: &str, sub: &str) -> String {
+        format!(
+            "[[identity.workloads]]\nname = \"{name}\"\nkind = \"oidc\"\naudiences = [\"p\"]\n\
+             issuer = \"https://ci.example\"\npins = {{ sub = \"{sub}\" }}\n"
+        )
+    }
+
+    fn principal(issuer: &str, name: &str) -> Principal {
+        Principal {
+            kind: PrincipalKind::Agent,
+            subject: "s".to_owned(),
+            name: name.to_owned(),
+            issuer: format!("https://{issuer}.example"),
+            acting_for: None,
+            acting_for_issuer: None,
+            email: None,
+            groups: BTreeSet::new(),
+            token_id: None,
+            expires: Timestamp::from_micros(0),
+        }
+    }
+
+    #[test]
+    fn what_rests_on_a_changed_or_removed_one_falls_and_all_else_stands() {
+        let all = [provider("corp"), provider("lab"), rule("ci", "a"), rule("cd", "b")].concat();
+        let before = vouching(&all, None);
+        let (bo, mia) = (principal("corp", "bo"), principal("lab", "mia"));
+        let (ci, cd) = (principal("ci", "ci"), principal("ci", "cd"));
+        let for_bo = Principal {
+            acting_for: Some("bo".to_owned()),
+            acting_for_issuer: Some("https://corp.example".to_owned()),
+            ..principal("ci", "cd")
+        };
+        let falls = |text: &str| {
+            let after = vouching(text, Some(&before));
+            let who = [&bo, &mia, &ci, &cd, &for_bo];
+            who.map(|who| !after.stands_by(&before, who))
+        };
+        assert_eq!(falls(&all), [false; 5]);
+        let without_corp = [provider("lab"), rule("ci", "a"), rule("cd", "b")].concat();
+        assert_eq!(falls(&without_corp), [true, false, false, false, true]);
+        let narrowed =
+            all.replace("https://lab.example\"\n", "https://lab.example\"\nleeway_seconds = 1\n");
+        assert_eq!(falls(&narrowed), [false, true, false, false, false]);
+        let without_ci = [provider("corp"), provider("lab"), rule("cd", "b")].concat();
+        assert_eq!(falls(&without_ci), [false, false, true, false, false]);
+        assert_eq!(falls(&all.replace("\"b\"", "\"c\"")), [false, false, false, true, true]);
+        // One more takes nothing from anybody.
+        assert_eq!(falls(&format!("{all}{}", rule("more", "z"))), [false; 5]);
+    }
+
+    #[test]
+    fn what_is_the_same_is_not_made_again() {
+        let before = vouching(&provider("corp"), None);
+        let again = vouching(&provider("corp"), Some(&before));
+        assert!(Arc::ptr_eq(&before, &again));
+        assert!(!Arc::ptr_eq(&before, &vouching(&provider("lab"), Some(&before))));
+    }
+
+    #[test]
+    fn what_is_owed_is_of_its_name() {
+        let owed = Owed::default();
+        owed.names().insert("corp".to_owned());
+        assert!(owed.is_of(&["ci".to_owned(), "corp".to_owned()]));
+        assert!(!owed.is_of(&["ci".to_owned()]));
+    }
+}

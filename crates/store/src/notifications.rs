@@ -1,0 +1,387 @@
+//! What was to be told to whom, and whether it was. Kept before it is sent: of several gateways on one
+//! store one sends it, and after a restart nothing is told again that is known to be delivered.
+
+use crate::db::{Row, query};
+use crate::open::Store;
+use crate::page::{Listed, Page};
+use crate::peers::Topic;
+use crate::rows::{Unreadable, bad};
+use portcullis_core::id::ReviewId;
+use portcullis_core::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Most reviews that are looked through at once.
+const MAX_AT_ONCE: i64 = 200;
+/// Most that one look finds due: a receiver may be slow, and what comes meanwhile may be more urgent.
+const MAX_DUE: i64 = 8;
+/// Longest text of an error that is kept, in characters.
+const MAX_ERROR: usize = 300;
+
+/// What is told of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ToldOf")]
+pub enum Told {
+    /// It waits for people.
+    #[serde(rename = "review.waiting")]
+    Waiting,
+    /// It does no longer.
+    #[serde(rename = "review.ended")]
+    Ended,
+}
+
+impl Told {
+    /// The word used in the store and in what is sent.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "review.waiting",
+            Self::Ended => "review.ended",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Waiting, Self::Ended].into_iter().find(|told| told.word() == word)
+    }
+}
+
+/// How a notification stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is to be sent, for the first time or again.
+    Due,
+    /// It was taken.
+    Delivered,
+    /// It was given up.
+    Failed,
+    /// Nobody needs to be told any more.
+    Void,
+}
+
+impl Delivery {
+    const ALL: [Self; 4] = [Self::Due, Self::Delivered, Self::Failed, Self::Void];
+
+    /// The word used in the store.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Void => "void",
+        }
+    }
+}
+
+/// A notification, as it is kept and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NotificationRow {
+    /// Which: the same at every attempt.
+    pub id: String,
+    /// To whom: a channel of the configuration.
+    pub channel: String,
+    /// Of which review.
+    pub review: ReviewId,
+    /// What of it.
+    pub event: Told,
+    /// How it stands.
+    pub state: Delivery,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Since when it was to be told.
+    pub made: Timestamp,
+    /// When it is tried again, where it is due.
+    pub next: Timestamp,
+    /// When it was delivered or given up.
+    pub ended: Option<Timestamp>,
+    /// What kept the last attempt from it.
+    pub error: Option<String>,
+}
+
+/// Notifications cannot be read or written; then nobody is told, and reviews wait as they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store of notifications cannot be read or written: the gateway's log says why")]
+pub struct NotificationError;
+
+impl From<Unreadable> for NotificationError {
+    fn from(error: Unreadable) -> Self {
+        tracing::error!(error = error.0, "notifications cannot be read or written");
+        Self
+    }
+}
+
+impl From<sqlx::Error> for NotificationError {
+    fn from(error: sqlx::Error) -> Self {
+        Unreadable::from(error).into()
+    }
+}
+
+/// Where notifications are kept. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct NotificationStore {
+    store: Store,
+}
+
+impl NotificationStore {
+    /// The notifications of a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Changes whenever something about any review is different.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store.changes(Topic::Reviews)
+    }
+
+    /// Reviews that a channel was told nothing of and that wait at `at`, the oldest first.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn untold(
+        &self,
+        channel: &str,
+        at: Timestamp,
+    ) -> Result<Vec<ReviewId>, NotificationError> {
+        let found = query(
+            "SELECT review.id AS review FROM review
+             WHERE status = 'pending' AND expires > $2
+               AND NOT EXISTS (SELECT 1 FROM notification
+                               WHERE channel = $1 AND notification.review = review.id)
+             ORDER BY review.filed, review.id LIMIT $3",
+        );
+        self.reviews(found.bind(channel).bind(at.as_micros()).bind(MAX_AT_ONCE)).await
+    }
+
+    /// Reviews that a channel has taken to be waiting, which do no longer at `at`.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn over(
+        &self,
+        channel: &str,
+        at: Timestamp,
+    ) -> Result<Vec<ReviewId>, NotificationError> {
+        let found = query(
+            "SELECT told.review AS review FROM notification told
+             JOIN review ON review.id = told.review
+             WHERE told.channel = $1 AND told.event = 'review.waiting' AND told.state = 'delivered'
+               AND told.answered = 0 AND (review.status <> 'pending' OR review.expires <= $2)
+             ORDER BY told.made LIMIT $3",
+        );
+        self.reviews(found.bind(channel).bind(at.as_micros()).bind(MAX_AT_ONCE)).await
+    }
+
+    async fn reviews(&self, query: crate::db::Query) -> Result<Vec<ReviewId>, NotificationError> {
+        let rows = query.all(&self.store).await?;
+        Ok(rows.iter().map(review).collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps that something is to be told, once: false where it is kept already, by whichever gateway.
+    /// `state` is [`Delivery::Due`], or [`Delivery::Void`] where this channel is not to be told of it.
+    ///
+    /// # Errors
+    /// [`NotificationError`]: nothing is kept, and nothing is to be sent.
+    pub async fn keep(
+        &self,
+        id: &str,
+        (channel, review, event): (&str, ReviewId, Told),
+        state: Delivery,
+        at: Timestamp,
+    ) -> Result<bool, NotificationError> {
+        let keep = query(
+            "INSERT INTO notification (id, channel, review, event, state, made, next)
+             SELECT $1, $2, $3, $4, $5, $6, $6
+             WHERE EXISTS (SELECT 1 FROM review WHERE id = $3)
+             ON CONFLICT (channel, review, event) DO NOTHING",
+        )
+        .bind(id)
+        .bind(channel)
+        .bind(review.to_string())
+        .bind(event.word())
+        .bind(state.word())
+        .bind(at.as_micros());
+        let mut tx = self.store.write(&[]).await?;
+        let kept = keep.execute(&mut tx).await? == 1;
+        if event == Told::Ended {
+            let answered = query(
+                "UPDATE notification SET answered = 1
+                 WHERE channel = $1 AND review = $2 AND event = 'review.waiting'",
+            );
+            answered.bind(channel).bind(review.to_string()).execute(&mut tx).await?;
+        }
+        tx.commit().await?;
+        Ok(kept)
+    }
+
+    /// What a channel is to be told next at `at`: what waits before what is over, and what was not tried
+    /// yet before what was.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn due(
+        &self,
+        channel: &str,
+        at: Timestamp,
+    ) -> Result<Vec<NotificationRow>, NotificationError> {
+        let found = query(
+            "SELECT id, channel, review, event, state, attempts, made, next, ended, error
+             FROM notification
+             WHERE channel = $1 AND state = 'due' AND (next <= $2 OR made > $2)
+             ORDER BY event DESC, attempts, made, id LIMIT $3",
+        );
+        // `made` is later than now where the clock was set back.
+        let rows = found.bind(channel).bind(at.as_micros()).bind(MAX_DUE);
+        let rows = rows.all(&self.store).await?;
+        Ok(rows.iter().map(notification).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes an attempt: true for the one gateway that is to make it now. Where nothing more is heard of
+    /// it, it is due again after `lease`.
+    ///
+    /// # Errors
+    /// [`NotificationError`]: it is not to be sent.
+    pub async fn take(
+        &self,
+        row: &NotificationRow,
+        lease: Duration,
+        at: Timestamp,
+    ) -> Result<bool, NotificationError> {
+        let take = query(
+            "UPDATE notification SET attempts = attempts + 1, next = $3
+             WHERE id = $1 AND state = 'due' AND attempts = $2",
+        );
+        let take = take.bind(&row.id).bind(row.attempts).bind(at.plus(lease).as_micros());
+        Ok(self.store.change(&[], take).await? == 1)
+    }
+
+    /// What has become of an attempt on this row: over in some way, or due again at `next`. Nothing, where
+    /// another attempt was begun since.
+    ///
+    /// # Errors
+    /// [`NotificationError`]: it is due again when its lease ends.
+    pub async fn settle(
+        &self,
+        row: &NotificationRow,
+        state: Delivery,
+        (next, error): (Timestamp, Option<&str>),
+        at: Timestamp,
+    ) -> Result<(), NotificationError> {
+        let error = error.map(|text| text.chars().take(MAX_ERROR).collect::<String>());
+        let ended = (state != Delivery::Due).then(|| at.as_micros());
+        let settle = query(
+            "UPDATE notification SET state = $2, next = $3, ended = $4, error = $5
+             WHERE id = $1 AND state = 'due' AND attempts = $6",
+        )
+        .bind(&row.id)
+        .bind(state.word())
+        .bind(next.as_micros())
+        .bind(ended)
+        .bind(error)
+        .bind(row.attempts + 1);
+        self.store.change(&[], settle).await?;
+        Ok(())
+    }
+
+    /// Keeps where a message is that was sent.
+    ///
+    /// # Errors
+    /// [`NotificationError`]: it is not known then.
+    pub async fn receive(&self, id: &str, receipt: &str) -> Result<(), NotificationError> {
+        let keep = query("UPDATE notification SET receipt = $2 WHERE id = $1");
+        self.store.change(&[], keep.bind(id).bind(receipt)).await?;
+        Ok(())
+    }
+
+    /// Where the message is by which a channel was told that a review waits, as [`Self::receive`] has
+    /// kept it.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn receipt(
+        &self,
+        channel: &str,
+        review: ReviewId,
+    ) -> Result<Option<String>, NotificationError> {
+        let found = query(
+            "SELECT receipt FROM notification
+             WHERE channel = $1 AND review = $2 AND event = 'review.waiting'",
+        );
+        let found = found.bind(channel).bind(review.to_string()).optional(&self.store).await?;
+        Ok(found.map(|row| row.try_get("receipt")).transpose()?.flatten())
+    }
+
+    /// Gives up what was due before `since` and that nobody has tried since then, for channels other than
+    /// `known`: those are of no gateway any more. How many.
+    ///
+    /// # Errors
+    /// [`NotificationError`]: it stays due.
+    pub async fn forsake(
+        &self,
+        known: &[&str],
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Result<u64, NotificationError> {
+        let found =
+            query("SELECT DISTINCT channel FROM notification WHERE state = 'due' AND next < $1");
+        let found = found.bind(since.as_micros()).all(&self.store).await?;
+        let mut given_up = 0;
+        for row in &found {
+            let channel: String = row.try_get("channel")?;
+            if known.contains(&channel.as_str()) {
+                continue;
+            }
+            let give_up = query(
+                "UPDATE notification SET state = 'failed', ended = $3, error = $4
+                 WHERE channel = $1 AND state = 'due' AND next < $2",
+            );
+            let give_up = give_up.bind(channel).bind(since.as_micros()).bind(at.as_micros());
+            let give_up = give_up.bind("there is no such channel any more, or its gateway is gone");
+            given_up += self.store.change(&[], give_up).await?;
+        }
+        Ok(given_up)
+    }
+
+    /// A page of the notifications, newest first, but for those that concern nobody.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn list(&self, page: &Page) -> Result<Listed<NotificationRow>, NotificationError> {
+        let (before, id) = page.bounds();
+        let found = query(
+            "SELECT id, channel, review, event, state, attempts, made, next, ended, error
+             FROM notification
+             WHERE state <> 'void' AND made <= $1 AND (made < $1 OR id > $2)
+             ORDER BY made DESC, id LIMIT $3",
+        );
+        let found = found.bind(before).bind(id).bind(page.rows()).all(&self.store).await?;
+        let rows = found.iter().map(notification).collect::<Result<_, Unreadable>>()?;
+        Ok(Listed::of(rows, found.len(), page))
+    }
+}
+
+fn review(row: &Row) -> Result<ReviewId, Unreadable> {
+    let id: String = row.try_get("review")?;
+    id.parse().map_err(|_| bad("review", &id))
+}
+
+fn notification(row: &Row) -> Result<NotificationRow, Unreadable> {
+    let (event, state): (String, String) = (row.try_get("event")?, row.try_get("state")?);
+    let at = |name| row.try_get::<i64>(name).map(Timestamp::from_micros);
+    let known = Delivery::ALL.into_iter().find(|known| known.word() == state);
+    Ok(NotificationRow {
+        id: row.try_get("id")?,
+        channel: row.try_get("channel")?,
+        review: review(row)?,
+        event: Told::from_word(&event).ok_or_else(|| bad("event", &event))?,
+        state: known.ok_or_else(|| bad("state", &state))?,
+        attempts: u32::try_from(row.try_get::<i64>("attempts")?).unwrap_or(u32::MAX),
+        made: at("made")?,
+        next: at("next")?,
+        ended: row.try_get::<Option<i64>>("ended")?.map(Timestamp::from_micros),
+        error: row.try_get("error")?,
+    })
+}

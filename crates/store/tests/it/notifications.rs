@@ -1,0 +1,162 @@
+//! Notifications are kept once, taken by one gateway at a time, and end.
+
+use crate::place::{Place, now};
+use crate::reviews::{ask, person};
+use portcullis_core::review::{Desk as _, Withdrawal};
+use portcullis_core::time::Timestamp;
+use portcullis_store::{
+    Delivery, NotificationRow, NotificationStore, Page, Place as Behind, ReviewDesk,
+    ReviewSettings, Told,
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn listed(told: &NotificationStore) -> Vec<NotificationRow> {
+    told.list(&Page::default()).await.unwrap().rows
+}
+
+async fn a_review_is_told_once_and_its_end_after_it(place: &Place) {
+    let store = place.store().await;
+    let (told, desk) = (
+        NotificationStore::new(store.clone()),
+        ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
+    );
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
+    let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
+    let review = ticket.review;
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), [review]);
+    assert_eq!(told.over("oncall", now()).await.unwrap(), []);
+    let waiting = ("oncall", review, Told::Waiting);
+    assert!(told.keep("msg_1", waiting, Delivery::Due, now()).await.unwrap());
+    assert!(!told.keep("msg_2", waiting, Delivery::Due, now()).await.unwrap());
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
+    assert_eq!(told.untold("another", now()).await.unwrap(), [review], "of each channel");
+    // Of several who would send it, one does; and it is due again where nothing is heard of it.
+    let row = told.due("oncall", now()).await.unwrap().remove(0);
+    assert_eq!((row.id.as_str(), row.attempts, row.event), ("msg_1", 0, Told::Waiting));
+    let at = now();
+    assert!(told.take(&row, LEASE, at).await.unwrap());
+    assert!(!told.take(&row, LEASE, at).await.unwrap());
+    assert_eq!(told.due("oncall", at).await.unwrap(), []);
+    let again = told.due("oncall", at.plus(LEASE)).await.unwrap().remove(0);
+    assert_eq!((again.id.as_str(), again.attempts), ("msg_1", 1));
+    assert!(told.take(&again, LEASE, at.plus(LEASE)).await.unwrap());
+    // The first gateway is late: the attempt is no longer its own.
+    told.settle(&row, Delivery::Failed, (at, Some("late")), at).await.unwrap();
+    assert_eq!(listed(&told).await[0].state, Delivery::Due);
+    told.settle(&again, Delivery::Delivered, (at, None), at).await.unwrap();
+    assert_eq!(told.due("oncall", at.plus(HOUR)).await.unwrap(), []);
+    // What is settled stays so.
+    told.settle(&again, Delivery::Failed, (at, Some("late")), at).await.unwrap();
+    let listed = listed(&told).await;
+    assert_eq!((listed[0].state, listed[0].attempts, listed.len()), (Delivery::Delivered, 2, 1));
+    // It ends.
+    desk.withdraw(&ticket, Withdrawal::Cancelled);
+    desk.retire(&ticket, Withdrawal::Cancelled).await;
+    assert_eq!(told.over("oncall", now()).await.unwrap(), [review]);
+    assert_eq!(told.over("another", now()).await.unwrap(), [], "it was never told that it waits");
+    let ended = ("oncall", review, Told::Ended);
+    assert!(told.keep("msg_3", ended, Delivery::Due, now()).await.unwrap());
+    assert_eq!(told.over("oncall", now()).await.unwrap(), []);
+}
+
+async fn what_concerns_nobody_is_never_told(place: &Place) {
+    let store = place.store().await;
+    let (told, desk) = (
+        NotificationStore::new(store.clone()),
+        ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
+    );
+    let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
+    let waiting = ("oncall", ticket.review, Told::Waiting);
+    assert!(told.keep("msg_1", waiting, Delivery::Void, now()).await.unwrap());
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
+    assert_eq!(told.due("oncall", now()).await.unwrap(), []);
+    desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
+    assert_eq!(told.over("oncall", now()).await.unwrap(), []);
+    assert_eq!(listed(&told).await, []);
+}
+
+async fn what_lapses_is_over_without_a_word(place: &Place) {
+    let store = place.store().await;
+    let (told, desk) = (
+        NotificationStore::new(store.clone()),
+        ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
+    );
+    let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
+    let late = Timestamp::from_micros(ticket.expires.as_micros() + 1);
+    assert_eq!(told.untold("oncall", late).await.unwrap(), []);
+    let waiting = ("oncall", ticket.review, Told::Waiting);
+    assert!(told.keep("msg_1", waiting, Delivery::Due, now()).await.unwrap());
+    assert_eq!(told.over("oncall", late).await.unwrap(), [], "nobody has heard that it waits");
+    let row = told.due("oncall", now()).await.unwrap().remove(0);
+    assert!(told.take(&row, LEASE, now()).await.unwrap());
+    told.settle(&row, Delivery::Delivered, (now(), None), now()).await.unwrap();
+    assert_eq!(told.over("oncall", late).await.unwrap(), [ticket.review]);
+}
+
+async fn what_was_told_is_read_a_page_at_a_time(place: &Place) {
+    let store = place.store().await;
+    let (told, desk) = (
+        NotificationStore::new(store.clone()),
+        ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
+    );
+    let at = now();
+    for number in 0..5 {
+        let ticket = desk.file(ask(&format!("DELETE {number}"), &["dba"])).await.unwrap();
+        let waiting = ("oncall", ticket.review, Told::Waiting);
+        // Two of each time.
+        let made = at.plus(Duration::from_secs(number / 2));
+        let id = format!("msg_{number}");
+        assert!(told.keep(&id, waiting, Delivery::Due, made).await.unwrap());
+    }
+    let (mut page, mut seen) = (Page { limit: 2, after: None }, Vec::new());
+    loop {
+        let found = told.list(&page).await.unwrap();
+        assert!(found.rows.len() <= 2);
+        seen.extend(found.rows.iter().map(|row| row.id.clone()));
+        let Some(last) = found.rows.last().filter(|_| found.more) else { break };
+        page.after = Some(Behind { at: last.made, id: last.id.clone() });
+    }
+    assert_eq!(seen, ["msg_4", "msg_2", "msg_3", "msg_0", "msg_1"]);
+}
+
+async fn what_no_gateway_tells_any_more_is_given_up(place: &Place) {
+    let store = place.store().await;
+    let (told, desk) = (
+        NotificationStore::new(store.clone()),
+        ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
+    );
+    let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
+    let at = now();
+    for (id, channel) in [("msg_1", "oncall"), ("msg_2", "gone"), ("msg_3", "elsewhere")] {
+        let waiting = (channel, ticket.review, Told::Waiting);
+        assert!(told.keep(id, waiting, Delivery::Due, at).await.unwrap());
+    }
+    // Another gateway tries that one.
+    let row = told.due("elsewhere", at).await.unwrap().remove(0);
+    assert!(told.take(&row, HOUR, at).await.unwrap());
+    let later = at.plus(LEASE);
+    assert_eq!(told.forsake(&["oncall"], at, later).await.unwrap(), 0, "not before it is due");
+    assert_eq!(told.forsake(&["oncall"], later, later).await.unwrap(), 1);
+    let states: Vec<(String, Delivery)> =
+        listed(&told).await.into_iter().map(|row| (row.channel, row.state)).collect();
+    let due = |channel: &str| (channel.to_owned(), Delivery::Due);
+    assert_eq!(states, [due("oncall"), ("gone".to_owned(), Delivery::Failed), due("elsewhere")]);
+    let given_up = listed(&told).await.remove(1);
+    assert!(given_up.error.unwrap().contains("no such channel"));
+    assert_eq!(told.receipt("oncall", ticket.review).await.unwrap(), None);
+    told.receive("msg_1", "C1 17.01").await.unwrap();
+    let kept = told.receipt("oncall", ticket.review).await.unwrap();
+    assert_eq!(kept.as_deref(), Some("C1 17.01"));
+    assert_eq!(told.receipt("gone", ticket.review).await.unwrap(), None);
+}
+
+on_both! {
+    what_was_told_is_read_a_page_at_a_time
+    what_no_gateway_tells_any_more_is_given_up
+    a_review_is_told_once_and_its_end_after_it
+    what_concerns_nobody_is_never_told
+    what_lapses_is_over_without_a_word
+}
