@@ -305,24 +305,28 @@ impl PasskeyStore {
     }
 
     /// Keeps that a provider has just asked anew who this session's person is: until then, and once, that
-    /// vouches for a first passkey.
+    /// vouches for a first passkey. Of somebody who has one, nothing is kept.
     ///
     /// # Errors
     /// [`StepUpError::Unavailable`].
     pub async fn vouch(
         &self,
-        browser: BrowserSessionId,
+        (browser, who): (BrowserSessionId, &Principal),
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StepUpError> {
         let mut tx = self.store.write(&[]).await?;
         let over = query("DELETE FROM passkey_vouched WHERE until <= $1").bind(now.as_micros());
         over.execute(&mut tx).await?;
-        query("INSERT INTO passkey_vouched (browser, until) VALUES ($1, $2)")
-            .bind(browser.to_string())
-            .bind(until.as_micros())
-            .execute(&mut tx)
-            .await?;
+        if of_person(&mut tx, who).await?.is_empty() {
+            query("INSERT INTO passkey_vouched (browser, issuer, subject, until) VALUES ($1, $2, $3, $4)")
+                .bind(browser.to_string())
+                .bind(&who.issuer)
+                .bind(&who.subject)
+                .bind(until.as_micros())
+                .execute(&mut tx)
+                .await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -392,8 +396,12 @@ impl PasskeyStore {
             None if there > 0 => return Err(StepUpError::Wanted),
             None => {
                 // INVARIANT: used in this one statement, in the transaction that keeps the passkey.
-                let used = query("DELETE FROM passkey_vouched WHERE browser = $1 AND until > $2");
-                let used = used.bind(browser.to_string()).bind(new.made.as_micros());
+                let used = query(
+                    "DELETE FROM passkey_vouched
+                     WHERE browser = $1 AND issuer = $2 AND subject = $3 AND until > $4",
+                );
+                let used = used.bind(browser.to_string()).bind(&who.issuer).bind(&who.subject);
+                let used = used.bind(new.made.as_micros());
                 if used.execute(&mut *tx).await? != 1 {
                     return Err(StepUpError::NotAnew);
                 }
@@ -449,8 +457,7 @@ impl PasskeyStore {
                 issuers.collect::<BTreeSet<_>>().into_iter().collect(),
             ));
         }
-        // Nobody registers a first one by a sign-in from before.
-        query("DELETE FROM passkey_vouched").execute(&mut tx).await?;
+        not_by_a_sign_in_from_before(&mut tx, (&first.issuer, subject)).await?;
         for row in &found {
             let gone = query("DELETE FROM passkey WHERE id = $1").bind(row.id.to_string());
             gone.execute(&mut tx).await?;
@@ -494,13 +501,25 @@ impl PasskeyStore {
     /// [`StepUpError::Unavailable`]: it may still be good.
     pub async fn remove(&self, id: PasskeyId) -> Result<bool, StepUpError> {
         let mut tx = self.store.write(&[]).await?;
-        // Nobody registers a first one by a sign-in from before.
-        query("DELETE FROM passkey_vouched").execute(&mut tx).await?;
+        let found = query("SELECT * FROM passkey WHERE id = $1").bind(id.to_string());
+        let Some(found) = found.optional(&mut tx).await? else { return Ok(false) };
+        let found = row(&found)?;
+        not_by_a_sign_in_from_before(&mut tx, (&found.issuer, &found.subject)).await?;
         let gone = query("DELETE FROM passkey WHERE id = $1").bind(id.to_string());
         let gone = gone.execute(&mut tx).await?;
         tx.commit().await?;
         Ok(gone == 1)
     }
+}
+
+/// Whose passkey goes registers a first one again only by a sign-in from then on.
+async fn not_by_a_sign_in_from_before(
+    tx: &mut Tx,
+    (issuer, subject): (&str, &str),
+) -> Result<(), StepUpError> {
+    let over = query("DELETE FROM passkey_vouched WHERE issuer = $1 AND subject = $2");
+    over.bind(issuer).bind(subject).execute(tx).await?;
+    Ok(())
 }
 
 async fn of_person<'a>(

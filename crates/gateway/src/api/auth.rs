@@ -333,7 +333,8 @@ async fn begin_session(
     if anew {
         // It vouches for one passkey, for some minutes.
         let until = since.plus(services.passkeys.settings.first_within.0);
-        services.passkeys.store.vouch(session.id, until, since).await.map_err(unavailable)?;
+        let vouched = (session.id, session.person.principal());
+        services.passkeys.store.vouch(vouched, until, since).await.map_err(unavailable)?;
     }
     if let Some(tokens) = tokens {
         services.sign_in.keep_tokens(session.id, tokens);

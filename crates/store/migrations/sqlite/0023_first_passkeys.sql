@@ -1,6 +1,8 @@
--- Browser sessions whose provider has just asked anew who their person is: each vouches for one first passkey.
+-- Browser sessions whose provider has just asked anew who their person is: each vouches for their first one.
 CREATE TABLE passkey_vouched (
     browser TEXT PRIMARY KEY,
+    issuer  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
     until   INTEGER NOT NULL
 ) STRICT;
 

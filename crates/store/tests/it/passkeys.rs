@@ -78,7 +78,7 @@ async fn first(store: &PasskeyStore, who: &Principal, n: u64, now: Timestamp) {
     let matter = Matter::Passkey { browser: BROWSER };
     let asked = challenge(store, who, (matter, nonce(1000 + n), Some(BROWSER)), now).await;
     let person = Person::new(who.clone()).unwrap();
-    store.vouch(BROWSER, now.plus(Duration::from_secs(60)), now).await.unwrap();
+    store.vouch((BROWSER, who), now.plus(Duration::from_secs(60)), now).await.unwrap();
     store.register(&person, &passkey(n, who, now), (asked, BROWSER), None).await.unwrap();
 }
 
@@ -98,23 +98,34 @@ async fn a_sign_in_vouches_for_one_first_passkey_for_a_time(place: &Place) {
     // None, of another session, and too old.
     let asked = ask(1).await;
     assert_eq!(register(1, asked).await, Err(StepUpError::NotAnew));
-    store.vouch(BrowserSessionId::from_bits(6), at(60), at(1)).await.unwrap();
+    let elsewhere = BrowserSessionId::from_bits(6);
+    store.vouch((elsewhere, &ana), at(60), at(1)).await.unwrap();
     assert_eq!(register(1, asked).await, Err(StepUpError::NotAnew));
-    store.vouch(BROWSER, at(10), at(1)).await.unwrap();
+    store.vouch((BROWSER, &ana), at(10), at(1)).await.unwrap();
     assert!(store.is_vouched(BROWSER, at(9)).await.unwrap());
     assert!(!store.is_vouched(BROWSER, at(10)).await.unwrap());
     assert_eq!(register(1, asked).await, Err(StepUpError::NotAnew));
     // What is over is forgotten when there is another one; and each is used once, by whoever is first.
-    store.vouch(BROWSER, at(60), at(10)).await.unwrap();
+    store.vouch((BROWSER, &ana), at(60), at(10)).await.unwrap();
     let (asked, other) = (ask(2).await, ask(3).await);
     let (one, two) = tokio::join!(register(1, asked), register(2, other));
     let refused = [StepUpError::NotAnew, StepUpError::Wanted];
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     assert!(refused.contains(&one.and(two).unwrap_err()));
     assert!(!store.is_vouched(BROWSER, at(11)).await.unwrap());
+    // Nor does one from before that a passkey was removed, or from while there was one: of this person.
     let [only] = store.of_person(&ana).await.unwrap().try_into().unwrap();
+    let of_bo = BrowserSessionId::from_bits(7);
+    store.vouch((of_bo, &person("bo")), at(60), at(10)).await.unwrap();
+    store.vouch((BROWSER, &ana), at(60), at(10)).await.unwrap();
+    assert!(!store.is_vouched(BROWSER, at(11)).await.unwrap());
+    assert!(store.is_vouched(elsewhere, at(11)).await.unwrap());
     assert!(store.remove(only.id).await.unwrap());
+    assert!(!store.is_vouched(elsewhere, at(11)).await.unwrap());
+    assert!(store.is_vouched(of_bo, at(11)).await.unwrap());
     assert_eq!(register(3, ask(4).await).await, Err(StepUpError::NotAnew));
+    store.vouch((BROWSER, &ana), at(60), at(10)).await.unwrap();
+    assert_eq!(register(3, ask(5).await).await, Ok(()));
 }
 
 async fn the_first_is_trusted_and_others_take_one_that_is_there(place: &Place) {
@@ -150,7 +161,7 @@ async fn the_first_is_trusted_and_others_take_one_that_is_there(place: &Place) {
     let taken = PasskeyRow { credential: new.credential.clone(), ..passkey(4, &bo, at(3)) };
     let bos = ask(4, &bo).await;
     let bo_itself = Person::new(bo.clone()).unwrap();
-    store.vouch(BROWSER, at(60), at(3)).await.unwrap();
+    store.vouch((BROWSER, &bo), at(60), at(3)).await.unwrap();
     assert_eq!(
         store.register(&bo_itself, &taken, (bos, BROWSER), None).await,
         Err(StepUpError::Known)

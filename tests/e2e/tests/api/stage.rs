@@ -375,12 +375,12 @@ impl Stage {
                 text(&browser.get(&self.at("/api/v1/me")).unwrap().json()["session"])
             }
             Kind::Passkey => {
-                let pia = self.signed_in("pia");
                 let all = self.asks("ada", "GET /api/v1/passkeys?all=true", "");
                 for one in all.as_array().unwrap() {
                     let id = one["id"].as_str().unwrap();
                     self.asks("ada", &format!("DELETE /api/v1/passkeys/{id}"), "");
                 }
+                let pia = self.signed_in("pia");
                 let ours = [("X-Portcullis", "1".to_owned()), ("Origin", self.at(""))];
                 let way = Way::Cookie(pia, ours.to_vec());
                 let owner = Caller { role: "owner by cookie", way };
