@@ -172,7 +172,7 @@ async fn session_of(
     let active = !headers.contains_key(front::BY_ITSELF);
     let vouching = services.now().vouching.clone();
     let session = services.sign_in.session(&vouching, secret, active, now()).await;
-    let owed = |session: &BrowserSession| services.documents.owed.is_of([&session.provider]);
+    let owed = |session: &BrowserSession| services.documents.owed.is_of([&session.vouched_as]);
     let session = match session {
         Ok(session) if owed(&session) => Err(NotSignedIn::ByNobody),
         Ok(session)

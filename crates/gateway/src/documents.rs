@@ -324,20 +324,20 @@ impl DocumentDesk {
         }
         let mut warnings = made.warnings();
         warnings.extend(fixtures::warnings(&tests));
-        let now_vouching = services.now().vouching.clone();
-        warnings.extend(made.vouching().unreachable(&now_vouching).await);
         let plan = Plan { revision: now.revision, changes, warnings, tests };
         Ok(Checked { plan, made, _turn: turn })
     }
 
-    /// Makes a change that was checked: recorded, kept, gone by.
+    /// Makes a change that was checked: recorded, kept, gone by. Only then are providers asked that are new
+    /// in it: a check sends nothing to where a document says.
     pub(crate) async fn make(
         &self,
         services: &Services,
         who: &str,
         checked: Checked,
     ) -> Result<Applied, NotChanged> {
-        let Checked { plan: Plan { revision: on, changes, warnings, .. }, made, _turn } = checked;
+        let Checked { plan, made, _turn: turn } = checked;
+        let Plan { revision: on, changes, mut warnings, .. } = plan;
         if changes.is_empty() {
             return Ok(Applied { revision: on, changes, warnings, entries: Vec::new() });
         }
@@ -345,7 +345,10 @@ impl DocumentDesk {
         let generation = generation.map_err(|error| NotChanged::Wrong(format!("{error:#}")))?;
         let set = generation.revision;
         let entries = self.keep(services, who, (on, set), &changes).await?;
+        let (before, after) = (services.now().vouching.clone(), generation.vouching.clone());
         go_by(services, generation).await;
+        drop(turn);
+        warnings.extend(after.unreachable(&before).await);
         Ok(Applied { revision: set, changes, warnings, entries })
     }
 
@@ -544,7 +547,10 @@ async fn take_directory(services: &Services, found: Option<&Found>, elsewhere: b
         }
     };
     let why = match made {
-        Ok(_) => {
+        Ok(Applied { warnings, .. }) => {
+            for warning in warnings {
+                warn!(warning, "of the directory of documents");
+            }
             desk.directory_is_in_trouble(None);
             return true;
         }

@@ -139,11 +139,6 @@ impl Made {
         &self.policies
     }
 
-    /// Who would vouch for callers.
-    pub(crate) const fn vouching(&self) -> &Arc<Vouching> {
-        &self.vouching
-    }
-
     /// The set that it is made of.
     pub(crate) const fn config(&self) -> &Config {
         &self.config

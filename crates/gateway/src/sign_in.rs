@@ -288,7 +288,7 @@ impl SignInDesk {
         };
         let found = self.store.by_secret(&secret.hash()).await.map_err(unavailable)?;
         let session = found.ok_or(NotSignedIn::Unknown)?;
-        if !vouching.has(&session.provider) {
+        if !vouching.vouches_as(&session.provider, &session.vouched_as) {
             self.take_tokens(session.id);
             return Err(NotSignedIn::ByNobody);
         }
@@ -323,7 +323,8 @@ impl SignInDesk {
         let found = found.map_err(|error| NotSignedIn::Unavailable(error.to_string()))?;
         for session in found.rows {
             let idle = now.since(session.seen) >= self.settings.idle.0;
-            if idle || session.until <= now || !vouching.has(&session.provider) {
+            let stands = vouching.vouches_as(&session.provider, &session.vouched_as);
+            if idle || session.until <= now || !stands {
                 continue;
             }
             let session = match session.person.principal().expires > now {

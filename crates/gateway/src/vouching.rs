@@ -2,8 +2,9 @@
 //! are said here. And what becomes of those whom nobody vouches for any more. Before the life of a request.
 //!
 //! *Architecture invariant:* whatever was believed of somebody rests on the settings by which it was
-//! believed. Where those are changed or gone, all of it ends: sessions on the wire and in browsers, and
-//! credentials. Whoever comes in meanwhile is looked at once more when it is where it can be found.
+//! believed, and what is kept says by which: credentials and sessions in browsers have a mark of them.
+//! Where they are changed or gone, also while no gateway ran, all of it opens nothing, and ends: that, and
+//! sessions on the wire. Whoever comes in meanwhile is looked at once more when it is where it can be found.
 
 use crate::config::Identity;
 use crate::credentials::NotAdmitted;
@@ -13,6 +14,7 @@ use crate::groups::{GroupSettings, Groups};
 use crate::live::Owner;
 use crate::moment::now;
 use crate::services::Services;
+use portcullis_core::digest::Digester;
 use portcullis_core::journal::{Entry, Event, Journal as _};
 use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
@@ -20,12 +22,13 @@ use portcullis_identity::relying::RelyingParty;
 use portcullis_identity::saml::SamlParties;
 use portcullis_identity::{IdentityError, Provider, Verifier, http_client};
 use portcullis_store::CredentialRow;
-use std::collections::BTreeSet;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::warn;
 
-/// How long those that are new may take to answer when a change is checked.
+/// How long those that are new may take to answer when a change of them was made.
 const REACHED: Duration = Duration::from_secs(6);
 /// Who takes back what rests on what is gone.
 const BY: &str = "portcullis:documents";
@@ -35,6 +38,8 @@ pub(crate) struct Vouching {
     identity: Identity,
     said: Vec<GroupSettings>,
     groups: Groups,
+    /// What stands for the settings of each of those who vouch, by name.
+    marks: BTreeMap<String, String>,
     verifier: Verifier,
     /// Where people sign in by OpenID Connect.
     pub(crate) party: RelyingParty,
@@ -48,6 +53,8 @@ pub(crate) struct TakenBack {
     /// Its name; no two have the same.
     name: String,
     issuer: String,
+    /// What stands for its settings of before.
+    mark: String,
     /// It is a trust rule, which may share its issuer with others.
     is_rule: bool,
 }
@@ -86,7 +93,8 @@ impl Vouching {
         let saml = SamlParties::after(before.map(|b| &*b.saml), &identity.saml)?;
         let groups = Groups::of(said).map_err(anyhow::Error::msg)?;
         let (identity, said, saml) = (identity.clone(), said.to_vec(), Arc::new(saml));
-        Ok(Arc::new(Self { identity, said, groups, verifier, party, saml }))
+        let marks = marks(&identity);
+        Ok(Arc::new(Self { identity, said, groups, marks, verifier, party, saml }))
     }
 
     /// As the configuration would write them.
@@ -125,6 +133,7 @@ impl Vouching {
         let one = |name: &str, issuer: &str, is_rule| TakenBack {
             name: name.to_owned(),
             issuer: issuer.to_owned(),
+            mark: self.mark(name),
             is_rule,
         };
         let identity = &self.identity;
@@ -135,9 +144,14 @@ impl Vouching {
         providers.chain(saml).chain(rules.map(move |rule| one(&rule.name, &rule.issuer, true)))
     }
 
-    /// Whether there is one of this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.all().any(|one| one.name == name)
+    /// What stands for the settings of the one of this name; nothing where there is none.
+    pub(crate) fn mark(&self, name: &str) -> String {
+        self.marks.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether the one of this name vouches by the settings that this mark stands for.
+    pub(crate) fn vouches_as(&self, name: &str, mark: &str) -> bool {
+        !mark.is_empty() && self.marks.get(name).is_some_and(|own| own == mark)
     }
 
     /// Whether one vouches as it did in `other`, to the last setting.
@@ -171,8 +185,8 @@ impl Vouching {
             && !self.groups.take_from(principal, &before.groups)
     }
 
-    /// Which of those that are new, or not what they were, cannot be asked now, and why. That keeps nobody
-    /// from naming them; whom they vouch for is let in once they answer.
+    /// Which of those that are new, or not what they were, cannot be asked now, and why: whom they vouch for
+    /// is let in once they answer.
     pub(crate) async fn unreachable(&self, before: &Self) -> Vec<String> {
         let fresh = before.taken_back(self);
         let is_fresh = |issuer: &str| fresh.iter().any(|one| one.issuer == issuer);
@@ -193,20 +207,56 @@ impl Vouching {
     }
 }
 
-/// What others have to be told is taken back, until the store has it.
+/// A mark of the settings of each who vouches: the same at every gateway that goes by them, wherever its
+/// files are, so that files count by their names alone.
+fn marks(identity: &Identity) -> BTreeMap<String, String> {
+    let providers = identity.providers.iter().chain(&identity.development);
+    let providers = providers.map(|one| {
+        let mut one = one.clone();
+        if let Some(client) = &mut one.sign_in {
+            // The gateway says by it who it is, and believes nobody by it.
+            (client.client_secret_file, client.client_secret_env) = (None, None);
+        }
+        (one.name.clone(), mark("oidc", &one))
+    });
+    let saml = identity.saml.iter().map(|one| {
+        let mut one = one.clone();
+        for file in one.files_mut() {
+            *file = file.file_name().map(Into::into).unwrap_or_default();
+        }
+        (one.name.clone(), mark("saml", &one))
+    });
+    let rules = identity.workloads.iter().map(|rule| rule.get_ref());
+    let rules = rules.map(|rule| (rule.name.clone(), mark("rule", rule)));
+    providers.chain(saml).chain(rules).collect()
+}
+
+fn mark(kind: &str, settings: &impl Serialize) -> String {
+    // INVARIANT: settings are texts, numbers and maps by text, which all can be written as JSON; were one
+    // not, its mark would be of no settings, and nobody is believed by one that is empty.
+    serde_json::to_vec(settings).map_or_else(
+        |_| String::new(),
+        |settings| {
+            let digester = Digester::new("portcullis/vouching/1").part(kind.as_bytes());
+            digester.part(&settings).finish().to_string()
+        },
+    )
+}
+
+/// Marks of settings by which nobody is believed any more, until the store knows.
 #[derive(Debug, Default)]
 pub(crate) struct Owed(Mutex<BTreeSet<String>>);
 
 impl Owed {
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn marks(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         // The set is whole after every operation on it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True where what one of these has vouched for may still stand in the store as good.
-    pub(crate) fn is_of<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> bool {
-        let owed = self.names();
-        names.into_iter().any(|name| owed.contains(name))
+    /// True where what was vouched for by one of these settings may still stand in the store as good.
+    pub(crate) fn is_of<'n>(&self, marks: impl IntoIterator<Item = &'n String>) -> bool {
+        let owed = self.marks();
+        marks.into_iter().any(|mark| owed.contains(mark))
     }
 }
 
@@ -216,10 +266,12 @@ pub(crate) fn admitted(
     generation: &Generation,
     row: CredentialRow,
 ) -> Result<Principal, NotAdmitted> {
-    let CredentialRow { mut principal, connection, vouched_by, .. } = row;
+    let CredentialRow { mut principal, connection, vouched_by, vouched_as, .. } = row;
     let vouching = &generation.vouching;
-    let gone = vouched_by.iter().any(|name| !vouching.has(name));
-    if gone || services.documents.owed.is_of(&vouched_by) {
+    let mut each = vouched_by.iter().zip(&vouched_as);
+    let stand = vouched_by.len() == vouched_as.len()
+        && each.all(|(name, mark)| vouching.vouches_as(name, mark));
+    if !stand || services.documents.owed.is_of(&vouched_as) {
         return Err(NotAdmitted { who: Some(Box::new(principal)), why: IdentityError::Revoked });
     }
     // By two tokens: it has a person's groups, as far as the connection lends them.
@@ -233,7 +285,7 @@ pub(crate) fn admitted(
 /// What a generation does not believe any more, before it takes the place of another.
 pub(crate) fn owe(services: &Services, before: &Generation, after: &Generation) {
     let gone = after.vouching.taken_back(&before.vouching);
-    services.documents.owed.names().extend(gone.into_iter().map(|one| one.name));
+    services.documents.owed.marks().extend(gone.into_iter().map(|one| one.mark));
 }
 
 /// Ends all that rests on what is not believed any more, once it is gone by.
@@ -250,11 +302,11 @@ pub(crate) async fn end_what_rests(services: &Services, before: &Generation, aft
 
 /// Takes back in the store what is owed; what cannot be said now is said later, and counts meanwhile.
 pub(crate) async fn settle(services: &Services) {
-    let names = services.documents.owed.names().clone();
-    if names.is_empty() {
+    let marks = services.documents.owed.marks().clone();
+    if marks.is_empty() {
         return;
     }
-    let revoked = match services.credentials.store.revoke_vouched_by(&names, BY, now()).await {
+    let revoked = match services.credentials.store.revoke_vouched_as(&marks, BY, now()).await {
         Ok(revoked) => revoked,
         Err(error) => return warn!(%error, "credentials are refused here, and not revoked yet"),
     };
@@ -269,10 +321,19 @@ pub(crate) async fn settle(services: &Services) {
     };
     let by = ("the gateway", "portcullis");
     fleet::end(services, |_, owner| opened_with(owner), by, "your credential was revoked");
-    if let Err(error) = services.sign_in.store.end_vouched_by(&names, BY, now()).await {
-        return warn!(%error, "sessions in browsers are refused here, and not ended yet");
+    let ended = match services.sign_in.store.end_vouched_as(&marks, BY, now()).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            return warn!(%error, "sessions in browsers are refused here, and not ended yet");
+        }
+    };
+    for browser in ended {
+        let why = "who vouched for its person was changed or removed".to_owned();
+        let event = Event::SignedOut { browser, by: BY.to_owned(), why };
+        // It is over whether or not that can be recorded.
+        let _ = services.ledger.note(Entry::outside(now(), event));
     }
-    services.documents.owed.names().retain(|name| !names.contains(name));
+    services.documents.owed.marks().retain(|mark| !marks.contains(mark));
 }
 
 #[cfg(test)]
@@ -353,9 +414,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owed_is_of_its_name() {
+    fn a_mark_is_of_the_settings_and_of_no_file_of_this_machine() {
+        let marks = |text: &str| {
+            let config: Config = toml::from_str(text).unwrap();
+            marks(&config.identity)
+        };
+        let signs_in = |file: &str, client: &str| {
+            let client = format!("client_id = \"{client}\"\nclient_secret_file = \"{file}\"\n");
+            format!("{}[identity.providers.sign_in]\n{client}", provider("corp"))
+        };
+        let saml = |file: &str| {
+            format!(
+                "[[identity.saml]]\nname = \"s\"\nentity_id = \"urn:s\"\nmetadata_file = \"{file}\"\n"
+            )
+        };
+        assert_eq!(marks(&signs_in("/a/secret", "p")), marks(&signs_in("/b/secret", "p")));
+        assert_ne!(marks(&signs_in("/a/secret", "p")), marks(&signs_in("/a/secret", "q")));
+        assert_eq!(marks(&saml("/a/idp.xml")), marks(&saml("/b/idp.xml")));
+        assert_ne!(marks(&saml("/a/idp.xml")), marks(&saml("/a/other.xml")));
+        let of = |text: &str, name: &str| marks(text).remove(name).unwrap();
+        let both = [rule("ci", "a"), rule("cd", "b")].concat();
+        assert_eq!(of(&both, "cd"), of(&rule("cd", "b"), "cd"), "others do not count");
+        assert_ne!(of(&both, "cd"), of(&rule("cd", "c"), "cd"));
+        let vouching = vouching(&both, None);
+        assert!(vouching.vouches_as("ci", &vouching.mark("ci")));
+        assert!(!vouching.vouches_as("ci", &vouching.mark("cd")));
+        assert!(!vouching.vouches_as("none", &vouching.mark("none")), "nobody's is nothing");
+    }
+
+    #[test]
+    fn what_is_owed_is_of_its_mark() {
         let owed = Owed::default();
-        owed.names().insert("corp".to_owned());
+        owed.marks().insert("corp".to_owned());
         assert!(owed.is_of(&["ci".to_owned(), "corp".to_owned()]));
         assert!(!owed.is_of(&["ci".to_owned()]));
     }

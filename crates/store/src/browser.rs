@@ -22,6 +22,9 @@ pub struct BrowserSession {
     pub id: BrowserSessionId,
     /// The provider that vouches.
     pub provider: String,
+    /// By which settings of it: a mark that is of no others.
+    #[serde(skip)]
+    pub vouched_as: String,
     /// Who, until when the provider's word is good. It is a [`Person`], so never an agent.
     pub person: Person,
     /// Where it was begun from.
@@ -96,8 +99,8 @@ impl BrowserSessionStore {
         .await?;
         query(
             "INSERT INTO browser_session (id, secret, provider, person, issuer, subject, peer,
-                                          since, seen, until)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                          since, seen, until, vouched_as)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(session.id.to_string())
         .bind(secret.as_slice())
@@ -109,6 +112,7 @@ impl BrowserSessionStore {
         .bind(session.since.as_micros())
         .bind(session.seen.as_micros())
         .bind(session.until.as_micros())
+        .bind(&session.vouched_as)
         .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
@@ -196,26 +200,35 @@ impl BrowserSessionStore {
         Ok(self.store.change(&[], end).await? == 1)
     }
 
-    /// Ends all sessions of people for whom one of these providers vouches; how many.
+    /// Ends all sessions of people for whom a provider has vouched by settings of one of these marks; which.
     ///
     /// # Errors
     /// [`BrowserSessionError`]: they may still be good.
-    pub async fn end_vouched_by(
+    pub async fn end_vouched_as(
         &self,
-        names: &BTreeSet<String>,
+        marks: &BTreeSet<String>,
         by: &str,
         at: Timestamp,
-    ) -> Result<u64, BrowserSessionError> {
+    ) -> Result<Vec<BrowserSessionId>, BrowserSessionError> {
+        let mut tx = self.store.write(&[]).await?;
         let end = by_dialect(
             "UPDATE browser_session SET ended = $2, ended_by = $3
              WHERE ended IS NULL AND until > $2
-               AND provider IN (SELECT value FROM json_each($1))",
+               AND vouched_as IN (SELECT value FROM json_each($1))
+             RETURNING id",
             "UPDATE browser_session SET ended = $2, ended_by = $3
              WHERE ended IS NULL AND until > $2
-               AND provider IN (SELECT json_array_elements_text($1::json))",
+               AND vouched_as IN (SELECT json_array_elements_text($1::json))
+             RETURNING id",
         );
-        let end = end.bind(json(names)?).bind(at.as_micros()).bind(by);
-        Ok(self.store.change(&[], end).await?)
+        let end = end.bind(json(marks)?).bind(at.as_micros()).bind(by);
+        let found = end.all(&mut tx).await?;
+        let ended = |row: &Row| {
+            row.try_get::<String>("id")?.parse().map_err(|e| bad("browser_session.id", e))
+        };
+        let ended = found.iter().map(ended).collect::<Result<_, Unreadable>>()?;
+        tx.commit().await?;
+        Ok(ended)
     }
 
     /// A page of the sessions of a person, or of everybody, that are not over at `now`; newest first.
@@ -272,6 +285,7 @@ fn row(row: &Row) -> Result<BrowserSession, Unreadable> {
     Ok(BrowserSession {
         id: text("id")?.parse().map_err(|e| bad("browser_session.id", e))?,
         provider: text("provider")?,
+        vouched_as: text("vouched_as")?,
         person,
         peer: text("peer")?,
         since: at("since")?,

@@ -33,6 +33,9 @@ pub struct CredentialRow {
     pub person: Option<Actor>,
     /// The providers and trust rules that vouched for the tokens it was made from.
     pub vouched_by: Vec<String>,
+    /// By which settings of these, in the same order: marks that are no others' settings.
+    #[serde(skip)]
+    pub vouched_as: Vec<String>,
     /// When it was issued.
     pub issued: Timestamp,
     /// Until when it is good.
@@ -123,8 +126,8 @@ impl CredentialStore {
         }
         query(
             "INSERT INTO credential (id, connection, purpose, principal, actors, vouched_by, issuer,
-                                     subject, person_issuer, person, issued, expires)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                     subject, person_issuer, person, issued, expires, vouched_as)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(row.id.to_string())
         .bind(&row.connection)
@@ -138,6 +141,7 @@ impl CredentialStore {
         .bind(row.person.as_ref().map(|person| person.subject.clone()))
         .bind(row.issued.as_micros())
         .bind(row.expires.as_micros())
+        .bind(json(&row.vouched_as)?)
         .execute(&mut tx)
         .await?;
         Ok(tx.commit().await?)
@@ -232,14 +236,14 @@ impl CredentialStore {
         Ok(self.store.change_in(Turn::Stops, &[Topic::Credentials], revoke).await? == 1)
     }
 
-    /// Takes all back for which one of these providers and trust rules has vouched, for nothing of what
-    /// they said is believed any more; which, each with its connection.
+    /// Takes all back for which a provider or trust rule has vouched by settings of one of these marks, for
+    /// nothing of what was said by them is believed any more; which, each with its connection.
     ///
     /// # Errors
     /// [`CredentialError::Unavailable`]: they may still be good.
-    pub async fn revoke_vouched_by(
+    pub async fn revoke_vouched_as(
         &self,
-        names: &BTreeSet<String>,
+        marks: &BTreeSet<String>,
         by: &str,
         at: Timestamp,
     ) -> Result<Vec<(CredentialId, String)>, CredentialError> {
@@ -247,16 +251,16 @@ impl CredentialStore {
         let revoke = by_dialect(
             "UPDATE credential SET revoked = $2, revoked_by = $3
              WHERE revoked IS NULL AND expires > $2
-               AND EXISTS (SELECT 1 FROM json_each(vouched_by) v
+               AND EXISTS (SELECT 1 FROM json_each(vouched_as) v
                            WHERE v.value IN (SELECT value FROM json_each($1)))
              RETURNING id, connection",
             "UPDATE credential SET revoked = $2, revoked_by = $3
              WHERE revoked IS NULL AND expires > $2
-               AND EXISTS (SELECT 1 FROM json_array_elements_text(vouched_by::json) v
+               AND EXISTS (SELECT 1 FROM json_array_elements_text(vouched_as::json) v
                            WHERE v IN (SELECT json_array_elements_text($1::json)))
              RETURNING id, connection",
         );
-        let revoke = revoke.bind(json(names)?).bind(at.as_micros()).bind(by);
+        let revoke = revoke.bind(json(marks)?).bind(at.as_micros()).bind(by);
         let found = revoke.all(&mut tx).await?;
         let revoked = |row: &Row| {
             let id = row.try_get::<String>("id")?.parse().map_err(|e| bad("credential.id", e))?;
@@ -310,6 +314,8 @@ fn row(row: &Row) -> Result<CredentialRow, Unreadable> {
         person,
         vouched_by: serde_json::from_str(&text("vouched_by")?)
             .map_err(|e| bad("credential.vouched_by", e))?,
+        vouched_as: serde_json::from_str(&text("vouched_as")?)
+            .map_err(|e| bad("credential.vouched_as", e))?,
         issued: Timestamp::from_micros(row.try_get("issued")?),
         expires,
         revoked: revoked.map(Timestamp::from_micros),

@@ -306,6 +306,7 @@ async fn begin_session(
     let (since, secret) = (now(), Secret::generate());
     let session = BrowserSession {
         id: BrowserSessionId::from_bits(u64::from_ne_bytes(random())),
+        vouched_as: vouching.mark(&provider),
         provider,
         person,
         peer: peer.to_string(),

@@ -422,7 +422,7 @@ async fn decided(services: &Services, asked: &Asked<'_>) -> Result<Option<String
     let signed_in = services.sign_in.signed_in(&vouching, who, now()).await;
     let signed_in = signed_in.map_err(|error| Refused::new(error.to_string()))?;
     // Not by a provider that was taken back, where the store was not told yet.
-    let owed = |session: &BrowserSession| services.documents.owed.is_of([&session.provider]);
+    let owed = |session: &BrowserSession| services.documents.owed.is_of([&session.vouched_as]);
     let person = signed_in.filter(|session| !owed(session)).ok_or_else(|| {
         Refused::new(
             "what you may do is known only while you are signed in: sign in at the console, then \

@@ -371,6 +371,7 @@ async fn issue(
         principal,
         actors,
         person,
+        vouched_as: vouched_by.iter().map(|name| vouching.mark(name)).collect(),
         vouched_by,
         issued,
         revoked: None,

@@ -35,6 +35,7 @@ fn session(bits: u64, subject: &str) -> BrowserSession {
     BrowserSession {
         id: BrowserSessionId::from_bits(bits),
         provider: "corp".into(),
+        vouched_as: "now".into(),
         person: Person::new(principal).unwrap(),
         peer: "127.0.0.1:1".into(),
         since,
@@ -101,12 +102,14 @@ async fn one_person_has_so_many_at_once(place: &Place) {
 
 async fn those_of_one_provider_end_together(place: &Place) {
     let store = open(place).await;
-    let other = BrowserSession { provider: "lab".into(), ..session(2, "bo") };
+    // By other settings, of the same one.
+    let other = BrowserSession { vouched_as: "later".into(), ..session(2, "bo") };
     store.keep(&session(1, "ana"), &secret(1)).await.unwrap();
     store.keep(&other, &secret(2)).await.unwrap();
-    let own = session(1, "ana").provider;
-    assert_eq!(store.end_vouched_by(&[own.clone()].into(), "x", at(30)).await, Ok(1));
-    assert_eq!(store.end_vouched_by(&[own].into(), "x", at(31)).await, Ok(0));
+    let own = session(1, "ana");
+    let marks = [own.vouched_as].into();
+    assert_eq!(store.end_vouched_as(&marks, "x", at(30)).await, Ok(vec![own.id]));
+    assert_eq!(store.end_vouched_as(&marks, "x", at(31)).await, Ok(vec![]));
     let ended = async |id| store.find(id).await.unwrap().unwrap().ended_by;
     assert_eq!(ended(BrowserSessionId::from_bits(1)).await.as_deref(), Some("x"));
     assert_eq!(ended(other.id).await, None);

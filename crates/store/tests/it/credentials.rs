@@ -37,6 +37,7 @@ fn credential(bits: u64, subject: &str) -> CredentialRow {
         actors: vec![actor(subject, "https://ci")],
         person: Some(actor("ana", "https://corp")),
         vouched_by: vec!["corp".into(), "ci".into()],
+        vouched_as: vec!["11".into(), "22".into()],
         issued: at(0),
         expires: at(900),
         revoked: None,
@@ -142,22 +143,23 @@ async fn what_is_revoked_is_told_whatever_else_a_row_says(place: &Place) {
 
 async fn what_somebody_vouched_for_is_taken_back_and_nothing_else(place: &Place) {
     let (_opened, store) = open(place).await;
-    let other = CredentialRow { vouched_by: vec!["lab".into()], ..credential(2, "b") };
+    // By other settings, of the same ones.
+    let other = CredentialRow { vouched_as: vec!["later".into()], ..credential(2, "b") };
     let (one, late) = (credential(1, "a"), credential(3, "c"));
     for one in [&one, &other, &late] {
         store.keep(one).await.unwrap();
     }
     assert!(store.revoke(late.id, "ana", at(1)).await.unwrap());
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    // Names are compared whole.
-    assert_eq!(store.revoke_vouched_by(&names(&["c", "corp\""]), "x", at(2)).await, Ok(vec![]));
-    let taken = store.revoke_vouched_by(&names(&["ci", "none"]), "x", at(2)).await;
+    // Marks are compared whole.
+    assert_eq!(store.revoke_vouched_as(&names(&["2", "1\""]), "x", at(2)).await, Ok(vec![]));
+    let taken = store.revoke_vouched_as(&names(&["22", "none"]), "x", at(2)).await;
     assert_eq!(taken, Ok(vec![(one.id, "shop".to_owned())]));
     let by = async |id| store.find(id).await.unwrap().unwrap().revoked_by;
     assert_eq!(by(one.id).await.as_deref(), Some("x"));
     assert_eq!(by(late.id).await.as_deref(), Some("ana"));
     assert_eq!(by(other.id).await, None);
-    assert_eq!(store.revoke_vouched_by(&names(&["corp"]), "x", at(3)).await, Ok(vec![]));
+    assert_eq!(store.revoke_vouched_as(&names(&["11"]), "x", at(3)).await, Ok(vec![]));
 }
 
 async fn a_row_that_contradicts_itself_is_no_credential(place: &Place) {
