@@ -215,10 +215,11 @@ export function Policies() {
   if (!administers) return <main><Heading title="Policies">Policies</Heading><p>Policies are for administrators.</p></main>;
   const apply = async () => {
     if (!document || !open) return;
-    await post("/api/v1/documents/apply", { documents: [document], revision: open.revision });
+    const made = await post<{ warnings: string[] }>("/api/v1/documents/apply", { documents: [document], revision: open.revision });
     const now = await get<Listed>("/api/v1/documents");
     list(now);
-    tell(`Documents ${now.revision} are in force.`);
+    const fresh = made.warnings.filter((warning) => !plan?.warnings.includes(warning));
+    tell([`Documents ${now.revision} are in force.`, ...fresh].join(" "));
     setPlan(null);
     set({ ...open, is_new: false, revision: now.revision });
   };

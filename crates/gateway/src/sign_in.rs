@@ -166,7 +166,7 @@ pub(crate) enum NotSignedIn {
     Lapsed,
     #[error("your provider has ended this session: sign in again")]
     ByProvider,
-    #[error("the provider you signed in with is none of this gateway's any more: sign in again")]
+    #[error("the provider you signed in with was changed or removed since: sign in again")]
     ByNobody,
     #[error("{0}")]
     Unavailable(String),
@@ -288,13 +288,13 @@ impl SignInDesk {
         };
         let found = self.store.by_secret(&secret.hash()).await.map_err(unavailable)?;
         let session = found.ok_or(NotSignedIn::Unknown)?;
-        if !vouching.vouches_as(&session.provider, &session.vouched_as) {
-            self.take_tokens(session.id);
-            return Err(NotSignedIn::ByNobody);
-        }
         if session.ended.is_some() || session.until <= now {
             self.take_tokens(session.id);
             return Err(NotSignedIn::Ended);
+        }
+        if !vouching.vouches_as(&session.provider, &session.vouched_as) {
+            self.take_tokens(session.id);
+            return Err(NotSignedIn::ByNobody);
         }
         let idle = self.settings.idle.0;
         if now.since(session.seen) >= idle {

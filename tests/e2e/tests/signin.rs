@@ -545,6 +545,46 @@ fn a_terminal_signs_in_by_a_browser_and_refreshes() {
     assert!(said(&no).contains("must be https"), "{}", said(&no));
 }
 
+#[test]
+fn what_was_believed_by_other_settings_is_not_believed_after_a_restart() {
+    let Some(mut stage) = start(3_600, "") else { return };
+    let own = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let token = stage.arena.token("claude").unwrap();
+    let asked = format!(
+        "grant_type={own}&subject_token={token}&audience=shop&purpose=a+test\
+         &subject_token_type=urn:ietf:params:oauth:token-type:jwt"
+    );
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let given = http(stage.arena.http, "POST /api/v1/token", &form, &asked).unwrap();
+    let own = given.json()["access_token"].as_str().unwrap().to_owned();
+    let (mut bea, mut kim) =
+        (stage.signed_in("corp", "bea.dba"), stage.signed_in("other", "kim.dba"));
+    let restart = |stage: &mut Stage, edit: &dyn Fn(&str) -> String| {
+        stage.arena.stop_gateway();
+        let config = stage.arena.config();
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, edit(&text)).unwrap();
+        stage.arena.start_gateway().unwrap();
+    };
+    let log_in =
+        |stage: &Stage| RawClient::log_in(stage.arena.postgres, "claude", "shop", &own).is_ok();
+    restart(&mut stage, &str::to_owned);
+    assert_eq!((stage.me(&mut bea).status, stage.me(&mut kim).status), (200, 200));
+    assert!(log_in(&stage), "nothing has changed");
+    // One of two providers, by a setting that takes nothing from this person; and nothing of the other.
+    restart(&mut stage, &|text| {
+        text.replacen("name = \"corp\"\n", "name = \"corp\"\nleeway_seconds = 5\n", 1)
+    });
+    refused(&stage.me(&mut bea), 401, "was changed or removed since");
+    assert_eq!(stage.me(&mut kim).status, 200);
+    assert!(log_in(&stage));
+    // The one for development vouched for the credential: for another audience than it would now.
+    restart(&mut stage, &|text| {
+        text.replacen("[dev_provider]\n", "[dev_provider]\naudience = \"another\"\n", 1)
+    });
+    assert!(!log_in(&stage));
+}
+
 /// A gateway that documents may tell who callers are, and a provider it does not know yet.
 fn start_without() -> Option<Stage> {
     if !installed() {
@@ -641,10 +681,14 @@ fn a_provider_that_is_applied_lets_people_in_and_ends_their_sessions_when_it_goe
     let mut wire = log_in().unwrap();
     let gone = apply(&stage, &[]);
     assert!(gone.status.success(), "{}", said(&gone));
-    refused(&stage.me(&mut bea), 401, "none of this gateway's any more");
+    refused(&stage.me(&mut bea), 401, "ended");
     assert!(log_in().is_err());
     while let Ok(Some(_)) = wire.receive() {}
     assert_eq!(names(), Vec::<Value>::new());
+    let over = stage.events("signed_out");
+    let by =
+        over.iter().filter(|e| e["why"] == "who vouched for its person was changed or removed");
+    assert_eq!(by.count(), 3, "each that has ended is in the journal: {over:?}");
     let changed = stage.events("document_changed");
     let shown: Vec<_> = changed.iter().map(|e| (&e["kind"], e["after"].is_null())).collect();
     assert_eq!(shown.first(), Some(&(&json!("provider"), false)), "{shown:?}");

@@ -106,6 +106,10 @@ pub(super) async fn apply(apply: Apply, config: &Config, json: bool) -> anyhow::
     let entries: Vec<String> = entries.into_iter().flatten().map(Value::to_string).collect();
     let revision = number(&applied, "/revision");
     say!("documents {revision} are in force; journal entries {}", entries.join(", "));
+    let before = warnings(&plan).collect::<Vec<_>>();
+    for warning in warnings(&applied).filter(|warning| !before.contains(warning)) {
+        say!("warning: {}", visible::escape(warning));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,6 +143,11 @@ fn show(plan: &Value, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn warnings(of: &Value) -> impl Iterator<Item = &str> {
+    let all = of.pointer("/warnings").and_then(Value::as_array).into_iter().flatten();
+    all.map(|warning| warning.as_str().unwrap_or_default())
+}
+
 /// A plan for people: what becomes of each document, line by line.
 fn shown(plan: &Value) -> String {
     let mut out = String::new();
@@ -156,9 +165,8 @@ fn shown(plan: &Value) -> String {
             let _ = writeln!(out, "    {line}");
         }
     }
-    for warning in plan.pointer("/warnings").and_then(Value::as_array).into_iter().flatten() {
-        let warning = visible::escape(warning.as_str().unwrap_or_default());
-        let _ = writeln!(out, "warning: {warning}");
+    for warning in warnings(plan) {
+        let _ = writeln!(out, "warning: {}", visible::escape(warning));
     }
     let tests = plan.pointer("/tests").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if !tests.is_empty() {
