@@ -83,7 +83,7 @@ function Changes({ title, label, all }: { title: string; label: string; all: Aud
           <tbody>{all.map((one) => (
             <tr key={one.entry}>
               <td><time dateTime={moment(one.at).utc} title={moment(one.at).utc}>{moment(one.at).local}</time></td>
-              <td>{one.by === undefined ? "the gateway" : <Inert text={one.by} />}</td>
+              <td>{one.by === undefined ? "the gateway" : <><Inert text={one.by} />{one.by_issuer && <span class="quiet"> of <Inert text={one.by_issuer} /></span>}</>}</td>
               <td>{one.what} <Inert text={one.of} /></td>
               <td><Inert text={one.why ?? ""} /></td>
               <td>{one.entry}</td>

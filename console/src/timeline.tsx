@@ -7,7 +7,7 @@ import { Heading, Link } from "./route";
 import { may, useNow, useStore } from "./store";
 import { Inert, Statement } from "./text";
 import { count, moment, span } from "./time";
-import type { Moment, Recording, SampleCell } from "./types";
+import type { By, Moment, Recording, SampleCell } from "./types";
 
 /** Most moments of a session that is watched that stay on the page. */
 const KEPT = 1_000;
@@ -73,6 +73,12 @@ function Outcome({ what }: { what: Moment["what"] }) {
   );
 }
 
+/** Who, as the record names them: with the issuer, where it was a principal. */
+function whom(by: string | By) {
+  if (typeof by === "string") return by;
+  return by.issuer === undefined ? by.subject : `${by.subject} (${by.issuer})`;
+}
+
 /** What an entry says beside its statement. */
 function Words({ what }: { what: Moment["what"] }) {
   const review = what.review ?? what.ticket?.review;
@@ -83,7 +89,7 @@ function Words({ what }: { what: Moment["what"] }) {
       {what.ground && <p><Inert text={`${what.ground.rule}: ${what.ground.reason}`} /></p>}
       {what.refusal && <p><Inert text={`${what.refusal.rule}: ${what.refusal.why}`} /></p>}
       {review && <p>review <Link to={`/reviews/${review}`}>{review}</Link>{what.ticket && <> waits for <Inert text={what.ticket.groups.join(" and ")} /></>}</p>}
-      {typeof what.by === "string" && <p>by <Inert text={what.by} /></p>}
+      {what.by && <p>by <Inert text={whom(what.by)} /></p>}
       {what.reason && <p><Inert text={what.reason} /></p>}
       {what.until !== undefined && <p class="quiet">until {moment(what.until).local}</p>}
       {what.text !== undefined && <p><Inert text={`${what.severity ?? ""} ${what.code ?? ""}: ${what.text}`} /></p>}

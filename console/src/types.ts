@@ -262,6 +262,9 @@ export interface Recording {
 export type SampleCell = string | null | { hex: string };
 
 /** A moment of a session: an entry of the journal, or something that was recorded. */
+/** Who did something; entries from before issuers were written have a text in its place. */
+export interface By { subject: string; issuer?: string }
+
 export interface Moment {
   at: Micros;
   /** Microseconds since the session began. */
@@ -284,7 +287,7 @@ export interface Moment {
     micros?: number;
     tags?: string[];
     error?: string;
-    by?: string | null;
+    by?: string | By | null;
     decision?: string;
     reason?: string | null;
     until?: Micros;
@@ -384,6 +387,7 @@ export interface AuditChange {
   entry: number;
   at: Micros;
   by?: string;
+  by_issuer?: string;
   what: string;
   of: string;
   why?: string;

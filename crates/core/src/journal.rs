@@ -10,7 +10,7 @@ use crate::id::{
 };
 use crate::passkey::Evidence;
 use crate::pattern::{Terms, Use};
-use crate::principal::{Actor, Principal};
+use crate::principal::{Actor, By, Principal};
 use crate::protocol::Shown;
 use crate::refusal::Refusal;
 use crate::review::{Ticket, Withdrawal};
@@ -193,8 +193,8 @@ pub enum Event {
         review: ReviewId,
         /// What it binds.
         digest: Digest,
-        /// The reviewer's subject.
-        by: String,
+        /// The reviewer.
+        by: By,
         /// For which groups.
         groups: BTreeSet<String>,
         /// `approved` or `rejected`.
@@ -218,8 +218,8 @@ pub enum Event {
         pattern: PatternId,
         /// The review it was given in.
         review: ReviewId,
-        /// The reviewer's subject.
-        by: String,
+        /// The reviewer.
+        by: By,
     },
     /// On recovery, bytes were found that the gateway cannot prove to have written. They are kept
     /// as they were found, and nothing in them counts.
@@ -236,16 +236,16 @@ pub enum Event {
     /// Somebody has ended this session. Recorded beside the end itself and not before it, so that a
     /// full disk keeps nobody from ending one.
     SessionKilled {
-        /// The person's subject.
-        by: String,
+        /// The person.
+        by: By,
         /// Why; the caller has read it.
         reason: String,
     },
     /// Somebody keeps this session from sending anything more, for a time. Recorded beside the pause
     /// itself, as ending one is.
     SessionPaused {
-        /// The person's subject.
-        by: String,
+        /// The person.
+        by: By,
         /// Why; the caller reads it.
         reason: String,
         /// When it ends by itself.
@@ -253,9 +253,9 @@ pub enum Event {
     },
     /// This session may go on.
     SessionResumed {
-        /// The person's subject; `None` where its time was over.
+        /// The person; `None` where its time was over.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        by: Option<String>,
+        by: Option<By>,
     },
     /// Somebody is about to be shown what is recorded. Of no session, so that it is in none of the
     /// timelines it is about.
@@ -281,15 +281,15 @@ pub enum Event {
     Frozen {
         /// What.
         freeze: Freeze,
-        /// The administrator's subject.
-        by: String,
+        /// The administrator.
+        by: By,
     },
     /// A freeze is over before its time.
     Thawed {
         /// Which.
         freeze: FreezeId,
-        /// The administrator's subject.
-        by: String,
+        /// The administrator.
+        by: By,
         /// Why, where it was not asked for: it was recorded and could not be kept, so it never was
         /// in force.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -297,8 +297,8 @@ pub enum Event {
     },
     /// Somebody tried to end sessions, to freeze or to thaw, and may not.
     AdministrationRefused {
-        /// The principal's subject.
-        by: String,
+        /// The principal.
+        by: By,
         /// What it tried.
         what: String,
         /// Why not.
@@ -318,15 +318,15 @@ pub enum Event {
         /// Its text from then on; `None` where it is removed.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         after: Option<String>,
-        /// The administrator's subject.
-        by: String,
+        /// The administrator.
+        by: By,
     },
     /// Documents that were to be changed were not: those entries of that `set` never were in force.
     DocumentsKept {
         /// The revision that there is none of, by that change.
         set: u64,
         /// Who wanted it.
-        by: String,
+        by: By,
         /// Why not.
         why: String,
     },
@@ -382,8 +382,8 @@ pub enum Event {
         role: String,
         /// When it ends by itself.
         until: Timestamp,
-        /// The subjects of those who have approved it.
-        approved_by: Vec<String>,
+        /// Those who have approved it.
+        approved_by: Vec<By>,
     },
     /// A grant, or a request for one, is over.
     AccessEnded {
@@ -435,8 +435,8 @@ pub enum Event {
     CredentialRevoked {
         /// The credential.
         credential: CredentialId,
-        /// The subject of whoever took it back.
-        by: String,
+        /// Whoever took it back.
+        by: By,
         /// The connection it opened.
         connection: String,
     },
@@ -477,8 +477,8 @@ pub enum Event {
     SignedOut {
         /// The browser session.
         browser: BrowserSessionId,
-        /// The subject of whoever ended it.
-        by: String,
+        /// Whoever ended it.
+        by: By,
         /// How it came to that.
         why: String,
     },
@@ -508,14 +508,14 @@ pub enum Event {
         of: String,
         /// The issuer of that subject.
         issuer: String,
-        /// The subject of whoever removed it: its person, or an administrator.
-        by: String,
+        /// Whoever removed it: its person, or an administrator.
+        by: By,
     },
     /// What was shown as a passkey's was refused, where it was not a review or a grant that was to be
     /// decided.
     PasskeyRefused {
-        /// The person's subject.
-        by: String,
+        /// The person.
+        by: By,
         /// What was tried.
         what: String,
         /// Why not.
@@ -527,8 +527,8 @@ pub enum Event {
         review: ReviewId,
         /// Whether it is a reviewer who asks.
         asks: bool,
-        /// The principal's subject.
-        by: String,
+        /// The principal.
+        by: By,
         /// What was said, with detectors applied.
         text: String,
     },
@@ -551,8 +551,8 @@ pub enum Event {
     DecisionRefused {
         /// The review.
         review: ReviewId,
-        /// The principal's subject.
-        by: String,
+        /// The principal.
+        by: By,
         /// Why not.
         why: String,
     },

@@ -62,6 +62,59 @@ pub struct Principal {
     pub expires: Timestamp,
 }
 
+/// Who did something, as the record names them. Subjects are unique within an issuer alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct By {
+    /// The subject; or what it was, where it was no principal.
+    pub subject: String,
+    /// Who vouches for that subject. `None` where it was no principal: the gateway itself, a command on its
+    /// machine; and in records from before issuers were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+}
+
+/// As it stands in records, where it was a text once.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Subject(String),
+    Whole { subject: String, issuer: Option<String> },
+}
+
+impl From<Written> for By {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Subject(subject) => Self { subject, issuer: None },
+            Written::Whole { subject, issuer } => Self { subject, issuer },
+        }
+    }
+}
+
+impl From<&Principal> for By {
+    fn from(principal: &Principal) -> Self {
+        Self { subject: principal.subject.clone(), issuer: Some(principal.issuer.clone()) }
+    }
+}
+
+impl By {
+    /// What is no principal: the gateway, or a command on its machine.
+    #[must_use]
+    pub fn no_principal(what: impl Into<String>) -> Self {
+        Self { subject: what.into(), issuer: None }
+    }
+}
+
+impl fmt::Display for By {
+    /// The subject, and at which issuer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.issuer {
+            Some(issuer) => write!(f, "{} ({issuer})", self.subject),
+            None => f.write_str(&self.subject),
+        }
+    }
+}
+
 impl Principal {
     /// Whom it acts for, by issuer and subject.
     #[must_use]
@@ -368,5 +421,25 @@ mod tests {
         assert!(!anas.answers_for(&others) && !anas.is_same(&others));
         let own = Principal { acting_for_issuer: Some(ana.issuer.clone()), ..anas.clone() };
         assert!(ana.answers_for(&own) && anas.is_same(&own));
+    }
+
+    #[test]
+    fn who_it_was_is_read_as_it_was_written_once_too() {
+        let read = |text: &str| serde_json::from_str::<By>(text).unwrap();
+        let bo = By::from(&principal(PrincipalKind::Person, "bo", None));
+        let written = serde_json::to_string(&bo).unwrap();
+        assert_eq!(
+            written,
+            format!(r#"{{"subject":"bo","issuer":"{}"}}"#, bo.issuer.clone().unwrap())
+        );
+        assert_eq!(read(&written), bo);
+        assert_eq!(read("\"bo\""), By::no_principal("bo"));
+        assert_eq!(serde_json::to_string(&By::no_principal("x")).unwrap(), r#"{"subject":"x"}"#);
+        // As entries have it: flattened, and told apart by what happened.
+        let old = r#"{"at":1,"event":"session_killed","by":"bo","reason":"amok"}"#;
+        let old: crate::journal::Entry = serde_json::from_str(old).unwrap();
+        let by = By::no_principal("bo");
+        let event = crate::journal::Event::SessionKilled { by, reason: "amok".to_owned() };
+        assert_eq!(old.event, event);
     }
 }

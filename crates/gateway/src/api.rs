@@ -50,7 +50,7 @@ use page::{Paged, Wanted};
 use portcullis_core::id::{PatternId, ReviewId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
 use portcullis_core::pattern::Terms;
-use portcullis_core::principal::{Principal, Reviewer};
+use portcullis_core::principal::{By, Principal, Reviewer};
 use portcullis_core::review::FEW;
 use portcullis_identity::passkey::Assertion;
 use portcullis_store::{
@@ -361,7 +361,7 @@ async fn revoke(
     if !may_see_pattern(&services, &principal, &row).await? {
         return Err(unknown());
     }
-    let by = principal.subject.clone();
+    let by = By::from(&principal);
     if let Err(error) = Reviewer::new(principal) {
         return Err(Problem::new(StatusCode::FORBIDDEN, error.to_string()));
     }
@@ -409,7 +409,7 @@ async fn deciding(
     // An agent in a group that is asked is told why it decides nothing, and sees no more of it.
     let asked = |row: &ReviewRow| row.ask.groups.iter().any(|g| principal.groups.contains(g));
     let row = review(services, id, |row| asked(row) || may_see(&principal, row)).await?;
-    let by = principal.subject.clone();
+    let by = By::from(&principal);
     match Reviewer::new(principal) {
         Ok(reviewer) => Ok((row, reviewer)),
         Err(error) => {
@@ -440,7 +440,7 @@ async fn decide_as(
     said: Said,
 ) -> Result<ReviewRow, Problem> {
     let (row, reviewer) = deciding(services, id, principal).await?;
-    let by = reviewer.principal().subject.clone();
+    let by = By::from(reviewer.principal());
     tag::unchanged(headers, &row)?;
     let (decision, reason, pattern, passkey) = match said {
         Said::Approved(Approval { pattern, passkey }) => ("approved", None, pattern, passkey),
@@ -499,14 +499,13 @@ async fn decide_as(
         }
     };
     if let Err(error) = decided {
-        let subject = reviewer.principal().subject.clone();
-        record_refused(services, &row, subject, &error.to_string()).await;
+        record_refused(services, &row, By::from(reviewer.principal()), &error.to_string()).await;
         return Err(refused(&error));
     }
     visible_review(services, reviewer.principal(), id).await
 }
 
-async fn record_refused(services: &Services, row: &ReviewRow, by: String, why: &str) {
+async fn record_refused(services: &Services, row: &ReviewRow, by: By, why: &str) {
     let event = Event::DecisionRefused { review: row.id, by, why: why.to_owned() };
     // The refusal stands whether or not it could be recorded.
     let _ = services.ledger.append(entry(row, event), Durability::Durable).await;

@@ -22,6 +22,7 @@ use fixtures::Tested;
 pub(crate) use kind::{Kind, Wrong};
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
+use portcullis_core::principal::By;
 use portcullis_core::time::Timestamp;
 use portcullis_store::{
     DocumentChange, DocumentChanged, DocumentError, DocumentRow, DocumentStore, Documents,
@@ -333,7 +334,7 @@ impl DocumentDesk {
     pub(crate) async fn make(
         &self,
         services: &Services,
-        who: &str,
+        who: &By,
         checked: Checked,
     ) -> Result<Applied, NotChanged> {
         let Checked { plan, made, _turn: turn } = checked;
@@ -356,7 +357,7 @@ impl DocumentDesk {
     async fn keep(
         &self,
         services: &Services,
-        who: &str,
+        who: &By,
         (on, set): (u64, u64),
         changes: &[Planned],
     ) -> Result<Vec<u64>, NotChanged> {
@@ -369,7 +370,7 @@ impl DocumentDesk {
                     name: change.name.clone(),
                     before: change.before.clone(),
                     after: change.after.clone(),
-                    by: who.to_owned(),
+                    by: who.clone(),
                 };
                 let entry = Entry::outside(now(), event);
                 let receipt = services.ledger.append(entry, Durability::Durable).await?;
@@ -381,7 +382,7 @@ impl DocumentDesk {
                 text: change.after.clone(),
             });
             let rows: Vec<_> = rows.collect();
-            Ok(self.store.change(on, &rows, (who, now())).await?)
+            Ok(self.store.change(on, &rows, (&who.subject, now())).await?)
         };
         let mut kept: Result<u64, NotChanged> = kept.await;
         if matches!(kept, Err(NotChanged::Store(DocumentError::Unavailable))) {
@@ -393,7 +394,7 @@ impl DocumentDesk {
             Err(NotChanged::Unknown) => Err(NotChanged::Unknown),
             Err(error) => {
                 let why = error.to_string();
-                let event = Event::DocumentsKept { set, by: who.to_owned(), why };
+                let event = Event::DocumentsKept { set, by: who.clone(), why };
                 let entry = Entry::outside(now(), event);
                 // Whoever asked is told in any case.
                 let _ = services.ledger.append(entry, Durability::Durable).await;
@@ -541,7 +542,7 @@ async fn take_directory(services: &Services, found: Option<&Found>, elsewhere: b
                     warn!("{DIFFERS}");
                     return true;
                 }
-                Ok(checked) => desk.make(services, DIRECTORY, checked).await,
+                Ok(checked) => desk.make(services, &By::no_principal(DIRECTORY), checked).await,
                 Err(error) => Err(error),
             }
         }
@@ -560,7 +561,7 @@ async fn take_directory(services: &Services, found: Option<&Found>, elsewhere: b
     error!(error = why, "what was is in force");
     let event = Event::DocumentsKept {
         set: revision.saturating_add(1),
-        by: DIRECTORY.to_owned(),
+        by: By::no_principal(DIRECTORY),
         why: why.clone(),
     };
     // It stays as it was whether or not that could be recorded.
@@ -589,7 +590,7 @@ async fn go_by(services: &Services, generation: Generation) {
     let gone: BTreeSet<String> =
         before.connections.keys().filter(|name| other(name)).cloned().collect();
     let on_those = |_: SessionId, owner: &Owner| gone.contains(&owner.standing.connection.name);
-    let by = ("the gateway", "portcullis");
+    let by = ("the gateway", &By::no_principal("portcullis"));
     if !gone.is_empty() {
         fleet::end(services, on_those, by, "its connection was changed or removed");
     }

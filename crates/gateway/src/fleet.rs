@@ -9,6 +9,7 @@ use crate::services::{Services, private_directory, stopped};
 use anyhow::Context as _;
 use portcullis_core::id::{CredentialId, SessionId};
 use portcullis_core::journal::{Entry, Event, Journal as _};
+use portcullis_core::principal::By;
 use portcullis_core::time::Timestamp;
 use portcullis_store::{DefinitionError, DefinitionStore, PostgresSettings, Store};
 use portcullis_targets::OwnSecret;
@@ -185,7 +186,7 @@ async fn end_those_revoked(services: &Services) -> bool {
         let id = id.to_string();
         let opened_with =
             |_, owner: &Owner| owner.standing.principal.token_id.as_deref() == Some(id.as_str());
-        end(services, opened_with, (&by, &by), "your credential was revoked");
+        end(services, opened_with, (&by, &By::no_principal(&*by)), "your credential was revoked");
     }
     true
 }
@@ -194,12 +195,12 @@ async fn end_those_revoked(services: &Services) -> bool {
 pub(crate) fn end(
     services: &Services,
     which: impl Fn(SessionId, &Owner) -> bool,
-    (name, subject): (&str, &str),
+    (name, by): (&str, &By),
     reason: &str,
 ) {
     let killed = Killed { by: name.to_owned(), reason: reason.to_owned() };
     let ending = services.sessions.end(which, &killed, |session| {
-        let event = Event::SessionKilled { by: subject.to_owned(), reason: reason.to_owned() };
+        let event = Event::SessionKilled { by: by.clone(), reason: reason.to_owned() };
         let entry = Entry { at: now(), session: Some(session), request: None, event };
         // They end whether or not it can be recorded.
         let _ = services.ledger.note(entry);
@@ -222,7 +223,7 @@ pub(crate) async fn end_overdue(services: Arc<Services>, stopping: watch::Receiv
         if !overdue.is_empty() {
             let reason = "it changes definitions, and the gateway's store could not be reached for \
                           so long that other gateways may soon not know of it";
-            let by = ("the gateway", "portcullis");
+            let by = ("the gateway", &By::no_principal("portcullis"));
             end(&services, |session, _| overdue.contains(&session), by, reason);
         }
     }

@@ -10,7 +10,7 @@ use crate::moment::{now, random};
 use portcullis_core::freeze::{Freeze, FreezeScope, Freezes, FreezesUnknown, InForce};
 use portcullis_core::id::FreezeId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
-use portcullis_core::principal::Administrator;
+use portcullis_core::principal::{Administrator, By};
 use portcullis_ledger::Ledger;
 use portcullis_store::{FreezeError, FreezeRow, FreezeStore, Listed, Page};
 use schemars::JsonSchema;
@@ -236,7 +236,7 @@ impl FreezeDesk {
             since,
             until: since.plus(time),
         };
-        let who = by.principal().subject.clone();
+        let who = By::from(by.principal());
         let event = Event::Frozen { freeze: freeze.clone(), by: who.clone() };
         ledger.append(Entry::outside(since, event), Durability::Durable).await?;
         if let Err(error) = self.store.keep(&freeze, by).await {
@@ -263,7 +263,7 @@ impl FreezeDesk {
         let rows = self.store.list(false, now()).await?;
         let found = rows.into_iter().find(|row| row.freeze.id == id);
         let row = found.ok_or(NotFrozen::NoneSuch)?;
-        let who = by.principal().subject.clone();
+        let who = By::from(by.principal());
         let event = Event::Thawed { freeze: id, by: who.clone(), why: None };
         ledger.append(Entry::outside(now(), event), Durability::Durable).await?;
         let at = now();
@@ -272,7 +272,7 @@ impl FreezeDesk {
         }
         self.read().await?;
         drop(turn);
-        Ok(FreezeRow { thawed: Some(at), thawed_by: Some(who), good: false, ..row })
+        Ok(FreezeRow { thawed: Some(at), thawed_by: Some(who.subject), good: false, ..row })
     }
 
     /// A page of freezes, newest first; only those in force unless `all`.

@@ -16,7 +16,7 @@ use crate::rate::Rates;
 use portcullis_core::access::{AccessAsk, Ending, Entitlement, Tenure};
 use portcullis_core::id::{CredentialId, DecisionId, GrantId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
-use portcullis_core::principal::{Principal, Reviewer};
+use portcullis_core::principal::{By, Principal, Reviewer};
 use portcullis_core::refusal::{Refusal, RefusalClass, Retry, rule};
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::Standing;
@@ -468,16 +468,16 @@ impl GrantDesk {
         reason: Option<&str>,
     ) -> Result<(), NotGranted> {
         let end = End { ending, by: Some(by), reason };
-        self.end_sessions(row.id, &ended_words(row.id, end), &by.subject);
+        self.end_sessions(row.id, &ended_words(row.id, end), &by.into());
         let _turn = self.turn.lock().await;
         self.over(row, end).await
     }
 
     async fn over(&self, row: &GrantRow, end: End<'_>) -> Result<(), NotGranted> {
-        let subject = end.by.map_or("portcullis", |by| &by.subject);
+        let by = end.by.map_or_else(|| By::no_principal("portcullis"), By::from);
         let ended = bounded(self.store.end(row.id, end, now())).await;
         // Whoever came in before that is in the list of sessions by now, and ends whatever the store says.
-        self.end_sessions(row.id, &ended_words(row.id, end), subject);
+        self.end_sessions(row.id, &ended_words(row.id, end), &by);
         let Some(ended) = ended? else {
             let status = bounded(self.find(row.id)).await?.map_or(row.status, |row| row.status);
             return Err(GrantError::Ended(status).into());
@@ -486,17 +486,17 @@ impl GrantDesk {
     }
 
     /// Ends the sessions that stand on a grant. None comes in on it any more, unless the store says so.
-    fn end_sessions(&self, id: GrantId, killed: &Killed, by: &str) {
+    fn end_sessions(&self, id: GrantId, killed: &Killed, by: &By) {
         if let Some(held) = self.tenures().remove(&id) {
             held.tenure.end();
         }
         self.kill(id, killed, by);
     }
 
-    fn kill(&self, id: GrantId, killed: &Killed, by: &str) {
+    fn kill(&self, id: GrantId, killed: &Killed, by: &By) {
         let note = |session: SessionId| {
             let event = Event::SessionKilled {
-                by: by.to_owned(),
+                by: by.clone(),
                 reason: format!("{}: {}", killed.by, killed.reason),
             };
             let entry = Entry { at: now(), session: Some(session), request: None, event };
@@ -572,7 +572,11 @@ impl GrantDesk {
             }
         }
         for tenure in due {
-            self.kill(tenure.id(), &time_words(tenure.id(), tenure.ask()), "portcullis");
+            self.kill(
+                tenure.id(),
+                &time_words(tenure.id(), tenure.ask()),
+                &By::no_principal("portcullis"),
+            );
         }
     }
 
@@ -608,7 +612,11 @@ impl GrantDesk {
     async fn settle(&self, at: Timestamp) -> Result<(), NotGranted> {
         let _turn = self.turn.lock().await;
         for row in bounded(self.store.end_due(at)).await? {
-            self.end_sessions(row.id, &time_words(row.id, &row.ask), "portcullis");
+            self.end_sessions(
+                row.id,
+                &time_words(row.id, &row.ask),
+                &By::no_principal("portcullis"),
+            );
         }
         for row in bounded(self.store.unrecorded(at)).await? {
             self.record(told_of(&row)).await?;
@@ -632,8 +640,10 @@ impl GrantDesk {
             // Nobody knows who has ended it, or whether.
             Err(_) => return tenure.is_known(false),
         };
+        let whom = row.as_ref().and_then(|row| row.ended_who.as_ref()).map(By::from);
         let by = row.as_ref().and_then(|row| row.ended_by.clone());
         let by = by.unwrap_or_else(|| "portcullis".to_owned());
+        let whom = whom.unwrap_or_else(|| By::no_principal(&*by));
         let is_over_by_itself = row.as_ref().is_some_and(|row| {
             row.ending.is_none_or(|ending| ending == Ending::Time) && row.ended == row.until
         });
@@ -644,7 +654,7 @@ impl GrantDesk {
             let reason = format!("your grant {id} was ended{}", why.unwrap_or_default());
             Killed { by: by.clone(), reason }
         };
-        self.end_sessions(id, &killed, &by);
+        self.end_sessions(id, &killed, &whom);
     }
 
     /// Forgets what was over before this moment.
@@ -709,7 +719,9 @@ fn begins(row: &GrantRow) -> Event {
         connection: row.ask.connection.clone(),
         role: row.ask.role.clone(),
         until: row.until.unwrap_or(row.ask.at),
-        approved_by: approved.map(|said| said.subject.clone()).collect(),
+        approved_by: approved
+            .map(|said| By { subject: said.subject.clone(), issuer: Some(said.issuer.clone()) })
+            .collect(),
     }
 }
 

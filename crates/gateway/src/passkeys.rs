@@ -9,7 +9,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::id::{BrowserSessionId, PasskeyId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::passkey::{Asserted, Matter, Statement};
-use portcullis_core::principal::Principal;
+use portcullis_core::principal::{By, Principal};
 use portcullis_identity::passkey::{
     Assertion, Known, PasskeyError, Site, claimed_challenge, encoded, verify,
 };
@@ -141,7 +141,8 @@ pub(crate) async fn record_removals(services: Arc<Services>, stopping: watch::Re
 async fn record_removed(services: &Services) -> anyhow::Result<()> {
     let store = &services.passkeys.store;
     for RemovedPast { id, issuer, subject, by, .. } in store.to_record().await? {
-        let event = Event::PasskeyRemoved { passkey: id, of: subject, issuer, by };
+        let event =
+            Event::PasskeyRemoved { passkey: id, of: subject, issuer, by: By::no_principal(by) };
         services.ledger.append(Entry::outside(now(), event), Durability::Durable).await?;
         store.recorded(id).await?;
     }

@@ -16,7 +16,7 @@ use crate::moment::now;
 use crate::services::Services;
 use portcullis_core::digest::Digester;
 use portcullis_core::journal::{Entry, Event, Journal as _};
-use portcullis_core::principal::Principal;
+use portcullis_core::principal::{By, Principal};
 use portcullis_core::time::Timestamp;
 use portcullis_identity::relying::RelyingParty;
 use portcullis_identity::saml::SamlParties;
@@ -296,7 +296,8 @@ pub(crate) async fn end_what_rests(services: &Services, before: &Generation, aft
     let stays =
         |owner: &Owner| after.vouching.stands_by(&before.vouching, &owner.standing.principal);
     let reason = "who vouches for you, or a group you were in, was changed or removed";
-    fleet::end(services, |_, owner| !stays(owner), ("the gateway", "portcullis"), reason);
+    let by = ("the gateway", &By::no_principal("portcullis"));
+    fleet::end(services, |_, owner| !stays(owner), by, reason);
     settle(services).await;
 }
 
@@ -312,14 +313,14 @@ pub(crate) async fn settle(services: &Services) {
     };
     let ids: BTreeSet<String> = revoked.iter().map(|(id, _)| id.to_string()).collect();
     for (credential, connection) in revoked {
-        let event = Event::CredentialRevoked { credential, by: BY.to_owned(), connection };
+        let event = Event::CredentialRevoked { credential, by: By::no_principal(BY), connection };
         // It is revoked whether or not that can be recorded.
         let _ = services.ledger.note(Entry::outside(now(), event));
     }
     let opened_with = |owner: &Owner| {
         owner.standing.principal.token_id.as_ref().is_some_and(|id| ids.contains(id))
     };
-    let by = ("the gateway", "portcullis");
+    let by = ("the gateway", &By::no_principal("portcullis"));
     fleet::end(services, |_, owner| opened_with(owner), by, "your credential was revoked");
     let ended = match services.sign_in.store.end_vouched_as(&marks, BY, now()).await {
         Ok(ended) => ended,
@@ -329,7 +330,7 @@ pub(crate) async fn settle(services: &Services) {
     };
     for browser in ended {
         let why = "who vouched for its person was changed or removed".to_owned();
-        let event = Event::SignedOut { browser, by: BY.to_owned(), why };
+        let event = Event::SignedOut { browser, by: By::no_principal(BY), why };
         // It is over whether or not that can be recorded.
         let _ = services.ledger.note(Entry::outside(now(), event));
     }

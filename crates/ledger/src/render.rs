@@ -279,7 +279,7 @@ fn administered(event: &Event, room: usize) -> Block {
             block("paused", Tone::Waiting, &[&text], room)
         }
         Event::SessionResumed { by } => {
-            let by = by.as_deref().map_or("its time is over".to_owned(), |by| format!("by {by}"));
+            let by = by.as_ref().map_or("its time is over".to_owned(), |by| format!("by {by}"));
             block("resumed", Tone::Plain, &[&by], room)
         }
         Event::Watched { by, how, recording, searched, .. } => {
@@ -342,7 +342,7 @@ fn access(event: &Event, room: usize) -> Block {
             block("decided", tone, &[&text, reason.as_deref().unwrap_or("")], room)
         }
         Event::AccessBegun { grant, principal, connection, role, until, approved_by } => {
-            let by = approved_by.join(" and ");
+            let by = approved_by.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             let until = rfc3339(*until);
             let text =
                 format!("{grant}: {principal} on {connection} as {role} until {until}, by {by}");

@@ -8,6 +8,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::id::ReviewId;
 use portcullis_core::journal::{Durability, Event, Journal as _};
 use portcullis_core::masked::Masked;
+use portcullis_core::principal::By;
 use portcullis_core::review::Ticket;
 use portcullis_core::verdict::Ground;
 use portcullis_ledger::read::{Moment, ReadError, SessionState, sessions, timeline};
@@ -165,7 +166,7 @@ async fn eventful(dir: &Path) {
     let decided = Event::Decided {
         review,
         digest: digest(3),
-        by: "grace".into(),
+        by: By { subject: "grace".into(), issuer: Some("https://idp".into()) },
         groups: ["dba".to_owned()].into(),
         decision: "approved".into(),
         reason: Some("fine".into()),

@@ -150,6 +150,7 @@ fn what_is_applied_is_gone_by_in_running_sessions_and_after_a_restart() {
     let journal = journal(&arena);
     let entry = journal.lines().find(|line| line.contains("document_changed")).unwrap();
     assert!(entry.contains("orders are closed") && entry.contains("\"set\":1"), "{entry}");
+    assert!(entry.contains("\"by\":{\"subject\":\"max\",\"issuer\":\"http"), "{entry}");
     assert!(journal.lines().any(|l| l.contains("\"governed\"") && l.contains("\"session\"")));
     arena.stop_gateway();
     arena.start_gateway().unwrap();

@@ -777,6 +777,10 @@ fn by_command(arena: &Arena) {
         events.iter().filter(|e| e["event"] == name && e.to_string().contains(&id)).count()
     };
     assert_eq!((of("frozen"), of("thawed")), (1, 1));
+    for entry in events.iter().filter(|e| e["event"] == "frozen" || e["event"] == "thawed") {
+        let issuer = entry["by"]["issuer"].as_str();
+        assert!(issuer.is_some_and(|issuer| issuer.starts_with("http")), "{entry}");
+    }
 }
 
 /// Where nobody can tell what is frozen, agents do nothing, and people go on.

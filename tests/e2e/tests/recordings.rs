@@ -251,7 +251,7 @@ fn timeline(arena: &Arena, id: &str) {
     assert_eq!(held["what"]["ground"]["rule"], "signed-off");
     let decided = all.iter().find(|m| m["what"]["event"] == "decided").unwrap();
     assert_eq!(decided["what"]["review"], held["what"]["ticket"]["review"]);
-    assert!(decided["what"]["by"].as_str().unwrap().contains("bo"), "{decided:#}");
+    assert!(decided["what"]["by"]["subject"].as_str().unwrap().contains("bo"), "{decided:#}");
     // Pages of any size are the same moments.
     for limit in [1, 2, 3, 7] {
         let mut pages = Vec::new();

@@ -147,7 +147,8 @@ fn people_sign_in_in_a_browser() {
     let approve = format!("POST /api/v1/reviews/{review}/approve");
     let decided = stage.ask(&mut bea, &approve, "");
     assert_eq!(decided.status, 200, "{}", decided.body);
-    assert_eq!(stage.events("decided")[0]["by"], "bea.dba");
+    let by = json!({ "subject": "bea.dba", "issuer": stage.corp.1 });
+    assert_eq!(stage.events("decided")[0]["by"], by);
     drop(agent);
 
     // Listed and ended: by its person, by an administrator, by nobody else.

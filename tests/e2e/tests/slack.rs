@@ -326,7 +326,10 @@ fn who_is_signed_in_decides_in_the_channel() {
     assert_eq!(asked(&["blocks"], &over.to_string()), "[\"rich_text\"]");
     assert!(!over.to_string().contains("*seen*"), "{over}");
     let decided = stage.recorded("decided", 1);
-    assert_eq!((&decided["by"], &decided["decision"]), (&"rex.dba".into(), &"approved".into()));
+    assert_eq!(
+        (&decided["by"]["subject"], &decided["decision"]),
+        (&"rex.dba".into(), &"approved".into())
+    );
     assert_eq!(decided["via"], "slack:T0TEAM/U0REX");
     assert_eq!(stage.entries("chat_refused").len(), 0);
     // A second click comes too late, and its user is told so.

@@ -533,7 +533,7 @@ fn revoking_a_credential_ends_its_sessions() {
     assert!(why.contains("has ended already"), "{why}");
     let event = entries(&arena, "credential_revoked");
     assert_eq!(
-        (event.len(), &event[0]["credential"], &event[0]["by"]),
+        (event.len(), &event[0]["credential"], &event[0]["by"]["subject"]),
         (1, &json!(id_of(&own)), &json!("bo"))
     );
     assert!(!listed(&pod).contains(&id_of(&own)));
@@ -659,7 +659,7 @@ fn a_trust_rule_that_is_applied_and_removed() {
     );
     assert!(pod.query("SELECT 1").is_ok());
     let revoked = entries(&arena, "credential_revoked");
-    assert_eq!(revoked[0]["by"], "portcullis:documents");
+    assert_eq!(revoked[0]["by"], json!({ "subject": "portcullis:documents" }));
 
     // The rule is back, and what was taken back with it is not.
     assert!(apply(Some(&rule)).status.success());

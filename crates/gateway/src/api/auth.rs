@@ -19,7 +19,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use portcullis_core::id::BrowserSessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_core::principal::{Administrator, Person, Principal, Reviewer};
+use portcullis_core::principal::{Administrator, By, Person, Principal, Reviewer};
 use portcullis_core::time::Timestamp;
 use portcullis_frontends::neighbourhood;
 use portcullis_identity::relying::{Answer, SIGN_IN_LIFE, SignInError, SignedIn, Tokens};
@@ -326,8 +326,9 @@ async fn begin_session(
     services.sign_in.store.keep(&session, &secret.hash()).await.map_err(unavailable)?;
     // Whoever takes a provider back looks for its sessions then.
     if !services.now().vouching.stands_by(&vouching, session.person.principal()) {
-        let (why, by) = ("its provider was changed at this moment", "portcullis:documents");
-        over(services, &session, by, why).await?;
+        let (why, by) =
+            ("its provider was changed at this moment", By::no_principal("portcullis:documents"));
+        over(services, &session, &by, why).await?;
         let detail = "your provider was changed at this moment: sign in again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
@@ -342,7 +343,7 @@ async fn begin_session(
     }
     if let Some(Ok(before)) = session_of(services, headers).await {
         let why = "the same browser has signed in again";
-        let by = before.person.principal().subject.clone();
+        let by = By::from(before.person.principal());
         if let Err(problem) = over(services, &before, &by, why).await {
             warn!(reason = problem.detail, "a session that was replaced may not be over");
         }
@@ -381,7 +382,7 @@ async fn logout(
     let mut answer = SignedOut { signed_out: false, end_session: None };
     if let Some(session) = session {
         let tokens = services.sign_in.take_tokens(session.id);
-        let by = session.person.principal().subject.clone();
+        let by = By::from(session.person.principal());
         let signed_out = over(&services, &session, &by, "signed out").await?;
         let tokens = match &tokens {
             Some(tokens) => Some(tokens.lock().await),
@@ -405,13 +406,14 @@ async fn logout(
 async fn over(
     services: &Services,
     session: &BrowserSession,
-    by: &str,
+    by: &By,
     why: &str,
 ) -> Result<bool, Problem> {
-    let ended = services.sign_in.store.end(session.id, by, now()).await.map_err(unavailable)?;
+    let ended =
+        services.sign_in.store.end(session.id, &by.subject, now()).await.map_err(unavailable)?;
     services.sign_in.take_tokens(session.id);
     if ended {
-        let (by, why) = (by.to_owned(), why.to_owned());
+        let (by, why) = (by.clone(), why.to_owned());
         record(services, Event::SignedOut { browser: session.id, by, why }).await?;
     }
     Ok(ended)
@@ -514,8 +516,9 @@ async fn end(
     };
     let may = |session: &BrowserSession| mine(session) || administrates(&services, &who).is_ok();
     let session = session.filter(may).ok_or_else(unknown)?;
-    let by = if mine(&session) { "its person" } else { "an administrator" };
-    if !over(&services, &session, &who.subject, &format!("ended by {by}")).await? {
+    let as_whom = if mine(&session) { "its person" } else { "an administrator" };
+    let why = format!("ended by {as_whom}");
+    if !over(&services, &session, &By::from(&who), &why).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "this session has ended already"));
     }
     Ok(Json(EndedBrowser { id, ended: true }))

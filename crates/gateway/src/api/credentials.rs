@@ -14,6 +14,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use portcullis_core::id::CredentialId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::principal::{By, Principal};
 use portcullis_store::CredentialRow;
 use std::sync::Arc;
 
@@ -68,11 +69,11 @@ async fn revoke(
     let row = find().await?.filter(mine).ok_or_else(unknown)?;
     let revoked = services.credentials.store.revoke(id, &caller.subject, now()).await;
     // They end whatever the store says to it, and where it was revoked before as well.
-    end_sessions(&services, &row, (&caller.name, &caller.subject));
+    end_sessions(&services, &row, &caller);
     if !revoked.map_err(unavailable)? {
         return Err(Problem::new(StatusCode::CONFLICT, "this credential has ended already"));
     }
-    let (by, connection) = (caller.subject.clone(), row.connection);
+    let (by, connection) = (By::from(&caller), row.connection);
     let event = Event::CredentialRevoked { credential: id, by, connection };
     let entry = Entry::outside(now(), event);
     services.ledger.append(entry, Durability::Durable).await.map_err(unavailable)?;
@@ -81,12 +82,17 @@ async fn revoke(
 
 /// Ends the sessions that were opened with a credential, which is revoked in the store by now. What
 /// logs in with it meanwhile asks the store again once it could have been found here.
-fn end_sessions(services: &Services, row: &CredentialRow, (name, subject): (&str, &str)) {
+fn end_sessions(services: &Services, row: &CredentialRow, by: &Principal) {
     let opened_with = |_, owner: &Owner| {
         let (who, whose) = (&owner.standing.principal, &row.principal);
         who.token_id == whose.token_id
             && (&who.issuer, &who.subject) == (&whose.issuer, &whose.subject)
             && owner.standing.connection.name == row.connection
     };
-    crate::fleet::end(services, opened_with, (name, subject), "your credential was revoked");
+    crate::fleet::end(
+        services,
+        opened_with,
+        (&by.name, &By::from(by)),
+        "your credential was revoked",
+    );
 }

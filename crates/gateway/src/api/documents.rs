@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use portcullis_core::principal::Administrator;
+use portcullis_core::principal::{Administrator, By};
 use portcullis_core::time::Timestamp;
 use portcullis_store::{DocumentChanged, DocumentError, DocumentRow, Documents};
 use schemars::JsonSchema;
@@ -180,8 +180,7 @@ async fn made(
     let checked = services.documents.check(services, wanted).await.map_err(refused)?;
     // Checking takes a while, in which a right may end.
     let by: Administrator = administrator(services, headers, WHAT).await?;
-    let who = &by.principal().subject;
-    services.documents.make(services, who, checked).await.map_err(refused)
+    services.documents.make(services, &By::from(by.principal()), checked).await.map_err(refused)
 }
 
 async fn put(

@@ -20,7 +20,7 @@ use axum::{Json, Router};
 use portcullis_core::freeze::Freeze;
 use portcullis_core::id::{FreezeId, SessionId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_core::principal::{Administrator, Principal};
+use portcullis_core::principal::{Administrator, By, Principal};
 use portcullis_core::verdict::Standing;
 use portcullis_identity::has_invisible;
 use portcullis_store::{FreezeError, FreezeRow, Place};
@@ -223,7 +223,7 @@ async fn kill(
     let mut recorded = true;
     let mine = |id, owner: &Owner| caller.may_see(owner) && which(id, owner);
     let ending = services.sessions.end(mine, &killed, |id| {
-        let event = Event::SessionKilled { by: principal.subject.clone(), reason: reason.clone() };
+        let event = Event::SessionKilled { by: principal.into(), reason: reason.clone() };
         let entry = Entry { at: now(), session: Some(id), request: None, event };
         recorded &= services.ledger.note(entry).is_ok();
     });
@@ -290,7 +290,7 @@ pub(super) async fn administrator(
 }
 
 async fn forbidden(services: &Services, principal: &Principal, what: &str, why: &str) -> Problem {
-    let by = principal.subject.clone();
+    let by = By::from(principal);
     let what = what.chars().take(64).collect();
     let event = Event::AdministrationRefused { by, what, why: why.to_owned() };
     let entry = Entry::outside(now(), event);

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 use portcullis_core::journal::{Durability, Event, Journal as _};
-use portcullis_core::principal::{Principal, Reviewer};
+use portcullis_core::principal::{By, Principal, Reviewer};
 use portcullis_mask::Detectors;
 use portcullis_store::{ReviewMessage, ReviewRow, SayError};
 use schemars::JsonSchema;
@@ -50,13 +50,13 @@ async fn say(
     }
     let text = scrubbed(&services, &row, text);
     services.desk.may_say(row.id, asks, now()).await.map_err(|error| unsaid(&error))?;
-    let by = principal.subject.clone();
+    let by = By::from(&principal);
     let event = Event::ReviewMessage { review: row.id, asks, by, text: text.clone() };
     services.ledger.append(entry(&row, event), Durability::Durable).await.map_err(unavailable)?;
     let said = services.desk.say(row.id, &principal, (asks, &text), now()).await;
     if let Err(error) = &said {
         let why = format!("what is recorded before was not said after all: {error}");
-        record_refused(&services, &row, principal.subject.clone(), &why).await;
+        record_refused(&services, &row, By::from(&principal), &why).await;
     }
     said.map(Json).map_err(|error| unsaid(&error))
 }

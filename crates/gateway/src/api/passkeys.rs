@@ -16,7 +16,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::id::{BrowserSessionId, PasskeyId};
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
 use portcullis_core::passkey::{Asserted, Matter};
-use portcullis_core::principal::{Administrator, Person, Principal};
+use portcullis_core::principal::{Administrator, By, Person, Principal};
 use portcullis_identity::is_presentable;
 use portcullis_identity::passkey::{
     ALGORITHMS, Assertion, PasskeyError, Registration, claimed_challenge, encoded, register,
@@ -274,7 +274,7 @@ async fn add(
     if let Err(problem) = &added
         && problem.status != StatusCode::SERVICE_UNAVAILABLE
     {
-        let by = session.person.principal().subject.clone();
+        let by = By::from(session.person.principal());
         let (what, why) = ("register a passkey".to_owned(), problem.detail.clone());
         // The refusal stands whether or not it could be recorded.
         let _ = record(&services, Event::PasskeyRefused { by, what, why }).await;
@@ -358,7 +358,7 @@ async fn remove(
     if !services.passkeys.store.remove(id).await.map_err(|e| step_up(&e))? {
         return Err(unknown());
     }
-    let (of, issuer, by) = (row.subject, row.issuer, by.subject.clone());
+    let (of, issuer, by) = (row.subject, row.issuer, By::from(by));
     record(&services, Event::PasskeyRemoved { passkey: id, of, issuer, by }).await?;
     Ok(Json(RemovedPasskey { id, removed: true }))
 }

@@ -15,6 +15,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::principal::By;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -73,7 +74,7 @@ async fn pause(
         patience: services.paused_request,
     });
     let session = services.sessions.pause(id, Arc::clone(&pause)).ok_or_else(unknown)?;
-    let event = Event::SessionPaused { by: by.subject.clone(), reason, until };
+    let event = Event::SessionPaused { by: by.into(), reason, until };
     let recorded = services.ledger.note(of(id, event)).is_ok();
     tokio::spawn(end(Arc::clone(&services), id, pause));
     Ok(Json(PauseStanding { session, recorded }))
@@ -92,7 +93,7 @@ async fn resume(
     let Some(pause) = services.sessions.pause_of(id) else {
         return Err(Problem::new(StatusCode::CONFLICT, "this session is not paused"));
     };
-    let by = Some(administrator.principal().subject.clone());
+    let by = Some(By::from(administrator.principal()));
     let recorded =
         services.ledger.append(of(id, Event::SessionResumed { by }), Durability::Durable);
     recorded.await.map_err(unavailable)?;

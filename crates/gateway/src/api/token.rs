@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_core::id::CredentialId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
-use portcullis_core::principal::Principal;
+use portcullis_core::principal::{By, Principal};
 use portcullis_core::refusal::Retry;
 use portcullis_frontends::neighbourhood;
 use portcullis_identity::own::{Grant, LONGEST, Minted, Terms};
@@ -391,7 +391,7 @@ async fn issue(
     let recorded = services.ledger.append(entry, Durability::Durable).await;
     recorded.map_err(|error| unavailable(error.to_string()))?;
     if let Err(error) = keep(services, &row, vouching).await {
-        let by = NEVER.to_owned();
+        let by = By::no_principal(NEVER);
         let event = Event::CredentialRevoked { credential: id, by, connection: row.connection };
         let entry = Entry::outside(now(), event);
         // Whoever asked is told in any case.

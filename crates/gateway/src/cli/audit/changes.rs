@@ -3,6 +3,7 @@
 
 use super::{VerifyOptions, passkeys, verified_with};
 use portcullis_core::journal::{Entry, Event};
+use portcullis_core::principal::By;
 use portcullis_core::time::Timestamp;
 use portcullis_ledger::read::entries;
 use schemars::JsonSchema;
@@ -65,6 +66,9 @@ pub(crate) struct Change {
     /// Who: a subject. The gateway itself where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    /// Who vouches for that subject, where it is a principal's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_issuer: Option<String>,
     /// What became of it, in words.
     what: &'static str,
     /// Of which.
@@ -164,10 +168,10 @@ fn change(sequence: u64, entry: &Entry) -> Option<Change> {
         }
         Event::AccessDecided { grant, by, decision, reason, .. } => {
             let what = if decision == "approved" { "granted access" } else { "rejected access" };
-            (what, grant.to_string(), Some(by.subject.clone()), reason.clone())
+            (what, grant.to_string(), Some(By::from(by)), reason.clone())
         }
         Event::AccessEnded { grant, by: Some(by), reason, .. } => {
-            ("ended access", grant.to_string(), Some(by.subject.clone()), reason.clone())
+            ("ended access", grant.to_string(), Some(By::from(by)), reason.clone())
         }
         Event::CredentialRevoked { credential, by, .. } => {
             ("revoked a credential", credential.to_string(), Some(by.clone()), None)
@@ -176,7 +180,7 @@ fn change(sequence: u64, entry: &Entry) -> Option<Change> {
             ("took a pattern back", pattern.to_string(), Some(by.clone()), None)
         }
         Event::PasskeyRegistered { passkey, principal, .. } => {
-            ("registered a passkey", passkey.to_string(), Some(principal.subject.clone()), None)
+            ("registered a passkey", passkey.to_string(), Some(By::from(principal)), None)
         }
         Event::PasskeyRemoved { passkey, by, .. } => {
             ("removed a passkey", passkey.to_string(), Some(by.clone()), None)
@@ -187,7 +191,8 @@ fn change(sequence: u64, entry: &Entry) -> Option<Change> {
         Event::Started { version, .. } => ("the gateway was started", version.clone(), None, None),
         _ => return None,
     };
-    Some(Change { entry: sequence, at: entry.at, by, what, of, why })
+    let (by, by_issuer) = by.map_or((None, None), |by| (Some(by.subject), by.issuer));
+    Some(Change { entry: sequence, at: entry.at, by, by_issuer, what, of, why })
 }
 
 #[cfg(test)]
@@ -204,11 +209,12 @@ mod tests {
             name: "x".to_owned(),
             before: Some("a".to_owned()),
             after: None,
-            by: "u-ada".to_owned(),
+            by: By { subject: "u-ada".to_owned(), issuer: Some("https://a".to_owned()) },
         };
         let told_of = told(changed).unwrap();
         assert_eq!((told_of.what, told_of.of.as_str()), ("removed a document", "policy.x"));
         assert_eq!((told_of.entry, told_of.by.as_deref()), (3, Some("u-ada")));
+        assert_eq!(told_of.by_issuer.as_deref(), Some("https://a"));
         assert_eq!(told(Event::Governed { documents: 1, policy: "p".to_owned() }), None);
     }
 }

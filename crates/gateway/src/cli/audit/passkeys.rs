@@ -57,7 +57,12 @@ fn proven(event: &Event, known: &mut HashMap<PasskeyId, Registered>) -> Result<b
                     if (r, d, p) == (review, digest, pattern))
             };
             let what = format!("the approval of {review} by {by}");
-            beside(evidence, &what, (decision == "approved", None, by), fits)?;
+            beside(
+                evidence,
+                &what,
+                (decision == "approved", by.issuer.as_deref(), &by.subject),
+                fits,
+            )?;
             evidence
         }
         Event::AccessDecided { passkey: Some(evidence), grant, digest, decision, by, .. } => {
@@ -120,6 +125,7 @@ mod tests {
     use portcullis_core::id::ReviewId;
     use portcullis_core::passkey::Statement;
     use portcullis_core::pattern::Terms;
+    use portcullis_core::principal::By;
     use portcullis_identity::passkey::{Known, Site, encoded, verify};
     use portcullis_testkit::authenticator::Authenticator;
 
@@ -144,7 +150,7 @@ mod tests {
         let event = Event::Decided {
             review: ReviewId::from_bits(1),
             digest: digest("a"),
-            by: "bo".to_owned(),
+            by: By { subject: "bo".to_owned(), issuer: Some("https://idp".to_owned()) },
             groups: std::collections::BTreeSet::new(),
             decision: "approved".to_owned(),
             reason: None,
@@ -166,7 +172,8 @@ mod tests {
         let terms = serde_json::to_value(Terms { seconds: 60, count: 2 }).unwrap();
         let other = ReviewId::from_bits(2).to_string();
         for (pointer, value, why) in [
-            ("/by", "ana".into(), "of something else, or of somebody else"),
+            ("/by/subject", "ana".into(), "of something else, or of somebody else"),
+            ("/by/issuer", "https://other".into(), "of something else, or of somebody else"),
             ("/digest", digest("b").to_string().into(), "of something else"),
             ("/review", other.into(), "of something else"),
             ("/decision", "rejected".into(), "of something else"),
