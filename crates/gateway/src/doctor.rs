@@ -2,6 +2,7 @@
 //! and changes nothing. Beside the life of a request; works whether a gateway runs or not.
 
 mod outside;
+mod recordings;
 mod running;
 mod stores;
 
@@ -126,6 +127,7 @@ pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Stat
     let running = is_open(&config.data_dir);
     data_directory(all, &config.data_dir, running);
     journal(all, &config.data_dir, running);
+    recordings::read(all, &config.data_dir).await;
     let rows = stores::store(all, &config, running).await;
     secrets(all, &config, &rows).await;
     certificates(all, &config);

@@ -2,8 +2,8 @@
 //! (which `audit verify` does), and what only the gateway itself knows.
 
 use super::{
-    Finding, Findings, Status, certificates, configuration, data_directory, outside, secrets,
-    stores,
+    Finding, Findings, Status, certificates, configuration, data_directory, outside, recordings,
+    secrets, stores,
 };
 use crate::config::Config;
 use crate::secrets::Read;
@@ -18,6 +18,7 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
     file(all, &config);
     documents(all, services);
     journal(all, services);
+    recordings::running(all, services).await;
     data_directory(all, &config.data_dir, true);
     let rows = stores::store(all, &config, true).await;
     secrets(all, &config, &rows).await;
