@@ -333,6 +333,7 @@ export interface Manifest {
 export interface Finding {
   check: string;
   about?: string;
+  at: Micros;
   status: "ok" | "warning" | "failure";
   found: string;
   means?: string;

@@ -10,8 +10,10 @@ pub(crate) use running::{examine_running, unfinished};
 
 use crate::config::Config;
 use crate::fleet::FILE;
+use crate::moment::now;
 use crate::secrets::{Read, over, references, sealed};
 use crate::services;
+use portcullis_core::time::Timestamp;
 use portcullis_ledger::verify::{Problem, is_open};
 use portcullis_targets::{MasterKey, Reference, certificate_ends};
 use schemars::JsonSchema;
@@ -50,6 +52,8 @@ pub(crate) struct Finding {
     /// The connection or provider it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<String>,
+    /// When it was looked at.
+    pub(crate) at: Timestamp,
     /// How it stands.
     pub(crate) status: Status,
     /// What was found.
@@ -91,6 +95,7 @@ impl<'a> Findings<'a> {
         self.add(Finding {
             check,
             about: None,
+            at: now(),
             status: Status::Ok,
             found,
             means: None,
@@ -108,7 +113,7 @@ impl<'a> Findings<'a> {
 
     fn odd(&mut self, status: Status, check: &'static str, found: String, means: &str, next: &str) {
         let (means, next) = (Some(means.to_owned()), Some(next.to_owned()));
-        self.add(Finding { check, about: None, status, found, means, next });
+        self.add(Finding { check, about: None, at: now(), status, found, means, next });
     }
 }
 
@@ -380,8 +385,8 @@ fn vault(config: &Config, rows: Read) -> anyhow::Result<portcullis_targets::Secr
 
 /// How long until a certificate ends, and what that means.
 fn expiry(all: &mut Findings<'_>, what: &str, ends: i64, next: &str) {
-    let now = crate::moment::now().as_micros() / 1_000_000;
-    let at = portcullis_core::time::Timestamp::from_micros(ends.saturating_mul(1_000_000));
+    let now = now().as_micros() / 1_000_000;
+    let at = Timestamp::from_micros(ends.saturating_mul(1_000_000));
     let at = portcullis_ledger::visible::rfc3339(at);
     let means = "TLS fails for everybody who verifies it once it has ended";
     match ends - now {

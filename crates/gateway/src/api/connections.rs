@@ -3,6 +3,7 @@
 
 use super::live::Caller;
 use super::{Problem, principal, unavailable};
+use crate::checks::leads_to;
 use crate::doctor::Finding;
 use crate::generation::{ConnectionServices, Generation};
 use crate::manifest::{how, is_told};
@@ -67,7 +68,8 @@ struct Inside {
     policies: Vec<String>,
     /// Rules that name it, or its environment: where they stand.
     named_by: Vec<String>,
-    /// When it was looked last whether the target answers.
+    /// When it was looked last whether this target answers; a look at everything takes a while, and may give up
+    /// before it.
     checked: Option<Timestamp>,
     /// What was found then.
     findings: Vec<Finding>,
@@ -150,11 +152,7 @@ fn inside(
 ) -> Inside {
     let settings = &connection.settings;
     let target = &settings.target;
-    let (_, examined) = services.checks.health.stands();
-    let about = |finding: &&Finding| {
-        finding.about.as_deref() == Some(name)
-            && ["targets", "certificates"].contains(&finding.check)
-    };
+    let (checked, findings) = services.checks.connections.of(name, &leads_to(settings));
     let mut named_by: Vec<String> = generation
         .policies
         .objects()
@@ -201,9 +199,7 @@ fn inside(
             .map(|row| format!("connection.{}", row.name)),
         policies: services.documents.policies(documents),
         named_by,
-        checked: examined.as_ref().map(|examined| examined.at),
-        findings: examined
-            .map(|examined| examined.findings.iter().filter(about).cloned().collect())
-            .unwrap_or_default(),
+        checked,
+        findings,
     }
 }

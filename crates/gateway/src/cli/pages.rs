@@ -85,6 +85,11 @@ pub(super) async fn connections(
             told.fact("leads to", &format!("{host}:{port} as {}", words(inside, "/roles")));
             told.fact("lets in", &words(inside, "/groups"));
             told.fact("named by", &words(inside, "/named_by"));
+            let asked = match number(inside, "/checked") {
+                0 => "never".to_owned(),
+                _ => time(inside, "/checked"),
+            };
+            told.fact("asked", &asked);
             for finding in rows(inside, "/findings") {
                 told.fact(text(finding, "/status"), text(finding, "/found"));
             }

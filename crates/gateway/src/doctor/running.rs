@@ -6,6 +6,7 @@ use super::{
     secrets, stores,
 };
 use crate::config::Config;
+use crate::moment::now;
 use crate::secrets::Read;
 use crate::services::Services;
 use portcullis_store::Page;
@@ -33,7 +34,7 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
 /// The gateway goes by what its file said when it started; the next start goes by what it says now.
 fn file(all: &mut Findings<'_>, config: &Config) {
     match Config::load(&config.file) {
-        Ok(now) => configuration(all, &config.file, &now),
+        Ok(found) => configuration(all, &config.file, &found),
         Err(error) => all.warn(
             "config",
             error.to_string(),
@@ -88,6 +89,7 @@ pub(crate) fn unfinished(patience: Duration) -> Finding {
     Finding {
         check: "health",
         about: None,
+        at: now(),
         status: Status::Failure,
         found: format!("not everything was looked at within {} s", patience.as_secs()),
         means: Some("what comes after the last of these was not looked at".to_owned()),
