@@ -17,6 +17,10 @@ use tokio::sync::watch;
 /// How long a look at everything may take: targets that do not answer take their time.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long nobody looks after a look: one who asks again and again has targets dialed no more often. One that is
+/// begun sooner waits.
+const REST: Duration = Duration::from_secs(5);
+
 /// What a gateway can be asked to look at.
 #[derive(Default)]
 pub(crate) struct Checks {
@@ -33,12 +37,14 @@ pub(crate) struct Job<T>(Arc<Mutex<State<T>>>);
 
 struct State<T> {
     since: Option<Timestamp>,
+    /// When the last one ended.
+    ended: Option<Instant>,
     last: Option<Arc<T>>,
 }
 
 impl<T> Default for Job<T> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { since: None, last: None })))
+        Self(Arc::new(Mutex::new(State { since: None, ended: None, last: None })))
     }
 }
 
@@ -69,6 +75,12 @@ impl<T> Job<T> {
 }
 
 impl<T> Turn<T> {
+    /// How long it is until so much time has gone by since the last one ended.
+    fn rest(&self, least: Duration) -> Duration {
+        let ended = state(&self.0).ended;
+        ended.map(|ended| least.saturating_sub(ended.elapsed())).unwrap_or_default()
+    }
+
     /// What was found.
     pub(crate) fn ends(self, found: T) {
         state(&self.0).last = Some(Arc::new(found));
@@ -77,7 +89,8 @@ impl<T> Turn<T> {
 
 impl<T> Drop for Turn<T> {
     fn drop(&mut self) {
-        state(&self.0).since = None;
+        let mut state = state(&self.0);
+        (state.since, state.ended) = (None, Some(Instant::now()));
     }
 }
 
@@ -156,6 +169,11 @@ pub(crate) fn look_at_everything(services: &Arc<Services>) -> bool {
     let Some(turn) = services.checks.health.begin(now()) else { return false };
     let services = services.clone();
     tokio::spawn(async move {
+        let mut stopping: watch::Receiver<bool> = services.stopping.clone();
+        tokio::select! {
+            () = tokio::time::sleep(turn.rest(REST)) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
         let (at, began) = (now(), Instant::now());
         let mut findings = Vec::new();
         let connections = &services.checks.connections;
@@ -167,7 +185,6 @@ pub(crate) fn look_at_everything(services: &Arc<Services>) -> bool {
             connections.found(at, finding, led_to);
             findings.push(finding.clone());
         };
-        let mut stopping: watch::Receiver<bool> = services.stopping.clone();
         let looked = doctor::examine_running(&services, Findings::new(&mut tell));
         let status = tokio::select! {
             looked = tokio::time::timeout(PATIENCE, looked) => looked.ok(),
@@ -260,5 +277,9 @@ mod tests {
         assert_eq!(job.stands(), (None, Some(Arc::new(1))));
         job.begin(at).unwrap().ends(2);
         assert_eq!(job.stands(), (None, Some(Arc::new(2))));
+        // Who comes right after it waits.
+        assert!(!job.begin(at).unwrap().rest(REST).is_zero());
+        assert!(job.begin(at).unwrap().rest(Duration::ZERO).is_zero());
+        assert!(Job::<u8>::default().begin(at).unwrap().rest(REST).is_zero());
     }
 }

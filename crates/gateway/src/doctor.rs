@@ -117,6 +117,23 @@ impl<'a> Findings<'a> {
     }
 }
 
+/// Looks at what may block on a thread of its own: files, and what is worked out of them.
+async fn aside(all: &mut Findings<'_>, look: impl FnOnce(&mut Findings<'_>) + Send + 'static) {
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        let mut tell = |finding: &Finding| found.push(finding.clone());
+        look(&mut Findings::new(&mut tell));
+        found
+    });
+    match looked.await {
+        Ok(found) => found.into_iter().for_each(|finding| all.add(finding)),
+        Err(error) => {
+            let means = "what comes after the last of these was not looked at";
+            all.fail("health", error.to_string(), means, "see the gateway's log");
+        }
+    }
+}
+
 /// Looks at everything.
 pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Status {
     let config = match Config::load(file) {
@@ -136,7 +153,7 @@ pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Stat
     let rows = stores::store(all, &config, running).await;
     secrets(all, &config, &rows).await;
     certificates(all, &config);
-    outside::ports(all, &config, running);
+    outside::ports(all, &config, running).await;
     outside::providers(all, &config, running).await;
     outside::targets(all, &config, Read(rows)).await;
     findings.worst

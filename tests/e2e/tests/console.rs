@@ -88,6 +88,14 @@ fn the_command_line_shows_what_the_pages_show() {
         assert!(of(check, ""), "{check}: {findings:#}");
     }
     assert!(of("targets", "shop") && of("targets", "vault"), "{findings:#}");
+    // Who asks again at once waits: targets are dialed no more often.
+    let ended = |said: &str| {
+        let last = json(said)["last"].clone();
+        (last["at"].as_i64().unwrap(), last["milliseconds"].as_i64().unwrap())
+    };
+    let (begun, milliseconds) = ended(&said);
+    let (_, said) = run("bo", &["health"]);
+    assert!(ended(&said).0 >= begun + (milliseconds + 4_900) * 1_000, "{said}");
     let (_, said) = run("bo", &["connections"]);
     let shop = json(&said)[0].clone();
     assert_eq!(shop["name"], "shop");

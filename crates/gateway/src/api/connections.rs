@@ -1,6 +1,7 @@
 //! The connections there are: to people those that let them in, to administrators all of them, with where
 //! they lead and how that stands. Agents have their manifest.
 
+use super::events::Listeners;
 use super::live::Caller;
 use super::{Problem, principal, unavailable};
 use crate::checks::leads_to;
@@ -19,7 +20,11 @@ use portcullis_store::DocumentRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// How many lists each caller, and all callers, may have worked out at once: policy is asked of each
+/// connection.
+static ASKING: LazyLock<Listeners> = LazyLock::new(|| Listeners::new(4, 16));
 
 /// Its route.
 pub(super) fn routes() -> Router<Arc<Services>> {
@@ -102,12 +107,20 @@ async fn list(
         let why = "only people see this list: GET /api/v1/manifest has what you may reach";
         return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
+    let seat = ASKING.enter(&principal).ok_or_else(|| {
+        let why = "too many lists of connections are being made: wait until what you have asked for is here";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, why)
+    })?;
     let caller = Caller::of(&services, principal);
     let documents = match &caller {
         Caller::Administrator(_) => services.documents.store.all().await.map_err(unavailable)?.rows,
         Caller::Other(_) => Vec::new(),
     };
-    let listed = move || listed(&services, &caller, &documents);
+    // Where the caller hangs up, it is worked out to its end all the same.
+    let listed = move || {
+        let _seat = seat;
+        listed(&services, &caller, &documents)
+    };
     tokio::task::spawn_blocking(listed).await.map(Json).map_err(unavailable)
 }
 
