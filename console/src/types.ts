@@ -418,6 +418,9 @@ export interface Identity {
   administrators: string[];
   auditors: string[];
   approvers: Record<string, string[]>;
+  reviewers: {
+    group: string; rules: string[]; connections: string[]; count: number; known: { issuer: string; subject: string }[]; others: boolean;
+  }[];
   checked: Micros | null;
 }
 
