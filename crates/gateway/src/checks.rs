@@ -203,17 +203,22 @@ pub(crate) fn look_at_everything(services: &Arc<Services>) -> bool {
 }
 
 /// Verifies the record, unless that is being done; true where it begins now.
-pub(crate) fn verify_record(services: &Arc<Services>) -> bool {
-    let Some(turn) = services.checks.record.begin(now()) else { return false };
+///
+/// # Errors
+/// Where there is no thread for it.
+pub(crate) fn verify_record(services: &Arc<Services>) -> std::io::Result<bool> {
+    let Some(turn) = services.checks.record.begin(now()) else { return Ok(false) };
     let directory = services.archive.directory().to_owned();
-    tokio::task::spawn_blocking(move || {
+    let verify = move || {
         let (at, began) = (now(), Instant::now());
         let mut found = Verified::of(&directory);
         found.at = at;
         found.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         turn.ends(found);
-    });
-    true
+    };
+    // On a thread of its own, which only reads: the runtime's are waited for where the gateway stops, and to
+    // verify a large record takes minutes.
+    std::thread::Builder::new().name("verify".to_owned()).spawn(verify).map(|_| true)
 }
 
 #[cfg(test)]

@@ -395,6 +395,27 @@ fn a_broken_journal_is_told_where_people_look() {
     assert!(ids(&found).contains(&first.as_str()) && ids(&found).contains(&second.as_str()));
 }
 
+/// A gateway that verifies its record stops when it is told to, however long the record is.
+#[test]
+fn a_gateway_that_verifies_its_record_stops_at_once() {
+    let mut arena = start(&setup());
+    let id = story(&arena);
+    // Minutes of reading, and nothing on the disk.
+    let path = arena.data().join(format!("recordings/{id}.jsonl"));
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 38).unwrap();
+    let answer = ask(&arena, "lea", "POST /api/v1/audit", &json!({}));
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    std::thread::sleep(Duration::from_millis(500));
+    let stands = get(&arena, "lea", "/audit").json();
+    assert!(stands["running"].is_i64() && stands["last"].is_null(), "{stands:#}");
+    let (pid, begun) = (arena.gateway_pid().unwrap(), Instant::now());
+    arena.stop_gateway();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "gateway {pid} took {took:?}");
+    let log = std::fs::read_to_string(arena.log_file()).unwrap();
+    assert!(log.contains("stopping"), "{log}");
+}
+
 /// Changes a database of a gateway that is stopped.
 fn sqlite(file: &std::path::Path, sql: &str) {
     let script = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); \
