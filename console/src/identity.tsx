@@ -12,6 +12,12 @@ import type { BrowserSession, Identity as Found } from "./types";
 
 const some = (list: string[], none: string) => (list.length > 0 ? <Inert text={list.join(", ")} /> : none);
 
+function known({ known, count, others }: Found["reviewers"][number]) {
+  if (count === 0) return others ? "nobody who is known; providers may tell of people" : "nobody";
+  const more = count > known.length ? ` and ${count - known.length} more` : "";
+  return <><Inert text={known.map(({ subject }) => subject).join(", ")} />{more}{others ? ", and whom providers tell of" : ""}</>;
+}
+
 export function Identity() {
   const now = useNow();
   const { found, error } = useAsked<Found>("/api/v1/identity");
@@ -60,7 +66,6 @@ export function Identity() {
             <dl class="fields">
               <div><dt>Administer</dt><dd>{some(found.administrators, "nobody")}</dd></div>
               <div><dt>See every record</dt><dd>{some(found.auditors, "nobody beside them")}</dd></div>
-              {Object.entries(found.approvers).map(([group, on]) => <div><dt>Approve access</dt><dd><Inert text={group} /> on <Inert text={on.join(", ")} /></dd></div>)}
             </dl>
             {found.groups.map((one) => (
               <dl class="fields" key={one.name}>
@@ -69,7 +74,22 @@ export function Identity() {
                 <div><dt>And those in</dt><dd>{some(one.includes, "no other group")}</dd></div>
               </dl>
             ))}
-            <p class="quiet">Which groups are asked about held requests stands in the rules (<code>@review</code>).</p>
+            <h3>Who approves</h3>
+            {found.reviewers.length === 0 && <p>No rule holds requests, and no connection takes access that people give.</p>}
+            <ul class="cards">
+              {found.reviewers.map((one) => (
+                <li key={one.group}>
+                  <h4><Inert text={one.group} /></h4>
+                  <dl class="fields">
+                    {one.rules.length > 0 && <div><dt>Held requests</dt><dd>by <Inert text={one.rules.join(", ")} /></dd></div>}
+                    {one.connections.length > 0 && <div><dt>Access</dt><dd>to <Inert text={one.connections.join(", ")} /></dd></div>}
+                    <div><dt>In it</dt><dd>{known(one)}</dd></div>
+                  </dl>
+                  {one.count === 0 && !one.others && <p class="warning">What waits for this group expires: nobody is in it, and no provider could say that somebody is.</p>}
+                </li>
+              ))}
+            </ul>
+            <p class="quiet">Known are people of groups that are said here, of the development provider, and who is signed in in a browser. Providers may tell of more.</p>
           </section>
           <Browsers />
         </>

@@ -116,7 +116,7 @@ export function Recordings() {
                 <span><strong>{count(row.held)}</strong> held</span> <span><strong>{count(row.rows)}</strong> rows</span>{" "}
                 <span><strong>{count(row.masked)}</strong> values masked</span>
                 {row.found !== undefined && <span>found in entry {row.found}</span>}
-                {row.unsearched !== undefined && <span class="warning">not searched from entry {row.unsearched} on: it is too much</span>}
+                {row.unsearched !== undefined && <span class="warning">not searched from entry {row.unsearched} on: it is too much, or cannot be read</span>}
               </span>
               {row.ended && <span class="quiet"><Inert text={row.ended} /></span>}
             </Link>

@@ -336,6 +336,7 @@ export interface Manifest {
 export interface Finding {
   check: string;
   about?: string;
+  at: Micros;
   status: "ok" | "warning" | "failure";
   found: string;
   means?: string;
@@ -421,6 +422,9 @@ export interface Identity {
   administrators: string[];
   auditors: string[];
   approvers: Record<string, string[]>;
+  reviewers: {
+    group: string; rules: string[]; connections: string[]; count: number; known: { issuer: string; subject: string }[]; others: boolean;
+  }[];
   checked: Micros | null;
 }
 

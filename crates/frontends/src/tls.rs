@@ -32,6 +32,7 @@ pub struct TlsSettings {
 pub struct ServerTls {
     pub(crate) config: Arc<ServerConfig>,
     certificate: PathBuf,
+    leaf: Arc<[u8]>,
 }
 
 /// A certificate or key that cannot be used.
@@ -84,9 +85,9 @@ impl ServerTls {
             .map_err(failed(path))?
             .collect::<Result<_, _>>()
             .map_err(failed(path))?;
-        if chain.is_empty() {
+        let Some(leaf) = chain.first().map(|leaf| Arc::from(leaf.as_ref())) else {
             return Err(TlsError::Empty(path.clone()));
-        }
+        };
         let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(failed(&settings.key))?;
         let unusable = |error| TlsError::Unusable { certificate: path.clone(), error };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -100,7 +101,7 @@ impl ServerTls {
         // No PostgreSQL client resumes TLS sessions: tickets would cost time and memory alone.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), certificate: path.clone() })
+        Ok(Self { config: Arc::new(config), certificate: path.clone(), leaf })
     }
 
     /// The self-signed pair kept in `directory`; made there the first time, for `localhost`, the
@@ -124,6 +125,12 @@ impl ServerTls {
     #[must_use]
     pub fn certificate(&self) -> &Path {
         &self.certificate
+    }
+
+    /// The certificate itself, without those of its authorities, in DER.
+    #[must_use]
+    pub fn leaf(&self) -> &[u8] {
+        &self.leaf
     }
 }
 

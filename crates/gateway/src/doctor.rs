@@ -2,6 +2,7 @@
 //! and changes nothing. Beside the life of a request; works whether a gateway runs or not.
 
 mod outside;
+mod recordings;
 mod running;
 mod stores;
 
@@ -9,8 +10,10 @@ pub(crate) use running::{examine_running, unfinished};
 
 use crate::config::Config;
 use crate::fleet::FILE;
+use crate::moment::now;
 use crate::secrets::{Read, over, references, sealed};
 use crate::services;
+use portcullis_core::time::Timestamp;
 use portcullis_ledger::verify::{Problem, is_open};
 use portcullis_targets::{MasterKey, Reference, certificate_ends};
 use schemars::JsonSchema;
@@ -49,6 +52,8 @@ pub(crate) struct Finding {
     /// The connection or provider it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<String>,
+    /// When it was looked at.
+    pub(crate) at: Timestamp,
     /// How it stands.
     pub(crate) status: Status,
     /// What was found.
@@ -90,6 +95,7 @@ impl<'a> Findings<'a> {
         self.add(Finding {
             check,
             about: None,
+            at: now(),
             status: Status::Ok,
             found,
             means: None,
@@ -107,7 +113,24 @@ impl<'a> Findings<'a> {
 
     fn odd(&mut self, status: Status, check: &'static str, found: String, means: &str, next: &str) {
         let (means, next) = (Some(means.to_owned()), Some(next.to_owned()));
-        self.add(Finding { check, about: None, status, found, means, next });
+        self.add(Finding { check, about: None, at: now(), status, found, means, next });
+    }
+}
+
+/// Looks at what may block on a thread of its own: files, and what is worked out of them.
+async fn aside(all: &mut Findings<'_>, look: impl FnOnce(&mut Findings<'_>) + Send + 'static) {
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        let mut tell = |finding: &Finding| found.push(finding.clone());
+        look(&mut Findings::new(&mut tell));
+        found
+    });
+    match looked.await {
+        Ok(found) => found.into_iter().for_each(|finding| all.add(finding)),
+        Err(error) => {
+            let means = "what comes after the last of these was not looked at";
+            all.fail("health", error.to_string(), means, "see the gateway's log");
+        }
     }
 }
 
@@ -126,10 +149,11 @@ pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Stat
     let running = is_open(&config.data_dir);
     data_directory(all, &config.data_dir, running);
     journal(all, &config.data_dir, running);
+    recordings::read(all, &config.data_dir).await;
     let rows = stores::store(all, &config, running).await;
     secrets(all, &config, &rows).await;
     certificates(all, &config);
-    outside::ports(all, &config, running);
+    outside::ports(all, &config, running).await;
     outside::providers(all, &config, running).await;
     outside::targets(all, &config, Read(rows)).await;
     findings.worst
@@ -378,8 +402,8 @@ fn vault(config: &Config, rows: Read) -> anyhow::Result<portcullis_targets::Secr
 
 /// How long until a certificate ends, and what that means.
 fn expiry(all: &mut Findings<'_>, what: &str, ends: i64, next: &str) {
-    let now = crate::moment::now().as_micros() / 1_000_000;
-    let at = portcullis_core::time::Timestamp::from_micros(ends.saturating_mul(1_000_000));
+    let now = now().as_micros() / 1_000_000;
+    let at = Timestamp::from_micros(ends.saturating_mul(1_000_000));
     let at = portcullis_ledger::visible::rfc3339(at);
     let means = "TLS fails for everybody who verifies it once it has ended";
     match ends - now {

@@ -93,6 +93,9 @@ struct Gateway {
     host: Option<String>,
     /// What clients have to ask of TLS (`sslmode` of libpq).
     sslmode: &'static str,
+    /// The gateway's certificate, in PEM, where it is one it has made itself and clients are on other machines. It
+    /// names no host, so they pin it: `sslmode=verify-ca`, with it as `sslrootcert`.
+    certificate: Option<String>,
     /// Why nobody is told how to connect, where that is so.
     trouble: Option<&'static str>,
     /// How the caller has a token at a terminal; none where its provider gives tokens to browsers alone.
@@ -238,6 +241,7 @@ impl Manifest {
                 postgres: door.address(),
                 host: door.host(),
                 sslmode: door.sslmode(),
+                certificate: door.to_pin().map(str::to_owned),
                 trouble: door.trouble(),
                 terminal,
             },

@@ -14,18 +14,19 @@ use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::ConnectionFacts;
 use portcullis_ledger::read::{self, ReadError, TimelineItem};
 use portcullis_ledger::tail::{
-    Entries, Found, Location, Position, Recorded, RecordedEvents, Tail, Wholeness,
+    Entries, Found, Location, PassedOver, Position, Recorded, RecordedEvents, Tail, Wholeness,
+    segment_file,
 };
 use portcullis_store::index::{
-    Batch, Begun, Counts, EntryPlace, IndexedSession, Reached, Search, SessionIndex,
+    Batch, Begun, Counts, EntryPlace, Gaps, IndexedSession, Reached, Search, SessionIndex,
 };
 use portcullis_store::{Listed, Page, Place, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 use tracing::warn;
@@ -122,8 +123,8 @@ pub(crate) struct Recording {
     /// The number of the first entry that has what was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<u64>,
-    /// The number of the entry from which on it was not searched, because it is too much: its timeline or its
-    /// file has the rest.
+    /// The number of the entry from which on it was not searched, because it is too much, or cannot be read: its
+    /// timeline or its file has the rest, and health says what cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsearched: Option<u64>,
 }
@@ -170,8 +171,58 @@ pub(crate) struct Archive {
     turn: Mutex<()>,
     /// Whether it was compared with the journal since this gateway started.
     compared: AtomicBool,
-    /// How many lines that are no entries were told of at once.
-    told: AtomicU64,
+    /// What is not in the index behind the entry it has reached: it is met again each time.
+    pending: std::sync::Mutex<Vec<Gaps>>,
+}
+
+/// What of the journal cannot be shown.
+#[derive(Debug, Default)]
+pub(crate) struct Unshown {
+    /// What was passed over, by segments.
+    pub(crate) gaps: Vec<Gaps>,
+    /// Segments that were read, and whose files are gone since.
+    pub(crate) gone: Vec<u64>,
+    /// How many entries were read.
+    pub(crate) entries: u64,
+}
+
+impl Unshown {
+    /// Of the journal below `directory`, read from its beginning.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub(crate) fn of(directory: &Path) -> Result<Self, ReadError> {
+        let mut tail = Tail::open(directory, Position::default())?;
+        let (mut unshown, mut unread) = (Self::default(), Batch::default());
+        while let Some(found) = tail.next()? {
+            unshown.entries += 1;
+            let place = place(&found);
+            // It is an index that nobody keeps.
+            if index_entry(&mut Batch::default(), place, &found).is_err() {
+                unread.segment(unread_entry(place));
+            }
+        }
+        for passed in tail.passed_over().iter().chain(tail.pending()) {
+            unread.segment(gaps(*passed));
+        }
+        unshown.gaps = unread.segments().filter(|gaps| !gaps.is_nothing()).collect();
+        Ok(unshown)
+    }
+}
+
+fn gaps(of: PassedOver) -> Gaps {
+    let PassedOver { segment, offset, sequence, lines, missing } = of;
+    Gaps { segment, start: offset, sequence, lines, missing, unread: 0 }
+}
+
+fn unread_entry(place: EntryPlace) -> Gaps {
+    let EntryPlace { sequence, segment, start, .. } = place;
+    Gaps { segment, start, sequence, unread: 1, ..Gaps::default() }
+}
+
+const fn place(found: &Found<'_>) -> EntryPlace {
+    let Location { segment, offset, length } = found.location;
+    EntryPlace { sequence: found.sequence, segment, start: offset, length }
 }
 
 impl Archive {
@@ -181,7 +232,7 @@ impl Archive {
             index: OnceCell::new(),
             turn: Mutex::default(),
             compared: AtomicBool::new(false),
-            told: AtomicU64::new(0),
+            pending: std::sync::Mutex::default(),
         }
     }
 
@@ -216,13 +267,8 @@ impl Archive {
             let reached = index.reached().await?.unwrap_or_default();
             let directory = self.directory.clone();
             let read = tokio::task::spawn_blocking(move || batch(&directory, reached));
-            let (next, passed_over) = read.await??;
-            if passed_over > self.told.swap(passed_over, Ordering::Relaxed) {
-                warn!(
-                    passed_over,
-                    "lines of the journal are no entries: run `portcullis audit verify`"
-                );
-            }
+            let (next, passed, pending) = read.await??;
+            self.tell(&passed, pending);
             let Some((batch, reached, more)) = next else { return Ok(index) };
             index.add(batch, reached).await?;
             if !more {
@@ -234,9 +280,51 @@ impl Archive {
         }
     }
 
-    /// Empties an index that is of another journal than this one.
+    /// Tells what was passed over, once.
+    fn tell(&self, passed: &[Gaps], pending: Vec<Gaps>) {
+        let mut known = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        for gaps in passed.iter().chain(&pending).filter(|gaps| !known.contains(gaps)) {
+            let file = segment_file(gaps.segment);
+            warn!(
+                file = %file.display(), entry = gaps.sequence, lines = gaps.lines,
+                missing = gaps.missing, unread = gaps.unread,
+                "parts of the journal are passed over: run `portcullis audit verify`"
+            );
+        }
+        *known = pending;
+    }
+
+    /// What of the journal is not shown, as it is now.
+    pub(crate) async fn unshown(&self) -> Result<Unshown, Unread> {
+        let index = self.caught_up().await?;
+        let entries = index.reached().await?.unwrap_or_default().sequence;
+        let mut all = Batch::default();
+        for gaps in index.segments().await? {
+            all.segment(gaps);
+        }
+        for gaps in self.pending.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            all.segment(*gaps);
+        }
+        let directory = self.directory.clone();
+        let look = move || {
+            let is_gone = |gaps: &Gaps| {
+                let found = directory.join(segment_file(gaps.segment)).symlink_metadata();
+                found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+            };
+            let gone = all.segments().filter(is_gone).map(|gaps| gaps.segment).collect();
+            let gaps = all.segments().filter(|gaps| !gaps.is_nothing()).collect();
+            Unshown { gaps, gone, entries }
+        };
+        Ok(tokio::task::spawn_blocking(look).await?)
+    }
+
+    /// Empties an index that is of another journal than this one, or that has gaps: what was wrong may have been
+    /// put right since.
     async fn compare(&self, index: &SessionIndex) -> Result<(), Unread> {
         let Some(Reached { last, sequence, .. }) = index.reached().await? else { return Ok(()) };
+        if index.segments().await?.iter().any(|gaps| !gaps.is_nothing()) {
+            return Ok(index.empty().await?);
+        }
         let directory = self.directory.clone();
         let there = tokio::task::spawn_blocking(move || {
             let mut entries = Entries::of(&directory);
@@ -327,6 +415,7 @@ impl Archive {
                 within.unsearched = Some(first.sequence);
                 return Ok(within);
             }
+            let begins = first.sequence;
             from = last.sequence + 1;
             within.bytes += places.iter().map(|place| place.length).sum::<u64>();
             let (directory, sought) = (self.directory.clone(), sought.clone());
@@ -352,7 +441,12 @@ impl Archive {
                 Ok(Some(found)) => return Ok(Within { found: Some(found), ..within }),
                 Ok(None) => {}
                 Err(ReadError::Moved) => return Err(self.distrust().await),
-                Err(error) => return Err(error.into()),
+                // Its file is gone, or cannot be read: the other sessions are searched all the same.
+                Err(error) => {
+                    warn!(%error, entry = begins, "a session cannot be searched from there on");
+                    within.unsearched = Some(begins);
+                    return Ok(within);
+                }
             }
         }
     }
@@ -550,7 +644,7 @@ struct Within {
     found: Option<u64>,
     /// How many bytes were read for that.
     bytes: u64,
-    /// From which entry on it was not looked for, because that takes too long.
+    /// From which entry on it was not looked for, because that takes too long, or cannot be done.
     unsearched: Option<u64>,
 }
 
@@ -589,31 +683,38 @@ const fn location(place: EntryPlace) -> Location {
 }
 
 /// The next entries of the journal for the index; `None` where there are none, and whether there are more.
-/// And how many lines were passed over that are no entries.
-type NextBatch = (Option<(Batch, Reached, bool)>, u64);
+/// And what was passed over before the last of them, and behind it.
+type NextBatch = (Option<(Batch, Reached, bool)>, Vec<Gaps>, Vec<Gaps>);
 
 fn batch(directory: &Path, reached: Reached) -> Result<NextBatch, ReadError> {
     let Reached { sequence, segment, start, .. } = reached;
     let mut tail = Tail::open(directory, Position { sequence, segment, offset: start })?;
     let (mut batch, mut reached, mut more) = (Batch::default(), reached, false);
     while let Some(found) = tail.next()? {
-        let Location { segment, offset, length } = found.location;
-        let place = EntryPlace { sequence: found.sequence, segment, start: offset, length };
-        // What this program cannot read it passes over: it is in the journal, and `audit verify` says so.
-        let _ = index_entry(&mut batch, place, &found);
+        let place = place(&found);
+        batch.segment(Gaps { segment: place.segment, ..Gaps::default() });
+        // What this program cannot read it passes over: it is in the journal, and that is told.
+        if index_entry(&mut batch, place, &found).is_err() {
+            batch.segment(unread_entry(place));
+        }
         reached.last = place;
         if batch.count() >= BATCH {
             more = true;
             break;
         }
     }
+    for passed in tail.passed_over() {
+        batch.segment(gaps(*passed));
+    }
+    let pending = tail.pending().iter().copied().map(gaps).collect();
     let position = tail.position();
     if position.sequence == reached.sequence {
-        return Ok((None, tail.passed_over()));
+        return Ok((None, Vec::new(), pending));
     }
+    let passed = batch.segments().filter(|gaps| !gaps.is_nothing()).collect();
     let Position { sequence, segment, offset } = position;
     let reached = Reached { sequence, segment, start: offset, ..reached };
-    Ok((Some((batch, reached, more)), tail.passed_over()))
+    Ok((Some((batch, reached, more)), passed, pending))
 }
 
 fn index_entry(batch: &mut Batch, place: EntryPlace, found: &Found<'_>) -> Result<(), String> {
@@ -824,13 +925,28 @@ mod tests {
 
     /// A journal with so many sessions of so many requests, each with its number in it.
     async fn journal(directory: &Path, sessions: u64, requests: u64) {
-        let ledger = Ledger::open(directory, LedgerSettings::default()).unwrap();
+        journal_with(directory, sessions, requests, LedgerSettings::default()).await;
+    }
+
+    async fn journal_with(
+        directory: &Path,
+        sessions: u64,
+        requests: u64,
+        settings: LedgerSettings,
+    ) {
+        // A segment is followed by another between two writes.
+        let one_by_one = settings.segment_bytes < 1 << 20;
+        let ledger = Ledger::open(directory, settings).unwrap();
         for n in 0..sessions {
             let (session, mut at) = (Some(SessionId::from_bits(n + 1)), n.cast_signed() * 1_000);
             let mut put = async |request: Option<u64>, event| {
                 at += 1;
                 let (at, request) = (Timestamp::from_micros(at), request.map(RequestId::from_bits));
-                write(&ledger, Entry { at, session, request, event }).await;
+                let entry = Entry { at, session, request, event };
+                match one_by_one {
+                    true => drop(ledger.append(entry, Durability::Written).await.unwrap()),
+                    false => write(&ledger, entry).await,
+                }
             };
             let opened = Event::SessionOpened {
                 standing: standing(&format!("agent-{}", n % 7)),
@@ -944,6 +1060,10 @@ mod tests {
             let ids: Vec<_> = found.unwrap().0.iter().map(|row| row.id).collect();
             assert_eq!(ids, [4, 2, 1].map(SessionId::from_bits));
         }
+        // Two entries, and a line more.
+        let gaps = archive.unshown().await.unwrap().gaps;
+        let [gaps] = *gaps else { panic!("{gaps:?}") };
+        assert_eq!((gaps.lines, gaps.missing), (3, 2), "{gaps:?}");
         // One that is edited once it is known is left out as soon as it is looked at.
         let edited = std::fs::read_to_string(&path).unwrap().replacen("agent-1", "agent-Y", 1);
         std::fs::write(&path, edited).unwrap();
@@ -951,6 +1071,108 @@ mod tests {
         assert!(matches!(found, Err(Unread::Behind(0))));
         let found = archive.search(&all, &Sought::default(), &page, |_| true).await;
         assert_eq!(found.unwrap().0.len(), 2);
+    }
+
+    async fn listed(archive: &Archive) -> Vec<SessionId> {
+        let (all, page) = (Search::default(), Page { limit: 100, after: None });
+        let found = archive.search(&all, &Sought::default(), &page, |_| true).await;
+        found.unwrap().0.iter().map(|row| row.id).collect()
+    }
+
+    /// What is said of the only segment, its place apart.
+    async fn gaps_of(archive: &Archive) -> Option<(u64, u64, u64)> {
+        let gaps = archive.unshown().await.unwrap().gaps;
+        assert!(gaps.len() < 2, "{gaps:?}");
+        gaps.first().map(|gaps| (gaps.sequence, gaps.lines, gaps.missing))
+    }
+
+    /// Each session has four entries: 0 to 3 are of the first one.
+    #[tokio::test]
+    async fn whatever_stands_in_the_journal_what_is_behind_it_is_found_and_it_is_told() {
+        type Change<'a> = &'a dyn Fn(&mut Vec<String>);
+        let long = || "x".repeat(18 << 20);
+        let cases: [(&str, Change<'_>, &[u64], Option<(u64, u64, u64)>); 8] = [
+            ("whole", &|_| {}, &[4, 3, 2, 1], None),
+            ("longer than any line", &|all| all.insert(7, long()), &[4, 3, 2, 1], Some((7, 1, 0))),
+            // It has taken an entry with it.
+            ("long", &|all| all[4] = long(), &[4, 3, 1], Some((4, 1, 1))),
+            ("long at the end", &|all| all.push(long()), &[4, 3, 2, 1], Some((16, 1, 0))),
+            ("cut out", &|all| drop(all.drain(4..8)), &[4, 3, 1], Some((4, 0, 4))),
+            (
+                "several in one",
+                &|all| drop(all.splice(4..7, [long()])),
+                &[4, 3, 1],
+                Some((4, 1, 3)),
+            ),
+            // A whole line of further on does not hide what stands behind it.
+            ("put before", &|all| all.insert(3, all[15].clone()), &[4, 3, 2, 1], Some((3, 1, 0))),
+            ("twice", &|all| all.insert(9, all[2].clone()), &[4, 3, 2, 1], Some((9, 1, 0))),
+        ];
+        for (what, change, ids, gaps) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            journal(directory.path(), 4, 1).await;
+            let path = segment(directory.path());
+            let whole = std::fs::read_to_string(&path).unwrap();
+            let mut all: Vec<_> = whole.lines().map(str::to_owned).collect();
+            assert_eq!(all.len(), 16);
+            change(&mut all);
+            std::fs::write(&path, all.join("\n") + "\n").unwrap();
+            let archive = Archive::new(directory.path());
+            let ids: Vec<_> = ids.iter().copied().map(SessionId::from_bits).collect();
+            for _ in 0..2 {
+                assert_eq!(listed(&archive).await, ids, "{what}");
+                assert_eq!(gaps_of(&archive).await, gaps, "{what}");
+            }
+            let read = Unshown::of(directory.path()).unwrap().gaps;
+            assert_eq!(read, archive.unshown().await.unwrap().gaps, "{what}");
+            // Put right, it is whole for the next gateway.
+            std::fs::write(&path, &whole).unwrap();
+            let archive = Archive::new(directory.path());
+            assert_eq!(listed(&archive).await, [4, 3, 2, 1].map(SessionId::from_bits), "{what}");
+            assert_eq!(gaps_of(&archive).await, None, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_segment_that_is_missing_or_cut_the_others_are_found() {
+        let settings = || LedgerSettings { segment_bytes: 4096, ..LedgerSettings::default() };
+        let segments = |directory: &Path| {
+            let (mut all, mut at) = (Vec::new(), 0);
+            while let Ok(text) = std::fs::read_to_string(directory.join(segment_file(at))) {
+                all.push((at, text.clone()));
+                at += text.lines().count() as u64;
+            }
+            all
+        };
+        for cut in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            journal_with(directory.path(), 30, 2, settings()).await;
+            let all = segments(directory.path());
+            assert!(all.len() > 3);
+            let ((first, text), next) = (all[1].clone(), all[2].0);
+            let path = directory.path().join(segment_file(first));
+            match cut {
+                true => std::fs::write(&path, &text[..text.len() / 2]).unwrap(),
+                false => std::fs::remove_file(&path).unwrap(),
+            }
+            let archive = Archive::new(directory.path());
+            let ids = listed(&archive).await;
+            let (newest, oldest) = (SessionId::from_bits(30), SessionId::from_bits(1));
+            assert!(ids.contains(&newest) && ids.contains(&oldest) && ids.len() < 30, "{ids:?}");
+            let unshown = archive.unshown().await.unwrap();
+            let missing: u64 = unshown.gaps.iter().map(|gaps| gaps.missing).sum();
+            let left = if cut { text[..text.len() / 2].lines().count() as u64 - 1 } else { 0 };
+            assert_eq!(missing, next - first - left, "{unshown:?}");
+            assert!(unshown.gone.is_empty());
+            // One that goes once it was read is told as well.
+            std::fs::remove_file(directory.path().join(segment_file(next))).unwrap();
+            assert_eq!(archive.unshown().await.unwrap().gone, [next]);
+            // It keeps nobody from searching what is there.
+            let (all, page) = (Search::default(), Page { limit: 100, after: None });
+            let found = archive.search(&all, &sought("session = 29"), &page, |_| true).await;
+            let (rows, _) = found.unwrap();
+            assert!(rows.iter().any(|row| row.id == newest && row.found.is_some()));
+        }
     }
 
     #[tokio::test]

@@ -246,9 +246,12 @@ impl Gateway {
             }
             None => None,
         };
-        let listener = listen(&config)?;
+        let (listener, own_certificate) = listen(&config)?;
         let postgres_address = listener.address();
         services.house.door.listens_at(postgres_address);
+        if let Some(der) = own_certificate {
+            services.house.door.shows(&der);
+        }
         tasks.spawn(login::accept(listener, Lanes::start()?, services.clone()));
         let api_listener = TcpListener::bind(config.listen.http.address)
             .await
@@ -650,12 +653,14 @@ fn sign_in(config: &Config, store: &Store) -> anyhow::Result<SignInDesk> {
     Ok(SignInDesk::new(saml, store, config.sign_in.clone(), public))
 }
 
-fn listen(config: &Config) -> anyhow::Result<Listener> {
+/// The listener, and its certificate (in DER) where that is one the gateway has made itself.
+fn listen(config: &Config) -> anyhow::Result<(Listener, Option<Vec<u8>>)> {
     let tls = tls_files(config);
     let generated = match tls {
         Some(_) => None,
         None => Some(ServerTls::generated(&config.data_dir.join("tls"), &[])?),
     };
+    let own = generated.as_ref().map(|tls| tls.leaf().to_vec());
     let seconds = config.limits.login.0.as_secs();
     let settings = ListenerSettings {
         listen: config.listen.postgres.address,
@@ -665,7 +670,7 @@ fn listen(config: &Config) -> anyhow::Result<Listener> {
         max_unauthenticated_per_address: config.limits.unauthenticated_per_address,
         max_connections: descriptors::for_clients(config.limits.connections),
     };
-    Listener::bind(&settings, generated).context("listen.postgres")
+    Ok((Listener::bind(&settings, generated).context("listen.postgres")?, own))
 }
 
 pub(crate) fn dialer(config: &Config) -> anyhow::Result<Dialer> {

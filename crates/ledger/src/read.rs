@@ -105,8 +105,15 @@ impl RawEntries {
                     };
                     return Some(take(line.sequence, line.entry).map_err(unreadable));
                 }
+                // What stands behind it would be left out without a word.
+                Ok(Read::TooLong) => {
+                    let (file, line) = (path.clone(), lines.number);
+                    let detail = "no entry is this long".to_owned();
+                    self.current = None;
+                    return Some(Err(ReadError::Unreadable { file, line, detail }));
+                }
                 // An unfinished line is being written, or will be cut on recovery.
-                Ok(Read::Torn | Read::TooLong | Read::End) => self.current = None,
+                Ok(Read::Torn | Read::End) => self.current = None,
                 Err(e) => return Some(Err(io_error(path)(e))),
             }
         }
@@ -466,7 +473,11 @@ fn recording_of(dir: &Path, session: SessionId) -> Result<Vec<Recorded>, ReadErr
                 })?;
                 events.push(placed(event));
             }
-            Read::Torn | Read::TooLong | Read::End => return Ok(events),
+            Read::TooLong => {
+                let (line, detail) = (lines.number, "no line is this long".to_owned());
+                return Err(ReadError::Unreadable { file: path, line, detail });
+            }
+            Read::Torn | Read::End => return Ok(events),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::chain::MAX_LINE;
 use crate::layout::segment_first;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// One file of the journal.
@@ -36,7 +36,7 @@ pub(crate) enum Read {
     Line,
     /// The file ends in the middle of a line; its bytes are in the buffer.
     Torn,
-    /// The line is longer than any line may be.
+    /// The line is longer than any line may be; [`Lines::skip`] goes behind it.
     TooLong,
     /// The file has ended.
     End,
@@ -73,5 +73,17 @@ impl Lines {
             return Ok(Read::Line);
         }
         Ok(if read > MAX_LINE { Read::TooLong } else { Read::Torn })
+    }
+
+    /// Goes behind the rest of a line that is too long, without keeping it.
+    pub(crate) fn skip(&mut self) -> io::Result<()> {
+        self.next += self.reader.skip_until(b'\n')? as u64;
+        Ok(())
+    }
+
+    /// Goes on with the line that begins there.
+    pub(crate) fn seek(&mut self, to: u64) -> io::Result<()> {
+        self.next = self.reader.seek(SeekFrom::Start(to))?;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! index of the journal is made by, and what it is checked with. Beside the life of a request, also while a
 //! gateway is writing.
 
-use crate::chain::{Line, MAX_LINE, sha256};
+use crate::chain::{Hash, Line, MAX_LINE, sha256};
 use crate::layout::Layout;
 use crate::read::ReadError;
 use crate::recording::RecordedEvent;
@@ -14,7 +14,7 @@ use portcullis_core::time::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -92,16 +92,67 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
     move |source| ReadError::Io { path, source }
 }
 
+/// What of a segment was passed over, because nothing in it is the entry that has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The segment, by the number of its first entry.
+    pub segment: u64,
+    /// Bytes before the first of it.
+    pub offset: u64,
+    /// The number of the entry that has to be there.
+    pub sequence: u64,
+    /// Lines that are no entry, or not one that belongs there.
+    pub lines: u64,
+    /// Entries that are missing where it goes on.
+    pub missing: u64,
+}
+
+impl PassedOver {
+    /// Adds what was passed over later to what is known of each segment.
+    pub fn add(known: &mut Vec<Self>, more: Self) {
+        match known.iter_mut().find(|one| one.segment == more.segment) {
+            Some(one) => {
+                one.lines = one.lines.saturating_add(more.lines);
+                one.missing = one.missing.saturating_add(more.missing);
+            }
+            None => known.push(more),
+        }
+    }
+}
+
+/// The name of a segment, below the directory of the ledger.
+#[must_use]
+pub fn segment_file(segment: u64) -> PathBuf {
+    Layout::new(Path::new("")).segment(segment)
+}
+
+/// A whole line that is further on than its place: entries are missing before it, or somebody wrote it there.
+#[derive(Clone, Copy)]
+struct Ahead {
+    sequence: u64,
+    hash: Hash,
+    offset: u64,
+}
+
 /// The entries from a position on, as far as the journal goes now. One is in memory at a time.
+///
+/// What is no entry is passed over, and told ([`Tail::passed_over`]): what it is is for `portcullis audit
+/// verify` to say, and it keeps nobody from reading the others. Entries are given in the order of their
+/// numbers. One whose number is further on than the lines before it explain is believed when the next line
+/// is chained to it; a single one, anybody could have put there to hide those behind it.
 pub struct Tail {
     layout: Layout,
     segments: std::vec::IntoIter<Segment>,
     current: Option<(Segment, Lines)>,
     buffer: Vec<u8>,
     position: Position,
-    passed_over: u64,
-    /// Of these, since the last entry: so many entries may be missing where the next one stands.
-    since: u64,
+    /// The number that the next entry has to have.
+    expected: u64,
+    ahead: Option<Ahead>,
+    /// Before the last entry.
+    passed: Vec<PassedOver>,
+    /// Behind it.
+    pending: Vec<PassedOver>,
 }
 
 impl Tail {
@@ -114,16 +165,16 @@ impl Tail {
         let journal = layout.journal();
         let (mut segments, _) = segments::list(&journal).map_err(io_error(&journal))?;
         segments.retain(|segment| segment.first >= from.segment);
-        let segments = segments.into_iter();
-        let buffer = Vec::new();
         Ok(Self {
             layout,
-            segments,
+            segments: segments.into_iter(),
             current: None,
-            buffer,
+            buffer: Vec::new(),
             position: from,
-            passed_over: 0,
-            since: 0,
+            expected: from.sequence,
+            ahead: None,
+            passed: Vec::new(),
+            pending: Vec::new(),
         })
     }
 
@@ -133,18 +184,22 @@ impl Tail {
         self.position
     }
 
-    /// Lines so far that are no entry: somebody else wrote there. What they are is for `portcullis audit verify`
-    /// to say; one of them keeps nobody from reading the others.
+    /// What was passed over before the entry that was come to last, by segments.
     #[must_use]
-    pub const fn passed_over(&self) -> u64 {
-        self.passed_over
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed
+    }
+
+    /// What was passed over behind it: who reads from the position on meets it again.
+    #[must_use]
+    pub fn pending(&self) -> &[PassedOver] {
+        &self.pending
     }
 
     /// The next entry whose line is whole by its hash; `None` where the journal ends now.
     ///
     /// # Errors
-    /// [`ReadError`]; also where it is not the entry that has to be there: of more entries than there are
-    /// broken lines nothing is told.
+    /// [`ReadError::Io`].
     #[expect(clippy::should_implement_trait, reason = "what it gives borrows from it")]
     pub fn next(&mut self) -> Result<Option<Found<'_>>, ReadError> {
         loop {
@@ -153,24 +208,20 @@ impl Tail {
             }
             let Some((segment, lines)) = self.current.as_mut() else { return Ok(None) };
             match lines.next(&mut self.buffer).map_err(io_error(&segment.path))? {
-                Read::Line => {
-                    let line = Line::parse(&self.buffer);
-                    let whole = line.filter(|line| sha256(line.text) == line.hash);
-                    if let Some(sequence) = whole.map(|line| line.sequence) {
-                        let ahead = sequence.checked_sub(self.position.sequence);
-                        if ahead.is_some_and(|ahead| ahead <= self.since) {
-                            break;
-                        }
-                        return Err(ReadError::Unreadable {
-                            file: segment.path.clone(),
-                            line: lines.number,
-                            detail: "the entry is out of sequence".to_owned(),
-                        });
-                    }
-                    (self.passed_over, self.since) = (self.passed_over + 1, self.since + 1);
+                Read::Line if self.is_next()? => break,
+                Read::Line => {}
+                Read::TooLong => {
+                    self.skip()?;
+                    self.pass_over();
                 }
-                // An unfinished line is being written, or will be cut on recovery.
-                Read::Torn | Read::TooLong | Read::End => self.current = None,
+                // The last line of all is being written, or will be cut on recovery.
+                Read::Torn => {
+                    if !self.segments.as_slice().is_empty() {
+                        self.pass_over();
+                    }
+                    self.current = None;
+                }
+                Read::End => self.current = None,
             }
         }
         let Some((segment, lines)) = &self.current else { return Ok(None) };
@@ -178,19 +229,88 @@ impl Tail {
         let length = self.buffer.len() as u64;
         let location = Location { segment: segment.first, offset: lines.start, length };
         let (sequence, offset) = (line.sequence, lines.next);
-        self.since = 0;
+        self.expected = sequence + 1;
         self.position = Position { sequence: sequence + 1, segment: segment.first, offset };
+        for one in self.pending.drain(..) {
+            PassedOver::add(&mut self.passed, one);
+        }
         Ok(Some(Found { sequence, location, json: line.entry }))
+    }
+
+    /// Whether the line in the buffer is the next entry; one that is not is passed over.
+    fn is_next(&mut self) -> Result<bool, ReadError> {
+        let line = Line::parse(&self.buffer).filter(|line| sha256(line.text) == line.hash);
+        // A number that none can follow is none.
+        let line = line.filter(|line| line.sequence < i64::MAX.unsigned_abs());
+        let Some(line) = line else {
+            self.ahead = None;
+            self.pass_over();
+            return Ok(false);
+        };
+        let lines: u64 = self.pending.iter().map(|one| one.lines).sum();
+        let (sequence, hash) = (line.sequence, line.hash);
+        let missing = sequence.checked_sub(self.expected);
+        if missing.is_some_and(|missing| missing <= lines) {
+            self.ahead = None;
+            self.miss(missing.unwrap_or_default());
+            return Ok(true);
+        }
+        let before = self.ahead.take();
+        let chained = before.filter(|one| sequence == one.sequence + 1 && line.prev == one.hash);
+        let Some((segment, lines)) = self.current.as_mut() else { return Ok(false) };
+        if let Some(first) = chained {
+            lines.seek(first.offset).map_err(io_error(&segment.path))?;
+            self.miss(first.sequence.saturating_sub(self.expected));
+            self.expected = first.sequence;
+            // It was counted, and is an entry after all.
+            if let Some(last) = self.pending.last_mut() {
+                last.lines = last.lines.saturating_sub(1);
+            }
+            return Ok(false);
+        }
+        self.ahead = missing.map(|_| Ahead { sequence, hash, offset: lines.start });
+        self.pass_over();
+        Ok(false)
+    }
+
+    fn skip(&mut self) -> Result<(), ReadError> {
+        let Some((segment, lines)) = self.current.as_mut() else { return Ok(()) };
+        lines.skip().map_err(io_error(&segment.path))
+    }
+
+    /// The line that was read last is passed over.
+    fn pass_over(&mut self) {
+        self.tell(1, 0);
+    }
+
+    fn miss(&mut self, missing: u64) {
+        if missing > 0 {
+            self.tell(0, missing);
+        }
+    }
+
+    fn tell(&mut self, lines: u64, missing: u64) {
+        let Some((segment, at)) = &self.current else { return };
+        let (segment, offset, sequence) = (segment.first, at.start, self.expected);
+        let more = PassedOver { segment, offset, sequence, lines, missing };
+        PassedOver::add(&mut self.pending, more);
     }
 
     /// Goes to the next segment; false where there is none.
     fn advance(&mut self) -> Result<bool, ReadError> {
-        let Some(segment) = self.segments.next() else { return Ok(false) };
-        let mut file = self.layout.open(&segment.path).map_err(io_error(&segment.path))?;
+        let (segment, file) = loop {
+            let Some(segment) = self.segments.next() else { return Ok(false) };
+            match self.layout.open(&segment.path) {
+                Ok(file) => break (segment, file),
+                // It has gone just now, or is no plain file: its entries are missing.
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
+                Err(e) => return Err(io_error(&segment.path)(e)),
+            }
+        };
         let from = if segment.first == self.position.segment { self.position.offset } else { 0 };
-        file.seek(SeekFrom::Start(from)).map_err(io_error(&segment.path))?;
         let mut lines = Lines::new(file);
-        lines.next = from;
+        lines.seek(from).map_err(io_error(&segment.path))?;
+        self.ahead = None;
         self.current = Some((segment, lines));
         Ok(true)
     }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The tables, and the number of their form.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS place (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL,
   segment INTEGER NOT NULL, start INTEGER NOT NULL, last INTEGER NOT NULL, length INTEGER NOT NULL);
@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS entry (session INTEGER NOT NULL, sequence INTEGER NOT
   PRIMARY KEY (session, sequence)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS watched (recording TEXT NOT NULL, sequence INTEGER NOT NULL,
   segment INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
-  PRIMARY KEY (recording, sequence)) WITHOUT ROWID;";
+  PRIMARY KEY (recording, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segment (segment INTEGER PRIMARY KEY, start INTEGER NOT NULL,
+  sequence INTEGER NOT NULL, lines INTEGER NOT NULL, missing INTEGER NOT NULL, unread INTEGER NOT NULL);";
 
 /// Where an entry stands: its number, its segment, and its bytes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -50,6 +52,31 @@ pub struct EntryPlace {
     pub start: u64,
     /// Its own.
     pub length: u64,
+}
+
+/// What of a segment is not in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gaps {
+    /// The number of the first entry of the segment.
+    pub segment: u64,
+    /// Bytes before the first that is not.
+    pub start: u64,
+    /// The number of the entry that has to be there.
+    pub sequence: u64,
+    /// Lines that are no entries.
+    pub lines: u64,
+    /// Entries that are missing.
+    pub missing: u64,
+    /// Entries that this program cannot read.
+    pub unread: u64,
+}
+
+impl Gaps {
+    /// Whether there is nothing of that.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.lines == 0 && self.missing == 0 && self.unread == 0
+    }
 }
 
 /// How far the index goes.
@@ -118,6 +145,7 @@ pub struct Batch {
     counts: BTreeMap<SessionId, Counts>,
     ended: Vec<(SessionId, Timestamp, String)>,
     watched: Vec<(SessionId, EntryPlace)>,
+    segments: BTreeMap<u64, Gaps>,
     size: usize,
 }
 
@@ -143,6 +171,26 @@ impl Batch {
     /// Somebody was shown a recording.
     pub fn watched(&mut self, recording: SessionId, place: EntryPlace) {
         self.watched.push((recording, place));
+    }
+
+    /// An entry of this segment was read, and some of it was not.
+    pub fn segment(&mut self, gaps: Gaps) {
+        let known = self.segments.entry(gaps.segment).or_default();
+        if known.is_nothing() {
+            *known = gaps;
+        } else if !gaps.is_nothing() {
+            if gaps.start < known.start {
+                (known.start, known.sequence) = (gaps.start, gaps.sequence);
+            }
+            known.lines = known.lines.saturating_add(gaps.lines);
+            known.missing = known.missing.saturating_add(gaps.missing);
+            known.unread = known.unread.saturating_add(gaps.unread);
+        }
+    }
+
+    /// What was said of segments, in their order.
+    pub fn segments(&self) -> impl Iterator<Item = Gaps> + '_ {
+        self.segments.values().copied()
     }
 
     /// One entry more of the journal, whatever it is; how many there are.
@@ -244,7 +292,7 @@ impl SessionIndex {
                 return Err(Error::Protocol("it is of another form".to_owned()));
             }
             sqlx::raw_sql(TABLES).execute(&pool).await?;
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&pool).await?;
+            sqlx::raw_sql("PRAGMA user_version = 2").execute(&pool).await?;
             sqlx::query("SELECT count(*) FROM place").fetch_one(&pool).await.map(drop)
         };
         if let Err(error) = checked.await {
@@ -259,7 +307,8 @@ impl SessionIndex {
     /// # Errors
     /// [`StoreError`].
     pub async fn empty(&self) -> Result<(), StoreError> {
-        let all = "DELETE FROM place; DELETE FROM session; DELETE FROM entry; DELETE FROM watched";
+        let all = "DELETE FROM place; DELETE FROM session; DELETE FROM entry; DELETE FROM watched; \
+            DELETE FROM segment";
         sqlx::raw_sql(all).execute(&self.pool).await.map(drop).map_err(|e| self.failed(&e))
     }
 
@@ -346,6 +395,9 @@ impl SessionIndex {
                 .execute(&mut *tx)
                 .await?;
         }
+        for gaps in batch.segments.values() {
+            add_gaps(&mut tx, gaps).await?;
+        }
         sqlx::query("INSERT OR REPLACE INTO place VALUES (1, $1, $2, $3, $4, $5)")
             .bind(reached.sequence.cast_signed())
             .bind(reached.segment.cast_signed())
@@ -355,6 +407,26 @@ impl SessionIndex {
             .execute(&mut *tx)
             .await?;
         tx.commit().await
+    }
+
+    /// The segments that were read, and what of each is not in the index.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn segments(&self) -> Result<Vec<Gaps>, StoreError> {
+        let query = sqlx::query("SELECT * FROM segment ORDER BY segment");
+        let gaps = |row: &SqliteRow| {
+            Ok(Gaps {
+                segment: unsigned(row, "segment")?,
+                start: unsigned(row, "start")?,
+                sequence: unsigned(row, "sequence")?,
+                lines: unsigned(row, "lines")?,
+                missing: unsigned(row, "missing")?,
+                unread: unsigned(row, "unread")?,
+            })
+        };
+        let read = |rows: Vec<SqliteRow>| rows.iter().map(gaps).collect();
+        query.fetch_all(&self.pool).await.and_then(read).map_err(|e| self.failed(&e))
     }
 
     /// A page of the sessions that are looked for, newest first.
@@ -437,6 +509,22 @@ impl SessionIndex {
         let places = |rows: Vec<SqliteRow>| rows.iter().map(place).collect();
         query.fetch_all(&self.pool).await.and_then(places).map_err(|e| self.failed(&e))
     }
+}
+
+/// The first place of a segment stays; what is not in the index of it adds up.
+async fn add_gaps(tx: &mut sqlx::Transaction<'_, Sqlite>, gaps: &Gaps) -> Result<(), Error> {
+    let add = "INSERT INTO segment VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (segment) DO UPDATE SET \
+        start = iif(lines + missing + unread = 0, excluded.start, start), \
+        sequence = iif(lines + missing + unread = 0, excluded.sequence, sequence), \
+        lines = lines + excluded.lines, missing = missing + excluded.missing, \
+        unread = unread + excluded.unread";
+    let Gaps { segment, start, sequence, lines, missing, unread } = *gaps;
+    [segment, start, sequence, lines, missing, unread]
+        .into_iter()
+        .fold(sqlx::query(add), |query, value| query.bind(value.cast_signed()))
+        .execute(&mut **tx)
+        .await
+        .map(drop)
 }
 
 async fn begin(tx: &mut sqlx::Transaction<'_, Sqlite>, begun: &Begun) -> Result<(), Error> {

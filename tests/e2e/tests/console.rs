@@ -88,12 +88,31 @@ fn the_command_line_shows_what_the_pages_show() {
         assert!(of(check, ""), "{check}: {findings:#}");
     }
     assert!(of("targets", "shop") && of("targets", "vault"), "{findings:#}");
+    // Who asks again at once waits: targets are dialed no more often.
+    let ended = |said: &str| {
+        let last = json(said)["last"].clone();
+        (last["at"].as_i64().unwrap(), last["milliseconds"].as_i64().unwrap())
+    };
+    let (begun, milliseconds) = ended(&said);
+    let (_, said) = run("bo", &["health"]);
+    assert!(ended(&said).0 >= begun + (milliseconds + 4_900) * 1_000, "{said}");
     let (_, said) = run("bo", &["connections"]);
     let shop = json(&said)[0].clone();
     assert_eq!(shop["name"], "shop");
     assert!(!shop["inside"]["findings"].as_array().unwrap().is_empty(), "{shop:#}");
+    // Each target was asked at a time of its own.
+    let asked = |at: usize| json(&said)[at]["inside"]["checked"].as_i64().unwrap();
+    assert!(asked(0) < asked(1), "{said}");
     let (_, said) = run("bo", &["identity"]);
     assert_eq!(json(&said)["administrators"][0], "dba");
+    let reviewers = json(&said)["reviewers"].clone();
+    let dba = reviewers.as_array().unwrap().iter().find(|one| one["group"] == "dba").unwrap();
+    assert_eq!(dba["rules"], serde_json::json!(["rehearsed", "signed-off"]), "{dba:#}");
+    assert_eq!(dba["connections"], serde_json::json!(["vault"]), "{dba:#}");
+    let known = dba["known"].as_array().unwrap();
+    assert!(known.iter().any(|who| who["subject"] == "bo"), "{dba:#}");
+    // There is no provider but the one for development, all of whose people are known.
+    assert_eq!(dba["others"], false, "{dba:#}");
     for command in ["health", "identity"] {
         for name in ["ana", "claude"] {
             let (code, said) = run(name, &[command]);

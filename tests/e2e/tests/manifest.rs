@@ -233,3 +233,46 @@ fn a_task_is_done_with_the_page_alone() {
     assert_eq!(json["you"]["name"], "claude");
     assert_eq!(json["you"]["acting_for"], "ana");
 }
+
+/// A gateway that others reach by a name has made its certificate itself: what the page says to type checks it.
+#[test]
+fn a_certificate_of_the_gateways_own_is_pinned_by_what_the_page_says() {
+    let mut arena = start("\"agent-safe\"");
+    arena.server.sql("shop", "INSERT INTO plain VALUES (2, 42)").unwrap();
+    let page = |arena: &Arena| get(arena, "/agent.md", Some(&arena.token("claude").unwrap())).body;
+    // On this very machine nobody is in between.
+    assert!(!page(&arena).contains("CERTIFICATE") && page(&arena).contains("sslmode=require"));
+    arena.stop_gateway();
+    // Of the addresses of this machine it is one that the certificate does not name.
+    let (file, port) = (arena.config(), arena.postgres.port());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let there = format!("address = \"127.0.0.2:{port}\"\npublic_host = \"127.0.0.2\"");
+    let text = text.replacen(&format!("address = \"127.0.0.1:{port}\""), &there, 1);
+    std::fs::write(&file, text).unwrap();
+    arena.postgres.set_ip([127, 0, 0, 2].into());
+    arena.start_gateway().unwrap();
+    let page = page(&arena);
+    let typed: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let script = typed.join("\n") + " -XAtc 'SELECT v FROM plain WHERE id = 2'";
+    let directory = arena.data().join("client");
+    std::fs::create_dir(&directory).unwrap();
+    let run = |script: &str| {
+        let programs = arena.server.program_directory().display();
+        let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).env("PATH", path).current_dir(&directory);
+        shell.env("PORTCULLIS_TOKEN", arena.token("claude").unwrap()).env("HOME", &directory);
+        let output = shell.output().unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.into_owned())
+    };
+    assert_eq!(run(&script), (true, "42\n".to_owned()), "{page}");
+    // It is the certificate that decides: another one is not taken, nor is this one without it.
+    let (taken, said) = run(&script.replace("verify-ca", "verify-full"));
+    assert!(!taken && said.contains("127.0.0.2"), "{said}");
+    let (taken, said) = run(&script.replace("export PGSSLROOTCERT", "export NOTHING"));
+    assert!(!taken && said.contains("root certificate"), "{said}");
+    let manifest = manifest(&arena, "claude");
+    assert!(manifest["gateway"]["certificate"].as_str().unwrap().starts_with("-----BEGIN CERT"));
+}

@@ -7,6 +7,7 @@ use portcullis_testkit::web::{Answer, http};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -335,6 +336,84 @@ fn index(mut arena: Arena, id: &str) {
             assert!(Instant::now() < deadline, "{what}: {}", answer.body);
         }
     }
+}
+
+/// What is passed over in a journal that is broken while the gateway runs is told where people look, and what
+/// stands behind it is found.
+#[test]
+fn a_broken_journal_is_told_where_people_look() {
+    let arena = start(&setup());
+    let first = story(&arena);
+    let health = |command: &str| {
+        let arguments = ["--json", command, "--as", "lea"];
+        let count = if command == "doctor" { 2 } else { 4 };
+        let out = arena.portcullis(&arguments[..count]).unwrap();
+        let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let findings = said.pointer("/last/findings").or_else(|| said.pointer("/findings"));
+        let findings = findings.unwrap().as_array().unwrap().clone();
+        let found = findings.into_iter().filter(|one| one["check"] == "recordings");
+        (out.status.code(), found.collect::<Vec<_>>())
+    };
+    for command in ["health", "doctor"] {
+        let (_, found) = health(command);
+        assert_eq!((found.len(), &found[0]["status"]), (1, &json!("ok")), "{found:#?}");
+    }
+    // A line that was edited, and one that is longer than any may be.
+    let path = arena.data().join("journal/00000000000000000000.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = text.lines().position(|line| line.contains("bound ")).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let offset = text.find("bound ").unwrap() as u64;
+    file.write_all_at(b"BOUND ", offset).unwrap();
+    let mut end = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let read = text.lines().count();
+    end.write_all(&[b"x".repeat(17 << 20), b"\n".to_vec()].concat()).unwrap();
+    let second = story(&arena);
+    let found = rows(&arena, "max", "/recordings");
+    assert!(ids(&found).contains(&second.as_str()), "{found:#?}");
+    // What was edited is met when it is read.
+    let timeline = format!("/recordings/{first}/timeline?limit=500");
+    assert_eq!(get(&arena, "max", &timeline).status, 503);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for command in ["health", "doctor"] {
+        let (code, found) = loop {
+            let (code, found) = health(command);
+            let says = found[0]["found"].as_str().unwrap();
+            if says.contains("2 lines") || Instant::now() > deadline {
+                break (code, found);
+            }
+        };
+        assert_eq!((code, found.len()), (Some(2), 1), "{command}: {found:#?}");
+        let says = found[0]["found"].as_str().unwrap();
+        assert_eq!(found[0]["status"], "failure");
+        assert!(says.starts_with("journal/00000000000000000000.jsonl: 2 lines"), "{says}");
+        assert!(says.contains("1 entry is missing"), "{says}");
+        assert!(says.contains(&format!("where entry {at} has to be")), "{says}, {at} of {read}");
+        assert!(found[0]["next"].as_str().unwrap().contains("portcullis audit verify"));
+    }
+    let found = rows(&arena, "max", "/recordings");
+    assert!(ids(&found).contains(&first.as_str()) && ids(&found).contains(&second.as_str()));
+}
+
+/// A gateway that verifies its record stops when it is told to, however long the record is.
+#[test]
+fn a_gateway_that_verifies_its_record_stops_at_once() {
+    let mut arena = start(&setup());
+    let id = story(&arena);
+    // Minutes of reading, and nothing on the disk.
+    let path = arena.data().join(format!("recordings/{id}.jsonl"));
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 38).unwrap();
+    let answer = ask(&arena, "lea", "POST /api/v1/audit", &json!({}));
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    std::thread::sleep(Duration::from_millis(500));
+    let stands = get(&arena, "lea", "/audit").json();
+    assert!(stands["running"].is_i64() && stands["last"].is_null(), "{stands:#}");
+    let (pid, begun) = (arena.gateway_pid().unwrap(), Instant::now());
+    arena.stop_gateway();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "gateway {pid} took {took:?}");
+    let log = std::fs::read_to_string(arena.log_file()).unwrap();
+    assert!(log.contains("stopping"), "{log}");
 }
 
 /// Changes a database of a gateway that is stopped.

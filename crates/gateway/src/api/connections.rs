@@ -1,8 +1,10 @@
 //! The connections there are: to people those that let them in, to administrators all of them, with where
 //! they lead and how that stands. Agents have their manifest.
 
+use super::events::Listeners;
 use super::live::Caller;
 use super::{Problem, principal, unavailable};
+use crate::checks::leads_to;
 use crate::doctor::Finding;
 use crate::generation::{ConnectionServices, Generation};
 use crate::manifest::{how, is_told};
@@ -18,7 +20,11 @@ use portcullis_store::DocumentRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// How many lists each caller, and all callers, may have worked out at once: policy is asked of each
+/// connection.
+static ASKING: LazyLock<Listeners> = LazyLock::new(|| Listeners::new(4, 16));
 
 /// Its route.
 pub(super) fn routes() -> Router<Arc<Services>> {
@@ -67,7 +73,8 @@ struct Inside {
     policies: Vec<String>,
     /// Rules that name it, or its environment: where they stand.
     named_by: Vec<String>,
-    /// When it was looked last whether the target answers.
+    /// When it was looked last whether this target answers; a look at everything takes a while, and may give up
+    /// before it.
     checked: Option<Timestamp>,
     /// What was found then.
     findings: Vec<Finding>,
@@ -100,12 +107,20 @@ async fn list(
         let why = "only people see this list: GET /api/v1/manifest has what you may reach";
         return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
+    let seat = ASKING.enter(&principal).ok_or_else(|| {
+        let why = "too many lists of connections are being made: wait until what you have asked for is here";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, why)
+    })?;
     let caller = Caller::of(&services, principal);
     let documents = match &caller {
         Caller::Administrator(_) => services.documents.store.all().await.map_err(unavailable)?.rows,
         Caller::Other(_) => Vec::new(),
     };
-    let listed = move || listed(&services, &caller, &documents);
+    // Where the caller hangs up, it is worked out to its end all the same.
+    let listed = move || {
+        let _seat = seat;
+        listed(&services, &caller, &documents)
+    };
     tokio::task::spawn_blocking(listed).await.map(Json).map_err(unavailable)
 }
 
@@ -150,11 +165,7 @@ fn inside(
 ) -> Inside {
     let settings = &connection.settings;
     let target = &settings.target;
-    let (_, examined) = services.checks.health.stands();
-    let about = |finding: &&Finding| {
-        finding.about.as_deref() == Some(name)
-            && ["targets", "certificates"].contains(&finding.check)
-    };
+    let (checked, findings) = services.checks.connections.of(name, &leads_to(settings));
     let mut named_by: Vec<String> = generation
         .policies
         .objects()
@@ -201,9 +212,7 @@ fn inside(
             .map(|row| format!("connection.{}", row.name)),
         policies: services.documents.policies(documents),
         named_by,
-        checked: examined.as_ref().map(|examined| examined.at),
-        findings: examined
-            .map(|examined| examined.findings.iter().filter(about).cloned().collect())
-            .unwrap_or_default(),
+        checked,
+        findings,
     }
 }

@@ -372,7 +372,8 @@ fn inside() -> Vec<Described> {
             "listConnections",
             "The connections that let the caller in; to administrators all of them, with where they lead",
         )
-        .gives(200, "All of them", JSON, list::<ConnectionShown>),
+        .gives(200, "All of them", JSON, list::<ConnectionShown>)
+        .refuses(&[429]),
         does(("GET", "/api/v1/health"), "getHealth", "What was found when it was looked at everything last")
             .answers::<Health>(),
         does(("POST", "/api/v1/health"), "checkHealth", "Looks at everything, unless somebody is at it")

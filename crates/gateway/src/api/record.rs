@@ -59,6 +59,6 @@ async fn verify(
     if *services.stopping.borrow() {
         return Err(unavailable("the gateway is stopping"));
     }
-    verify_record(&services);
+    verify_record(&services).map_err(unavailable)?;
     Ok((StatusCode::ACCEPTED, record(&services)))
 }

@@ -85,6 +85,11 @@ pub(super) async fn connections(
             told.fact("leads to", &format!("{host}:{port} as {}", words(inside, "/roles")));
             told.fact("lets in", &words(inside, "/groups"));
             told.fact("named by", &words(inside, "/named_by"));
+            let asked = match number(inside, "/checked") {
+                0 => "never".to_owned(),
+                _ => time(inside, "/checked"),
+            };
+            told.fact("asked", &asked);
             for finding in rows(inside, "/findings") {
                 told.fact(text(finding, "/status"), text(finding, "/found"));
             }
@@ -157,8 +162,32 @@ pub(super) async fn identity(
     }
     told.fact("administer", &words(&found, "/administrators"));
     told.fact("see records", &words(&found, "/auditors"));
+    for one in rows(&found, "/reviewers") {
+        told.fact("approve", &approve(one));
+    }
     say!("{}", told.finish());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which group approves what, and who is known to be in it.
+fn approve(one: &Value) -> String {
+    let mut what = Vec::new();
+    if !rows(one, "/rules").is_empty() {
+        what.push(format!("held requests ({})", words(one, "/rules")));
+    }
+    if !rows(one, "/connections").is_empty() {
+        what.push(format!("access to {}", words(one, "/connections")));
+    }
+    let others = one.pointer("/others") == Some(&Value::Bool(true));
+    let known: Vec<&str> = rows(one, "/known").iter().map(|who| text(who, "/subject")).collect();
+    let left = number(one, "/count").saturating_sub(known.len() as u64);
+    let who = match (known.is_empty(), others) {
+        (true, true) => "nobody is known to be in it; providers may tell of people".to_owned(),
+        (true, false) => "NOBODY is in it: what waits for it expires".to_owned(),
+        (false, _) if left > 0 => format!("{} and {left} more are in it", known.join(", ")),
+        (false, _) => format!("in it: {}", known.join(", ")),
+    };
+    format!("{}: {}; {who}", text(one, "/group"), what.join(", "))
 }
 
 pub(super) async fn rules(command: Rules, config: &Config, json: bool) -> anyhow::Result<ExitCode> {

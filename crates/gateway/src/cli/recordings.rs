@@ -210,7 +210,9 @@ fn line(row: &Value, width: usize) -> String {
         number(row, "/masked"),
         found.map(|entry| format!(", found in entry {entry}")).unwrap_or_default(),
         unsearched
-            .map(|entry| format!(", not searched from entry {entry} on (it is too much)"))
+            .map(|entry| format!(
+                ", not searched from entry {entry} on (it is too much, or cannot be read)"
+            ))
             .unwrap_or_default(),
     );
     let about = format!("{} on {}", text(row, "/who"), text(row, "/connection"));

@@ -6,8 +6,10 @@ use crate::moment::now;
 use portcullis_identity::{Verifier, http_client};
 use portcullis_targets::{DialError, Dialer, Probe};
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// How long a peer on this machine, or a provider, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SKEW: i64 = 30;
 
 /// Whether the gateway's ports are its own.
-pub(super) fn ports(all: &mut Findings<'_>, config: &Config, running: bool) {
+pub(super) async fn ports(all: &mut Findings<'_>, config: &Config, running: bool) {
     let postgres = ("listen.postgres", config.listen.postgres.address);
     for (key, address) in [postgres, ("listen.http", config.listen.http.address)] {
         if address.port() == 0 {
@@ -23,8 +25,8 @@ pub(super) fn ports(all: &mut Findings<'_>, config: &Config, running: bool) {
             continue;
         }
         if running {
-            match TcpStream::connect_timeout(&reachable(address), PATIENCE) {
-                Ok(_) => all.ok("ports", format!("{key}: {address} answers")),
+            match answers(reachable(address)).await {
+                Ok(()) => all.ok("ports", format!("{key}: {address} answers")),
                 Err(error) => all.fail(
                     "ports",
                     format!("{key}: {address}: {error}"),
@@ -44,6 +46,12 @@ pub(super) fn ports(all: &mut Findings<'_>, config: &Config, running: bool) {
             ),
         }
     }
+}
+
+/// Whether somebody listens there.
+async fn answers(address: SocketAddr) -> io::Result<()> {
+    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await;
+    connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(drop)
 }
 
 /// Where a listener on all addresses is reached from here.
@@ -88,8 +96,8 @@ pub(super) async fn providers(all: &mut Findings<'_>, config: &Config, running: 
     // Where the system has chosen a port, the file does not say which.
     let development = config.dev_provider.as_ref().filter(|dev| running && dev.listen.port() != 0);
     if let Some(provider) = development {
-        match TcpStream::connect_timeout(&provider.listen, PATIENCE) {
-            Ok(_) => all.warn(
+        match answers(provider.listen).await {
+            Ok(()) => all.warn(
                 "providers",
                 format!("the development provider answers at {}", provider.listen),
                 "who reaches it can be anybody in its list",

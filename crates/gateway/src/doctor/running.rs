@@ -2,27 +2,33 @@
 //! (which `audit verify` does), and what only the gateway itself knows.
 
 use super::{
-    Finding, Findings, Status, certificates, configuration, data_directory, outside, secrets,
-    stores,
+    Finding, Findings, Status, aside, certificates, configuration, data_directory, outside,
+    recordings, secrets, stores,
 };
 use crate::config::Config;
+use crate::moment::now;
 use crate::secrets::Read;
 use crate::services::Services;
 use portcullis_store::Page;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Looks at everything.
 pub(crate) async fn examine_running(services: &Services, mut findings: Findings<'_>) -> Status {
     let all = &mut findings;
-    let config = services.documents.in_force(&services.now());
-    file(all, &config);
+    let config = Arc::new(services.documents.in_force(&services.now()));
+    let read = config.clone();
+    aside(all, move |all| file(all, &read)).await;
     documents(all, services);
     journal(all, services);
-    data_directory(all, &config.data_dir, true);
+    recordings::running(all, services).await;
+    let directory = config.data_dir.clone();
+    aside(all, move |all| data_directory(all, &directory, true)).await;
     let rows = stores::store(all, &config, true).await;
     secrets(all, &config, &rows).await;
-    certificates(all, &config);
-    outside::ports(all, &config, true);
+    let read = config.clone();
+    aside(all, move |all| certificates(all, &read)).await;
+    outside::ports(all, &config, true).await;
     outside::providers(all, &config, true).await;
     outside::targets(all, &config, Read(rows)).await;
     notifications(all, services).await;
@@ -32,7 +38,7 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
 /// The gateway goes by what its file said when it started; the next start goes by what it says now.
 fn file(all: &mut Findings<'_>, config: &Config) {
     match Config::load(&config.file) {
-        Ok(now) => configuration(all, &config.file, &now),
+        Ok(found) => configuration(all, &config.file, &found),
         Err(error) => all.warn(
             "config",
             error.to_string(),
@@ -87,6 +93,7 @@ pub(crate) fn unfinished(patience: Duration) -> Finding {
     Finding {
         check: "health",
         about: None,
+        at: now(),
         status: Status::Failure,
         found: format!("not everything was looked at within {} s", patience.as_secs()),
         means: Some("what comes after the last of these was not looked at".to_owned()),

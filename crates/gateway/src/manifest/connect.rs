@@ -3,6 +3,8 @@
 //! between.
 
 use crate::config::Config;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_core::principal::Principal;
 use portcullis_identity::{Provider, has_invisible};
 use reqwest::Url;
@@ -44,6 +46,8 @@ pub(crate) struct Door {
     public_host: Option<PublicHost>,
     /// Clients can check its certificate: it is not one that was made here.
     verifiable: bool,
+    /// The one that was made here, in PEM, once there is a listener.
+    own: OnceLock<String>,
     tokens: RwLock<BTreeMap<String, Tokens>>,
 }
 
@@ -100,6 +104,7 @@ impl Door {
             bound: OnceLock::new(),
             public_host: listen.public_host.clone(),
             verifiable: listen.tls_certificate.is_some(),
+            own: OnceLock::new(),
             tokens: RwLock::default(),
         };
         door.tokens_of(config, providers);
@@ -138,6 +143,18 @@ impl Door {
     pub(crate) fn listens_at(&self, address: SocketAddr) {
         // Once: a gateway has one listener for PostgreSQL.
         let _ = self.bound.set(address);
+    }
+
+    /// The listener shows this certificate, in DER, which was made here.
+    pub(crate) fn shows(&self, der: &[u8]) {
+        // Once, as above.
+        let _ = self.own.set(pem(der));
+    }
+
+    /// The certificate that was made here, in PEM, where clients have to check one: it names no host they
+    /// could use, so they pin it.
+    pub(super) fn to_pin(&self) -> Option<&str> {
+        self.own.get().filter(|_| self.sslmode() == "verify-full").map(String::as_str)
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -256,6 +273,18 @@ impl Door {
             _ => grant.to_owned(),
         }
     }
+}
+
+/// A certificate as a text (RFC 7468, 3).
+fn pem(der: &[u8]) -> String {
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for (at, c) in STANDARD.encode(der).chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(c);
+    }
+    text + "\n-----END CERTIFICATE-----\n"
 }
 
 /// The program and its configuration, for whoever is on this machine.

@@ -107,10 +107,14 @@ fn connect(page: &mut String, manifest: &Manifest) -> std::fmt::Result {
     writeln!(
         page,
         "With any PostgreSQL client, over TLS: host {host}, port {}, the connection's name as the database, \
-         your own name ({}) as the user, and your token as the password. Check the certificate (verify-full), \
-         or whoever is in between gets the token. With psql:\n",
+         your own name ({}) as the user, and your token as the password. {}, or whoever is in between gets the \
+         token. With psql:\n",
         port,
-        code(you)
+        code(you),
+        match gateway.certificate {
+            Some(_) => "The gateway has made its certificate itself: pin it (verify-ca)",
+            None => "Check the certificate (verify-full)",
+        }
     )?;
     // What cannot be seen is not to be pasted.
     let named = |name: &str| match has_invisible(name) {
@@ -118,7 +122,13 @@ fn connect(page: &mut String, manifest: &Manifest) -> std::fmt::Result {
         false => name.to_owned(),
     };
     let at = (gateway.host.as_deref().unwrap_or("HOST"), port);
-    let conninfo = conninfo(at, &named(&first.name), &named(you), gateway.sslmode);
+    let sslmode = if gateway.certificate.is_some() { "verify-ca" } else { gateway.sslmode };
+    let conninfo = conninfo(at, &named(&first.name), &named(you), sslmode);
+    if let Some(pem) = &gateway.certificate {
+        writeln!(page, "    cat > portcullis.crt <<'END'")?;
+        pem.lines().try_for_each(|line| writeln!(page, "    {line}"))?;
+        writeln!(page, "    END\n    export PGSSLROOTCERT=\"$PWD/portcullis.crt\"")?;
+    }
     writeln!(page, "    export PGPASSWORD=\"$PORTCULLIS_TOKEN\"\n    psql {conninfo}\n")?;
     writeln!(
         page,
