@@ -6,6 +6,7 @@ use portcullis_sandbox::process::{Running, free_port};
 use portcullis_testkit::arena::{Arena, SUPERUSER_PASSWORD, Setup, binary, private_file};
 use portcullis_testkit::raw::{Message, RawClient};
 use portcullis_testkit::web::http;
+use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -44,7 +45,11 @@ impl Fleet {
                         [review]\nexpires = \"5m\"\n"
             .to_owned();
         setup.more = format!(
-            "[administration]\ngroups = [\"dba\"]\n[store]\n\
+            "[connections.guarded]\nenvironment = \"test\"\ngroups = []\n\
+             access = {{ approvers = \"dba\", requesters = [\"agents\"] }}\n\
+             target = {{ host = \"127.0.0.1\", port = {{port}}, database = \"shop\", user = \"raw\" }}\n\
+             [documents]\nidentity = true\n\
+             [administration]\ngroups = [\"dba\"]\n[store]\n\
              url = \"postgres://gateways@127.0.0.1:{}/portcullis?sslmode=disable\"\n\
              password_from = \"file:{}\"\n",
             store.port(),
@@ -163,11 +168,13 @@ fn two_gateways_share_what_people_decide() {
     decided_at_both_at_once(&fleet);
     frozen_there_refused_here(&fleet);
     issued_here_good_there_until_it_is_revoked(&fleet);
+    granted_here_good_there_until_it_is_ended(&fleet);
     made_here_masked_there(&fleet);
     made_by_one_that_was_away(&fleet);
     frozen_while_others_are_told(&fleet);
     signed_in_elsewhere(&fleet);
     applied_here_gone_by_there(&fleet);
+    in_a_group_by_what_was_applied_elsewhere(&fleet);
     commands_say_what_to_do(&fleet);
     a_lost_store_refuses_and_comes_back(&fleet);
     a_store_that_stands_still_refuses_and_comes_back(&fleet);
@@ -291,7 +298,7 @@ fn frozen_there_refused_here(fleet: &Fleet) {
     assert!(frozen, "{text}");
     soon("frozen at B, and not at A", || answer(&mut agent, "SELECT 1").contains("a test"));
     let freezes = fleet.at_a(&["freezes", "--token", &bo, "--json"]).1;
-    let json: serde_json::Value = serde_json::from_str(&freezes).unwrap();
+    let json: Value = serde_json::from_str(&freezes).unwrap();
     let id = json[0]["id"].as_str().unwrap().to_owned();
     let (thawed, text) = fleet.at_a(&["thaw", "--token", &bo, &id]);
     assert!(thawed, "{text}");
@@ -316,7 +323,7 @@ fn issued_here_good_there_until_it_is_revoked(fleet: &Fleet) {
         let mut at_b = RawClient::log_in(fleet.b_postgres, "claude", "shop", credential).unwrap();
         assert!(answer(&mut at_b, "SELECT 1").contains("C SELECT"));
         let listed = fleet.at_b(&["credential", "--token", &token, "list", "--json"]).1;
-        let json: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let json: Value = serde_json::from_str(&listed).unwrap();
         let id = json[0]["id"].as_str().unwrap().to_owned();
         let revoke = ["credential", "--token", &token, "revoke", &id];
         let (revoked, text) = if revoked_at_b { fleet.at_b(&revoke) } else { fleet.at_a(&revoke) };
@@ -329,6 +336,78 @@ fn issued_here_good_there_until_it_is_revoked(fleet: &Fleet) {
         assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
         assert!(RawClient::log_in(fleet.b_postgres, "claude", "shop", credential).is_err());
     }
+}
+
+/// What the API of a gateway answers this caller.
+fn api(at: SocketAddr, token: &str, request: &str, body: &Value) -> Value {
+    let token = format!("Bearer {token}");
+    let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let (method, path) = request.split_once(' ').unwrap();
+    let answer = http(at, &format!("{method} /api/v1{path}"), &headers, &body).unwrap();
+    assert!(answer.status < 300, "{request}: {} {}", answer.status, answer.body);
+    answer.json()
+}
+
+fn asked(at: SocketAddr, token: &str, seconds: u64) -> String {
+    let body = json!({ "connection": "guarded", "seconds": seconds, "reason": "a test" });
+    api(at, token, "POST /grants", &body)["id"].as_str().unwrap().to_owned()
+}
+
+fn over_soon(clients: &mut [&mut RawClient]) {
+    let began = Instant::now();
+    for client in clients {
+        // It is told, and then it is over.
+        while let Ok(Some(_)) = client.receive() {}
+    }
+    assert!(began.elapsed() < 2 * SOON, "{:?}", began.elapsed());
+}
+
+fn granted_here_good_there_until_it_is_ended(fleet: &Fleet) {
+    let (bo, claude) = (fleet.token("bo"), fleet.token("claude"));
+    let log_in = |at| RawClient::log_in(at, "claude", "guarded", &claude);
+    assert!(log_in(fleet.a.postgres).is_err() && log_in(fleet.b_postgres).is_err());
+    // Ended by people at one; and, another, by its own time.
+    for seconds in [600, 3] {
+        let grant = asked(fleet.a.http, &claude, seconds);
+        api(fleet.b_http, &bo, &format!("POST /grants/{grant}/approve"), &json!({}));
+        let mut here = log_in(fleet.a.postgres).unwrap();
+        let mut there = log_in(fleet.b_postgres).unwrap();
+        for client in [&mut here, &mut there] {
+            assert!(answer(client, "SELECT count(*) FROM orders").contains("C SELECT"));
+        }
+        if seconds == 600 {
+            api(fleet.a.http, &bo, &format!("POST /grants/{grant}/end"), &json!({}));
+        } else {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        over_soon(&mut [&mut here, &mut there]);
+        let refused = log_in(fleet.b_postgres).err().map(|error| format!("{error:#}"));
+        assert!(refused.is_some_and(|why| why.contains("no access")), "{grant}");
+    }
+}
+
+/// Who is in which group is a document too: it counts at the other gateway, and what it gave is taken back.
+fn in_a_group_by_what_was_applied_elsewhere(fleet: &Fleet) {
+    let (bo, lea) = (fleet.token("bo"), fleet.token("lea"));
+    let groups = || api(fleet.b_http, &lea, "GET /me", &Value::Null)["groups"].clone();
+    let is_in = || groups().as_array().unwrap().contains(&json!("night-watch"));
+    assert!(!is_in());
+    let me = api(fleet.a.http, &lea, "GET /me", &Value::Null);
+    let group = format!("members = [{{ issuer = {}, subject = {} }}]", me["issuer"], me["subject"]);
+    let directory = fleet.a.directory().join("grouped");
+    let file = directory.join("groups/night-watch.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, group).unwrap();
+    let path = directory.to_str().unwrap();
+    let apply = ["apply", "--token", &bo, "--yes", "--prune", "-f", path];
+    let (done, text) = fleet.at_a(&apply);
+    assert!(done, "{text}");
+    soon("it is in no such group there", is_in);
+    fs::remove_file(file).unwrap();
+    let (done, text) = fleet.at_a(&apply);
+    assert!(done, "{text}");
+    soon("it is in the group still", || !is_in());
 }
 
 fn made_here_masked_there(fleet: &Fleet) {
@@ -419,7 +498,7 @@ fn frozen_while_others_are_told(fleet: &Fleet) {
         assert!(answered.contains("a test"), "{answered}");
         assert_eq!(fleet.a.truth("SELECT to_regclass('too_late') IS NULL").unwrap(), "t");
         let listed = fleet.at_a(&["freezes", "--token", &bo, "--json"]).1;
-        let json: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let json: Value = serde_json::from_str(&listed).unwrap();
         let id = json[0]["id"].as_str().unwrap();
         assert!(fleet.at_a(&["thaw", "--token", &bo, id]).0);
     });
@@ -510,6 +589,7 @@ fn killed_while_it_waits(fleet: &mut Fleet) {
     agent.ask(statement).unwrap();
     let (review, _) = agent.held().unwrap();
     drop(at_b());
+    let grant = asked(fleet.a.http, &claude, 600);
     let there = "SELECT count(*) FROM orders WHERE id = 103";
     fleet.a.kill_gateway().unwrap();
     // It waits on: nobody has taken it back.
@@ -518,6 +598,10 @@ fn killed_while_it_waits(fleet: &mut Fleet) {
     let (approved, text) = fleet.at_b(&["review", "--token", &bo, "approve", &review]);
     assert!(approved, "{text}");
     assert_eq!(fleet.a.truth(there).unwrap(), "1", "nobody was there to run it");
+    // So does who asked for access there.
+    api(fleet.b_http, &bo, &format!("POST /grants/{grant}/approve"), &json!({}));
+    let mut guarded = RawClient::log_in(fleet.b_postgres, "claude", "guarded", &claude).unwrap();
+    assert!(answer(&mut guarded, "SELECT 1").contains("C SELECT"));
     // The same caller asks again at the other one, and again: the approval is used once.
     let at_b = || RawClient::log_in(fleet.b_postgres, "claude", "shop", &claude).unwrap();
     let (mut one, mut two) = (at_b(), at_b());
