@@ -215,6 +215,12 @@ fn a_sealed_password_is_used_changed_and_never_shown() {
         assert_ne!(bench.run(&["secret", "set", name], input).status.code(), Some(0));
     }
     bench.expect(2, &["secret", "set", "app", "--connection", "shpo"], SECOND);
+    bench.expect(1, &["secret", "set", "to-come", "--connection", "../reports"], SECOND);
+    // For a connection that is to be a document.
+    let said = bench.expect(0, &["secret", "set", "to-come", "--connection", "reports"], SECOND);
+    assert!(said.contains("no connection reports yet"), "{said}");
+    assert!(said.contains("sealed for connection reports"), "{said}");
+    bench.expect(0, &["secret", "remove", "to-come"], "");
     bench.expect(1, &["secret", "remove", "other"], "");
 
     // Another master key, while the gateway runs.

@@ -5,13 +5,14 @@
 use super::access::NotDone;
 use super::page;
 use crate::config::{Config, nearest};
+use crate::documents::{self, Kind};
 use crate::fleet;
 use crate::moment::now;
 use crate::secrets::{SecretSettings, over, references, sealed};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use portcullis_ledger::visible;
-use portcullis_store::{ChangeError, SecretRow, SecretStore};
+use portcullis_store::{ChangeError, DocumentStore, SecretRow, SecretStore};
 use portcullis_targets::{
     MasterKey, MasterKeySettings, Plain, Reference, SealError, Sealed, SecretName,
 };
@@ -80,6 +81,15 @@ pub(super) async fn run(
     }
     let store = fleet::open_beside(config).await?;
     let secrets = SecretStore::new(store.clone());
+    // Connections that are documents use secrets too.
+    let with_documents = documents::at_start(config, &DocumentStore::new(store.clone())).await;
+    let config = match &with_documents {
+        Ok((config, _)) => config,
+        Err(error) => {
+            eprintln!("portcullis: connections of documents are not looked at: {error:#}");
+            config
+        }
+    };
     let done = match command {
         Command::Init => Ok(ExitCode::SUCCESS),
         Command::Set { name, connection } => {
@@ -155,8 +165,17 @@ fn connection_of(
             return Ok(given);
         }
         let meant = nearest(&given, config.connections.keys().map(String::as_str));
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        bail!("there is no connection `{given}` in the configuration{meant}");
+        if let Some(meant) = meant {
+            bail!(
+                "there is no connection `{given}`; did you mean `{meant}`? (for a document that is to come, \
+                 apply it first)"
+            );
+        }
+        Kind::Connection.check_name(&given).map_err(|wrong| NotDone(wrong.to_string()))?;
+        eprintln!(
+            "portcullis: there is no connection {given} yet: one of that name can use it, and no other"
+        );
+        return Ok(given);
     }
     let users = references(config).filter(|(_, _, from)| **from == Reference::Sealed(name.clone()));
     let users: BTreeSet<&str> = users.map(|(connection, _, _)| connection).collect();
