@@ -1090,8 +1090,10 @@ mod tests {
     #[tokio::test]
     async fn whatever_stands_in_the_journal_what_is_behind_it_is_found_and_it_is_told() {
         type Change<'a> = &'a dyn Fn(&mut Vec<String>);
+        // What, how, which sessions are found, and what is told of the rest.
+        type Case<'a> = (&'a str, Change<'a>, &'a [u64], Option<(u64, u64, u64)>);
         let long = || "x".repeat(18 << 20);
-        let cases: [(&str, Change<'_>, &[u64], Option<(u64, u64, u64)>); 8] = [
+        let cases: [Case<'_>; 8] = [
             ("whole", &|_| {}, &[4, 3, 2, 1], None),
             ("longer than any line", &|all| all.insert(7, long()), &[4, 3, 2, 1], Some((7, 1, 0))),
             // It has taken an entry with it.
