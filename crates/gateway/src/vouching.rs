@@ -269,7 +269,8 @@ pub(crate) fn admitted(
     let CredentialRow { mut principal, connection, vouched_by, vouched_as, .. } = row;
     let vouching = &generation.vouching;
     let mut each = vouched_by.iter().zip(&vouched_as);
-    let stand = vouched_by.len() == vouched_as.len()
+    let stand = !vouched_by.is_empty()
+        && vouched_by.len() == vouched_as.len()
         && each.all(|(name, mark)| vouching.vouches_as(name, mark));
     if !stand || services.documents.owed.is_of(&vouched_as) {
         return Err(NotAdmitted { who: Some(Box::new(principal)), why: IdentityError::Revoked });
