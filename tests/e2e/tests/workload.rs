@@ -660,6 +660,12 @@ fn a_trust_rule_that_is_applied_and_removed() {
         log_in(&token).is_err() && log_in(&own).is_err() && create(&arena, &token, &[]).is_err()
     );
     assert!(pod.query("SELECT 1").is_ok());
+    // Noted as soon as whoever saw the change has come to it.
+    let until = Instant::now() + Duration::from_secs(5);
+    while entries(&arena, "credential_revoked").is_empty() {
+        assert!(Instant::now() < until, "the record says that the credential was taken back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let revoked = entries(&arena, "credential_revoked");
     assert_eq!(revoked[0]["by"], json!({ "subject": "portcullis:documents" }));
 
