@@ -1,5 +1,5 @@
 // Access that people grant for a time: what is asked for, and what is in force.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { Dialog, Reason } from "./dialog";
 import { useKeys } from "./keys";
@@ -23,13 +23,19 @@ function place(grant: Grant): Connection {
 export function Access() {
   const { grants, me } = useStore();
   const now = useNow();
-  const [chosen, choose] = useState<string | null>(null);
+  // A message links to what it tells of.
+  const [linked] = useState(() => window.location.hash.slice(1) || null);
+  const [chosen, choose] = useState<string | null>(linked);
   const [asking, ask] = useState<{ grant: Grant; what: What } | null>(null);
   // What everybody has approved, and is not recorded yet, comes into force by itself.
   const waiting = (grants ?? []).filter((grant) => grant.status === "approved" || (grant.status === "pending" && grant.ask.lapses > now));
   const inForce = (grants ?? []).filter((grant) => grant.status === "active" && (grant.until ?? 0) > now);
   const all = [...waiting, ...inForce];
   const at = Math.max(0, all.findIndex((grant) => grant.id === chosen));
+  const found = linked !== null && all.some((grant) => grant.id === linked);
+  useEffect(() => {
+    if (found && linked) document.getElementById(linked)?.querySelector<HTMLElement>("button")?.focus();
+  }, [found, linked]);
   const go = (index: number) => {
     const grant = all[Math.max(0, Math.min(all.length - 1, index))];
     if (!grant) return;
@@ -77,6 +83,7 @@ export function Access() {
     <main>
       <Heading title={waiting.length ? `(${waiting.length}) Access` : "Access"}>Access</Heading>
       {grants === undefined && <p class="quiet">Asking the gateway…</p>}
+      {grants && linked && !found && <p role="status">What the link leads to is over, or does not concern you.</p>}
       <section aria-labelledby="waiting">
         <h2 id="waiting">Asked for</h2>
         {grants && waiting.length === 0 && <p>Nobody asks you for access.</p>}

@@ -767,7 +767,8 @@ fn ended_words(id: GrantId, End { ending, by, reason }: End<'_>) -> Killed {
 }
 
 /// A length of time, as the command line takes it.
-fn told(time: Duration) -> String {
+/// A time as `portcullis request --for` takes it.
+pub(crate) fn told(time: Duration) -> String {
     match time.as_secs() {
         seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
         seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),

@@ -2,10 +2,12 @@
 //! channels of Slack.
 //! Beside the life of a request: a request waits for people, and never for a message to them.
 //!
-//! What is sent names what is asked and where it is decided. It holds no text of a request, no literal, no
-//! bound value and no row: those are on the review's page, for whoever may see it. A channel of Slack in
-//! which people decide (`api/slack.rs`) is set up to have the texts of what is decided there.
+//! What is sent names what is asked and where it is decided ([`case`]). It holds no text of a request, no
+//! literal, no bound value and no row: those are on the page of what is asked, for whoever may see it. A
+//! channel of Slack in which people decide (`api/slack.rs`) is set up to have the texts of what is decided
+//! there.
 
+mod case;
 mod email;
 mod slack;
 mod webhook;
@@ -13,15 +15,15 @@ mod webhook;
 use crate::api::slack::{claimed, shown_in_chat};
 use crate::moment::{now, random};
 use crate::services::Services;
+use case::Case;
 pub(crate) use email::Email;
 use email::Mailer;
-use portcullis_core::id::ReviewId;
+use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
 use portcullis_ledger::visible;
-use portcullis_store::{Delivery, NotificationError, NotificationRow, ReviewRow, Status, Told};
+use portcullis_store::{About, Delivery, NotificationError, NotificationRow};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 pub(crate) use slack::{
     Slack, SlackClient, decided_here, read as read_button, written as written_button,
 };
@@ -170,14 +172,13 @@ impl Channel {
         }
     }
 
-    /// Whether it is told of this review.
-    fn means(&self, review: &ReviewRow) -> bool {
-        let groups = match self {
+    /// The groups it is for; none: all.
+    const fn groups(&self) -> &BTreeSet<String> {
+        match self {
             Self::Webhook(webhook) => &webhook.groups,
             Self::Email(email) => &email.groups,
             Self::Slack(slack) => &slack.groups,
-        };
-        groups.is_empty() || !groups.is_disjoint(&review.ask.groups)
+        }
     }
 }
 
@@ -283,7 +284,7 @@ impl Notifier {
 
     /// Tells it whatever there is to tell, until the gateway stops.
     pub(crate) async fn keep_telling(self, mut stopping: watch::Receiver<bool>) {
-        let mut changes = self.services.notifications.changes();
+        let [mut reviews, mut grants] = self.services.notifications.changes();
         let mut known = true;
         loop {
             // Not broken off where it may be in the middle of an attempt.
@@ -300,7 +301,8 @@ impl Notifier {
             tokio::select! {
                 // An error means the sender is gone, which is a stop as well.
                 _ = stopping.wait_for(|stop| *stop) => return,
-                Ok(()) = changes.changed(), if known => {}
+                Ok(()) = reviews.changed(), if known => {}
+                Ok(()) = grants.changed(), if known => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
@@ -310,14 +312,18 @@ impl Notifier {
     async fn round(&self, stopping: &watch::Receiver<bool>) -> Result<(), NotificationError> {
         let (store, channel) = (&self.services.notifications, self.channel.name());
         loop {
-            for review in store.untold(channel, now()).await? {
-                let Some(row) = self.review(review).await else { continue };
-                let state = if self.channel.means(&row) { Delivery::Due } else { Delivery::Void };
-                store.keep(&fresh_id(), (channel, review, Told::Waiting), state, now()).await?;
+            for about in store.untold(channel, now()).await? {
+                let Some(case) = self.case(about).await else { continue };
+                // People who are asked later are told later.
+                let planned = match case.asks(self.channel.groups()) {
+                    Some(from) => (Delivery::Due, from.max(now())),
+                    None => (Delivery::Void, now()),
+                };
+                store.keep(&fresh_id(), (channel, about, about.waiting()), planned, now()).await?;
             }
-            for review in store.over(channel, now()).await? {
-                let ended = (channel, review, Told::Ended);
-                store.keep(&fresh_id(), ended, Delivery::Due, now()).await?;
+            for about in store.over(channel, now()).await? {
+                let planned = (Delivery::Due, now());
+                store.keep(&fresh_id(), (channel, about, about.ended()), planned, now()).await?;
             }
             let due = store.due(channel, now()).await?;
             if due.is_empty() {
@@ -332,18 +338,27 @@ impl Notifier {
         }
     }
 
-    /// A review; `None` where there is none any more, or it cannot be read: others are told of all the
+    /// What a message is about; `None` where that is no more, or cannot be read: others are told of all the
     /// same.
-    async fn review(&self, id: ReviewId) -> Option<ReviewRow> {
-        self.services.desk.get(id).await.unwrap_or_else(|error| {
-            warn!(review = %id, %error, "a review cannot be read, so nobody is told of it");
+    async fn case(&self, about: About) -> Option<Case> {
+        let found = match about {
+            About::Review(id) => {
+                let found = self.services.desk.get(id).await.map_err(|error| error.to_string());
+                found.map(|row| row.map(|row| Case::Review(Box::new(row))))
+            }
+            About::Grant(id) => {
+                let found = self.services.grants.find(id).await.map_err(|error| error.to_string());
+                found.map(|row| row.map(|row| Case::Access(Box::new(row))))
+            }
+        };
+        found.unwrap_or_else(|error| {
+            warn!(%about, error, "it cannot be read, so nobody is told of it");
             None
         })
     }
 
     /// Whether the channel is told of one more request of this caller.
-    fn may_tell(&self, review: &ReviewRow) -> bool {
-        let principal = &review.ask.standing.principal;
+    fn may_tell(&self, principal: &Principal) -> bool {
         let (most, within) = MOST_OF_ONE;
         let since = now().as_micros() - i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
         // A panic leaves nothing half done in it.
@@ -367,24 +382,26 @@ impl Notifier {
         if !store.take(row, LEASE, now()).await? {
             return Ok(());
         }
-        let waits = row.event == Told::Waiting;
-        let review = self.review(row.review).await;
-        let review = review.filter(|review| !waits || review.status == Status::Pending);
-        let Some(review) = review else {
-            let nothing = Some("the review was over before it could be told");
-            return store.settle(row, Delivery::Failed, (now(), nothing), now()).await;
+        let waits = row.event.waits();
+        let case = self.case(row.about).await.filter(|case| !waits || case.waits());
+        let Some(case) = case else {
+            // Those who would have been asked later are not asked any more.
+            let early = row.attempts == 0 && row.next > row.made;
+            let state = if early { Delivery::Void } else { Delivery::Failed };
+            let nothing = Some("it was over before it could be told");
+            return store.settle(row, state, (now(), nothing), now()).await;
         };
-        if waits && row.attempts == 0 && !self.may_tell(&review) {
+        if waits && row.attempts == 0 && !self.may_tell(case.caller()) {
             let many = Some("too many requests of this caller: look at the queue");
             return store.settle(row, Delivery::Failed, (now(), many), now()).await;
         }
         let public = self.services.sign_in.public();
-        let told = self.send(&review, row, public.map(|public| public.origin.as_str())).await;
+        let told = self.send(&case, row, public.map(|public| public.origin.as_str())).await;
         let why = match told {
             Err(why) => why,
             Ok(but) => {
                 if let Some(but) = &but {
-                    warn!(channel = self.channel.name(), review = %row.review, but, "told, but not all");
+                    warn!(channel = self.channel.name(), about = %row.about, but, "told, but not all");
                 }
                 let told = (now(), but.as_deref());
                 return store.settle(row, Delivery::Delivered, told, now()).await;
@@ -401,7 +418,7 @@ impl Notifier {
             None => (Delivery::Failed, now()),
         };
         let (channel, attempt, why) = (self.channel.name(), row.attempts + 1, why.to_string());
-        warn!(channel, review = %row.review, attempt, why, "a notification was not taken");
+        warn!(channel, about = %row.about, attempt, why, "a notification was not taken");
         store.settle(row, state, (next, Some(&why)), now()).await
     }
 }
@@ -409,22 +426,22 @@ impl Notifier {
 impl Notifier {
     async fn send(
         &self,
-        review: &ReviewRow,
+        case: &Case,
         row: &NotificationRow,
         origin: Option<&str>,
     ) -> Result<Option<String>, NotTaken> {
         match &self.sender {
             Sender::Webhook(webhook, client) => {
-                let body = message(review, row, origin).to_string();
+                let body = case.message(row, origin).to_string();
                 client.send(webhook, &row.id, &body, now()).await.map(|()| None)
             }
-            Sender::Email(email, mailer) => mailer.send(email, (review, row), origin).await,
+            Sender::Email(email, mailer) => mailer.send(email, (case, row), origin).await,
             Sender::Slack(slack, client) => {
                 let store = &self.services.notifications;
-                let words = self.words(slack, review, row, origin).await;
-                let posted = match row.event {
-                    Told::Waiting => Ok(None),
-                    Told::Ended => store.receipt(&slack.name, row.review).await,
+                let words = self.words(slack, case, row, origin).await;
+                let posted = match row.event.waits() {
+                    true => Ok(None),
+                    false => store.receipt(&slack.name, row.about).await,
                 };
                 let posted = posted.map_err(|error| NotTaken::once(error.to_string()))?;
                 let receipt = client.send(slack, &words, posted.as_deref()).await?;
@@ -442,18 +459,19 @@ impl Notifier {
     async fn words<'a>(
         &self,
         slack: &Slack,
-        review: &'a ReviewRow,
+        case: &'a Case,
         row: &NotificationRow,
         origin: Option<&'a str>,
     ) -> slack::Words<'a> {
-        let here = slack.is_interactive() && row.event == Told::Waiting;
-        let text = Some(review).filter(|_| here);
-        let text = text.and_then(|review| shown_in_chat(&self.services, review).ok());
-        let purpose = match &text {
-            Some(_) => claimed(&self.services, review).await,
-            None => None,
-        };
-        slack::Words { review, event: row.event, origin, text, purpose }
+        let words = slack::Words { case, waits: row.event.waits(), origin, decided: None };
+        // Access is not given from a channel: it is good for more than one look.
+        let Case::Review(review) = case else { return words };
+        if !slack.is_interactive() || !words.waits {
+            return words;
+        }
+        let Ok(text) = shown_in_chat(&self.services, review) else { return words };
+        let purpose = claimed(&self.services, review).await;
+        slack::Words { decided: Some(slack::Decided { review, text, purpose }), ..words }
     }
 }
 
@@ -472,39 +490,4 @@ fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// What is sent. Names of objects, rules and callers alone: of what the request does the words of the
-/// verdict, which hold no literal.
-fn message(review: &ReviewRow, row: &NotificationRow, origin: Option<&str>) -> Value {
-    let (ask, standing) = (&review.ask, &review.ask.standing);
-    let (principal, connection) = (&standing.principal, &standing.connection);
-    let time = |at: Timestamp| at.to_string();
-    json!({
-        "type": row.event.word(),
-        "timestamp": time(row.made),
-        "data": {
-            "review": review.id,
-            "digest": ask.digest.short(),
-            "status": review.status,
-            "does": shown(&ask.ground.what),
-            "connection": connection.name,
-            "environment": connection.environment,
-            "database": connection.database,
-            "caller": {
-                "name": shown(&principal.name),
-                "kind": principal.kind,
-                "subject": shown(&principal.subject),
-                "issuer": principal.issuer,
-                "acting_for": principal.acting_for.as_deref().map(shown),
-            },
-            "rule": ask.ground.rule,
-            "reason": shown(&ask.ground.reason),
-            "groups": ask.groups,
-            "waiting_for": review.waiting_for,
-            "asked": time(ask.at),
-            "expires": time(review.expires),
-            "url": origin.map(|origin| format!("{origin}/reviews/{}", review.id)),
-        },
-    })
 }

@@ -184,7 +184,7 @@ pub(crate) const SIGN_OUT: &str = "UPDATE browser_session SET ended = $1, ended_
 
 /// What was told since is not told again, nor that it is over.
 pub(crate) const HUSH: &str = "UPDATE notification SET state = 'void', ended = $1
-     WHERE state = 'due' OR event = 'review.waiting'";
+     WHERE state = 'due' OR event IN ('review.waiting', 'access_request.waiting')";
 
 /// Takes back from a copy what may have been used or taken back since it was made: open reviews and
 /// approvals lapse, credentials are revoked, grants end, people sign in again.

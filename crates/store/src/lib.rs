@@ -57,7 +57,9 @@ pub use labels::{
     LabelError, LabelKind, LabelMaker, LabelPlace, LabelRow, LabelSource, LabelStore,
 };
 pub use messages::{MAX_MESSAGES, ReviewMessage, SayError};
-pub use notifications::{Delivery, NotificationError, NotificationRow, NotificationStore, Told};
+pub use notifications::{
+    About, Delivery, NotificationError, NotificationRow, NotificationStore, Told,
+};
 pub use open::{Store, StoreError};
 pub use page::{Listed, MAX_PAGE, Page, Place};
 pub use passkeys::{

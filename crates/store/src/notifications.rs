@@ -1,48 +1,115 @@
 //! What was to be told to whom, and whether it was. Kept before it is sent: of several gateways on one
 //! store one sends it, and after a restart nothing is told again that is known to be delivered.
 
-use crate::db::{Row, query};
+use crate::db::{Query, Row, query};
 use crate::open::Store;
 use crate::page::{Listed, Page};
 use crate::peers::Topic;
 use crate::rows::{Unreadable, bad};
-use portcullis_core::id::ReviewId;
+use portcullis_core::id::{GrantId, ReviewId};
 use portcullis_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
+use tokio::sync::watch;
 
-/// Most reviews that are looked through at once.
+/// Most reviews, and most requests for access, that are looked through at once.
 const MAX_AT_ONCE: i64 = 200;
 /// Most that one look finds due: a receiver may be slow, and what comes meanwhile may be more urgent.
 const MAX_DUE: i64 = 8;
 /// Longest text of an error that is kept, in characters.
 const MAX_ERROR: usize = 300;
 
-/// What is told of a review.
+/// What people are waited for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ToldAbout")]
+pub enum About {
+    /// A held request.
+    Review(ReviewId),
+    /// A request for access.
+    Grant(GrantId),
+}
+
+impl About {
+    /// That it waits for people.
+    #[must_use]
+    pub const fn waiting(self) -> Told {
+        match self {
+            Self::Review(_) => Told::ReviewWaiting,
+            Self::Grant(_) => Told::AccessWaiting,
+        }
+    }
+
+    /// That it does no longer.
+    #[must_use]
+    pub const fn ended(self) -> Told {
+        match self {
+            Self::Review(_) => Told::ReviewEnded,
+            Self::Grant(_) => Told::AccessEnded,
+        }
+    }
+
+    /// Its two columns.
+    fn columns(self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Review(id) => (Some(id.to_string()), None),
+            Self::Grant(id) => (None, Some(id.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Review(id) => id.fmt(f),
+            Self::Grant(id) => id.fmt(f),
+        }
+    }
+}
+
+/// What is told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "ToldOf")]
 pub enum Told {
-    /// It waits for people.
+    /// A held request waits for people.
     #[serde(rename = "review.waiting")]
-    Waiting,
+    ReviewWaiting,
     /// It does no longer.
     #[serde(rename = "review.ended")]
-    Ended,
+    ReviewEnded,
+    /// A request for access waits for people.
+    #[serde(rename = "access_request.waiting")]
+    AccessWaiting,
+    /// It does no longer.
+    #[serde(rename = "access_request.ended")]
+    AccessEnded,
 }
 
 impl Told {
+    const ALL: [Self; 4] =
+        [Self::ReviewWaiting, Self::ReviewEnded, Self::AccessWaiting, Self::AccessEnded];
+
     /// The word used in the store and in what is sent.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Waiting => "review.waiting",
-            Self::Ended => "review.ended",
+            Self::ReviewWaiting => "review.waiting",
+            Self::ReviewEnded => "review.ended",
+            Self::AccessWaiting => "access_request.waiting",
+            Self::AccessEnded => "access_request.ended",
         }
     }
 
+    /// True where people are waited for.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::ReviewWaiting | Self::AccessWaiting)
+    }
+
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Waiting, Self::Ended].into_iter().find(|told| told.word() == word)
+        Self::ALL.into_iter().find(|told| told.word() == word)
     }
 }
 
@@ -82,8 +149,9 @@ pub struct NotificationRow {
     pub id: String,
     /// To whom: a channel of the configuration.
     pub channel: String,
-    /// Of which review.
-    pub review: ReviewId,
+    /// Of what.
+    #[serde(flatten)]
+    pub about: About,
     /// What of it.
     pub event: Told,
     /// How it stands.
@@ -100,7 +168,7 @@ pub struct NotificationRow {
     pub error: Option<String>,
 }
 
-/// Notifications cannot be read or written; then nobody is told, and reviews wait as they do.
+/// Notifications cannot be read or written; then nobody is told, and what waits for people does so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store of notifications cannot be read or written: the gateway's log says why")]
 pub struct NotificationError;
@@ -131,13 +199,14 @@ impl NotificationStore {
         Self { store }
     }
 
-    /// Changes whenever something about any review is different.
+    /// Change whenever something about any review, or any grant, is different.
     #[must_use]
-    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.store.changes(Topic::Reviews)
+    pub fn changes(&self) -> [watch::Receiver<u64>; 2] {
+        [Topic::Reviews, Topic::Grants].map(|topic| self.store.changes(topic))
     }
 
-    /// Reviews that a channel was told nothing of and that wait at `at`, the oldest first.
+    /// What a channel was told nothing of and waits for people at `at`: reviews, and requests for access
+    /// that the journal has, of each the oldest first.
     ///
     /// # Errors
     /// [`NotificationError`].
@@ -145,18 +214,26 @@ impl NotificationStore {
         &self,
         channel: &str,
         at: Timestamp,
-    ) -> Result<Vec<ReviewId>, NotificationError> {
-        let found = query(
+    ) -> Result<Vec<About>, NotificationError> {
+        let reviews = query(
             "SELECT review.id AS review FROM review
              WHERE status = 'pending' AND expires > $2
                AND NOT EXISTS (SELECT 1 FROM notification
                                WHERE channel = $1 AND notification.review = review.id)
              ORDER BY review.filed, review.id LIMIT $3",
         );
-        self.reviews(found.bind(channel).bind(at.as_micros()).bind(MAX_AT_ONCE)).await
+        let grants = query(
+            "SELECT access_grant.id AS access_grant FROM access_grant
+             WHERE status = 'pending' AND recorded AND lapses > $2
+               AND NOT EXISTS (SELECT 1 FROM notification
+                               WHERE channel = $1 AND notification.access_grant = access_grant.id)
+             ORDER BY access_grant.asked, access_grant.id LIMIT $3",
+        );
+        self.found([reviews, grants], channel, at).await
     }
 
-    /// Reviews that a channel has taken to be waiting, which do no longer at `at`.
+    /// What a channel has taken to be waiting, and does no longer at `at`. Of requests for access what
+    /// became of them is in the journal, or their time is over.
     ///
     /// # Errors
     /// [`NotificationError`].
@@ -164,54 +241,80 @@ impl NotificationStore {
         &self,
         channel: &str,
         at: Timestamp,
-    ) -> Result<Vec<ReviewId>, NotificationError> {
-        let found = query(
+    ) -> Result<Vec<About>, NotificationError> {
+        let reviews = query(
             "SELECT told.review AS review FROM notification told
              JOIN review ON review.id = told.review
              WHERE told.channel = $1 AND told.event = 'review.waiting' AND told.state = 'delivered'
                AND told.answered = 0 AND (review.status <> 'pending' OR review.expires <= $2)
              ORDER BY told.made LIMIT $3",
         );
-        self.reviews(found.bind(channel).bind(at.as_micros()).bind(MAX_AT_ONCE)).await
+        let grants = query(
+            "SELECT told.access_grant AS access_grant FROM notification told
+             JOIN access_grant asked ON asked.id = told.access_grant
+             WHERE told.channel = $1 AND told.event = 'access_request.waiting'
+               AND told.state = 'delivered' AND told.answered = 0
+               AND (asked.status <> 'pending' AND asked.recorded OR asked.lapses <= $2)
+             ORDER BY told.made LIMIT $3",
+        );
+        self.found([reviews, grants], channel, at).await
     }
 
-    async fn reviews(&self, query: crate::db::Query) -> Result<Vec<ReviewId>, NotificationError> {
-        let rows = query.all(&self.store).await?;
-        Ok(rows.iter().map(review).collect::<Result<_, _>>()?)
+    /// Asked one by one: of neither there can be so much that nothing is found of the other.
+    async fn found(
+        &self,
+        queries: [Query; 2],
+        channel: &str,
+        at: Timestamp,
+    ) -> Result<Vec<About>, NotificationError> {
+        let mut found = Vec::new();
+        for (query, read) in queries.into_iter().zip([review, grant]) {
+            let rows = query.bind(channel).bind(at.as_micros()).bind(MAX_AT_ONCE);
+            for row in &rows.all(&self.store).await? {
+                found.extend(read(row)?);
+            }
+        }
+        Ok(found)
     }
 
-    /// Keeps that something is to be told, once: false where it is kept already, by whichever gateway.
-    /// `state` is [`Delivery::Due`], or [`Delivery::Void`] where this channel is not to be told of it.
+    /// Keeps that something is to be told from `next` on, once: false where it is kept already, by whichever
+    /// gateway. `state` is [`Delivery::Due`], or [`Delivery::Void`] where this channel is not to be told of
+    /// it.
     ///
     /// # Errors
     /// [`NotificationError`]: nothing is kept, and nothing is to be sent.
     pub async fn keep(
         &self,
         id: &str,
-        (channel, review, event): (&str, ReviewId, Told),
-        state: Delivery,
+        (channel, about, event): (&str, About, Told),
+        (state, next): (Delivery, Timestamp),
         at: Timestamp,
     ) -> Result<bool, NotificationError> {
+        let (review, grant) = about.columns();
         let keep = query(
-            "INSERT INTO notification (id, channel, review, event, state, made, next)
-             SELECT $1, $2, $3, $4, $5, $6, $6
+            "INSERT INTO notification (id, channel, review, access_grant, event, state, made, next)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8
              WHERE EXISTS (SELECT 1 FROM review WHERE id = $3)
-             ON CONFLICT (channel, review, event) DO NOTHING",
+                OR EXISTS (SELECT 1 FROM access_grant WHERE id = $4)
+             ON CONFLICT DO NOTHING",
         )
         .bind(id)
         .bind(channel)
-        .bind(review.to_string())
+        .bind(review.as_deref())
+        .bind(grant.as_deref())
         .bind(event.word())
         .bind(state.word())
-        .bind(at.as_micros());
+        .bind(at.as_micros())
+        .bind(next.as_micros());
         let mut tx = self.store.write(&[]).await?;
         let kept = keep.execute(&mut tx).await? == 1;
-        if event == Told::Ended {
+        if !event.waits() {
             let answered = query(
                 "UPDATE notification SET answered = 1
-                 WHERE channel = $1 AND review = $2 AND event = 'review.waiting'",
+                 WHERE channel = $1 AND (review = $2 OR access_grant = $3) AND event = $4",
             );
-            answered.bind(channel).bind(review.to_string()).execute(&mut tx).await?;
+            let answered = answered.bind(channel).bind(review).bind(grant);
+            answered.bind(about.waiting().word()).execute(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(kept)
@@ -228,10 +331,11 @@ impl NotificationStore {
         at: Timestamp,
     ) -> Result<Vec<NotificationRow>, NotificationError> {
         let found = query(
-            "SELECT id, channel, review, event, state, attempts, made, next, ended, error
-             FROM notification
+            "SELECT * FROM notification
              WHERE channel = $1 AND state = 'due' AND (next <= $2 OR made > $2)
-             ORDER BY event DESC, attempts, made, id LIMIT $3",
+             ORDER BY CASE WHEN event IN ('review.waiting', 'access_request.waiting') THEN 0 ELSE 1 END,
+                      attempts, made, id
+             LIMIT $3",
         );
         // `made` is later than now where the clock was set back.
         let rows = found.bind(channel).bind(at.as_micros()).bind(MAX_DUE);
@@ -296,7 +400,7 @@ impl NotificationStore {
         Ok(())
     }
 
-    /// Where the message is by which a channel was told that a review waits, as [`Self::receive`] has
+    /// Where the message is by which a channel was told that something waits, as [`Self::receive`] has
     /// kept it.
     ///
     /// # Errors
@@ -304,13 +408,15 @@ impl NotificationStore {
     pub async fn receipt(
         &self,
         channel: &str,
-        review: ReviewId,
+        about: About,
     ) -> Result<Option<String>, NotificationError> {
+        let (review, grant) = about.columns();
         let found = query(
             "SELECT receipt FROM notification
-             WHERE channel = $1 AND review = $2 AND event = 'review.waiting'",
+             WHERE channel = $1 AND (review = $2 OR access_grant = $3) AND event = $4",
         );
-        let found = found.bind(channel).bind(review.to_string()).optional(&self.store).await?;
+        let found = found.bind(channel).bind(review).bind(grant).bind(about.waiting().word());
+        let found = found.optional(&self.store).await?;
         Ok(found.map(|row| row.try_get("receipt")).transpose()?.flatten())
     }
 
@@ -352,8 +458,7 @@ impl NotificationStore {
     pub async fn list(&self, page: &Page) -> Result<Listed<NotificationRow>, NotificationError> {
         let (before, id) = page.bounds();
         let found = query(
-            "SELECT id, channel, review, event, state, attempts, made, next, ended, error
-             FROM notification
+            "SELECT * FROM notification
              WHERE state <> 'void' AND made <= $1 AND (made < $1 OR id > $2)
              ORDER BY made DESC, id LIMIT $3",
         );
@@ -363,19 +468,30 @@ impl NotificationStore {
     }
 }
 
-fn review(row: &Row) -> Result<ReviewId, Unreadable> {
-    let id: String = row.try_get("review")?;
-    id.parse().map_err(|_| bad("review", &id))
+fn review(row: &Row) -> Result<Option<About>, Unreadable> {
+    let id: Option<String> = row.try_get("review")?;
+    let read =
+        |id: String| id.parse().map(About::Review).map_err(|_| bad("notification.review", &id));
+    id.map(read).transpose()
+}
+
+fn grant(row: &Row) -> Result<Option<About>, Unreadable> {
+    let id: Option<String> = row.try_get("access_grant")?;
+    let read = |id: String| {
+        id.parse().map(About::Grant).map_err(|_| bad("notification.access_grant", &id))
+    };
+    id.map(read).transpose()
 }
 
 fn notification(row: &Row) -> Result<NotificationRow, Unreadable> {
     let (event, state): (String, String) = (row.try_get("event")?, row.try_get("state")?);
     let at = |name| row.try_get::<i64>(name).map(Timestamp::from_micros);
     let known = Delivery::ALL.into_iter().find(|known| known.word() == state);
+    let about = review(row)?.or(grant(row)?);
     Ok(NotificationRow {
         id: row.try_get("id")?,
         channel: row.try_get("channel")?,
-        review: review(row)?,
+        about: about.ok_or_else(|| bad("notification.review", "it is about nothing"))?,
         event: Told::from_word(&event).ok_or_else(|| bad("event", &event))?,
         state: known.ok_or_else(|| bad("state", &state))?,
         attempts: u32::try_from(row.try_get::<i64>("attempts")?).unwrap_or(u32::MAX),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::raw::RawClient;
 use portcullis_testkit::web::http;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -211,6 +211,75 @@ fn people_are_told_once_and_nothing_that_is_for_the_page_alone() {
 }
 
 /// Objects whose names are literals of the request, and names that somebody chose.
+/// What whoever asks claims: for the page alone.
+const CLAIM: &str = "INC-7 of carol@example.org";
+
+/// Claude asks for access; the id of the request.
+fn asks(arena: &Arena, reason: &str) -> String {
+    let bearer = format!("Bearer {}", arena.token("claude").unwrap());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let wanted = json!({ "connection": "shop", "seconds": 600, "reason": reason }).to_string();
+    let answer = http(arena.http, "POST /api/v1/grants", &headers, &wanted).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn grants(arena: &Arena, arguments: &[&str]) {
+    let output = arena.portcullis(&[&["grants", "--as", "bo"], arguments].concat()).unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn requests_for_access_are_told_to_whom_they_ask_when_they_ask_them() {
+    let (receiver, seconds) = (Receiver::start(&[500]), Receiver::start(&[]));
+    let others = Receiver::start(&[]);
+    let (mut setup, secret) = setup(&[
+        ("oncall", receiver.address, "groups = [\"dba\"]"),
+        ("leads", seconds.address, "groups = [\"leads\"]"),
+        ("finance", others.address, "groups = [\"finance\"]"),
+    ]);
+    setup.connection += "access = { approvers = \"dba\", escalate_to = \"leads\", \
+                         escalate_after = \"20s\", wait = \"5m\" }\n";
+    let arena = Arena::start_with(&setup, &[("webhook.secret", &secret)]).unwrap();
+    // Decided before the second group is asked: that one is told nothing.
+    let first = asks(&arena, CLAIM);
+    let told = receiver.messages(1).remove(0);
+    let data = &told.body["data"];
+    assert_eq!(told.body["type"], "access_request.waiting");
+    assert_eq!((&data["grant"], &data["status"]), (&first.as_str().into(), &"pending".into()));
+    assert_eq!((&data["connection"], &data["seconds"]), (&"shop".into(), &600.into()));
+    assert_eq!((&data["groups"], &data["escalates"]["to"]), (&json!(["dba"]), &"leads".into()));
+    assert_eq!(data["caller"]["acting_for"], "ana");
+    assert_eq!(data["url"], format!("http://{}/access#{first}", arena.http));
+    assert_eq!(receiver.messages(2)[1].id, told.id, "it was not taken, and is sent again");
+    grants(&arena, &["approve", &first]);
+    let over = receiver.messages(3).remove(2);
+    assert_eq!(over.body["type"], "access_request.ended");
+    assert_eq!(over.body["data"]["status"], "active");
+    assert_eq!(over.body["data"]["grant"], first);
+    grants(&arena, &["end", &first, "--reason", "done"]);
+    // Not decided: the second group is told when it is asked, and both that it is over.
+    let second = asks(&arena, "INC-8");
+    let told = seconds.messages(1).remove(0);
+    assert_eq!(told.body["data"]["grant"], second);
+    assert_eq!(told.body["data"]["waiting_for"], json!(["dba", "leads"]));
+    assert_eq!(receiver.messages(4)[3].body["data"]["waiting_for"], json!(["dba"]));
+    let reject = ["reject", &second, "--reason", "not now"];
+    grants(&arena, &reject);
+    assert_eq!(receiver.messages(5)[4].body["data"]["status"], "rejected");
+    assert_eq!(seconds.messages(2)[1].body["data"]["status"], "rejected");
+    let both = [("access_request.waiting", "delivered"), ("access_request.ended", "delivered")];
+    states(&arena, "oncall", &[both, both].concat());
+    let rows = states(&arena, "leads", &both);
+    assert_eq!((&rows[0]["grant"], &rows[0]["review"]), (&second.into(), &Value::Null));
+    states(&arena, "finance", &[]);
+    let listed = arena.portcullis(&["notifications", "--as", "bo"]).unwrap();
+    assert!(String::from_utf8(listed.stdout).unwrap().contains(&first), "of which request");
+    let came = [receiver.messages(5), seconds.messages(2)].concat();
+    assert!(came.iter().all(|one| !one.text.contains("INC-") && !one.text.contains("carol")));
+    assert!(others.came.lock().unwrap().is_empty());
+}
+
 #[test]
 fn no_literal_and_nothing_invisible_is_told() {
     const RULES: &str = r#"
@@ -418,7 +487,18 @@ impl Mail {
     }
 
     fn arena(&self, tls: &str, password: &str, more: &str) -> Arena {
+        self.start_on(tls, password, more, |_| {})
+    }
+
+    fn start_on(
+        &self,
+        tls: &str,
+        password: &str,
+        more: &str,
+        change: impl FnOnce(&mut Setup),
+    ) -> Arena {
         let (mut setup, _) = setup(&[]);
+        change(&mut setup);
         setup.more += &format!(
             "[[notify.email]]\nname = \"mail\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"{tls}\"\n\
              from = \"Portcullis <portcullis@example.org>\"\n\
@@ -467,8 +547,8 @@ fn people_are_told_by_mail_in_one_thread() {
         let mut both = mail.messages(2);
         let (other, told) = (both.remove(1), both.remove(0));
         assert_eq!(told["authenticated"], true, "{told}");
-        assert_eq!(told["to"], serde_json::json!(["dba@example.org"]));
-        assert_eq!(other["to"], serde_json::json!(["ops@example.org"]));
+        assert_eq!(told["to"], json!(["dba@example.org"]));
+        assert_eq!(other["to"], json!(["ops@example.org"]));
         assert_eq!(header(&told, "Message-ID"), header(&other, "Message-ID"));
         assert_eq!(told["sender"], "portcullis@example.org");
         let text = told["text"].as_str().unwrap();
@@ -487,6 +567,31 @@ fn people_are_told_by_mail_in_one_thread() {
         states(&arena, "mail", &[("review.waiting", "delivered"), ("review.ended", "delivered")]);
         assert!(both.iter().all(|one| !one["text"].as_str().unwrap().contains(LITERAL)));
     }
+}
+
+#[test]
+fn requests_for_access_are_told_by_mail() {
+    let Some(mail) = Mail::start("starttls", OWN) else { return };
+    let arena = mail.start_on("starttls", "let me in\n", &format!("{LOGIN}{CERTIFIED}"), |setup| {
+        setup.connection += "access = { approvers = \"dba\", quorum = 2 }\n";
+    });
+    let grant = asks(&arena, CLAIM);
+    let told = mail.messages(2).remove(0);
+    let text = told["text"].as_str().unwrap();
+    assert_eq!(header(&told, "Subject"), "[shop] access is asked for: 10m as owner");
+    assert!(text.contains(&format!("http://{}/access#{grant}", arena.http)), "{text}");
+    assert!(text.contains("2 of dba") && text.contains("claude for ana"), "{text}");
+    assert!(!text.contains("INC-7") && !text.contains("carol"), "{text}");
+    // One has approved, and nobody else does: it is not over by that one.
+    grants(&arena, &["approve", &grant]);
+    let bearer = format!("Bearer {}", arena.token("claude").unwrap());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let path = format!("POST /api/v1/grants/{grant}/end");
+    assert_eq!(http(arena.http, &path, &headers, "{}").unwrap().status, 200);
+    let over = mail.messages(4).remove(2);
+    assert_eq!(header(&over, "References"), header(&told, "Message-ID"));
+    let text = over["text"].as_str().unwrap();
+    assert!(text.contains("It is over: withdrawn.\r\n"), "{text}");
 }
 
 #[test]
@@ -544,7 +649,7 @@ fn mail_is_sent_again_where_it_may_be_taken_later_and_has_no_headers_of_others()
     client.ask(&format!("DELETE FROM {table} WHERE id = 1")).unwrap();
     client.held().unwrap();
     let told = mail.messages(1).remove(0);
-    assert_eq!(told["to"], serde_json::json!(["dba@example.org"]));
+    assert_eq!(told["to"], json!(["dba@example.org"]));
     assert_eq!(
         (header(&told, "Bcc"), header(&told, "To")),
         (String::new(), "dba@example.org".into())

@@ -155,6 +155,11 @@ struct Stage {
 }
 
 fn start(refuse: &[&'static str], more: &str) -> Option<Stage> {
+    start_on(refuse, more, "")
+}
+
+/// `connection` is what stands in that besides.
+fn start_on(refuse: &[&'static str], more: &str, connection: &str) -> Option<Stage> {
     library()?;
     if !installed() {
         return None;
@@ -166,7 +171,7 @@ fn start(refuse: &[&'static str], more: &str) -> Option<Stage> {
     setup.policy = "[policy]\npacks = [\"allow-all\"]\nfiles = [\"slack.cedar\"]\n".to_owned();
     setup.callers = CALLERS;
     // With the usual detectors.
-    setup.connection = String::new();
+    setup.connection = connection.to_owned();
     setup.more = format!(
         "[[identity.providers]]\nname = \"corp\"\nissuer = \"{issuer}\"\nkind_claim = \"kind\"\n\
          audiences = [\"portcullis\"]\n[identity.providers.sign_in]\nclient_id = \"gateway\"\n\
@@ -515,4 +520,33 @@ fn without_a_signing_secret_a_channel_is_only_told() {
     assert!(!message.to_string().contains("'told'"), "{message}");
     let answer = stage.sends(&click("approve", "x", "U0REX"));
     assert_eq!(answer.status, 404, "{}", answer.body);
+}
+
+#[test]
+fn access_is_told_in_a_channel_and_given_on_its_page() {
+    let Some(stage) = start_on(&[], "", "access = { approvers = \"dba\" }\n") else { return };
+    let bearer = format!("Bearer {}", stage.arena.token("claude").unwrap());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let wanted = json!({ "connection": "shop", "seconds": 600, "reason": "<!here> INC-7" });
+    let answer =
+        http(stage.arena.http, "POST /api/v1/grants", &headers, &wanted.to_string()).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let grant = answer.json()["id"].as_str().unwrap().to_owned();
+    let message = stage.slack.called("chat.postMessage", 1);
+    // People decide in this channel, and not on this.
+    assert_eq!(asked(&["blocks"], &message.to_string()), "[\"rich_text\"]");
+    let shown = message.to_string();
+    assert!(shown.contains(&stage.at(&format!("/access#{grant}"))), "{shown}");
+    assert!(shown.contains("claude for ana.dba") && shown.contains("10m"), "{shown}");
+    assert!(!shown.contains("INC-7"), "{shown}");
+    // Nor by a button that somebody makes.
+    let _rex = stage.signed_in("rex.dba");
+    let value = format!("{grant}:{}", "0".repeat(64));
+    assert_eq!(stage.sends(&click("approve", &value, "U0REX")).status, 403);
+    stage.recorded("chat_refused", 1);
+    let bo = ["grants", "--as", "bo", "reject", &grant, "--reason", "not now"];
+    assert!(stage.arena.portcullis(&bo).unwrap().status.success());
+    let over = stage.slack.called("chat.update", 1);
+    assert_eq!(over["ts"], "17.000100");
+    assert!(over.to_string().contains("rejected by bo"), "{over}");
 }

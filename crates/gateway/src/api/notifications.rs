@@ -1,4 +1,4 @@
-//! What people were told of reviews, and whether it was taken: for administrators.
+//! What people were told of what waits for them, and whether it was taken: for administrators.
 
 use super::live::Caller;
 use super::page::{Paged, Wanted};

@@ -1,4 +1,4 @@
-//! `portcullis notifications`: what people were told of reviews, and whether it was taken.
+//! `portcullis notifications`: what people were told of what waits for them, and whether it was taken.
 
 use super::access::{Access, number, text, time};
 use super::page;
@@ -8,7 +8,7 @@ use portcullis_ledger::visible;
 use serde_json::Value;
 use std::process::ExitCode;
 
-/// What people were told of reviews, and whether it was taken.
+/// What people were told of what waits for them, and whether it was taken.
 #[derive(Debug, Args)]
 pub(super) struct Notifications {
     #[command(flatten)]
@@ -41,7 +41,9 @@ pub(super) async fn run(
 
 fn listed(row: &Value) -> String {
     let shown = |pointer| visible::escape(text(row, pointer)).into_owned();
-    let before = format!("{}  {:<9}  ", shown("/review"), shown("/state"));
+    // Of a held request, or of one for access.
+    let about = format!("{}{}", shown("/review"), shown("/grant"));
+    let before = format!("{about}  {:<9}  ", shown("/state"));
     let (tried, times) =
         (number(row, "/attempts"), if number(row, "/attempts") == 1 { "" } else { "s" });
     let mut what = format!(

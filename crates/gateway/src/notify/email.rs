@@ -3,6 +3,7 @@
 //! It says what webhooks are sent, and nothing more. Names of others are shown as text: in headers they
 //! are encoded (RFC 2047), in the body nothing in them is obeyed or followed.
 
+use super::case::Case;
 use super::{NotTaken, shown};
 use anyhow::Context as _;
 use lettre::address::Envelope;
@@ -12,7 +13,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
-use portcullis_store::{NotificationRow, ReviewRow, Told};
+use portcullis_store::NotificationRow;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -71,7 +72,7 @@ pub(crate) struct Email {
     pub(crate) from: String,
     /// To whom they go; all of them see each other.
     pub(crate) to: Vec<String>,
-    /// Only of reviews that ask one of these groups; empty: of all.
+    /// Only of what asks one of these groups, held requests and requests for access; empty: of all.
     #[serde(default)]
     pub(crate) groups: BTreeSet<String>,
 }
@@ -157,20 +158,20 @@ impl Email {
         }
     }
 
-    /// The message. The same review has one thread: what ends it refers to what began it (RFC 5322,
+    /// The message. What waits has one thread: what ends it refers to what began it (RFC 5322,
     /// section 3.6.4), and no vacation answers (RFC 3834, section 5).
     fn message(
         &self,
-        review: &ReviewRow,
+        case: &Case,
         row: &NotificationRow,
         origin: Option<&str>,
     ) -> Result<Message, String> {
         let from = mailbox("from", &self.from)?;
         let domain = from.email.domain().to_owned();
-        let began = format!("<{}.waiting@{domain}>", row.review);
+        let began = format!("<{}.waiting@{domain}>", row.about);
         let mut message = Message::builder()
             .from(from)
-            .subject(subject(review, row.event))
+            .subject(subject(case, row.event.waits()))
             .date(UNIX_EPOCH + Duration::from_micros(row.made.as_micros().unsigned_abs()))
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -179,16 +180,16 @@ impl Email {
         for to in &self.to {
             message = message.to(mailbox("to", to)?);
         }
-        message = match row.event {
-            Told::Waiting => message.message_id(Some(began)),
-            Told::Ended => message
-                .message_id(Some(format!("<{}.ended@{domain}>", row.review)))
+        message = match row.event.waits() {
+            true => message.message_id(Some(began)),
+            false => message
+                .message_id(Some(format!("<{}.ended@{domain}>", row.about)))
                 .in_reply_to(began.clone())
                 .references(began),
         };
         message
             .header(ContentType::TEXT_PLAIN)
-            .body(body(review, row.event, origin))
+            .body(body(case, row.event.waits(), origin))
             .map_err(|error| error.to_string())
     }
 }
@@ -213,48 +214,20 @@ fn inert(text: &str) -> String {
     out.replace("mailto:", "mailto[:]")
 }
 
-/// What is asked for, where; the same for all messages of a review but for `Re:`.
-fn subject(review: &ReviewRow, event: Told) -> String {
-    let connection = &review.ask.standing.connection;
-    let does = inert(&review.ask.ground.what);
-    let re = if event == Told::Ended { "Re: " } else { "" };
-    format!("{re}[{}] held for review: {does}", inert(&connection.name))
+/// The same for all messages of what waits but for `Re:`.
+fn subject(case: &Case, waits: bool) -> String {
+    format!("{}{}", if waits { "" } else { "Re: " }, case.title(inert))
 }
 
-/// As webhooks have it: no text of the request, no literal, no value, no row.
-fn body(review: &ReviewRow, event: Told, origin: Option<&str>) -> String {
-    let (ask, standing) = (&review.ask, &review.ask.standing);
-    let (principal, connection) = (&standing.principal, &standing.connection);
-    let acting = principal.acting_for.as_deref();
-    let acting = acting.map(|person| format!(" for {}", inert(person))).unwrap_or_default();
-    let groups: Vec<String> = ask.groups.iter().map(|group| inert(group)).collect();
-    let mut text = match event {
-        Told::Waiting => format!("{}{acting} waits for people.\n\n", inert(&principal.name)),
-        Told::Ended => format!("It is over: {}.\n\n", review.status.as_str()),
-    };
-    let place = format!(
-        "{} ({}), database {}",
-        inert(&connection.name),
-        inert(&connection.environment),
-        inert(&connection.database)
-    );
-    let rule = format!("{}: {}", inert(&ask.ground.rule), inert(&ask.ground.reason));
-    for (name, value) in [
-        ("does", inert(&ask.ground.what)),
-        ("where", place),
-        ("who", format!("{}{acting} ({})", inert(&principal.subject), inert(&principal.issuer))),
-        ("rule", rule),
-        ("asks", groups.join(", ")),
-        ("asked", ask.at.to_string()),
-        ("expires", review.expires.to_string()),
-        ("digest", ask.digest.short().to_string()),
-    ] {
+fn body(case: &Case, waits: bool, origin: Option<&str>) -> String {
+    let mut text = format!("{}.\n\n", case.state(waits, inert));
+    for (name, value) in case.facts(inert) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{name:<9}{value}");
     }
     let _ = match origin {
-        Some(origin) => writeln!(text, "\nLook and decide there: {origin}/reviews/{}", review.id),
-        None => writeln!(text, "\nLook and decide: portcullis review show {}", review.id),
+        Some(origin) => writeln!(text, "\nLook and decide there: {}", case.url(origin)),
+        None => writeln!(text, "\nLook and decide: {}", case.command()),
     };
     text
 }
@@ -275,10 +248,10 @@ impl Mailer {
     pub(super) async fn send(
         &self,
         email: &Email,
-        (review, row): (&ReviewRow, &NotificationRow),
+        (case, row): (&Case, &NotificationRow),
         origin: Option<&str>,
     ) -> Result<Option<String>, NotTaken> {
-        let message = email.message(review, row, origin).map_err(NotTaken::once)?;
+        let message = email.message(case, row, origin).map_err(NotTaken::once)?;
         let hello = email.from.parse::<Mailbox>().map(|from| from.email.domain().to_owned());
         let hello = hello.unwrap_or_else(|_| "localhost".to_owned());
         let mut transport =

@@ -4,6 +4,7 @@
 //! markup, a mention or a link. The text of a request is shown only where it is decided in the channel, and
 //! then whole.
 
+use super::case::Case;
 use super::webhook::{busy_until, caller, is_safe};
 use super::{NotTaken, open_to_others, secret_text, shown};
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::id::ReviewId;
 use portcullis_core::review::Risk;
 use portcullis_ledger::visible;
-use portcullis_store::{ReviewRow, Told};
+use portcullis_store::ReviewRow;
 use reqwest::Url;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -67,7 +68,7 @@ pub(crate) struct Slack {
     /// Environment variable of the gateway with the signing secret.
     #[serde(default)]
     pub(crate) signing_secret_env: Option<String>,
-    /// Only of reviews that ask one of these groups; empty: of all.
+    /// Only of what asks one of these groups, held requests and requests for access; empty: of all.
     #[serde(default)]
     pub(crate) groups: BTreeSet<String>,
     /// Where the methods of Slack are: https, or http to an address of loopback.
@@ -286,11 +287,19 @@ pub(crate) fn read(value: &str) -> Option<(ReviewId, Digest)> {
 
 /// What a message is made of.
 pub(crate) struct Words<'a> {
-    pub(super) review: &'a ReviewRow,
-    pub(super) event: Told,
+    pub(super) case: &'a Case,
+    /// That it waits; else that it is over.
+    pub(super) waits: bool,
     pub(super) origin: Option<&'a str>,
-    /// Its text, where it is decided in the channel.
-    pub(super) text: Option<String>,
+    /// What is decided in the channel.
+    pub(super) decided: Option<Decided<'a>>,
+}
+
+/// A review that is decided in the channel.
+pub(crate) struct Decided<'a> {
+    pub(super) review: &'a ReviewRow,
+    /// Its text, whole.
+    pub(super) text: String,
     /// What the caller said it is here for.
     pub(super) purpose: Option<String>,
 }
@@ -330,85 +339,45 @@ fn button(action: &str, label: &str, style: &str, value: &str) -> Value {
 impl Words<'_> {
     /// What stands in the notification of a device: markup is possible there, so there is none.
     fn summary(&self) -> String {
-        let ask = &self.review.ask;
-        let name = shown(&ask.standing.connection.name);
-        let text = match self.event {
-            Told::Waiting => format!("[{name}] held for review: {}", shown(&ask.ground.what)),
-            Told::Ended => format!("[{name}] review over: {}", self.review.status.as_str()),
+        let text = match self.waits {
+            true => self.case.title(shown),
+            false => format!("{}: {}", self.case.title(shown), self.case.state(false, shown)),
         };
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
     }
 
-    fn heading(&self) -> String {
-        let principal = &self.review.ask.standing.principal;
-        let acting = principal.acting_for.as_deref();
-        let acting = acting.map(|person| format!(" for {}", shown(person))).unwrap_or_default();
-        match self.event {
-            Told::Waiting => format!("{}{acting} waits for people\n", shown(&principal.name)),
-            Told::Ended => {
-                let by = self.review.decisions.last();
-                let by = by.map(|last| format!(" by {}", shown(&last.name))).unwrap_or_default();
-                format!("It is over: {}{by}\n", self.review.status.as_str())
-            }
-        }
-    }
-
     fn facts(&self) -> String {
-        let (ask, review) = (&self.review.ask, self.review);
-        let connection = &ask.standing.connection;
-        let principal = &ask.standing.principal;
-        let groups: Vec<String> = ask.groups.iter().map(|group| shown(group)).collect();
-        let mut facts = String::new();
-        for (name, value) in [
-            ("does", shown(&ask.ground.what)),
-            (
-                "where",
-                format!(
-                    "{} ({}), database {}, as {}",
-                    shown(&connection.name),
-                    shown(&connection.environment),
-                    shown(&connection.database),
-                    shown(&connection.role)
-                ),
-            ),
-            ("who", format!("{} ({})", shown(&principal.subject), shown(&principal.issuer))),
-            ("rule", format!("{}: {}", shown(&ask.ground.rule), shown(&ask.ground.reason))),
-            ("asks", groups.join(", ")),
-            ("expires", review.expires.to_string()),
-            ("digest", ask.digest.short()),
-        ] {
-            // Writing to a string does not fail.
-            let _ = writeln!(facts, "{name}: {value}");
-        }
-        facts
+        let facts = self.case.facts(shown).into_iter();
+        facts.map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
 
     fn blocks(&self) -> Value {
-        let heading = json!({ "type": "text", "text": self.heading(), "style": { "bold": true } });
+        let heading = format!("{}\n", self.case.state(self.waits, shown));
+        let heading = json!({ "type": "text", "text": heading, "style": { "bold": true } });
         let section =
             |elements: Value| json!({ "type": "rich_text_section", "elements": elements });
         let mut elements = vec![section(json!([heading, plain(&self.facts())]))];
-        if let Some(text) = &self.text {
+        if let Some(Decided { review, text, purpose }) = &self.decided {
             elements.push(json!({ "type": "rich_text_preformatted", "elements": [plain(text)] }));
-            let touches = shown(&self.review.ask.estimate.to_string());
-            let rests_on = rests_on(self.review).unwrap_or_default();
+            let touches = shown(&review.ask.estimate.to_string());
+            let rests_on = rests_on(review).unwrap_or_default();
             let more = format!("touches, by the target's own estimate: {touches}\n{rests_on}");
-            let claimed = self.purpose.as_deref().map(shown);
+            let claimed = purpose.as_deref().map(shown);
             let claimed = claimed.map(|text| format!("claimed, not verified: {text}\n"));
             elements.push(section(json!([plain(&(more + &claimed.unwrap_or_default()))])));
         }
-        let id = self.review.id;
         elements.push(section(match self.origin {
             Some(origin) => {
-                let url = format!("{origin}/reviews/{id}");
-                let label = if self.text.is_some() { "All of it" } else { "Look and decide there" };
+                let url = self.case.url(origin);
+                let whole = self.decided.is_some();
+                let label = if whole { "All of it" } else { "Look and decide there" };
                 json!([{ "type": "link", "url": url, "text": label }])
             }
-            None => json!([plain(&format!("Look and decide: portcullis review show {id}"))]),
+            None => json!([plain(&format!("Look and decide: {}", self.case.command()))]),
         }));
         let mut blocks = vec![json!({ "type": "rich_text", "elements": elements })];
-        if self.text.is_some() {
-            let value = written(id, self.review.ask.digest);
+        if let Some(Decided { review, .. }) = &self.decided {
+            let value = written(review.id, review.ask.digest);
             blocks.push(json!({ "type": "actions", "block_id": "decide", "elements": [
                 button("approve", "Approve once", "primary", &value),
                 button("reject", "Reject…", "danger", &value),
@@ -438,7 +407,7 @@ impl SlackClient {
     ) -> Result<Option<String>, NotTaken> {
         let (text, blocks) = (words.summary(), words.blocks());
         let posted = posted.and_then(Posted::read);
-        if let Some(Posted { channel, ts }) = posted.filter(|_| words.event == Told::Ended) {
+        if let Some(Posted { channel, ts }) = posted.filter(|_| !words.waits) {
             let body = json!({ "channel": channel, "ts": ts, "text": text, "blocks": blocks });
             return self.call(slack, "chat.update", &body).await.map(|_| None);
         }

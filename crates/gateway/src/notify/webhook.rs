@@ -37,7 +37,7 @@ pub(crate) struct Webhook {
     /// Environment variable of the gateway with the secret.
     #[serde(default)]
     pub(crate) secret_env: Option<String>,
-    /// Only of reviews that ask one of these groups; empty: of all.
+    /// Only of what asks one of these groups, held requests and requests for access; empty: of all.
     #[serde(default)]
     pub(crate) groups: BTreeSet<String>,
 }

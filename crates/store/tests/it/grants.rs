@@ -41,7 +41,7 @@ fn person(subject: &str, of: &[&str]) -> Reviewer {
 }
 
 /// Claude for Ana asks two of `dba` for a minute, at 0; it lapses at 100.
-fn ask() -> AccessAsk {
+pub(crate) fn ask() -> AccessAsk {
     AccessAsk {
         connection: "prod".to_owned(),
         environment: "production".to_owned(),

@@ -2,11 +2,13 @@
 
 use crate::place::{Place, now};
 use crate::reviews::{ask, person};
+use portcullis_core::access::Ending;
+use portcullis_core::id::GrantId;
 use portcullis_core::review::{Desk as _, Withdrawal};
 use portcullis_core::time::Timestamp;
 use portcullis_store::{
-    Delivery, NotificationRow, NotificationStore, Page, Place as Behind, ReviewDesk,
-    ReviewSettings, Told,
+    About, Delivery, End, Filed, GrantStore, NotificationRow, NotificationStore, Page,
+    Place as Behind, ReviewDesk, ReviewSettings, Told,
 };
 use std::time::Duration;
 
@@ -26,16 +28,20 @@ async fn a_review_is_told_once_and_its_end_after_it(place: &Place) {
     assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
     let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
     let review = ticket.review;
-    assert_eq!(told.untold("oncall", now()).await.unwrap(), [review]);
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), [About::Review(review)]);
     assert_eq!(told.over("oncall", now()).await.unwrap(), []);
-    let waiting = ("oncall", review, Told::Waiting);
-    assert!(told.keep("msg_1", waiting, Delivery::Due, now()).await.unwrap());
-    assert!(!told.keep("msg_2", waiting, Delivery::Due, now()).await.unwrap());
+    let waiting = ("oncall", About::Review(review), Told::ReviewWaiting);
+    assert!(told.keep("msg_1", waiting, (Delivery::Due, now()), now()).await.unwrap());
+    assert!(!told.keep("msg_2", waiting, (Delivery::Due, now()), now()).await.unwrap());
     assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
-    assert_eq!(told.untold("another", now()).await.unwrap(), [review], "of each channel");
+    assert_eq!(
+        told.untold("another", now()).await.unwrap(),
+        [About::Review(review)],
+        "of each channel"
+    );
     // Of several who would send it, one does; and it is due again where nothing is heard of it.
     let row = told.due("oncall", now()).await.unwrap().remove(0);
-    assert_eq!((row.id.as_str(), row.attempts, row.event), ("msg_1", 0, Told::Waiting));
+    assert_eq!((row.id.as_str(), row.attempts, row.event), ("msg_1", 0, Told::ReviewWaiting));
     let at = now();
     assert!(told.take(&row, LEASE, at).await.unwrap());
     assert!(!told.take(&row, LEASE, at).await.unwrap());
@@ -55,10 +61,10 @@ async fn a_review_is_told_once_and_its_end_after_it(place: &Place) {
     // It ends.
     desk.withdraw(&ticket, Withdrawal::Cancelled);
     desk.retire(&ticket, Withdrawal::Cancelled).await;
-    assert_eq!(told.over("oncall", now()).await.unwrap(), [review]);
+    assert_eq!(told.over("oncall", now()).await.unwrap(), [About::Review(review)]);
     assert_eq!(told.over("another", now()).await.unwrap(), [], "it was never told that it waits");
-    let ended = ("oncall", review, Told::Ended);
-    assert!(told.keep("msg_3", ended, Delivery::Due, now()).await.unwrap());
+    let ended = ("oncall", About::Review(review), Told::ReviewEnded);
+    assert!(told.keep("msg_3", ended, (Delivery::Due, now()), now()).await.unwrap());
     assert_eq!(told.over("oncall", now()).await.unwrap(), []);
 }
 
@@ -69,8 +75,8 @@ async fn what_concerns_nobody_is_never_told(place: &Place) {
         ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now),
     );
     let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
-    let waiting = ("oncall", ticket.review, Told::Waiting);
-    assert!(told.keep("msg_1", waiting, Delivery::Void, now()).await.unwrap());
+    let waiting = ("oncall", About::Review(ticket.review), Told::ReviewWaiting);
+    assert!(told.keep("msg_1", waiting, (Delivery::Void, now()), now()).await.unwrap());
     assert_eq!(told.untold("oncall", now()).await.unwrap(), []);
     assert_eq!(told.due("oncall", now()).await.unwrap(), []);
     desk.approve(ticket.review, &person("dora", &["dba"]), None, now()).await.unwrap();
@@ -87,13 +93,13 @@ async fn what_lapses_is_over_without_a_word(place: &Place) {
     let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
     let late = Timestamp::from_micros(ticket.expires.as_micros() + 1);
     assert_eq!(told.untold("oncall", late).await.unwrap(), []);
-    let waiting = ("oncall", ticket.review, Told::Waiting);
-    assert!(told.keep("msg_1", waiting, Delivery::Due, now()).await.unwrap());
+    let waiting = ("oncall", About::Review(ticket.review), Told::ReviewWaiting);
+    assert!(told.keep("msg_1", waiting, (Delivery::Due, now()), now()).await.unwrap());
     assert_eq!(told.over("oncall", late).await.unwrap(), [], "nobody has heard that it waits");
     let row = told.due("oncall", now()).await.unwrap().remove(0);
     assert!(told.take(&row, LEASE, now()).await.unwrap());
     told.settle(&row, Delivery::Delivered, (now(), None), now()).await.unwrap();
-    assert_eq!(told.over("oncall", late).await.unwrap(), [ticket.review]);
+    assert_eq!(told.over("oncall", late).await.unwrap(), [About::Review(ticket.review)]);
 }
 
 async fn what_was_told_is_read_a_page_at_a_time(place: &Place) {
@@ -105,11 +111,11 @@ async fn what_was_told_is_read_a_page_at_a_time(place: &Place) {
     let at = now();
     for number in 0..5 {
         let ticket = desk.file(ask(&format!("DELETE {number}"), &["dba"])).await.unwrap();
-        let waiting = ("oncall", ticket.review, Told::Waiting);
+        let waiting = ("oncall", About::Review(ticket.review), Told::ReviewWaiting);
         // Two of each time.
         let made = at.plus(Duration::from_secs(number / 2));
         let id = format!("msg_{number}");
-        assert!(told.keep(&id, waiting, Delivery::Due, made).await.unwrap());
+        assert!(told.keep(&id, waiting, (Delivery::Due, made), made).await.unwrap());
     }
     let (mut page, mut seen) = (Page { limit: 2, after: None }, Vec::new());
     loop {
@@ -131,8 +137,8 @@ async fn what_no_gateway_tells_any_more_is_given_up(place: &Place) {
     let ticket = desk.file(ask("DELETE", &["dba"])).await.unwrap();
     let at = now();
     for (id, channel) in [("msg_1", "oncall"), ("msg_2", "gone"), ("msg_3", "elsewhere")] {
-        let waiting = (channel, ticket.review, Told::Waiting);
-        assert!(told.keep(id, waiting, Delivery::Due, at).await.unwrap());
+        let waiting = (channel, About::Review(ticket.review), Told::ReviewWaiting);
+        assert!(told.keep(id, waiting, (Delivery::Due, at), at).await.unwrap());
     }
     // Another gateway tries that one.
     let row = told.due("elsewhere", at).await.unwrap().remove(0);
@@ -146,14 +152,70 @@ async fn what_no_gateway_tells_any_more_is_given_up(place: &Place) {
     assert_eq!(states, [due("oncall"), ("gone".to_owned(), Delivery::Failed), due("elsewhere")]);
     let given_up = listed(&told).await.remove(1);
     assert!(given_up.error.unwrap().contains("no such channel"));
-    assert_eq!(told.receipt("oncall", ticket.review).await.unwrap(), None);
+    assert_eq!(told.receipt("oncall", About::Review(ticket.review)).await.unwrap(), None);
     told.receive("msg_1", "C1 17.01").await.unwrap();
-    let kept = told.receipt("oncall", ticket.review).await.unwrap();
+    let kept = told.receipt("oncall", About::Review(ticket.review)).await.unwrap();
     assert_eq!(kept.as_deref(), Some("C1 17.01"));
-    assert_eq!(told.receipt("gone", ticket.review).await.unwrap(), None);
+    assert_eq!(told.receipt("gone", About::Review(ticket.review)).await.unwrap(), None);
+}
+
+async fn a_request_for_access_is_told_once_it_is_recorded(place: &Place) {
+    let store = place.store().await;
+    let (told, grants) = (NotificationStore::new(store.clone()), GrantStore::new(store.clone()));
+    let (id, about) = (GrantId::from_bits(7), About::Grant(GrantId::from_bits(7)));
+    let mut asked = crate::grants::ask();
+    (asked.at, asked.lapses) = (now(), now().plus(HOUR));
+    let Filed::New(row) = grants.file(id, &asked).await.unwrap() else { panic!("it is new") };
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), [], "nobody may decide on it yet");
+    assert!(grants.recorded(&row).await.unwrap());
+    assert_eq!(told.untold("oncall", now()).await.unwrap(), [about]);
+    let late = asked.lapses.plus(HOUR);
+    assert_eq!(told.untold("oncall", late).await.unwrap(), []);
+    // Of one channel at once, of another one later.
+    let waiting = |channel| (channel, about, Told::AccessWaiting);
+    let (at, later) = (now(), now().plus(LEASE));
+    assert!(told.keep("msg_1", waiting("oncall"), (Delivery::Due, at), at).await.unwrap());
+    assert!(!told.keep("msg_2", waiting("oncall"), (Delivery::Due, at), at).await.unwrap());
+    assert!(told.keep("msg_3", waiting("leads"), (Delivery::Due, later), at).await.unwrap());
+    assert_eq!(told.untold("leads", at).await.unwrap(), []);
+    assert_eq!(told.due("leads", at).await.unwrap(), []);
+    let early = told.due("leads", later).await.unwrap().remove(0);
+    assert!((early.attempts, early.next, early.about) == (0, later, about) && early.made == at);
+    let row = told.due("oncall", at).await.unwrap().remove(0);
+    assert!(told.take(&row, LEASE, at).await.unwrap());
+    told.settle(&row, Delivery::Delivered, (at, None), at).await.unwrap();
+    told.receive("msg_1", "C1 17.01").await.unwrap();
+    assert_eq!(told.receipt("oncall", about).await.unwrap().as_deref(), Some("C1 17.01"));
+    assert_eq!(told.receipt("leads", about).await.unwrap(), None);
+    assert_eq!(told.over("oncall", at).await.unwrap(), []);
+    assert_eq!(told.over("oncall", late).await.unwrap(), [about], "its time is over");
+    // It is over when the journal has that as well.
+    let end = End { ending: Ending::Owner, by: None, reason: None };
+    let ended = grants.end(id, end, at).await.unwrap().unwrap();
+    assert_eq!(told.over("oncall", at).await.unwrap(), []);
+    assert!(grants.recorded(&ended).await.unwrap());
+    assert_eq!(told.over("oncall", at).await.unwrap(), [about]);
+    let over = ("oncall", about, Told::AccessEnded);
+    assert!(told.keep("msg_4", over, (Delivery::Due, at), at).await.unwrap());
+    assert_eq!(told.over("oncall", at).await.unwrap(), []);
+    // What waits goes before what is over.
+    let ticket = ReviewDesk::new(store, ReviewSettings { ttl: HOUR }, now)
+        .file(ask("DELETE", &["dba"]))
+        .await
+        .unwrap();
+    let review = ("oncall", About::Review(ticket.review), Told::ReviewWaiting);
+    assert!(told.keep("msg_5", review, (Delivery::Due, later), later).await.unwrap());
+    let due: Vec<String> =
+        told.due("oncall", later).await.unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(due, ["msg_5", "msg_4"]);
+    assert_eq!(listed(&told).await.len(), 4);
+    // It goes with its grant.
+    grants.forget_ended(late).await.unwrap();
+    assert_eq!(listed(&told).await.len(), 1);
 }
 
 on_both! {
+    a_request_for_access_is_told_once_it_is_recorded
     what_was_told_is_read_a_page_at_a_time
     what_no_gateway_tells_any_more_is_given_up
     a_review_is_told_once_and_its_end_after_it
