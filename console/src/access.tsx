@@ -20,12 +20,22 @@ function place(grant: Grant): Connection {
   return { name: connection, environment, role, protocol: "", database };
 }
 
+const named = () => window.location.hash.slice(1) || null;
+
 export function Access() {
   const { grants, me } = useStore();
   const now = useNow();
   // A message links to what it tells of.
-  const [linked] = useState(() => window.location.hash.slice(1) || null);
-  const [chosen, choose] = useState<string | null>(linked);
+  const [linked, link] = useState(named);
+  const [chosen, choose] = useState(linked);
+  useEffect(() => {
+    const follow = () => {
+      link(named());
+      choose(named());
+    };
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
   const [asking, ask] = useState<{ grant: Grant; what: What } | null>(null);
   // What everybody has approved, and is not recorded yet, comes into force by itself.
   const waiting = (grants ?? []).filter((grant) => grant.status === "approved" || (grant.status === "pending" && grant.ask.lapses > now));

@@ -452,7 +452,10 @@ const steps = {
     assert.equal(await page.locator("img, svg, iframe, object, #app script").count(), 0);
     await accessible(page, "access");
     await shot(page, "console-access");
-    await page.keyboard.press("j");
+    // As by the link of a message.
+    await page.goto(`${base}/access#${wanted}`);
+    await page.locator(`#${wanted}.chosen`).waitFor();
+    await page.keyboard.press("k");
     await page.keyboard.press("r");
     await page.getByRole("textbox", { name: "Why" }).fill("no incident <i>");
     await accessible(page, "reject access");
@@ -480,6 +483,9 @@ const steps = {
     await page.keyboard.press("Enter");
     await client.ends(2, "that is <b>enough</b>");
     await page.getByText("Nothing that concerns you is granted now.").waitFor();
+    await page.goto(`${base}/access#${wanted}`);
+    await page.getByText("What the link leads to is over, or does not concern you.").waitFor();
+    await accessible(page, "a link to access that is over");
   },
 
   async "a credential is listed and revoked"() {
