@@ -7,6 +7,7 @@ import { Findings } from "./findings";
 import { Heading, Link } from "./route";
 import { useNow } from "./store";
 import { Inert } from "./text";
+import { flat } from "./inert";
 import { moment, span } from "./time";
 import type { BrowserSession, Identity as Found } from "./types";
 
@@ -15,7 +16,8 @@ const some = (list: string[], none: string) => (list.length > 0 ? <Inert text={l
 function known({ known, count, others }: Found["reviewers"][number]) {
   if (count === 0) return others ? "nobody who is known; providers may tell of people" : "nobody";
   const more = count > known.length ? ` and ${count - known.length} more` : "";
-  return <><Inert text={known.map(({ subject }) => subject).join(", ")} />{more}{others ? ", and whom providers tell of" : ""}</>;
+  const people = known.map(({ subject, issuer }, at) => <>{at > 0 && ", "}<span title={`known to ${flat(issuer)}`}><Inert text={subject} /></span></>);
+  return <>{people}{more}{others ? ", and whom providers tell of" : ""}</>;
 }
 
 export function Identity() {

@@ -242,7 +242,7 @@ export function Policies() {
           </li>
         ))}
       </ul>
-      <p role="status"><strong>{news}</strong></p>
+      <p role="status"><strong><Inert text={news} /></strong></p>
       {open && (
         <section class="part" aria-labelledby="document">
           <h2 id="document">{open.is_new ? `A new ${open.kind}` : <Inert text={`${open.kind}/${open.name}`} />}</h2>

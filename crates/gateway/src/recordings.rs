@@ -307,10 +307,12 @@ impl Archive {
         }
         let directory = self.directory.clone();
         let look = move || {
-            let is_gone = |gaps: &Gaps| {
-                let found = directory.join(segment_file(gaps.segment)).symlink_metadata();
-                found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-            };
+            // There were entries in it.
+            let is_gone =
+                |gaps: &Gaps| match directory.join(segment_file(gaps.segment)).symlink_metadata() {
+                    Ok(found) => !found.is_file() || found.len() == 0,
+                    Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+                };
             let gone = all.segments().filter(is_gone).map(|gaps| gaps.segment).collect();
             let gaps = all.segments().filter(|gaps| !gaps.is_nothing()).collect();
             Unshown { gaps, gone, entries }
@@ -423,8 +425,7 @@ impl Archive {
                 let mut entries = Entries::of(&directory);
                 for place in places {
                     let found = entries.read(location(place))?;
-                    // What this program cannot read has nothing that it could show.
-                    let Ok(entry) = found.entry() else { continue };
+                    let entry = read_entry(&found)?;
                     let (Event::Intent { operation, shown, .. }
                     | Event::Refused { operation, shown, .. }
                     | Event::Held { operation, shown, .. }) = &entry.event
@@ -441,7 +442,7 @@ impl Archive {
                 Ok(Some(found)) => return Ok(Within { found: Some(found), ..within }),
                 Ok(None) => {}
                 Err(ReadError::Moved) => return Err(self.distrust().await),
-                // Its file is gone, or cannot be read: the other sessions are searched all the same.
+                // Its file is gone, or an entry cannot be read: the other sessions are searched all the same.
                 Err(error) => {
                     warn!(%error, entry = begins, "a session cannot be searched from there on");
                     within.unsearched = Some(begins);
@@ -690,7 +691,14 @@ fn batch(directory: &Path, reached: Reached) -> Result<NextBatch, ReadError> {
     let Reached { sequence, segment, start, .. } = reached;
     let mut tail = Tail::open(directory, Position { sequence, segment, offset: start })?;
     let (mut batch, mut reached, mut more) = (Batch::default(), reached, false);
-    while let Some(found) = tail.next()? {
+    loop {
+        let found = match tail.next() {
+            Ok(Some(found)) => found,
+            Ok(None) => break,
+            // What was read is kept; whoever looks next is told.
+            Err(_) if batch.count() > 0 => break,
+            Err(error) => return Err(error),
+        };
         let place = place(&found);
         batch.segment(Gaps { segment: place.segment, ..Gaps::default() });
         // What this program cannot read it passes over: it is in the journal, and that is told.
@@ -719,45 +727,41 @@ fn batch(directory: &Path, reached: Reached) -> Result<NextBatch, ReadError> {
 
 fn index_entry(batch: &mut Batch, place: EntryPlace, found: &Found<'_>) -> Result<(), String> {
     let facts = found.facts()?;
-    let (mut counts, mut said) = (Counts::default(), false);
-    match &*facts.event {
-        "intent" => (counts.permitted, said) = (u64::from(!facts.of_gateway), true),
-        "refused" => (counts.refused, said) = (1, true),
-        "held" => (counts.held, said) = (1, true),
-        _ => {}
-    }
-    let Some(session) = facts.session else {
-        if facts.event == "watched"
-            && let Event::Watched { recording: Some(recording), .. } = found.entry()?.event
-        {
+    let (at, session) = (facts.at, facts.session);
+    let event = match found.entry() {
+        Ok(entry) => entry.event,
+        // It has its place in the session, so that whoever searches that hears of it.
+        Err(why) => {
+            if let Some(session) = session {
+                batch.entry(session, place, true, Counts::default());
+            }
+            return Err(why);
+        }
+    };
+    let Some(session) = session else {
+        if let Event::Watched { recording: Some(recording), .. } = event {
             batch.watched(recording, place);
         }
         return Ok(());
     };
-    let at = facts.at;
-    match &*facts.event {
-        "session_opened" | "login_refused" => match found.entry()?.event {
-            Event::SessionOpened { standing, .. } => {
-                let connection = standing.connection.name;
-                batch.begin(Begun { session, at, place, who: Ok(standing.principal), connection });
-            }
-            Event::LoginRefused { principal, connection, .. } => {
-                let who = Err(principal.unwrap_or_default());
-                batch.begin(Begun { session, at, place, who, connection });
-                batch.end(session, at, "refused".to_owned());
-            }
-            _ => {}
-        },
-        "outcome" => {
-            if let Event::Outcome { rows, masked, .. } = found.entry()?.event {
-                (counts.rows, counts.masked) = (rows, masked);
-            }
+    let (mut counts, mut said) = (Counts::default(), false);
+    match event {
+        Event::Intent { .. } => {
+            (counts.permitted, said) = (u64::from(!facts.of_gateway), true);
         }
-        "session_closed" => {
-            if let Event::SessionClosed { reason, .. } = found.entry()?.event {
-                batch.end(session, at, reason);
-            }
+        Event::Refused { .. } => (counts.refused, said) = (1, true),
+        Event::Held { .. } => (counts.held, said) = (1, true),
+        Event::Outcome { rows, masked, .. } => (counts.rows, counts.masked) = (rows, masked),
+        Event::SessionOpened { standing, .. } => {
+            let connection = standing.connection.name;
+            batch.begin(Begun { session, at, place, who: Ok(standing.principal), connection });
         }
+        Event::LoginRefused { principal, connection, .. } => {
+            let who = Err(principal.unwrap_or_default());
+            batch.begin(Begun { session, at, place, who, connection });
+            batch.end(session, at, "refused".to_owned());
+        }
+        Event::SessionClosed { reason, .. } => batch.end(session, at, reason),
         _ => {}
     }
     batch.entry(session, place, said, counts);
@@ -1133,6 +1137,66 @@ mod tests {
             assert_eq!(listed(&archive).await, [4, 3, 2, 1].map(SessionId::from_bits), "{what}");
             assert_eq!(gaps_of(&archive).await, None, "{what}");
         }
+    }
+
+    /// A line with something else in it, and the hash of that.
+    fn forged(line: &str, was: &str, is: &str) -> String {
+        let (text, _) = line.split_once('\t').unwrap();
+        assert!(text.contains(was), "{was}: {text}");
+        let text = text.replacen(was, is, 1);
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{text}\t{hash}")
+    }
+
+    #[tokio::test]
+    async fn what_nobody_understands_is_told_and_what_is_beyond_all_bounds_breaks_no_list() {
+        let directory = tempfile::tempdir().unwrap();
+        journal(directory.path(), 3, 2).await;
+        let path = segment(directory.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Of the first session the first outcome, of the second one the first statement.
+        let lines = text.lines().enumerate().map(|(at, line)| match at {
+            2 => forged(line, "\"rows\":2", "\"rows\":18446744073709551615"),
+            4 => forged(line, "\"rows\":2", "\"rows\":9223372036854775807"),
+            7 => forged(line, "\"operation\":", "\"operatiom\":"),
+            _ => line.to_owned(),
+        });
+        let lines: Vec<String> = lines.collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let archive = Archive::new(directory.path());
+        let (all, page) = (Search::default(), Page { limit: 100, after: None });
+        let found = archive.search(&all, &sought("SELECT 0"), &page, |_| true).await;
+        let (rows, _) = found.unwrap();
+        let seen: Vec<_> = rows.iter().map(|row| (row.found, row.unsearched)).collect();
+        assert_eq!(seen, [(Some(13), None), (None, Some(7)), (Some(1), None)]);
+        assert!(rows.last().unwrap().rows >= 1 << 52);
+        let unshown = archive.unshown().await.unwrap();
+        let [gaps] = *unshown.gaps else { panic!("{unshown:?}") };
+        assert_eq!((gaps.lines, gaps.missing, gaps.unread), (0, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_takes_the_place_of_the_gateways_own_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        journal(directory.path(), 1, 1).await;
+        let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
+        let archive = Archive::new(directory.path());
+        assert_eq!(archive.unshown().await.unwrap().entries, ledger.written());
+        let next = ledger.written();
+        let text = std::fs::read_to_string(segment(directory.path())).unwrap();
+        let last = text.lines().last().unwrap();
+        let number = |number: u64| format!("{{\"seq\":{number},");
+        let line = forged(last, &number(next - 1), &number(next));
+        std::fs::write(directory.path().join(segment_file(next)), line + "\n").unwrap();
+        assert_eq!(archive.unshown().await.unwrap().entries, next + 1);
+        for at in 0..2 {
+            let event = Event::SessionClosed { reason: "over".to_owned(), recording: None };
+            let (at, session) = (Timestamp::from_micros(at), Some(SessionId::from_bits(9)));
+            let entry = Entry { at, session, request: None, event };
+            ledger.append(entry, Durability::Durable).await.unwrap();
+        }
+        assert!(archive.unshown().await.unwrap().entries < ledger.written());
     }
 
     #[tokio::test]

@@ -214,6 +214,26 @@ fn without(one: &BTreeSet<String>, other: &BTreeSet<String>) -> Vec<String> {
     one.difference(other).take(EXAMPLES).cloned().collect()
 }
 
+/// The entries of a session, as many as are judged, and whether there are more.
+async fn entries_of(
+    archive: &Archive,
+    session: SessionId,
+) -> Result<Option<(Vec<(u64, Entry)>, bool)>, Unread> {
+    let Some((head, _)) = archive.session(session).await? else { return Ok(None) };
+    let (mut entries, mut from, mut more) = (Vec::new(), 0, false);
+    for _ in 0..PARTS {
+        let part = archive.part(&head, from, 500).await?;
+        let on = part.next;
+        entries.extend(archive.entries(&head, part).await?);
+        more = on.is_some();
+        match on {
+            Some(next) if entries.len() < ENTRIES => from = next,
+            _ => break,
+        }
+    }
+    Ok(Some((entries, more)))
+}
+
 /// A part of what is recorded, from the newest session on.
 pub(crate) async fn rejudged(
     archive: &Archive,
@@ -229,18 +249,17 @@ pub(crate) async fn rejudged(
         let count = rows.len();
         for (at, row) in rows.into_iter().enumerate() {
             let place = Place { at: row.opened, id: row.id.to_string() };
-            let Some((head, _)) = archive.session(row.id).await? else { continue };
-            let (mut entries, mut from, mut more) = (Vec::new(), 0, false);
-            for _ in 0..PARTS {
-                let part = archive.part(&head, from, 500).await?;
-                let on = part.next;
-                entries.extend(archive.entries(&head, part).await?);
-                more = on.is_some();
-                match on {
-                    Some(next) if entries.len() < ENTRIES => from = next,
-                    _ => break,
+            let (entries, more) = match entries_of(archive, row.id).await {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                // What cannot be read of one keeps nobody from the others.
+                Err(Unread::Ledger(_)) => {
+                    report.whole.sessions += 1;
+                    report.not_judged("its session cannot be read: see health", 1, row.id, 0);
+                    continue;
                 }
-            }
+                Err(error) => return Err(error),
+            };
             let (compared, session) = (compared.clone(), row.id);
             // Statements are read on a thread of its own, as the runtime's are.
             let judged = tokio::task::spawn_blocking(move || {

@@ -193,6 +193,12 @@ impl Ledger {
         self.0.shared.queue.alive()
     }
 
+    /// How many entries are written: the number that the next one gets.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.0.shared.written()
+    }
+
     /// Writes and syncs what waits, signs the last head, and takes nothing more. Blocks. Can be
     /// repeated.
     ///

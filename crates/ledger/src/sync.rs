@@ -63,6 +63,11 @@ impl Shared {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many entries are written.
+    pub(crate) fn written(&self) -> u64 {
+        self.behind().written.size
+    }
+
     /// The writer has written up to `written`; `waiters` want it synced.
     pub(crate) fn advance(&self, written: Chain, waiters: &mut Vec<(Reply, u64)>) {
         let mut behind = self.behind();

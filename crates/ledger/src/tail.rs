@@ -164,7 +164,9 @@ impl Tail {
         let layout = Layout::new(dir);
         let journal = layout.journal();
         let (mut segments, _) = segments::list(&journal).map_err(io_error(&journal))?;
-        segments.retain(|segment| segment.first >= from.segment);
+        segments.retain(|segment| {
+            segment.first >= from.segment && segment.first < i64::MAX.unsigned_abs()
+        });
         Ok(Self {
             layout,
             segments: segments.into_iter(),
@@ -240,8 +242,9 @@ impl Tail {
     /// Whether the line in the buffer is the next entry; one that is not is passed over.
     fn is_next(&mut self) -> Result<bool, ReadError> {
         let line = Line::parse(&self.buffer).filter(|line| sha256(line.text) == line.hash);
-        // A number that none can follow is none.
-        let line = line.filter(|line| line.sequence < i64::MAX.unsigned_abs());
+        // A number that none can follow is none, nor is one from before its segment.
+        let first = self.current.as_ref().map_or(0, |(segment, _)| segment.first);
+        let line = line.filter(|line| (first..i64::MAX.unsigned_abs()).contains(&line.sequence));
         let Some(line) = line else {
             self.ahead = None;
             self.pass_over();
@@ -302,8 +305,9 @@ impl Tail {
             let Some(segment) = self.segments.next() else { return Ok(false) };
             match self.layout.open(&segment.path) {
                 Ok(file) => break (segment, file),
-                // It has gone just now, or is no plain file: its entries are missing.
+                // It has gone just now, is no plain file, or not the gateway's: its entries are missing.
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => {}
                 Err(e) => return Err(io_error(&segment.path)(e)),
             }
         };

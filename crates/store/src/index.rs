@@ -122,6 +122,9 @@ pub struct Counts {
     pub masked: u64,
 }
 
+/// Most that one batch counts of anything: what SQLite adds up stays a whole number.
+const MOST: u64 = 1 << 52;
+
 impl Counts {
     fn add(&mut self, other: Self) {
         let Self { permitted, refused, held, rows, masked } = other;
@@ -370,11 +373,16 @@ impl SessionIndex {
         let rows: Vec<_> = batch
             .counts
             .iter()
-            .map(|(id, c)| (id.to_string(), c.permitted, c.refused, c.held, c.rows, c.masked))
+            .map(|(id, c)| {
+                let [permitted, refused, held, rows, masked] =
+                    [c.permitted, c.refused, c.held, c.rows, c.masked].map(|count| count.min(MOST));
+                (id.to_string(), permitted, refused, held, rows, masked)
+            })
             .collect();
         let count = "UPDATE session SET permitted = permitted + (j.value->>1), \
             refused = refused + (j.value->>2), held = held + (j.value->>3), \
-            rows = rows + (j.value->>4), masked = masked + (j.value->>5) \
+            rows = min(rows + (j.value->>4), 9007199254740992), \
+            masked = min(masked + (j.value->>5), 9007199254740992) \
             FROM json_each($1) j WHERE session.id = j.value->>0";
         sqlx::query(count).bind(json(&rows)?).execute(&mut *tx).await?;
         for (session, at, why) in &batch.ended {

@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use portcullis_ledger::visible;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -179,15 +180,34 @@ fn approve(one: &Value) -> String {
         what.push(format!("access to {}", words(one, "/connections")));
     }
     let others = one.pointer("/others") == Some(&Value::Bool(true));
-    let known: Vec<&str> = rows(one, "/known").iter().map(|who| text(who, "/subject")).collect();
+    let known = rows(one, "/known");
     let left = number(one, "/count").saturating_sub(known.len() as u64);
+    let names = named(known);
     let who = match (known.is_empty(), others) {
         (true, true) => "nobody is known to be in it; providers may tell of people".to_owned(),
         (true, false) => "NOBODY is in it: what waits for it expires".to_owned(),
-        (false, _) if left > 0 => format!("{} and {left} more are in it", known.join(", ")),
-        (false, _) => format!("in it: {}", known.join(", ")),
+        (false, _) if left > 0 => format!("{names} and {left} more are in it"),
+        (false, _) => format!("in it: {names}"),
     };
     format!("{}: {}; {who}", text(one, "/group"), what.join(", "))
+}
+
+/// People, by whoever vouches for them: a subject is somebody else at another issuer.
+fn named(known: &[Value]) -> String {
+    let mut by_issuer: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for who in known {
+        let subject = text(who, "/subject");
+        // One name does not look like two.
+        let quoted = if subject.contains([',', ';', '(']) {
+            format!("{subject:?}")
+        } else {
+            subject.to_owned()
+        };
+        by_issuer.entry(text(who, "/issuer")).or_default().push(quoted);
+    }
+    let groups =
+        by_issuer.into_iter().map(|(issuer, names)| format!("{} ({issuer})", names.join(", ")));
+    groups.collect::<Vec<_>>().join("; ")
 }
 
 pub(super) async fn rules(command: Rules, config: &Config, json: bool) -> anyhow::Result<ExitCode> {

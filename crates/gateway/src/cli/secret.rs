@@ -86,7 +86,8 @@ pub(super) async fn run(
     let config = match &with_documents {
         Ok((config, _)) => config,
         Err(error) => {
-            eprintln!("portcullis: connections of documents are not looked at: {error:#}");
+            let why = format!("connections of documents are not looked at: {error:#}");
+            eprintln!("portcullis: {}", visible::escape(&why));
             config
         }
     };

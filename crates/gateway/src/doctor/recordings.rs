@@ -14,8 +14,12 @@ const EACH: usize = 8;
 
 /// Of a running gateway: what its index has passed over.
 pub(super) async fn running(all: &mut Findings<'_>, services: &Services) {
+    let written = services.ledger.written();
     match services.archive.unshown().await {
-        Ok(unshown) => told(all, &unshown),
+        Ok(unshown) => {
+            told(all, &unshown);
+            behind(all, &unshown, written);
+        }
         Err(error @ Unread::Behind(_)) => all.warn(
             CHECK,
             error.to_string(),
@@ -47,7 +51,7 @@ fn unread(all: &mut Findings<'_>, found: String) {
 fn told(all: &mut Findings<'_>, unshown: &Unshown) {
     for segment in unshown.gone.iter().take(EACH) {
         let found = format!(
-            "{} is gone, with the entries from {segment} on",
+            "{} is gone, empty or no file, with the entries from {segment} on",
             segment_file(*segment).display()
         );
         let means = "the sessions in it are listed, and what was done in them cannot be read";
@@ -69,8 +73,24 @@ fn told(all: &mut Findings<'_>, unshown: &Unshown) {
         );
     }
     if unshown.gone.is_empty() && unshown.gaps.is_empty() {
-        all.ok(CHECK, format!("each of {} entries of the journal can be read", unshown.entries));
+        all.ok(CHECK, format!("each of {} entries of the journal could be read", unshown.entries));
     }
+}
+
+/// What the gateway has written is where it was read to, or somebody has put another file there.
+fn behind(all: &mut Findings<'_>, unshown: &Unshown, written: u64) {
+    if unshown.entries >= written {
+        return;
+    }
+    let found = format!(
+        "{written} entries are written, and only those before {} are read: there is a file in journal/ \
+         that the gateway does not write to",
+        unshown.entries
+    );
+    let means = "sessions since then are in no list and no search";
+    let next = "keep a copy of the journal, run portcullis audit verify, and see \
+                docs/how-to/verify-the-record.md";
+    all.fail(CHECK, found, means, next);
 }
 
 fn gap(all: &mut Findings<'_>, gaps: &Gaps) {
@@ -96,7 +116,7 @@ fn gap(all: &mut Findings<'_>, gaps: &Gaps) {
         return all.warn(CHECK, found, means, next);
     }
     let means = "the file was changed by somebody else, or by the disk: what stood there is in no list, \
-                 search or timeline; all that stands behind it is";
+                 search or timeline, and what stands behind it may not be either";
     let next = "keep a copy of the journal, run portcullis audit verify, and see \
                 docs/how-to/verify-the-record.md";
     all.fail(CHECK, found, means, next);
