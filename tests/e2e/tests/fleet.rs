@@ -175,6 +175,7 @@ fn two_gateways_share_what_people_decide() {
     signed_in_elsewhere(&fleet);
     applied_here_gone_by_there(&fleet);
     in_a_group_by_what_was_applied_elsewhere(&fleet);
+    vouched_for_by_what_was_applied_elsewhere(&fleet);
     commands_say_what_to_do(&fleet);
     a_lost_store_refuses_and_comes_back(&fleet);
     a_store_that_stands_still_refuses_and_comes_back(&fleet);
@@ -384,6 +385,51 @@ fn granted_here_good_there_until_it_is_ended(fleet: &Fleet) {
         over_soon(&mut [&mut here, &mut there]);
         let refused = log_in(fleet.b_postgres).err().map(|error| format!("{error:#}"));
         assert!(refused.is_some_and(|why| why.contains("no access")), "{grant}");
+    }
+}
+
+/// Who vouches for callers is a document too: they come in at the other gateway, and where it is removed their
+/// sessions and what was issued to them end there as well.
+fn vouched_for_by_what_was_applied_elsewhere(fleet: &Fleet) {
+    // Another provider, that of an arena neither gateway knows.
+    let other = Arena::start(&Setup::allow_all()).unwrap();
+    let text = fs::read_to_string(other.config()).unwrap();
+    let (_, development) = text.split_once("[dev_provider]").unwrap();
+    let listen = development.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap();
+    let issuer = format!("issuer = \"http://{}\naudiences = [\"portcullis\"]\n", listen.trim());
+    let provider = format!("{issuer}algorithms = [\"ES256\"]\nkind_claim = \"kind\"\n");
+    let rule = format!("{issuer}kind = \"oidc\"\npins = {{ sub = \"hal\" }}\n");
+    let bo = fleet.token("bo");
+    let directory = fleet.a.directory().join("vouched");
+    let path = directory.to_str().unwrap();
+    let apply = ["apply", "--token", &bo, "--yes", "--prune", "-f", path];
+    for (file, text, user) in
+        [("providers/other.toml", provider, "claude"), ("workloads/night.toml", rule, "night")]
+    {
+        let token = other.token(if user == "claude" { "claude" } else { "hal" }).unwrap();
+        let log_in = |password: &str| RawClient::log_in(fleet.b_postgres, user, "shop", password);
+        assert!(log_in(&token).is_err(), "{file}");
+        let file = directory.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+        let (done, said) = fleet.at_a(&apply);
+        assert!(done, "{said}");
+        soon("nobody vouches for it there", || log_in(&token).is_ok());
+        let create = ["create", "--connection", "shop", "--purpose", "a test"];
+        let (made, own) = fleet.at_b(&[&["credential", "--token", &token], &create[..]].concat());
+        assert!(made, "{own}");
+        let own = own.lines().next().unwrap();
+        let (mut direct, mut by_credential) = (log_in(&token).unwrap(), log_in(own).unwrap());
+        assert!(RawClient::log_in(fleet.a.postgres, user, "shop", own).is_ok());
+        fs::remove_file(file).unwrap();
+        let (done, said) = fleet.at_a(&apply);
+        assert!(done, "{said}");
+        over_soon(&mut [&mut direct, &mut by_credential]);
+        let refused = |at| {
+            let log_in = |password: &str| RawClient::log_in(at, user, "shop", password);
+            log_in(&token).is_err() && log_in(own).is_err()
+        };
+        assert!(refused(fleet.b_postgres) && refused(fleet.a.postgres), "{user}");
     }
 }
 
