@@ -141,11 +141,15 @@ pub(crate) struct HttpListener {
     /// `"https://portcullis.example"`: scheme and host alone. The proxy has to pass on `Host`. Without
     /// it browsers use the address.
     pub(crate) public_url: Option<String>,
+    /// How many proxies of yours a call goes through, one after the other; 8 at most. Each has to add the
+    /// address it was connected from to `X-Forwarded-For`, and the outermost one's is where the call is from:
+    /// in the record, and where requests to sign in are counted. With `0` the header is not looked at.
+    pub(crate) proxies: u8,
 }
 
 impl Default for HttpListener {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 6480)), public_url: None }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 6480)), public_url: None, proxies: 0 }
     }
 }
 
@@ -667,6 +671,11 @@ impl Config {
     fn check_sign_in(&self) -> Result<(), String> {
         if let Some(url) = &self.listen.http.public_url {
             PublicUrl::parse(url).map_err(|why| format!("listen.http.public_url: {why}"))?;
+        }
+        if self.listen.http.proxies > 8 {
+            return Err(
+                "listen.http.proxies: 8 at most: how many does a call go through?".to_owned()
+            );
         }
         let (idle, absolute) = (self.sign_in.idle.0, self.sign_in.absolute.0);
         let longest = Duration::from_secs(30 * 24 * 60 * 60);

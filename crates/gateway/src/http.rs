@@ -1,6 +1,8 @@
 //! The HTTP listener: connections bounded in number and time, and calls that are carried out to their
 //! end. Before the API.
 
+mod forwarded;
+
 use crate::api::Problem;
 use crate::services::stopped;
 use axum::Extension;
@@ -9,7 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -49,8 +51,15 @@ const MOST_HEAD: usize = 64 * 1024;
 /// How long to wait where no connection can be taken (`EMFILE`).
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the API until the gateway stops, and what is under way then to its end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stopping: watch::Receiver<bool>) {
+/// Serves the API until the gateway stops, and what is under way then to its end. So many proxies stand
+/// before it.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    proxies: u8,
+    stopping: watch::Receiver<bool>,
+) {
+    let router = router.layer(middleware::from_fn_with_state(proxies, forwarded::told));
     let (room, crowded) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), Arc::new(Notify::new()));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stopped(stopping.clone()));

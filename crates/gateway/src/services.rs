@@ -273,7 +273,8 @@ impl Gateway {
         }
         tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
-        tasks.spawn(http::serve(api_listener, api::router(services.clone()), stopping));
+        let proxies = config.listen.http.proxies;
+        tasks.spawn(http::serve(api_listener, api::router(services.clone()), proxies, stopping));
         info!(%postgres_address, %http_address, "ready");
         Ok(Self { postgres_address, http_address, dev_address, services, stop, tasks })
     }
@@ -396,6 +397,19 @@ pub(crate) fn nameless<'r>(
     })
 }
 
+/// That all who come by a proxy are one address.
+fn crowded(config: &Config) -> Option<String> {
+    let http = &config.listen.http;
+    let public = http.public_url.as_deref().and_then(|url| PublicUrl::parse(url).ok())?;
+    let behind = http.proxies == 0 && public.origin.starts_with("https:");
+    behind.then(|| {
+        "listen.http.proxies: not set, so everybody behind the proxy of public_url is one address, in the \
+         record and where requests to sign in are counted: set it to 1 where the proxy sets \
+         X-Forwarded-For"
+            .to_owned()
+    })
+}
+
 /// What works, and is hardly what was meant.
 fn doubts(config: &Config) -> Vec<String> {
     let mut doubts = Vec::new();
@@ -422,6 +436,7 @@ fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    doubts.extend(crowded(config));
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));
     doubts.extend(config.notify.doubts());

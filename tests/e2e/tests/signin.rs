@@ -391,7 +391,7 @@ fn a_session_lasts_no_longer_than_its_providers_word() {
 #[test]
 fn sessions_end_unused_and_too_many_requests_are_refused() {
     let limits = "[sign_in]\nidle = \"2s\"\nabsolute = \"5s\"\nper_minute_and_address = 40\n";
-    let Some(stage) = start(3600, limits) else { return };
+    let Some(mut stage) = start(3600, limits) else { return };
     let began = Instant::now();
     let (mut used, mut unused) = (stage.signed_in("corp", "ana"), stage.signed_in("corp", "bo"));
     while began.elapsed() < Duration::from_secs(4) {
@@ -407,6 +407,30 @@ fn sessions_end_unused_and_too_many_requests_are_refused() {
     assert_eq!(no.headers("retry-after").next(), Some("60"));
     // Who is signed in goes on.
     assert_eq!(http(stage.arena.http, "GET /healthz", &[], "").unwrap().status, 200);
+    // What somebody says of its address counts for nothing, but where a proxy of ours says it.
+    let from = |address: &str| {
+        let told = [("X-Forwarded-For", address)];
+        http(stage.arena.http, "GET /auth/providers", &told, "").unwrap().status
+    };
+    assert_eq!(from("192.0.2.9"), 429);
+    let config = std::fs::read_to_string(stage.arena.config()).unwrap();
+    let behind = config.replacen("[listen.http]\n", "[listen.http]\nproxies = 1\n", 1);
+    std::fs::write(stage.arena.config(), behind).unwrap();
+    stage.arena.stop_gateway();
+    stage.arena.start_gateway().unwrap();
+    let from = |address: &str| {
+        let told = [("X-Forwarded-For", address)];
+        http(stage.arena.http, "GET /auth/providers", &told, "").unwrap().status
+    };
+    assert!((0..45).any(|n| from(&format!("198.51.100.{n}, 192.0.2.1")) == 429), "one address");
+    assert_eq!(from("192.0.2.1, 192.0.2.2"), 200, "another one");
+    // In the record as well.
+    let mut ana = Browser::default();
+    let url = stage.sent(&mut ana, "corp");
+    let back = stage.answered(&mut ana, &url, "ana");
+    let told = [("X-Forwarded-For", "192.0.2.3")];
+    assert_eq!(ana.send("GET", &back, &told, "").unwrap().status, 303);
+    assert_eq!(stage.events("signed_in").last().unwrap()["peer"], "192.0.2.3:0");
 }
 
 /// `portcullis` as somebody whose home is this directory, and who has no configuration.
