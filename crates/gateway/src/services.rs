@@ -73,7 +73,7 @@ pub(crate) struct Services {
     store: Store,
     pub(crate) ledger: Ledger,
     pub(crate) desk: ReviewDesk,
-    /// What people were told of reviews.
+    /// What people were told of what waits for them.
     pub(crate) notifications: NotificationStore,
     /// Where people decide in Slack.
     pub(crate) slack: SlackDesk,

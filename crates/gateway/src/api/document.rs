@@ -413,7 +413,7 @@ fn control() -> Vec<Described> {
         does(
             ("GET", "/api/v1/notifications"),
             "listNotifications",
-            "What people were told of reviews, and whether it was taken, newest first",
+            "What people were told of what waits for them, and whether it was taken, newest first",
         )
         .pages::<NotificationRow>(),
         does(("GET", "/api/v1/freezes"), "listFreezes", "What is frozen, newest first; with `all` what was too")

@@ -123,7 +123,7 @@ enum Command {
     Health(pages::Health),
     /// Who vouches for callers, and who may do what.
     Identity(pages::Identity),
-    /// What people were told of reviews, and whether it was taken.
+    /// What people were told of what waits for them, and whether it was taken.
     Notifications(notifications::Notifications),
     /// Look at recorded sessions.
     #[command(subcommand)]
