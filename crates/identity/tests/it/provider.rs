@@ -7,10 +7,14 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 /// The secret of its client `job`.
 pub(crate) const SECRET: &str = "a-secret-for-this-test-only";
+
+/// How long a provider may take to say that it is there.
+const START: Duration = Duration::from_secs(30);
 
 /// The provider's process; it ends with its standard input.
 pub(crate) struct Node {
@@ -88,12 +92,26 @@ pub(crate) fn run(arguments: &[&str]) -> (Node, Value) {
     started(node)
 }
 
-/// A provider's process, and what it says first.
+/// A provider's process, and what it says first. Once in some thousand times Node stands still while it starts
+/// (its main thread waits for a lock of its own): that one is ended, and another one begun.
 pub(crate) fn started(mut command: Command) -> (Node, Value) {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut node = Node { child, stdout };
-    let said = node.hear();
-    (node, said)
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    for _ in 0..3 {
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = stdout.read_line(&mut line).map(|_| line);
+            let _ = tell.send((stdout, read));
+        });
+        if let Ok((stdout, line)) = told.recv_timeout(START) {
+            let said = serde_json::from_str(&line.unwrap()).unwrap();
+            return (Node { child, stdout }, said);
+        }
+        eprintln!("{command:?} says nothing within {} s: once more", START.as_secs());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    panic!("{command:?} never said anything");
 }
