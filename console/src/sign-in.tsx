@@ -32,7 +32,7 @@ export async function signOut(): Promise<void> {
 }
 
 function returnTo(): string {
-  return location.pathname === "/sign-in" ? "/reviews" : location.pathname;
+  return location.pathname === "/sign-in" ? "/reviews" : location.pathname + location.hash;
 }
 
 export function SignIn() {

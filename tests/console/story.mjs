@@ -35,13 +35,16 @@ const steps = {
       };
       new MutationObserver(look).observe(document, { childList: true, subtree: true });
     });
-    await reviewer.goto(`${base}/reviews`);
+    // By the link of a message, which is what is shown after it.
+    await reviewer.goto(`${base}/access#grt_0000000000001`);
     await reviewer.getByRole("link", { name: "Sign in with corp", exact: true }).click();
     await reviewer.waitForURL((url) => url.origin === OIDC);
     await reviewer.locator("input[name=login]").fill("bea.dba.auditors");
     await reviewer.locator("input[name=password]").fill("any");
     await reviewer.getByRole("button", { name: "Sign-in" }).click();
     await reviewer.getByRole("button", { name: "Continue" }).click();
+    await reviewer.getByText("What the link leads to is over, or does not concern you.").waitFor();
+    await reviewer.goto(`${base}/reviews`);
     await reviewer.getByText("Nothing waits for you.").waitFor();
     const { issuer, subject, rights } = await me(reviewer);
     assert.deepEqual([issuer, subject, rights], [OIDC, "bea.dba.auditors", ["reviewer"]]);

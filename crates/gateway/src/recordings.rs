@@ -15,7 +15,7 @@ use portcullis_core::verdict::ConnectionFacts;
 use portcullis_ledger::read::{self, ReadError, TimelineItem};
 use portcullis_ledger::tail::{
     Entries, Found, Location, PassedOver, Position, Recorded, RecordedEvents, Tail, Wholeness,
-    segment_file,
+    segment_file, unopened,
 };
 use portcullis_store::index::{
     Batch, Begun, Counts, EntryPlace, Gaps, IndexedSession, Reached, Search, SessionIndex,
@@ -180,7 +180,7 @@ pub(crate) struct Archive {
 pub(crate) struct Unshown {
     /// What was passed over, by segments.
     pub(crate) gaps: Vec<Gaps>,
-    /// Segments that were read, and whose files are gone since.
+    /// Segments whose files cannot be opened, or that were read and are gone or empty since.
     pub(crate) gone: Vec<u64>,
     /// How many entries were read.
     pub(crate) entries: u64,
@@ -206,6 +206,7 @@ impl Unshown {
             unread.segment(gaps(*passed));
         }
         unshown.gaps = unread.segments().filter(|gaps| !gaps.is_nothing()).collect();
+        unshown.gone = unopened(directory)?;
         Ok(unshown)
     }
 }
@@ -310,14 +311,16 @@ impl Archive {
             // There were entries in it.
             let is_gone =
                 |gaps: &Gaps| match directory.join(segment_file(gaps.segment)).symlink_metadata() {
-                    Ok(found) => !found.is_file() || found.len() == 0,
+                    Ok(found) => found.len() == 0,
                     Err(error) => error.kind() == std::io::ErrorKind::NotFound,
                 };
-            let gone = all.segments().filter(is_gone).map(|gaps| gaps.segment).collect();
+            let gone = all.segments().filter(is_gone).map(|gaps| gaps.segment);
+            let mut gone: BTreeSet<u64> = gone.collect();
+            gone.extend(unopened(&directory)?);
             let gaps = all.segments().filter(|gaps| !gaps.is_nothing()).collect();
-            Unshown { gaps, gone, entries }
+            Ok::<_, ReadError>(Unshown { gaps, gone: gone.into_iter().collect(), entries })
         };
-        Ok(tokio::task::spawn_blocking(look).await?)
+        Ok(tokio::task::spawn_blocking(look).await??)
     }
 
     /// Empties an index that is of another journal than this one, or that has gaps: what was wrong may have been
@@ -690,15 +693,20 @@ type NextBatch = (Option<(Batch, Reached, bool)>, Vec<Gaps>, Vec<Gaps>);
 fn batch(directory: &Path, reached: Reached) -> Result<NextBatch, ReadError> {
     let Reached { sequence, segment, start, .. } = reached;
     let mut tail = Tail::open(directory, Position { sequence, segment, offset: start })?;
-    let (mut batch, mut reached, mut more) = (Batch::default(), reached, false);
+    let (mut batch, mut reached) = (Batch::default(), reached);
+    let (mut more, mut read_on) = (false, false);
     loop {
         let found = match tail.next() {
             Ok(Some(found)) => found,
             Ok(None) => break,
-            // What was read is kept; whoever looks next is told.
-            Err(_) if batch.count() > 0 => break,
+            // What was read is kept, and what it met there is met again, and told.
+            Err(_) if read_on => {
+                more = true;
+                break;
+            }
             Err(error) => return Err(error),
         };
+        read_on = true;
         let place = place(&found);
         batch.segment(Gaps { segment: place.segment, ..Gaps::default() });
         // What this program cannot read it passes over: it is in the journal, and that is told.
@@ -1230,6 +1238,12 @@ mod tests {
             let left = if cut { text[..text.len() / 2].lines().count() as u64 - 1 } else { 0 };
             assert_eq!(missing, next - first - left, "{unshown:?}");
             assert!(unshown.gone.is_empty());
+            // What cannot be opened is passed over, and told, by whoever looks.
+            let odd = directory.path().join(segment_file(1 << 40));
+            std::fs::create_dir(&odd).unwrap();
+            assert_eq!(archive.unshown().await.unwrap().gone, [1 << 40]);
+            assert_eq!(Unshown::of(directory.path()).unwrap().gone, [1 << 40]);
+            std::fs::remove_dir(odd).unwrap();
             // One that goes once it was read is told as well.
             std::fs::remove_file(directory.path().join(segment_file(next))).unwrap();
             assert_eq!(archive.unshown().await.unwrap().gone, [next]);

@@ -126,6 +126,18 @@ pub fn segment_file(segment: u64) -> PathBuf {
     Layout::new(Path::new("")).segment(segment)
 }
 
+/// The segments that are there and cannot be opened: who follows the journal passes over them.
+///
+/// # Errors
+/// [`ReadError::Io`] where the journal cannot be listed.
+pub fn unopened(dir: &Path) -> Result<Vec<u64>, ReadError> {
+    let layout = Layout::new(dir);
+    let journal = layout.journal();
+    let (segments, _) = segments::list(&journal).map_err(io_error(&journal))?;
+    let closed = segments.iter().filter(|segment| layout.open(&segment.path).is_err());
+    Ok(closed.map(|segment| segment.first).collect())
+}
+
 /// A whole line that is further on than its place: entries are missing before it, or somebody wrote it there.
 #[derive(Clone, Copy)]
 struct Ahead {

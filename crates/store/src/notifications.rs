@@ -332,12 +332,14 @@ impl NotificationStore {
     ) -> Result<Vec<NotificationRow>, NotificationError> {
         let found = query(
             "SELECT * FROM notification
-             WHERE channel = $1 AND state = 'due' AND (next <= $2 OR made > $2)
+             WHERE channel = $1 AND state = 'due'
+               AND (next <= $2 OR made > $2 AND (attempts > 0 OR next <= made))
              ORDER BY CASE WHEN event IN ('review.waiting', 'access_request.waiting') THEN 0 ELSE 1 END,
                       attempts, made, id
              LIMIT $3",
         );
-        // `made` is later than now where the clock was set back.
+        // `made` is later than now where the clock was set back, or another gateway's is ahead. What was to
+        // be told later from the beginning is so all the same.
         let rows = found.bind(channel).bind(at.as_micros()).bind(MAX_DUE);
         let rows = rows.all(&self.store).await?;
         Ok(rows.iter().map(notification).collect::<Result<_, _>>()?)

@@ -51,12 +51,12 @@ fn unread(all: &mut Findings<'_>, found: String) {
 fn told(all: &mut Findings<'_>, unshown: &Unshown) {
     for segment in unshown.gone.iter().take(EACH) {
         let found = format!(
-            "{} is gone, empty or no file, with the entries from {segment} on",
+            "{} is gone or empty, or cannot be opened: the entries from {segment} on",
             segment_file(*segment).display()
         );
-        let means = "the sessions in it are listed, and what was done in them cannot be read";
-        let next =
-            "put it back from a backup (docs/how-to/back-up.md), and run portcullis audit verify";
+        let means = "what was done in the sessions in it cannot be read";
+        let next = "see who owns the file; put it back from a backup (docs/how-to/back-up.md), and run \
+                    portcullis audit verify";
         all.fail(CHECK, found, means, next);
     }
     for gaps in unshown.gaps.iter().take(EACH) {

@@ -179,6 +179,10 @@ async fn a_request_for_access_is_told_once_it_is_recorded(place: &Place) {
     assert!(told.keep("msg_3", waiting("leads"), (Delivery::Due, later), at).await.unwrap());
     assert_eq!(told.untold("leads", at).await.unwrap(), []);
     assert_eq!(told.due("leads", at).await.unwrap(), []);
+    // Nor by a clock that is behind that of whoever has kept it.
+    let behind = Timestamp::from_micros(at.as_micros() - 1_000);
+    assert_eq!(told.due("leads", behind).await.unwrap(), []);
+    assert_eq!(told.due("oncall", behind).await.unwrap().len(), 1);
     let early = told.due("leads", later).await.unwrap().remove(0);
     assert!((early.attempts, early.next, early.about) == (0, later, about) && early.made == at);
     let row = told.due("oncall", at).await.unwrap().remove(0);
