@@ -17,10 +17,12 @@ const EXCEPTIONS: &str = include_str!("../regress-exceptions.txt");
 const DATABASE: &str = "regression";
 /// What one run may take, in seconds: far more than it does on a machine that is not busy.
 const PATIENCE: &str = "1800";
-/// Run alone. `lock` locks tables without waiting, and the definitions of views over them may be read at
-/// that moment for another test; `transactions` goes on in SERIALIZABLE transactions, in which changes
-/// of definitions by others cannot be looked up (`current-definitions`).
-const ALONE: [&str; 2] = ["lock", "transactions"];
+/// Run alone: locks tables without waiting, and the definitions of views over them may be read at that
+/// moment for another test.
+const ALONE: &str = "lock";
+/// So are tests with transactions that see the past, in which changes of definitions by others cannot
+/// be looked up (`current-definitions`).
+const OF_THE_PAST: [&str; 2] = ["serializable", "repeatable read"];
 /// The regression suite ends behind the group with this test, unless all of it is asked for: what comes
 /// after it takes twice as long as all before, because each change of a definition has the gateway read
 /// the definitions of ever more objects.
@@ -152,12 +154,12 @@ impl Pair {
     }
 
     /// The schedule, with some tests after their group and not in it, and not longer than asked for.
-    fn schedule(&self, file: &Path) -> PathBuf {
+    fn schedule(&self, input: &Path, name: &str) -> PathBuf {
         let mut schedule = String::new();
         let mut left = false;
-        for line in fs::read_to_string(file).unwrap().lines() {
+        for line in fs::read_to_string(input.join(name)).unwrap().lines() {
             let (others, alone): (Vec<&str>, Vec<&str>) =
-                line.split(' ').partition(|word| !ALONE.contains(word));
+                line.split(' ').partition(|word| !runs_alone(&input.join("sql"), word));
             writeln!(schedule, "{}", others.join(" ")).unwrap();
             if line.starts_with("test:") {
                 for test in alone {
@@ -183,7 +185,7 @@ impl Pair {
     /// Runs one of PostgreSQL's own drivers of tests both ways at once.
     fn run(&self, suite: &str, driver: &str, schedule: &str) -> [Results; 2] {
         let input = self.input(suite);
-        let schedule = self.schedule(&input.join(suite).join(schedule));
+        let schedule = self.schedule(&input.join(suite), schedule);
         let programs = self.programs();
         let libraries = programs.join("../lib/pgxs/src/test");
         let library = if suite == "isolation" { "isolation" } else { "regress" };
@@ -211,6 +213,13 @@ impl Pair {
             results(&output.join("results"), ".out")
         })
     }
+}
+
+/// Whether a test of the schedule does not run beside the others of its group.
+fn runs_alone(sources: &Path, test: &str) -> bool {
+    let Ok(source) = fs::read(sources.join(format!("{test}.sql"))) else { return false };
+    let source = String::from_utf8_lossy(&source).to_ascii_lowercase();
+    test == ALONE || OF_THE_PAST.iter().any(|level| source.contains(level))
 }
 
 /// What the tests said, with one name for the place they ran in, because errors may quote it.
