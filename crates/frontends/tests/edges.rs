@@ -104,6 +104,8 @@ fn the_walls_stand() {
         let core = from == "portcullis-core";
         assert!(!core || inside[from].is_empty(), "core depends on no other crate of ours");
     }
+    assert!(inside["portcullis-verify"].is_empty(), "the verifier has nothing of the gateway");
+    assert!(!reach(&all, "portcullis-verify").contains("aws-lc-rs"), "nor its cryptography");
     assert!(inside.contains_key("portcullis"), "the binary is called so");
     assert!(inside.contains_key("portcullis-core") && inside.contains_key("portcullis-targets"));
     // No runtime and no socket below the I/O shell.

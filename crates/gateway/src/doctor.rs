@@ -188,7 +188,7 @@ fn configuration(all: &mut Findings<'_>, file: &Path, config: &Config) {
 /// Files that hold secrets or statements, below `data_dir`.
 fn private_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = vec![directory.to_owned()];
-    for below in ["", "keys", "tls", "journal", "recordings"] {
+    for below in ["", "keys", "tls", "journal", "tree", "recordings"] {
         let entries = fs::read_dir(directory.join(below)).into_iter().flatten();
         // A directory that is itself its owner's alone keeps others from all that is in it.
         files.extend(entries.flatten().map(|entry| entry.path()).take(1000));

@@ -1,7 +1,8 @@
-//! Appends per second, for both durabilities, with one task and with 64, and the CPU time each
-//! append costs: the share of the journal in the budgets of a request.
+//! Appends per second and their latencies, for both durabilities, with 1, 8, 64 and 512 tasks, as
+//! ratios to a file that is written and synced line by line on the same disk in the same run; and the CPU
+//! time each append costs: the share of the journal in the budgets of a request.
 //!
-//! `cargo run -p portcullis-ledger --example append_rate [seconds] [directory]`
+//! `./dev bench journal [seconds] [directory]`
 
 use portcullis_core::digest::Digester;
 use portcullis_core::id::{RequestId, SessionId};
@@ -44,7 +45,22 @@ fn cpu() -> f64 {
     ticks.sum::<f64>() / 100.0
 }
 
-async fn measure(ledger: &Ledger, durability: Durability, tasks: u64, time: Duration) {
+/// Lines per second of a file that is synced behind each: what a journal without group commit could do.
+fn line_by_line(dir: &Path, time: Duration) -> std::io::Result<f64> {
+    use std::io::Write as _;
+    let path = dir.join("line-by-line");
+    let mut file = std::fs::File::create(&path)?;
+    let (begin, mut lines) = (Instant::now(), 0.0);
+    while begin.elapsed() < time {
+        file.write_all(&[b'x'; 700])?;
+        file.sync_data()?;
+        lines += 1.0;
+    }
+    std::fs::remove_file(path)?;
+    Ok(lines / begin.elapsed().as_secs_f64())
+}
+
+async fn measure(ledger: &Ledger, durability: Durability, tasks: u64, time: Duration, base: f64) {
     let (begin, before) = (Instant::now(), cpu());
     let work = (0..tasks).map(|task| {
         let ledger = ledger.clone();
@@ -68,10 +84,11 @@ async fn measure(ledger: &Ledger, durability: Durability, tasks: u64, time: Dura
     latencies.sort();
     let count = latencies.len().max(1);
     let at = |part: usize| latencies.get(count * part / 100).map_or(0, Duration::as_micros);
+    let rate = count as f64 / begin.elapsed().as_secs_f64();
     println!(
-        "{durability:<8?} {tasks:>3} tasks  {:>9.0}/s  p50 {:>6} µs  p95 {:>6} µs  p99 {:>6} µs  \
+        "{durability:<8?} {tasks:>3} tasks  {rate:>9.0}/s  {:>7.1} x line by line  p50 {:>6} µs  p95 {:>6} µs  p99 {:>6} µs  \
          {:>5.1} CPU µs each",
-        count as f64 / begin.elapsed().as_secs_f64(),
+        rate / base,
         at(50),
         at(95),
         at(99),
@@ -86,9 +103,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let kept = tempfile::tempdir()?;
     let dir = arguments.next().map_or_else(|| kept.path().to_owned(), PathBuf::from);
     let ledger = Ledger::open(Path::new(&dir), LedgerSettings::default())?;
+    let time = Duration::from_secs(seconds);
+    let base = line_by_line(&dir, time)?;
+    println!("line by line: {base:.0}/s");
     for durability in [Durability::Written, Durability::Durable] {
-        for tasks in [1, 64] {
-            measure(&ledger, durability, tasks, Duration::from_secs(seconds)).await;
+        for tasks in [1, 8, 64, 512] {
+            measure(&ledger, durability, tasks, time, base).await;
         }
     }
     ledger.close()?;

@@ -39,6 +39,8 @@ pub(crate) struct Torn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) chain: Chain,
+    /// The root of the tree over the entries; the heads of the first gateways have none.
+    pub(crate) root: Option<Hash>,
     pub(crate) at: Timestamp,
     pub(crate) torn: Vec<Torn>,
 }
@@ -143,8 +145,16 @@ impl Signer {
     /// The signed note of a head.
     pub(crate) fn sign(&self, head: &Head) -> Result<String, String> {
         let Chain { size, last } = head.chain;
-        let time = visible::rfc3339(head.at);
-        let mut note = format!("{}\n{size}\n{}\ntime {time}\n", self.origin, BASE64.encode(last));
+        let mut note = format!("{}\n{size}\n", self.origin);
+        match &head.root {
+            Some(root) => {
+                let _ = writeln!(note, "{}\nchain {}", BASE64.encode(root), hex(&last));
+            }
+            None => {
+                let _ = writeln!(note, "{}", BASE64.encode(last));
+            }
+        }
+        let _ = writeln!(note, "time {}", visible::rfc3339(head.at));
         for Torn { name, bytes, hash } in &head.torn {
             let _ = writeln!(note, "torn {name} {bytes} {}", hex(hash));
         }
@@ -173,11 +183,14 @@ impl Signer {
             return None;
         }
         let size = lines.next()?.parse().ok()?;
-        let last = BASE64.decode(lines.next()?).ok()?.try_into().ok()?;
-        let mut head =
-            Head { chain: Chain { size, last }, at: Timestamp::from_micros(0), torn: Vec::new() };
+        let third = BASE64.decode(lines.next()?).ok()?.try_into().ok()?;
+        let (chain, at) = (Chain { size, last: third }, Timestamp::from_micros(0));
+        let mut head = Head { chain, root: None, at, torn: Vec::new() };
         for line in lines {
-            if let Some(time) = line.strip_prefix("time ") {
+            if let Some(last) = line.strip_prefix("chain ") {
+                let last: portcullis_core::digest::Digest = last.parse().ok()?;
+                (head.chain.last, head.root) = (*last.as_bytes(), Some(third));
+            } else if let Some(time) = line.strip_prefix("time ") {
                 let at: jiff::Timestamp = time.parse().ok()?;
                 head.at = Timestamp::from_micros(at.as_microsecond());
             } else if let Some(torn) = line.strip_prefix("torn ") {
@@ -219,6 +232,7 @@ mod tests {
     fn head() -> Head {
         Head {
             chain: Chain { size: 3, last: sha256(b"x") },
+            root: Some(sha256(b"root")),
             at: Timestamp::from_micros(1_700_000_000_000_000),
             torn: vec![Torn { name: "torn-1".into(), bytes: 9, hash: sha256(b"torn") }],
         }
@@ -229,6 +243,8 @@ mod tests {
         let signer = Signer::from_seed(&[7; 32], "example.com/log").unwrap();
         let note = signer.sign(&head()).unwrap();
         assert_eq!(signer.open(&note), Some(head()));
+        let first = Head { root: None, ..head() };
+        assert_eq!(signer.open(&signer.sign(&first).unwrap()), Some(first));
         let other = Signer::from_seed(&[8; 32], "example.com/log").unwrap();
         assert_eq!(other.open(&note), None);
         assert_eq!(signer.open(&note.replacen("\n3\n", "\n2\n", 1)), None);

@@ -5,6 +5,7 @@ use crate::chain::Chain;
 use crate::error::LedgerError;
 use crate::head::{Signer, Torn};
 use crate::layout::{self, Layout};
+use crate::levels::Levels;
 use crate::mac::Macs;
 use crate::queue::{Batch, LINGER, Limits, Queue, Waiting, with_json};
 use crate::recording::Recorder;
@@ -130,7 +131,7 @@ impl Ledger {
         wrap: impl FnOnce(Files) -> Arc<dyn Storage>,
     ) -> Result<Self, LedgerError> {
         let layout = Layout::new(dir);
-        for dir in [dir, &layout.journal(), &layout.keys(), &layout.recordings()] {
+        for dir in [dir, &layout.journal(), &layout.tree(), &layout.keys(), &layout.recordings()] {
             layout::create_dir(dir).map_err(LedgerError::io("create", dir))?;
         }
         let lock = lock(&layout.lock())?;
@@ -139,6 +140,9 @@ impl Ledger {
         let (vkey, macs) = (signer.vkey().to_owned(), Arc::clone(signer.macs()));
         let mut found = recover::find(&layout, &signer)?;
         let torn = found.repair(&layout)?;
+        let trees = layout.tree();
+        let levels = found.levels.take().map_or(Ok(()), Levels::repair);
+        levels.map_err(LedgerError::io("write the tree in", &trees))?;
         let journal = layout.journal();
         let files = Files::open(&layout, found.segment.0)
             .map_err(LedgerError::io("open for appending", &journal))?;
@@ -155,7 +159,7 @@ impl Ledger {
         let changed = !closing.is_empty() || !torn.is_empty() || found.head != Some(found.chain);
         if changed {
             write_now(&mut writer, &syncer, closing)
-                .and_then(|chain| syncer.publish(chain, torn))
+                .and_then(|chain| syncer.publish_first(chain, torn))
                 .map_err(LedgerError::Broken)?;
         }
         let desk = Arc::new(Desk::new(Arc::clone(&shared), writer));
@@ -312,6 +316,8 @@ fn engine(
         shared: Arc::clone(&shared),
         storage,
         signer,
+        tree: found.tree.clone(),
+        grown: Vec::new(),
         head: found.head,
         head_at: Instant::now(),
         head_every: settings.head_every,

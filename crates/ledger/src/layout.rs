@@ -1,8 +1,8 @@
 //! Names and permissions of the ledger's files. Beside the life of a request: where it is kept.
 
-use crate::plain;
 use portcullis_core::id::SessionId;
 use portcullis_core::time::Timestamp;
+use portcullis_verify::plain;
 use rustix::fs::OFlags;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -19,6 +19,9 @@ pub(crate) const HEAD_NEW: &str = "head.new";
 
 /// Bytes of a head or a key, at most: a head names every file that was set aside.
 const SMALL: u64 = 1024 * 1024;
+
+/// The highest level of tiles a tree can have: a node of the next would stand over 2^64 leaves.
+pub(crate) const LEVELS: usize = 7;
 
 /// Where everything of one ledger is.
 #[derive(Debug, Clone)]
@@ -59,6 +62,17 @@ impl Layout {
 
     pub(crate) fn head(&self) -> PathBuf {
         self.journal().join(HEAD)
+    }
+
+    /// Where the tree over the journal's entries is.
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.root.join("tree")
+    }
+
+    /// The hashes of one level of tiles.
+    pub(crate) fn level(&self, number: usize) -> PathBuf {
+        let leaves = number == 0;
+        self.tree().join(if leaves { "leaves".to_owned() } else { format!("{number}") })
     }
 
     pub(crate) fn keys(&self) -> PathBuf {

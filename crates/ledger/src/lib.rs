@@ -2,11 +2,12 @@
 //!
 //! On the life of a request this crate stands twice: [`Ledger`] records the intent before anything
 //! is forwarded and the outcome after, and [`Recorder`] keeps the masked answers. Beside that path
-//! are [`mod@read`] (what happened, for people) and [`mod@verify`] (whether the record can be trusted).
+//! are [`mod@read`] (what happened, for people) and [`verify`] (whether the record can be trusted), a
+//! crate of its own.
 //!
 //! The files are specified in `FORMAT.md`, precisely enough to write another verifier from it.
 //!
-//! *Architecture invariant:* the verifier shares no code with the writer, and nothing here ever
+//! *Architecture invariant:* the verifier has no code of this crate, and nothing here ever
 //! rewrites a byte that was acknowledged.
 
 mod chain;
@@ -14,8 +15,9 @@ mod error;
 mod head;
 mod journal;
 mod layout;
+mod levels;
 mod mac;
-mod plain;
+mod merkle;
 mod queue;
 pub mod read;
 mod recording;
@@ -26,11 +28,13 @@ pub mod storage;
 mod sync;
 pub mod tail;
 mod tapes;
+pub mod tiles;
 #[cfg(test)]
 mod vector;
-pub mod verify;
 pub mod visible;
 mod writer;
+
+pub use portcullis_verify::verify;
 
 pub use error::LedgerError;
 pub use journal::{Ledger, LedgerSettings, Recovery};

@@ -20,7 +20,9 @@ use crate::chain::{Chain, Hash, finished};
 use crate::error::LedgerError;
 use crate::head::{Head, Signer, Torn};
 use crate::layout::{HEAD, HEAD_NEW, HEADS, Layout, private, sync_dir};
+use crate::levels::Levels;
 use crate::mac::Macs;
+use crate::merkle::Tree;
 use crate::segments::{self, Lines, Read, Segment};
 use aws_lc_rs::digest;
 use portcullis_core::digest::Digest;
@@ -40,6 +42,9 @@ const UNPROVEN: &str = "unproven-";
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) chain: Chain,
+    /// The tree over those entries, and its files.
+    pub(crate) tree: Tree,
+    pub(crate) levels: Option<Levels>,
     /// The first entry of the segment to go on with, and the bytes in it.
     pub(crate) segment: (u64, u64),
     /// Requests forwarded without an outcome, in the order of their intents.
@@ -82,6 +87,8 @@ pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerErro
     let (segments, others) = segments::list(&journal).map_err(LedgerError::io("list", &journal))?;
     let found = Found {
         chain: Chain::EMPTY,
+        tree: Tree::default(),
+        levels: Some(Levels::new(layout)),
         segment: (0, 0),
         orphans: Vec::new(),
         sessions: Vec::new(),
@@ -97,7 +104,7 @@ pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerErro
         }
     }
     let mut heads = Heads::open(layout, signer)?;
-    heads.pass(Chain::EMPTY)?;
+    heads.pass(Chain::EMPTY, &found.tree)?;
     let mut reading = Reading { layout, found, heads, open: Open::default() };
     for (i, segment) in segments.iter().enumerate() {
         reading.segment(segment, i + 1 == segments.len())?;
@@ -106,7 +113,8 @@ pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerErro
     heads.end(found.chain)?;
     let newest = heads.check_newest(layout, signer, found.chain.size)?;
     (found.orphans, found.sessions) = open.in_order();
-    found.head = heads.last.filter(|_| newest).map(|(head, _)| head.chain);
+    found.head =
+        heads.last.filter(|(head, _)| newest && head.root.is_some()).map(|(head, _)| head.chain);
     found.declared = heads.declared;
     found.cuts.extend(heads.cut);
     Ok(found)
@@ -200,7 +208,15 @@ impl Reading<'_> {
         let sequence = self.found.chain.size;
         self.open.note(sequence, entry).map_err(|e| LedgerError::damaged(path, number, e))?;
         self.found.chain = chain;
-        self.heads.pass(chain)?;
+        let (levels, mut met) = (&mut self.found.levels, Ok(()));
+        self.found.tree.push(chain.last, |node| {
+            if let (Some(levels), Ok(())) = (levels.as_mut(), &met) {
+                met = levels.meet(node);
+            }
+        });
+        let tree = self.layout.tree();
+        met.map_err(LedgerError::io("read the tree in", &tree))?;
+        self.heads.pass(chain, &self.found.tree)?;
         Ok(None)
     }
 
@@ -488,6 +504,11 @@ impl<'a> Heads<'a> {
         self.next.is_some()
     }
 
+    /// A head with a root was met: every later one has one.
+    fn has_roots(&self) -> bool {
+        self.last.as_ref().is_some_and(|(head, _)| head.root.is_some())
+    }
+
     fn advance(&mut self) -> Result<(), LedgerError> {
         let Some(lines) = &mut self.lines else { return Ok(()) };
         let read = lines.next(&mut self.buffer).map_err(LedgerError::io("read", &self.path))?;
@@ -521,11 +542,15 @@ impl<'a> Heads<'a> {
     }
 
     /// The chain has reached this point: every head that speaks of it must agree.
-    fn pass(&mut self, chain: Chain) -> Result<(), LedgerError> {
+    fn pass(&mut self, chain: Chain, tree: &Tree) -> Result<(), LedgerError> {
         while self.next.as_ref().is_some_and(|(head, _)| head.chain.size == chain.size) {
             let next = self.next.take();
             self.count += 1;
-            if next.as_ref().is_some_and(|(head, _)| head.chain != chain) {
+            let agrees = |head: &Head| match head.root {
+                Some(root) => head.chain == chain && root == tree.root(),
+                None => head.chain == chain && !self.has_roots(),
+            };
+            if next.as_ref().is_some_and(|(head, _)| !agrees(head)) {
                 let detail = format!(
                     "the signed head over {} entries is not the head of this journal",
                     chain.size

@@ -4,6 +4,8 @@
 use crate::head;
 use crate::layout::{HEAD_NEW, Layout, private, sync_dir};
 use portcullis_core::id::SessionId;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -34,6 +36,19 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Any, as for [`Storage::write`] and [`Storage::sync`].
     fn roll(&self, first: u64) -> io::Result<()>;
+
+    /// Appends hashes to the file of one level of the tree. What is lost of it, with power, is worked
+    /// out of the journal when the ledger is opened.
+    ///
+    /// # Errors
+    /// Any: some of the bytes may have been kept.
+    fn grow(&self, level: usize, hashes: &[u8]) -> io::Result<()>;
+
+    /// Puts the tree's files on stable storage: when the ledger is closed.
+    ///
+    /// # Errors
+    /// Any: nothing is known about what was kept.
+    fn sync_tree(&self) -> io::Result<()>;
 
     /// Appends one line to the file of heads, and syncs it.
     ///
@@ -75,6 +90,8 @@ pub struct Files {
     layout: Layout,
     segment: Mutex<Segment>,
     heads: Mutex<File>,
+    /// The levels of the tree that were written to.
+    levels: Mutex<BTreeMap<usize, File>>,
 }
 
 /// The file that entries go to, and the number of the first one in it.
@@ -93,7 +110,7 @@ impl Files {
         let heads = Mutex::new(append(layout.heads())?);
         let _ = std::fs::remove_file(layout.journal().join(HEAD_NEW));
         sync_dir(&layout.journal())?;
-        Ok(Self { layout: layout.clone(), segment, heads })
+        Ok(Self { layout: layout.clone(), segment, heads, levels: Mutex::default() })
     }
 
     fn current(&self) -> MutexGuard<'_, Segment> {
@@ -135,6 +152,24 @@ impl Storage for Files {
         sync_dir(&self.layout.journal())?;
         *self.current() = Segment { first, file: Arc::new(next) };
         Ok(())
+    }
+
+    fn grow(&self, level: usize, hashes: &[u8]) -> io::Result<()> {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match levels.entry(level) {
+            Occupied(open) => open.into_mut(),
+            Vacant(place) => {
+                let path = self.layout.level(level);
+                place.insert(private().append(true).create(true).open(path)?)
+            }
+        };
+        file.write_all(hashes)
+    }
+
+    fn sync_tree(&self) -> io::Result<()> {
+        let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        levels.values().try_for_each(File::sync_data)?;
+        sync_dir(&self.layout.tree())
     }
 
     fn log_head(&self, line: &[u8]) -> io::Result<()> {

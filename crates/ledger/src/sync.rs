@@ -5,9 +5,10 @@
 //! It is a thread of its own so that a read's record, which only has to be written, never waits
 //! behind a sync: while one sync runs the next batches are written and gather for the next sync.
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Hash};
 use crate::head::{self, Head, Signer, Torn};
 use crate::layout::now;
+use crate::merkle::Tree;
 use crate::queue::{Queue, Reply};
 use crate::storage::Storage;
 use portcullis_core::journal::JournalError;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
 /// What is written and not synced.
 struct Behind {
     written: Chain,
+    /// The hashes of what is written and not in the tree.
+    leaves: Vec<Hash>,
     waiters: Vec<(Reply, u64)>,
     dirty_since: Option<Instant>,
     syncer: Sleep,
@@ -49,6 +52,7 @@ impl Shared {
     pub(crate) fn new(queue: Queue, written: Chain, sync_after: Duration) -> Self {
         let behind = Behind {
             written,
+            leaves: Vec::new(),
             waiters: Vec::new(),
             dirty_since: None,
             syncer: Sleep::Awake,
@@ -68,14 +72,20 @@ impl Shared {
         self.behind().written.size
     }
 
-    /// The writer has written up to `written`; `waiters` want it synced.
-    pub(crate) fn advance(&self, written: Chain, waiters: &mut Vec<(Reply, u64)>) {
+    /// The writer has written up to `written`, `leaves` since it last said so; `waiters` want it synced.
+    pub(crate) fn advance(
+        &self,
+        written: Chain,
+        leaves: &mut Vec<Hash>,
+        waiters: &mut Vec<(Reply, u64)>,
+    ) {
         let mut behind = self.behind();
         if let Some(why) = &behind.broken {
             fail(waiters, why);
             return;
         }
         behind.written = written;
+        behind.leaves.append(leaves);
         behind.waiters.append(waiters);
         behind.dirty_since.get_or_insert_with(Instant::now);
         let called = match behind.syncer {
@@ -146,6 +156,10 @@ pub(crate) struct Syncer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) signer: Signer,
+    /// The tree over what is synced.
+    pub(crate) tree: Tree,
+    /// By level, hashes that are not in the tree's files yet.
+    pub(crate) grown: Vec<Vec<u8>>,
     /// What the newest head commits to; `None` before the first.
     pub(crate) head: Option<Chain>,
     pub(crate) head_at: Instant,
@@ -156,6 +170,7 @@ pub(crate) struct Syncer {
 struct Round {
     waiters: Vec<(Reply, u64)>,
     written: Chain,
+    leaves: Vec<Hash>,
     dirty: bool,
     last: bool,
 }
@@ -191,6 +206,7 @@ impl Syncer {
                 return Some(Round {
                     waiters: std::mem::take(&mut behind.waiters),
                     written: behind.written,
+                    leaves: std::mem::take(&mut behind.leaves),
                     dirty: behind.dirty_since.take().is_some(),
                     last: behind.closing,
                 });
@@ -221,17 +237,51 @@ impl Syncer {
         for (reply, sequence) in round.waiters.drain(..) {
             let _ = reply.send(Ok(sequence));
         }
+        self.grow(round.leaves.drain(..));
         let due = self.head_at.elapsed() >= self.head_every || round.last;
         if due && self.head != Some(round.written) {
             self.publish(round.written, Vec::new())?;
         }
+        if round.last {
+            self.storage.sync_tree().map_err(|e| format!("syncing the tree failed: {e}"))?;
+        }
         Ok(())
     }
 
-    /// Signs a head over what has been synced, and keeps it: first in the append-only file, then
-    /// as the newest. A crash in between leaves the newest one record behind.
-    pub(crate) fn publish(&mut self, chain: Chain, torn: Vec<Torn>) -> Result<(), String> {
-        let note = self.signer.sign(&Head { chain, at: now(), torn })?;
+    fn grow(&mut self, leaves: impl Iterator<Item = Hash>) {
+        for leaf in leaves {
+            self.tree.push(leaf, |(level, hash)| {
+                if self.grown.len() <= level {
+                    self.grown.resize(level + 1, Vec::new());
+                }
+                if let Some(grown) = self.grown.get_mut(level) {
+                    grown.extend_from_slice(&hash);
+                }
+            });
+        }
+    }
+
+    /// Signs a first head over what was written before the threads run.
+    pub(crate) fn publish_first(&mut self, chain: Chain, torn: Vec<Torn>) -> Result<(), String> {
+        let leaves = std::mem::take(&mut self.shared.behind().leaves);
+        self.grow(leaves.into_iter());
+        self.publish(chain, torn)
+    }
+
+    /// Signs a head over what has been synced, and keeps it: after the tree it speaks of, first in
+    /// the append-only file, then as the newest. A crash in between leaves the newest one record
+    /// behind; what it takes from the tree's files is put back from the journal.
+    fn publish(&mut self, chain: Chain, torn: Vec<Torn>) -> Result<(), String> {
+        if self.tree.size() != chain.size {
+            return Err("the tree does not hold what the journal does".to_owned());
+        }
+        for (level, hashes) in self.grown.iter_mut().enumerate().filter(|(_, h)| !h.is_empty()) {
+            let grown = self.storage.grow(level, hashes);
+            grown.map_err(|e| format!("writing the tree failed: {e}"))?;
+            hashes.clear();
+        }
+        let root = Some(self.tree.root());
+        let note = self.signer.sign(&Head { chain, root, at: now(), torn })?;
         let logged = self.storage.log_head(&head::record(&note));
         logged.map_err(|e| format!("logging a signed head failed: {e}"))?;
         let replaced = self.storage.replace_head(note.as_bytes());

@@ -2,6 +2,7 @@
 
 use crate::chain::{Chain, hex};
 use crate::head::{Head, Signer, Torn, record};
+use crate::merkle::Tree;
 use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event, Status};
 use portcullis_core::time::Timestamp;
@@ -30,9 +31,10 @@ fn entries() -> [Entry; 2] {
 fn the_document_holds_exactly_what_the_writer_makes() {
     let seed: Vec<u8> = (1..=32).collect();
     let signer = Signer::from_seed(&seed, "vector.example/journal").unwrap();
-    let (mut chain, mut journal) = (Chain::EMPTY, Vec::new());
+    let (mut chain, mut journal, mut tree) = (Chain::EMPTY, Vec::new(), Tree::default());
     for entry in entries() {
         chain.seal(signer.macs(), &serde_json::to_vec(&entry).unwrap(), &mut journal);
+        tree.push(chain.last, |_| ());
     }
     let torn = Torn {
         name: "torn-00000000000000000002".into(),
@@ -40,7 +42,7 @@ fn the_document_holds_exactly_what_the_writer_makes() {
         hash: crate::chain::sha256(b"{\"seq"),
     };
     let at = Timestamp::from_micros(1_767_225_601_000_000);
-    let note = signer.sign(&Head { chain, at, torn: vec![torn] }).unwrap();
+    let note = signer.sign(&Head { chain, root: Some(tree.root()), at, torn: vec![torn] }).unwrap();
     let session = SessionId::from_bits(1);
     let mut line =
         br#"{"recording":"portcullis-recording/1","session":"ses_0000000000001"}"#.to_vec();

@@ -5,7 +5,7 @@
 //! whose entry it is, so that no thread has to be woken for a read; else the keeper's thread, which
 //! writes what nobody waits for, and the recordings.
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Hash};
 use crate::mac::Macs;
 use crate::queue::{Batch, Events, Reply, Waiting};
 use crate::storage::Storage;
@@ -104,6 +104,8 @@ pub(crate) struct Writer {
     /// Bytes in the current segment, and from how many on another is begun.
     segment: (u64, u64),
     out: Vec<u8>,
+    /// The hashes of the entries in `out`.
+    leaves: Vec<Hash>,
     written: Vec<(Reply, u64)>,
     durable: Vec<(Reply, u64)>,
     /// Empty: kept for its memory.
@@ -118,9 +120,9 @@ impl Writer {
         chain: Chain,
         segment: (u64, u64),
     ) -> Self {
-        let (out, written, durable) = (Vec::new(), Vec::new(), Vec::new());
+        let (out, leaves, written, durable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (first, batch) = (chain.size, Batch::default());
-        Self { shared, storage, macs, chain, first, segment, out, written, durable, batch }
+        Self { shared, storage, macs, chain, first, segment, out, leaves, written, durable, batch }
     }
 
     fn fail(&mut self, why: &str) {
@@ -135,6 +137,7 @@ impl Writer {
         for Waiting { bytes, reply } in entries.drain(..) {
             let entry = arena.get(bytes).unwrap_or_default();
             let sequence = self.chain.seal(&self.macs, entry, &mut self.out);
+            self.leaves.push(self.chain.last);
             match reply {
                 Some((Durability::Written, reply)) => self.written.push((reply, sequence)),
                 Some((Durability::Durable, reply)) => self.durable.push((reply, sequence)),
@@ -169,7 +172,7 @@ impl Writer {
         self.first = self.chain.size;
         self.out.clear();
         self.out.shrink_to(CHUNK * 2);
-        self.shared.advance(self.chain, &mut self.durable);
+        self.shared.advance(self.chain, &mut self.leaves, &mut self.durable);
         for (reply, sequence) in self.written.drain(..) {
             let _ = reply.send(Ok(sequence));
         }

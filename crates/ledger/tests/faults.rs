@@ -28,6 +28,8 @@ enum Step {
     Write,
     Sync,
     Roll,
+    Grow,
+    SyncTree,
     LogHead,
     ReplaceHead,
     Record,
@@ -74,6 +76,8 @@ struct State {
     steps: u32,
     fired: bool,
     unsynced: Vec<u8>,
+    /// Of the tree, by level.
+    grown: Vec<(usize, Vec<u8>)>,
 }
 
 fn no_space() -> io::Error {
@@ -132,6 +136,22 @@ impl Storage for Faulty {
         self.step(Step::Roll, &[], |state, _| {
             self.settle(state)?;
             self.files.roll(first)
+        })
+    }
+    fn grow(&self, level: usize, hashes: &[u8]) -> io::Result<()> {
+        self.step(Step::Grow, hashes, |state, hashes| {
+            if self.plan.end == End::Process {
+                return self.files.grow(level, hashes);
+            }
+            state.grown.push((level, hashes.to_vec()));
+            Ok(())
+        })
+    }
+    fn sync_tree(&self) -> io::Result<()> {
+        self.step(Step::SyncTree, &[], |state, _| {
+            let grown = std::mem::take(&mut state.grown);
+            grown.iter().try_for_each(|(level, hashes)| self.files.grow(*level, hashes))?;
+            self.files.sync_tree()
         })
     }
     fn log_head(&self, line: &[u8]) -> io::Result<()> {
@@ -263,6 +283,12 @@ async fn a_failed_roll_loses_nothing_acknowledged() {
 async fn a_failed_head_loses_nothing_acknowledged() {
     matrix(Step::LogHead, &[How::Lost, How::Half, How::Unheard], &[0, 1, 2, 4]).await;
     matrix(Step::ReplaceHead, &[How::Lost, How::Unheard], &[0, 1, 2, 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_tree_loses_nothing_acknowledged() {
+    matrix(Step::Grow, &[How::Lost, How::Half, How::Unheard], &[0, 1, 2, 4]).await;
+    matrix(Step::SyncTree, &[How::Lost, How::Unheard], &[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ mod common;
 
 use common::*;
 use portcullis_ledger::verify::{Finding, Problem, VerifyOptions, verify};
-use portcullis_ledger::{Ledger, LedgerSettings};
+use portcullis_ledger::{Ledger, LedgerError, LedgerSettings};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -109,9 +109,143 @@ async fn an_entry_with_another_predecessor_is_named() {
 async fn history_rewritten_from_an_entry_on_contradicts_the_signed_heads() {
     // The first run ended after entry 9, the second after entry 19.
     let edit = |l: &mut Vec<String>| rewrite(l, 3, 20);
-    check_journal(edit, Problem::Edited, 0, Some(2)).await;
+    // The leaves prove which entry was the first; without them it is one behind the last good head.
+    check_journal(edit, Problem::Edited, 3, Some(2)).await;
     let edit = |l: &mut Vec<String>| rewrite(l, 15, 20);
-    check_journal(edit, Problem::Edited, 10, Some(3)).await;
+    check_journal(edit, Problem::Edited, 15, Some(3)).await;
+    for harm in [
+        |path: &Path| fs::remove_file(path),
+        |path: &Path| {
+            let mut leaves = fs::read(path)?;
+            leaves[0] ^= 1;
+            fs::write(path, leaves)
+        },
+    ] as [fn(&Path) -> std::io::Result<()>; 2]
+    {
+        let dir = ledger().await;
+        harm(&dir.path().join("tree/leaves")).unwrap();
+        let mut lines = read(&segment(dir.path(), 0));
+        rewrite(&mut lines, 15, 20);
+        write(&segment(dir.path(), 0), &lines);
+        let finding = check(dir.path()).unwrap_err();
+        let found = (finding.problem, finding.sequence, finding.line);
+        assert_eq!(found, (Problem::Edited, Some(10), Some(3)), "{finding}");
+    }
+}
+
+/// What the first gateways signed: the chain alone. Signed by a gateway's own key, as they would have.
+fn without_roots(dir: &Path, lines: &[usize]) {
+    let heads = dir.join("journal/heads");
+    let seed = fs::read_to_string(dir.join("keys/journal.ed25519")).unwrap();
+    let mut all = read(&heads);
+    for at in lines {
+        let note: String = serde_json::from_str(&all[*at]).unwrap();
+        let mut parts: Vec<String> = note.lines().map(str::to_owned).collect();
+        let chain = parts.remove(3);
+        parts[2] = base64(&unhex(chain.strip_prefix("chain ").unwrap()));
+        let signed = parts.iter().take_while(|l| !l.is_empty()).map(|l| format!("{l}\n"));
+        all[*at] = serde_json::Value::from(sign(&seed, &signed.collect::<String>())).to_string();
+    }
+    write(&heads, &all);
+    let newest: String = serde_json::from_str(all.last().unwrap()).unwrap();
+    fs::write(dir.join("journal/head"), newest).unwrap();
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// The signed note of a text.
+fn sign(key: &str, text: &str) -> String {
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use base64::Engine as _;
+    let mut words = key.trim().splitn(5, '+').skip(2);
+    let (origin, id, seed) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let seed = base64::engine::general_purpose::STANDARD.decode(seed).unwrap();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed[1..]).unwrap();
+    let blob = [&unhex(id), pair.sign(text.as_bytes()).as_ref()].concat();
+    format!("{text}\n\u{2014} {origin} {}\n", base64(&blob))
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_gateways_verifies_and_goes_on_as_a_tree() {
+    let dir = ledger().await;
+    without_roots(dir.path(), &[0, 1, 2]);
+    fs::remove_dir_all(dir.path().join("tree")).unwrap();
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.entries, report.root), (20, None));
+    drop(open(dir.path()));
+    let report = check(dir.path()).unwrap();
+    assert!(report.root.is_some(), "a head with a root is signed when it is opened");
+    assert_eq!(fs::metadata(dir.path().join("tree/leaves")).unwrap().len(), 20 * 32);
+    a_session(&open(dir.path()), 3, 4).await;
+    assert_eq!(check(dir.path()).unwrap().entries, 30);
+}
+
+#[tokio::test]
+async fn a_head_without_a_tree_behind_one_with_a_tree_is_refused() {
+    let dir = ledger().await;
+    without_roots(dir.path(), &[2]);
+    let finding = check(dir.path()).unwrap_err();
+    assert_eq!((finding.problem, finding.line), (Problem::Forked, Some(3)), "{finding}");
+    assert!(matches!(Ledger::open(dir.path(), settings()), Err(LedgerError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn another_tree_than_the_entries_make_is_named_and_mended_by_the_gateway() {
+    let dir = ledger().await;
+    let leaves = dir.path().join("tree/leaves");
+    let good = fs::read(&leaves).unwrap();
+    type Harm = fn(&mut Vec<u8>);
+    let harms: [(Harm, Problem, u64); 4] = [
+        (|l| l[7 * 32] ^= 1, Problem::Edited, 7),
+        (|l| l.truncate(12 * 32 + 5), Problem::Truncated, 12),
+        (|l| l.clear(), Problem::Truncated, 0),
+        (|l| l.push(0), Problem::Edited, 20),
+    ];
+    for (harm, problem, entry) in harms {
+        let mut bytes = good.clone();
+        harm(&mut bytes);
+        fs::write(&leaves, &bytes).unwrap();
+        let finding = check(dir.path()).unwrap_err();
+        assert_eq!((finding.problem, finding.sequence), (problem, Some(entry)), "{finding}");
+        assert_eq!(finding.file, Path::new("tree/leaves"));
+        drop(open(dir.path()));
+        assert_eq!(fs::read(&leaves).unwrap(), good);
+        check(dir.path()).unwrap();
+    }
+    fs::write(dir.path().join("tree/8"), "x").unwrap();
+    assert_eq!(check(dir.path()).unwrap_err().problem, Problem::UnknownFile);
+    fs::remove_file(dir.path().join("tree/8")).unwrap();
+    fs::write(dir.path().join("tree/1"), "x").unwrap();
+    assert_eq!(check(dir.path()).unwrap_err().problem, Problem::Edited);
+    drop(open(dir.path()));
+    check(dir.path()).unwrap();
+    fs::remove_dir_all(dir.path().join("tree")).unwrap();
+    check(dir.path()).expect("nothing rests on it");
+}
+
+#[tokio::test]
+async fn a_tree_with_tiles_above_is_kept_and_mended() {
+    let dir = tempdir().unwrap();
+    a_session(&open(dir.path()), 1, 300).await;
+    let tiles = dir.path().join("tree/1");
+    let good = fs::read(&tiles).unwrap();
+    assert_eq!(good.len(), 2 * 32, "602 entries fill two tiles");
+    for bad in [&good[..32], &[&good[..40], &[9; 24]].concat(), b""] {
+        fs::write(&tiles, bad).unwrap();
+        let finding = check(dir.path()).unwrap_err();
+        assert_eq!(finding.file, Path::new("tree/1"), "{finding}");
+        assert_eq!(finding.sequence, Some(if bad.is_empty() { 255 } else { 511 }), "{finding}");
+        drop(open(dir.path()));
+        assert_eq!(fs::read(&tiles).unwrap(), good);
+        check(dir.path()).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -187,6 +321,9 @@ async fn a_ledger_rolled_back_as_a_whole_is_found_by_a_head_kept_elsewhere_and_o
     for (file, bytes) in old {
         fs::write(dir.path().join("journal").join(file), bytes).unwrap();
     }
+    assert_eq!(check(dir.path()).unwrap_err().file, Path::new("tree/leaves"), "it is longer");
+    let leaves = fs::OpenOptions::new().write(true).open(dir.path().join("tree/leaves")).unwrap();
+    leaves.set_len(10 * 32).unwrap();
     assert_eq!(check(dir.path()).unwrap().entries, 10, "consistent in itself");
     let finding = verify(dir.path(), &options).unwrap_err();
     assert_eq!((finding.problem, finding.sequence), (Problem::Truncated, Some(10)), "{finding}");

@@ -8,7 +8,7 @@ mod passkeys;
 use crate::config::Config;
 use anyhow::Context as _;
 use clap::Subcommand;
-use portcullis_ledger::verify::{Finding, Report, VerifyOptions, is_open, verify};
+use portcullis_ledger::verify::{Finding, Report, VerifyOptions, verify_as_it_is};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,11 +24,23 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
+    /// Copy the log as tiles (C2SP tlog-tiles), as programs for transparency logs read it.
+    ///
+    /// Can be repeated into the same directory: only what is new is written. Of an entry it holds the hash,
+    /// and nothing of what the entry says.
+    Tiles {
+        /// The directory to copy to.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
 }
 
 /// Runs one command on the record below `data_dir`.
 pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let Audit::Verify { head, key } = command;
+    let (head, key) = match command {
+        Audit::Verify { head, key } => (head, key),
+        Audit::Tiles { to } => return tiles(&config.data_dir, to, json),
+    };
     let read =
         |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
     let options = VerifyOptions {
@@ -36,7 +48,7 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
         expected_head: head.as_ref().map(read).transpose()?,
         live: false,
     };
-    let all = verified_with(&config.data_dir, options)
+    let all = verify_as_it_is(&config.data_dir, options)
         .and_then(|report| passkeys::verified(&config.data_dir).map(|proofs| (report, proofs)));
     match all {
         Ok((report, proofs)) if json => {
@@ -62,6 +74,17 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
+fn tiles(directory: &Path, to: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let copied = portcullis_ledger::tiles::copy(directory, to)?;
+    if json {
+        say!("{}", page::json(&copied)?);
+    } else {
+        let (entries, written) = (copied.entries, copied.written);
+        say!("{}: {entries} entries, {written} files written", shown(&to.display().to_string()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What was verified.
 #[derive(serde::Serialize)]
 struct WithProofs {
@@ -78,21 +101,5 @@ fn shown(text: &str) -> String {
 
 /// Verifies with the key beside the journal.
 pub(crate) fn verified(directory: &Path) -> Result<Report, Finding> {
-    let options = VerifyOptions { public_key: None, expected_head: None, live: false };
-    verified_with(directory, options)
-}
-
-/// Verifies as is right for a ledger that is being written, or for one that is not; again, where a
-/// gateway started or stopped meanwhile.
-fn verified_with(directory: &Path, mut options: VerifyOptions) -> Result<Report, Finding> {
-    options.live = is_open(directory);
-    for _ in 0..3 {
-        let result = verify(directory, &options);
-        let live = is_open(directory);
-        if live == options.live {
-            return result;
-        }
-        options.live = live;
-    }
-    verify(directory, &options)
+    verify_as_it_is(directory, VerifyOptions::default())
 }

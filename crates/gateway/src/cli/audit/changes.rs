@@ -1,7 +1,7 @@
 //! The record as a page shows it: whether it verifies, what that proves and what it does not, and what people
 //! have changed lately.
 
-use super::{VerifyOptions, passkeys, verified_with};
+use super::{VerifyOptions, passkeys, verify_as_it_is};
 use portcullis_core::journal::{Entry, Event};
 use portcullis_core::principal::By;
 use portcullis_core::time::Timestamp;
@@ -95,14 +95,14 @@ impl Verified {
             lately: Lately::of(directory),
         };
         let options = VerifyOptions { public_key: None, expected_head: None, live: false };
-        let all = verified_with(directory, options)
+        let all = verify_as_it_is(directory, options)
             .and_then(|report| passkeys::verified(directory).map(|proofs| (report, proofs)));
         match all {
             Err(finding) => found.said = finding.to_string(),
             Ok((report, proofs)) => {
                 found.good = true;
                 found.said = report.to_string();
-                found.last_hash = report.last_hash.to_string();
+                found.last_hash = report.last_hash.clone();
                 (found.entries, found.heads) = (report.entries, report.heads);
                 (found.head_size, found.head_time) = (report.head_size, report.head_time);
                 found.passkeys = proofs;

@@ -15,7 +15,7 @@ use std::path::{Component, Path};
 /// # Errors
 /// `InvalidInput` for a path that leads elsewhere, or to anything but a plain file; else the
 /// operating system's (a symbolic link is `ELOOP` or `ENOTDIR`).
-pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
+pub fn open(root: &Path, below: &Path) -> io::Result<File> {
     let (parent, name) = (below.parent().unwrap_or(Path::new("")), below.file_name());
     let name = name.ok_or_else(|| not_plain("this is no file's name"))?;
     let directory = directory(root, parent)?;
@@ -31,7 +31,10 @@ pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
 }
 
 /// The directory `below` `root`, entered without following links.
-pub(crate) fn directory(root: &Path, below: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// As for [`open`].
+pub fn directory(root: &Path, below: &Path) -> io::Result<File> {
     let mut at = File::open(root)?;
     for part in below.components() {
         let Component::Normal(name) = part else {
@@ -50,7 +53,10 @@ pub(crate) fn directory(root: &Path, below: &Path) -> io::Result<File> {
 }
 
 /// The text of a small file, of at most `most` bytes.
-pub(crate) fn read(root: &Path, below: &Path, most: u64) -> io::Result<String> {
+///
+/// # Errors
+/// As for [`open`], and `InvalidInput` where it has more.
+pub fn read(root: &Path, below: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
     open(root, below)?.take(most + 1).read_to_string(&mut text)?;
     if text.len() as u64 > most {

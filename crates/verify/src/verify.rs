@@ -1,9 +1,4 @@
-//! The offline verifier: whether a ledger's files are what its gateway wrote. Beside the life of a
-//! request: on an export, anywhere, with nothing but the files and a public key.
-//!
-//! *Architecture invariant:* nothing here calls the code that writes, chains, signs or recovers; it
-//! is written from `FORMAT.md` alone, with a parser of its own, so that one mistake cannot hide in
-//! both.
+//! Whether a ledger's files are what its gateway wrote.
 //!
 //! What it cannot see by itself: a ledger rolled back *as a whole* (journal, `heads` and `head`) to
 //! an earlier state of its own is consistent, and so is one signed anew under another key. Keep
@@ -13,16 +8,17 @@
 //! line boundary without trace; what is there of them is proven by the codes in their lines, which
 //! take the journal's private key to check, and else by nothing: [`Report`] says how many there are.
 
+use crate::levels::{self, Levels, What};
 use crate::plain;
+use crate::tree::Tree;
 use crate::visible::escape;
-use aws_lc_rs::digest::{Context, SHA256, digest};
-use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_core::digest::Digest;
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -157,8 +153,11 @@ pub struct Report {
     /// Recordings that nothing proves: without a digest in a proven entry, and, where the journal's
     /// key was not there or the session is closed, without anything else.
     pub unproven_recordings: Vec<String>,
-    /// Hash of the last entry; zeros where there is none.
-    pub last_hash: Digest,
+    /// Hash of the last entry, in hex; zeros where there is none.
+    pub last_hash: String,
+    /// Root of the tree over the entries that the newest head commits to, in hex; `None` where that is a
+    /// head of the first gateways, which commits to the chain alone.
+    pub root: Option<String>,
     /// Signed heads.
     pub heads: u64,
     /// Entries the newest head commits to.
@@ -210,6 +209,9 @@ impl fmt::Display for Report {
             writeln!(f, "signed at: {} (the gateway's clock)", escape(time))?;
         }
         writeln!(f, "last hash: {}", self.last_hash)?;
+        if let Some(root) = &self.root {
+            writeln!(f, "root of the tree: {root}")?;
+        }
         if self.open_sessions > 0 {
             writeln!(f, "sessions not closed so far: {}", self.open_sessions)?;
         }
@@ -253,6 +255,24 @@ pub fn is_open(dir: &Path) -> bool {
     matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// Verifies the ledger in `dir` as is right for one that is being written, or for one that is not; again,
+/// where a gateway started or stopped meanwhile. [`VerifyOptions::live`] is found out.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_as_it_is(dir: &Path, mut options: VerifyOptions) -> Result<Report, Finding> {
+    options.live = is_open(dir);
+    for _ in 0..3 {
+        let result = verify(dir, &options);
+        let live = is_open(dir);
+        if live == options.live {
+            return result;
+        }
+        options.live = live;
+    }
+    verify(dir, &options)
+}
+
 /// Verifies the ledger in `dir`.
 ///
 /// # Errors
@@ -281,6 +301,7 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
     walk.heads.finish(newest, walk.size)?;
     listing.check_torn(dir, &walk.heads.torn)?;
     walk.check_end()?;
+    walk.check_tree()?;
     let proven = if codes.is_some() { walk.size } else { walk.signed() };
     let tapes = tapes.check(dir, &walk.facts, proven, codes.as_ref(), options.live)?;
     let (head_size, unsigned_entries) = (walk.signed(), walk.size - walk.signed());
@@ -292,7 +313,8 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
         recordings: tapes.sealed,
         running_recordings: tapes.running,
         unproven_recordings: tapes.unproven,
-        last_hash: Digest::from_bytes(last),
+        last_hash: to_hex(&last),
+        root: heads.last.as_ref().and_then(|h| h.chain.is_some().then(|| to_hex(&h.root))),
         heads: heads.read,
         head_size,
         unsigned_entries,
@@ -330,7 +352,7 @@ struct Key {
     text: String,
     name: String,
     id: Vec<u8>,
-    public: Vec<u8>,
+    public: VerifyingKey,
 }
 
 impl Key {
@@ -350,20 +372,17 @@ impl Key {
         let mut parts = text.splitn(3, '+');
         let (name, id, blob) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
         let (kind, public) = blob.split_first()?;
-        if *kind != 1 || public.len() != 32 || name.is_empty() {
+        if *kind != 1 || name.is_empty() {
             return None;
         }
-        let mut hash = Context::new(&SHA256);
-        hash.update(name.as_bytes());
-        hash.update(b"\n");
-        hash.update(&blob);
-        let hash = hash.finish();
-        let (computed, _) = hash.as_ref().split_at_checked(4)?;
+        let hash = Sha256::new_with_prefix(name).chain_update(b"\n").chain_update(&blob).finalize();
+        let (computed, _) = hash.split_at_checked(4)?;
         if to_hex(computed) != id {
             return None;
         }
         let (name, id) = (name.to_owned(), computed.to_vec());
-        Some(Self { text: text.to_owned(), name, id, public: public.to_vec() })
+        let public = VerifyingKey::from_bytes(public.try_into().ok()?).ok()?;
+        Some(Self { text: text.to_owned(), name, id, public })
     }
 
     /// The head in a signed note.
@@ -379,8 +398,8 @@ impl Key {
             }
             let blob = words.next().and_then(|b| STANDARD.decode(b).ok()).unwrap_or_default();
             let Some((id, signature)) = blob.split_at_checked(4) else { return false };
-            let key = UnparsedPublicKey::new(&ED25519, &self.public);
-            id == self.id && key.verify(text.as_bytes(), signature).is_ok()
+            let Ok(signature) = Signature::from_slice(signature) else { return false };
+            id == self.id && self.public.verify_strict(text.as_bytes(), &signature).is_ok()
         });
         if !ours {
             let detail = format!("not signed by {}", self.text);
@@ -392,8 +411,8 @@ impl Key {
 
 /// The keys of the codes in lines, from the journal's private key (`FORMAT.md`, Codes).
 struct Codes {
-    journal: hmac::Key,
-    recording: hmac::Key,
+    journal: [u8; 32],
+    recording: [u8; 32],
 }
 
 impl Codes {
@@ -404,20 +423,18 @@ impl Codes {
         let blob = text.trim_end().strip_prefix("PRIVATE+KEY+")?.splitn(3, '+').nth(2)?;
         let blob = Zeroizing::new(STANDARD.decode(blob).ok()?);
         let (_, seed) = blob.split_first()?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        if pair.public_key().as_ref() != key.public {
+        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.try_into().ok()?);
+        if SigningKey::from_bytes(&seed).verifying_key() != key.public {
             return None;
         }
-        let seed = hmac::Key::new(HMAC_SHA256, seed);
-        let derive = |name: &[u8]| hmac::Key::new(HMAC_SHA256, hmac::sign(&seed, name).as_ref());
-        let journal = derive(b"portcullis/journal-mac/1");
-        Some(Self { journal, recording: derive(b"portcullis/recording-mac/1") })
+        let journal = hmac_of(&*seed, &[b"portcullis/journal-mac/1"])?;
+        Some(Self { journal, recording: hmac_of(&*seed, &[b"portcullis/recording-mac/1"])? })
     }
 
     /// Whether the text of an entry ends in its code.
     fn entry(&self, text: &str) -> bool {
         coded(text).is_some_and(|(covered, code)| {
-            code_of(&self.journal, &[digest(&SHA256, covered.as_bytes()).as_ref()]) == code
+            code_of(&self.journal, &[&Sha256::digest(covered)]) == code
         })
     }
 
@@ -438,9 +455,15 @@ fn coded(text: &str) -> Option<(&str, &str)> {
     (code.len() == 32).then_some((covered, code))
 }
 
-fn code_of(key: &hmac::Key, parts: &[&[u8]]) -> String {
-    let tag = hmac::sign(key, &parts.concat());
-    to_hex(tag.as_ref().get(..16).unwrap_or_default())
+fn hmac_of(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    parts.iter().for_each(|part| mac.update(part));
+    Some(mac.finalize().into_bytes().into())
+}
+
+fn code_of(key: &[u8], parts: &[&[u8]]) -> String {
+    let tag = hmac_of(key, parts).unwrap_or_default();
+    to_hex(tag.get(..16).unwrap_or_default())
 }
 
 /// What a head says.
@@ -448,7 +471,10 @@ fn code_of(key: &hmac::Key, parts: &[&[u8]]) -> String {
 struct SignedHead {
     text: String,
     size: u64,
+    /// Of the tree, or, in heads of the first gateways, the hash of the last entry.
     root: [u8; 32],
+    /// The hash of the last entry, in hex, beside the root of a tree.
+    chain: Option<String>,
     time: Option<String>,
     micros: Option<i64>,
     torn: Vec<(String, u64, String)>,
@@ -466,10 +492,12 @@ impl SignedHead {
         if size.to_string() != digits {
             return None;
         }
-        let mut head =
-            Self { text: text.to_owned(), size, root, time: None, micros: None, torn: Vec::new() };
+        let (text, chain, time, micros) = (text.to_owned(), None, None, None);
+        let mut head = Self { text, size, root, chain, time, micros, torn: Vec::new() };
         for line in lines {
-            if let Some(time) = line.strip_prefix("time ") {
+            if let Some(chain) = line.strip_prefix("chain ") {
+                head.chain = Some(chain.to_owned());
+            } else if let Some(time) = line.strip_prefix("time ") {
                 head.micros = time.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond());
                 head.time = Some(time.to_owned());
             } else if let Some(torn) = line.strip_prefix("torn ") {
@@ -479,6 +507,22 @@ impl SignedHead {
             }
         }
         Some(head)
+    }
+
+    /// The hash of the last entry, in hex.
+    fn last_hash(&self) -> String {
+        self.chain.clone().unwrap_or_else(|| to_hex(&self.root))
+    }
+
+    /// Whether two heads over as many entries speak of the same ones.
+    fn agrees(&self, other: &Self) -> bool {
+        let trees = self.chain.is_some() && other.chain.is_some();
+        self.last_hash() == other.last_hash() && (!trees || self.root == other.root)
+    }
+
+    /// Whether a journal that ends here, with that tree, is what the head commits to.
+    fn commits_to(&self, hash: &[u8; 32], tree: &Tree) -> bool {
+        self.last_hash() == to_hex(hash) && (self.chain.is_none() || self.root == tree.root())
     }
 }
 
@@ -555,11 +599,11 @@ fn not_plain(file: PathBuf) -> Finding {
 }
 
 fn hash_of(dir: &Path, file: &Path) -> io::Result<(u64, String)> {
-    let (mut file, mut hash) = (plain::open(dir, file)?, Context::new(&SHA256));
+    let (mut file, mut hash) = (plain::open(dir, file)?, Sha256::new());
     let (mut buffer, mut length) = (vec![0u8; 65_536], 0);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok((length, to_hex(hash.finish().as_ref()))),
+            0 => return Ok((length, to_hex(&hash.finalize()))),
             read => {
                 hash.update(buffer.get(..read).unwrap_or_default());
                 length += read as u64;
@@ -604,6 +648,8 @@ struct HeadFile<'a> {
     last: Option<SignedHead>,
     previous: Option<String>,
     torn: BTreeMap<String, (u64, String)>,
+    /// The head that is not of this journal.
+    contradicts: Option<SignedHead>,
     clock_went_back: u64,
     live: bool,
     expected: Option<SignedHead>,
@@ -631,6 +677,7 @@ impl<'a> HeadFile<'a> {
             last: None,
             previous: None,
             torn: BTreeMap::new(),
+            contradicts: None,
             clock_went_back: 0,
             live,
             expected_met: expected.is_none(),
@@ -662,8 +709,12 @@ impl<'a> HeadFile<'a> {
                 let detail = "this head is smaller than the one before it";
                 return Err(finding(Problem::Reordered, HEADS, Some(line), detail));
             }
-            if head.size == last.size && head.root != last.root {
+            if head.size == last.size && !head.agrees(last) {
                 let detail = format!("two heads over {} entries differ", head.size);
+                return Err(finding(Problem::Forked, HEADS, Some(line), detail));
+            }
+            if last.chain.is_some() && head.chain.is_none() {
+                let detail = "this head commits to no tree, and the one before it does";
                 return Err(finding(Problem::Forked, HEADS, Some(line), detail));
             }
             if head.text == last.text {
@@ -682,17 +733,23 @@ impl<'a> HeadFile<'a> {
 
     /// The chain has reached `size` entries and ends in `hash`. On disagreement: the first entry
     /// that may be bad, and why.
-    fn pass(&mut self, size: u64, hash: &[u8; 32]) -> Result<(), (Option<u64>, Finding)> {
+    fn pass(
+        &mut self,
+        size: u64,
+        hash: &[u8; 32],
+        tree: &Tree,
+    ) -> Result<(), (Option<u64>, Finding)> {
         while self.next.as_ref().is_some_and(|h| h.size == size) {
             let head = self.next.take();
             let line = Some(self.read);
-            if head.as_ref().is_some_and(|h| h.root != *hash) {
+            if head.as_ref().is_some_and(|h| !h.commits_to(hash, tree)) {
                 let good = self.last.as_ref().map_or(0, |h| h.size);
                 let detail = format!(
                     "entries {good} to {} are chained to each other, but not to the head that was \
                      signed over {size} entries",
                     size.saturating_sub(1)
                 );
+                self.contradicts = head;
                 return Err((Some(good), finding(Problem::Edited, HEADS, line, detail)));
             }
             self.previous = self.last.take().map(|h| h.text);
@@ -700,7 +757,7 @@ impl<'a> HeadFile<'a> {
             self.advance().map_err(|f| (None, f))?;
         }
         if let Some(expected) = self.expected.as_ref().filter(|e| e.size == size) {
-            if expected.root != *hash {
+            if !expected.commits_to(hash, tree) {
                 let detail = format!("this is another history than the expected head over {size}");
                 let sequence = size.checked_sub(1);
                 return Err((sequence, finding(Problem::Forked, "journal", None, detail)));
@@ -735,7 +792,7 @@ impl<'a> HeadFile<'a> {
         if newest.size > size {
             return Err(short(newest.size, "the newest signed head"));
         }
-        if newest.size == last.size && newest.root != last.root {
+        if newest.size == last.size && !newest.agrees(last) {
             let detail = "it differs from the head over as many entries in heads";
             return Err(finding(Problem::Forked, file, None, detail));
         }
@@ -778,6 +835,8 @@ struct Walk<'a> {
     live: bool,
     size: u64,
     last: [u8; 32],
+    tree: Tree,
+    levels: Levels<'a>,
     /// Where the entry before this one is.
     before: (PathBuf, u64),
     facts: Facts,
@@ -792,12 +851,13 @@ impl<'a> Walk<'a> {
         live: bool,
     ) -> Self {
         let (size, last, before) = (0, [0; 32], (PathBuf::new(), 0));
-        Self { dir, listing, heads, codes, live, size, last, before, facts: Facts::default() }
+        let (tree, facts, levels) = (Tree::default(), Facts::default(), Levels::new(dir));
+        Self { dir, listing, heads, codes, live, size, last, tree, levels, before, facts }
     }
 
     fn run(&mut self) -> Result<(), Finding> {
         let zeros = self.last;
-        self.heads.pass(0, &zeros).map_err(|(_, finding)| finding)?;
+        self.heads.pass(0, &zeros, &Tree::default()).map_err(|(_, finding)| finding)?;
         let listing = self.listing;
         let newest = listing.segments.keys().next_back().copied();
         if newest.is_none() && self.heads.last.as_ref().is_some_and(|h| h.size == 0) {
@@ -872,9 +932,19 @@ impl<'a> Walk<'a> {
         self.size += 1;
         self.last = sound.hash;
         self.before = (file.to_owned(), number);
-        self.heads
-            .pass(self.size, &sound.hash)
-            .map_err(|(sequence, f)| Finding { sequence: sequence.or(f.sequence), ..f })
+        let filled = self.tree.add(&sound.hash);
+        self.levels.meet(self.size - 1, &sound.hash, &filled);
+        self.heads.pass(self.size, &sound.hash, &self.tree).map_err(|(sequence, f)| Finding {
+            sequence: self.first_rewritten().or(sequence).or(f.sequence),
+            ..f
+        })
+    }
+
+    /// The first entry that differs, where a head contradicts and the tree's leaves are those it commits
+    /// to.
+    fn first_rewritten(&self) -> Option<u64> {
+        let head = self.heads.contradicts.as_ref().filter(|head| head.chain.is_some())?;
+        self.levels.first_rewritten(head.size, &head.root)
     }
 
     /// What no head covers must carry the journal's code, where the key to check it is there.
@@ -911,6 +981,36 @@ impl<'a> Walk<'a> {
         );
         let file = self.before.0.clone();
         Err(self.about(self.signed(), finding(Problem::Unsigned, file, None, detail)))
+    }
+
+    /// The tree's files are what the entries make. Ledgers of the first gateways have none.
+    fn check_tree(&mut self) -> Result<(), Finding> {
+        let listed = match names(self.dir, "tree") {
+            // Nothing rests on it: a copy may do without.
+            Err(f) if f.problem == Problem::Missing => return Ok(()),
+            listed => listed?,
+        };
+        for (name, plain) in listed {
+            let file = Path::new("tree").join(&name);
+            if !plain {
+                return Err(not_plain(file));
+            }
+            if !levels::is_level(&name) {
+                let detail = "no such file belongs to a tree";
+                return Err(finding(Problem::UnknownFile, file, None, detail));
+            }
+        }
+        let levels = std::mem::replace(&mut self.levels, Levels::new(self.dir));
+        let with_tree = self.heads.last.as_ref().is_some_and(|head| head.chain.is_some());
+        let signed = if with_tree { self.signed() } else { 0 };
+        let Some(wrong) = levels.wrong(signed, self.size, !self.live) else { return Ok(()) };
+        let (problem, detail) = match wrong.what {
+            What::Short => (Problem::Truncated, "it ends before what the newest head commits to; a gateway that is started puts it back".to_owned()),
+            What::Other => (Problem::Edited, "it does not hold the hash that the journal's entries make".to_owned()),
+            What::Long => (Problem::Edited, "it holds more than the journal's entries make".to_owned()),
+            What::Unreadable(error) => (Problem::Unreadable, error.to_string()),
+        };
+        Err(self.about(wrong.entry, finding(problem, levels::file_of(wrong.level), None, detail)))
     }
 
     /// An intact line with another number than the next: what has happened to the one expected?
@@ -987,7 +1087,7 @@ fn sound(line: &[u8]) -> Result<Sound<'_>, (Problem, String)> {
     let line = std::str::from_utf8(line).map_err(|_| bad("the line is not UTF-8"))?;
     let (text, written) = line.rsplit_once('\t').ok_or_else(|| bad("the line has no tab"))?;
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    hash.copy_from_slice(&Sha256::digest(text));
     if to_hex(&hash) != written {
         let detail = "the line does not have the hash written at its end".to_owned();
         return Err((Problem::Edited, detail));
