@@ -175,6 +175,8 @@ pub enum Ending {
     Administrator,
     /// What it was asked under is not what the configuration says now.
     Reconfigured,
+    /// Somebody who has approved it is not vouched for any more.
+    Unvouched,
     /// It could not be recorded.
     Unrecorded,
     /// It was in a backup that was put back.
@@ -189,6 +191,7 @@ impl Ending {
         Self::Approver,
         Self::Administrator,
         Self::Reconfigured,
+        Self::Unvouched,
         Self::Unrecorded,
         Self::Restored,
     ];
@@ -202,6 +205,7 @@ impl Ending {
             Self::Approver => "approver",
             Self::Administrator => "administrator",
             Self::Reconfigured => "reconfigured",
+            Self::Unvouched => "unvouched",
             Self::Unrecorded => "unrecorded",
             Self::Restored => "restored",
         }

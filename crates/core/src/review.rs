@@ -140,6 +140,8 @@ pub enum Withdrawal {
     SessionEnded,
     /// What its approval would rest on has changed; it was asked for anew.
     Changed,
+    /// Somebody who has approved it is not vouched for any more.
+    Unvouched,
 }
 
 /// The desk cannot do what was asked.

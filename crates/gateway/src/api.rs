@@ -40,6 +40,7 @@ use crate::console;
 use crate::moment::now;
 use crate::services::Services;
 use crate::sign_in::NotSignedIn;
+use crate::vouching::{self, Vouching};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
@@ -52,6 +53,7 @@ use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalEr
 use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{By, Principal, Reviewer};
 use portcullis_core::review::FEW;
+use portcullis_identity::IdentityError;
 use portcullis_identity::passkey::Assertion;
 use portcullis_store::{
     BrowserSession, DecideError, Filter, PatternRow, ReviewRow, Shows, Status, StepUpError,
@@ -100,7 +102,7 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .merge(console::routes())
         .merge(auth::routes(services.clone()))
         .route_layer(middleware::from_fn_with_state(services.clone(), idempotency::once))
-        .route_layer(middleware::from_fn(crate::http::to_its_end))
+        .route_layer(middleware::from_fn_with_state(services.clone(), crate::http::to_its_end))
         .route_layer(middleware::from_fn(front::known))
         .fallback(async || front::no_such_route())
         .method_not_allowed_fallback(async || front::no_such_method())
@@ -127,7 +129,10 @@ fn readiness(health: Result<(), JournalError>) -> Response {
 }
 
 /// Who is asking: by bearer token, or by the browser session that `front` has let speak for its person.
-async fn principal(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
+pub(crate) async fn principal(
+    services: &Services,
+    headers: &HeaderMap,
+) -> Result<Principal, Problem> {
     if let Some(session) = session_of(services, headers).await {
         return session.map(|session| session.person.into());
     }
@@ -427,16 +432,18 @@ async fn decide(
     headers: &HeaderMap,
     said: Said,
 ) -> Result<Json<ReviewRow>, Problem> {
+    let believed = services.now().vouching.clone();
     let principal = principal(services, headers).await?;
-    decide_as(services, id, headers, (principal, None), said).await.map(Json)
+    let decided = decide_as(services, id, headers, (principal, None, believed), said);
+    decided.await.map(Json)
 }
 
-/// The same by a principal who is known; `via` says who that is in a chat, where it was said there.
+/// The same by a principal who is known, and was believed by nothing older than `believed`; `via` says who that is in a chat, where it was said there.
 async fn decide_as(
     services: &Services,
     id: &str,
     headers: &HeaderMap,
-    (principal, via): (Principal, Option<String>),
+    (principal, via, believed): (Principal, Option<String>, Arc<Vouching>),
     said: Said,
 ) -> Result<ReviewRow, Problem> {
     let (row, reviewer) = deciding(services, id, principal).await?;
@@ -502,6 +509,8 @@ async fn decide_as(
         record_refused(services, &row, By::from(reviewer.principal()), &error.to_string()).await;
         return Err(refused(&error));
     }
+    let stands = vouching::stands_yet(services, &believed, reviewer.principal()).await;
+    stands.map_err(|error| unauthorized(&error))?;
     visible_review(services, reviewer.principal(), id).await
 }
 
@@ -527,6 +536,10 @@ fn refused(error: &DecideError) -> Problem {
         }
     };
     Problem::new(status, error.to_string())
+}
+
+fn unauthorized(error: &IdentityError) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, error.public())
 }
 
 fn unavailable(error: impl std::fmt::Display) -> Problem {

@@ -455,11 +455,15 @@ impl DocumentDesk {
 pub(crate) async fn keep_up(services: Arc<Services>, stopping: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stopping));
     let mut changes = services.documents.store.changes();
+    let mut asked = vouching::owe_of_before(&services).await;
     loop {
         tokio::select! {
             () = &mut stop => return,
             changed = changes.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(LOOK) => {}
+        }
+        if !asked {
+            asked = vouching::owe_of_before(&services).await;
         }
         vouching::settle(&services).await;
         if let Err(error) = services.documents.take_up(&services).await {

@@ -485,6 +485,25 @@ impl GrantDesk {
         self.in_the_journal(&ended).await
     }
 
+    /// The issuers of all who have approved what is open.
+    pub(crate) async fn heard(&self) -> Result<BTreeSet<String>, GrantError> {
+        bounded(self.store.heard()).await
+    }
+
+    /// Ends what is open on the word of anybody of these issuers.
+    pub(crate) async fn unhear(&self, issuers: &BTreeSet<String>) -> Result<(), NotGranted> {
+        let _turn = self.turn.lock().await;
+        let end = End { ending: Ending::Unvouched, by: None, reason: None };
+        for row in bounded(self.store.approved_by(issuers, now())).await? {
+            match self.over(&row, end).await {
+                // Somebody was faster.
+                Ok(()) | Err(NotGranted::Grant(GrantError::Ended(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the sessions that stand on a grant. None comes in on it any more, unless the store says so.
     fn end_sessions(&self, id: GrantId, killed: &Killed, by: &By) {
         if let Some(held) = self.tenures().remove(&id) {

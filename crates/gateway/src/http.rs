@@ -3,12 +3,12 @@
 
 mod forwarded;
 
-use crate::api::Problem;
-use crate::services::stopped;
+use crate::api::{self, Problem};
+use crate::services::{Services, stopped};
 use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -24,9 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{
-    Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError, watch,
-};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tracing::{debug, error, warn};
@@ -177,28 +175,46 @@ impl AsyncWrite for Taken {
     }
 }
 
-/// A turn to send more than others may, where this is a call that may have to.
-fn large(parts: &Parts) -> Option<Result<SemaphorePermit<'static>, TryAcquireError>> {
-    let length = parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<usize>().ok()?;
+/// Whether this is a call that may have to send more than others may, and does.
+fn is_large(parts: &Parts) -> bool {
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|digits| digits.parse::<usize>().ok());
     let path = parts.uri.path();
-    (path.starts_with("/api/v1/documents/") && length > MOST_BODY).then(|| LARGE.try_acquire())
+    path.starts_with("/api/v1/documents/") && length.is_some_and(|length| length > MOST_BODY)
+}
+
+/// A turn to send more than others may: for somebody who is known, so that no stranger holds any.
+async fn turn(
+    services: &Services,
+    parts: &Parts,
+) -> Result<Option<SemaphorePermit<'static>>, Problem> {
+    if !is_large(parts) {
+        return Ok(None);
+    }
+    api::principal(services, &parts.headers).await?;
+    let turn = LARGE.try_acquire().map_err(|_| {
+        let why = "too many large changes at a time: send it again in a while";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
+    Ok(Some(turn))
 }
 
 /// Reads a call that may change something, and carries it out to its end whether or not its caller
 /// waits: no caller chooses at which step it stops.
-pub(crate) async fn to_its_end(request: Request, next: Next) -> Response {
+pub(crate) async fn to_its_end(
+    State(services): State<Arc<Services>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let (most, _turn) = match large(&parts) {
-        Some(Ok(turn)) => (MOST_DOCUMENTS, Some(turn)),
-        Some(Err(_)) => {
-            let why = "too many large changes at a time: send it again in a while";
-            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
-        }
-        None => (MOST_BODY, None),
+    let turn = match turn(&services, &parts).await {
+        Ok(turn) => turn,
+        Err(problem) => return problem.into_response(),
     };
+    let most = if turn.is_some() { MOST_DOCUMENTS } else { MOST_BODY };
     let body = match tokio::time::timeout(BODY_PATIENCE, to_bytes(body, most)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {

@@ -397,6 +397,23 @@ pub(crate) fn nameless<'r>(
     })
 }
 
+/// Providers whose browsers' tokens are bearer tokens too.
+fn bearers(config: &Config) -> impl Iterator<Item = String> + '_ {
+    config.identity.providers.iter().filter_map(|provider| {
+        let client = provider.sign_in.as_ref()?;
+        let secret = client.client_secret_file.is_some() || client.client_secret_env.is_some();
+        let taken = secret && provider.audiences.contains(&client.client_id);
+        taken.then(|| {
+            format!(
+                "identity.providers \"{}\": `sign_in.client_id` is one of `audiences`, so whoever gets hold \
+                 of a token that a browser signed in with is that person, also after it has signed out: \
+                 use another audience for bearer tokens",
+                provider.name
+            )
+        })
+    })
+}
+
 /// That all who come by a proxy are one address.
 fn crowded(config: &Config) -> Option<String> {
     let http = &config.listen.http;
@@ -436,6 +453,7 @@ fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    doubts.extend(bearers(config));
     doubts.extend(crowded(config));
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));

@@ -31,7 +31,10 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// Most sign-ins that wait for their person.
-const MAX_BEGUN: usize = 10_000;
+const MAX_BEGUN: usize = 20_000;
+/// And from one neighbourhood ([`neighbourhood`](portcullis_frontends::neighbourhood)): strangers from a
+/// few addresses do not keep everybody from signing in.
+const MAX_BEGUN_THERE: usize = 500;
 /// How exactly it is kept when a session was last used.
 const SEEN: Duration = Duration::from_secs(60);
 
@@ -127,6 +130,8 @@ pub(crate) struct Begun {
     pub(crate) return_to: String,
     /// What its browser's cookie hashes to.
     pub(crate) browser: [u8; 32],
+    /// The neighbourhood of the address it was asked from.
+    pub(crate) from: String,
 }
 
 /// What was asked of a provider.
@@ -238,7 +243,9 @@ impl SignInDesk {
         if all.len() >= MAX_BEGUN {
             all.retain(|_, begun| begun.asked.expires() > now);
         }
-        let room = all.len() < MAX_BEGUN;
+        let waits = |one: &&Begun| one.from == begun.from && one.asked.expires() > now;
+        let there = all.values().filter(waits).count();
+        let room = all.len() < MAX_BEGUN && there < MAX_BEGUN_THERE;
         if room {
             all.insert(begun.asked.state().to_owned(), begun);
         }
@@ -248,7 +255,7 @@ impl SignInDesk {
     /// The sign-in by OpenID Connect of this state, which is over with that; where it goes, and its
     /// browser.
     pub(crate) fn take(&self, state: &str) -> Option<(Pending, String, [u8; 32])> {
-        let Begun { asked, return_to, browser } = lock(&self.begun).remove(state)?;
+        let Begun { asked, return_to, browser, .. } = lock(&self.begun).remove(state)?;
         match asked {
             Asked::Oidc(pending) => Some((pending, return_to, browser)),
             Asked::Saml(_) => None,
@@ -257,7 +264,7 @@ impl SignInDesk {
 
     /// The same of one by SAML.
     pub(crate) fn take_saml(&self, state: &str) -> Option<(SamlPending, String, [u8; 32])> {
-        let Begun { asked, return_to, browser } = lock(&self.begun).remove(state)?;
+        let Begun { asked, return_to, browser, .. } = lock(&self.begun).remove(state)?;
         match asked {
             Asked::Saml(pending) => Some((pending, return_to, browser)),
             Asked::Oidc(_) => None,

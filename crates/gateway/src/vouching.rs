@@ -17,6 +17,7 @@ use crate::services::Services;
 use portcullis_core::digest::Digester;
 use portcullis_core::journal::{Entry, Event, Journal as _};
 use portcullis_core::principal::{By, Principal};
+use portcullis_core::review::Withdrawal;
 use portcullis_core::time::Timestamp;
 use portcullis_identity::relying::RelyingParty;
 use portcullis_identity::saml::SamlParties;
@@ -24,7 +25,7 @@ use portcullis_identity::{IdentityError, Provider, Verifier, http_client};
 use portcullis_store::CredentialRow;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tracing::warn;
 
@@ -144,6 +145,11 @@ impl Vouching {
         providers.chain(saml).chain(rules.map(move |rule| one(&rule.name, &rule.issuer, true)))
     }
 
+    /// Everybody's by whom people or workloads are known.
+    fn issuers(&self) -> BTreeSet<String> {
+        self.all().map(|one| one.issuer).collect()
+    }
+
     /// What stands for the settings of the one of this name; nothing where there is none.
     pub(crate) fn mark(&self, name: &str) -> String {
         self.marks.get(name).cloned().unwrap_or_default()
@@ -245,12 +251,20 @@ fn mark(kind: &str, settings: &impl Serialize) -> String {
 
 /// Marks of settings by which nobody is believed any more, until the store knows.
 #[derive(Debug, Default)]
-pub(crate) struct Owed(Mutex<BTreeSet<String>>);
+pub(crate) struct Owed {
+    marks: Mutex<BTreeSet<String>>,
+    /// Issuers of people whose word does not count any more, until the store knows.
+    issuers: Mutex<BTreeSet<String>>,
+}
 
 impl Owed {
-    fn marks(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn marks(&self) -> MutexGuard<'_, BTreeSet<String>> {
         // The set is whole after every operation on it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn issuers(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True where what was vouched for by one of these settings may still stand in the store as good.
@@ -286,7 +300,75 @@ pub(crate) fn admitted(
 /// What a generation does not believe any more, before it takes the place of another.
 pub(crate) fn owe(services: &Services, before: &Generation, after: &Generation) {
     let gone = after.vouching.taken_back(&before.vouching);
+    let people = gone.iter().filter(|one| !one.is_rule).map(|one| one.issuer.clone());
+    services.documents.owed.issuers().extend(people);
     services.documents.owed.marks().extend(gone.into_iter().map(|one| one.mark));
+}
+
+/// At the start: owes what stands on the word of people whom nobody vouches for, as the settings are now.
+/// False where the store did not say on whose word anything stands.
+pub(crate) async fn owe_of_before(services: &Services) -> bool {
+    let known = services.now().vouching.issuers();
+    let heard = async {
+        let mut heard = services.desk.heard().await.map_err(|e| e.to_string())?;
+        heard.extend(services.grants.heard().await.map_err(|e| e.to_string())?);
+        Ok::<_, String>(heard)
+    };
+    match heard.await {
+        Ok(heard) => {
+            services.documents.owed.issuers().extend(heard.difference(&known).cloned());
+            true
+        }
+        Err(error) => {
+            warn!(error, "on whose word open approvals stand could not be asked");
+            false
+        }
+    }
+}
+
+/// Looks once more at somebody who has just decided something, and was believed by `believed`: where that
+/// is not gone by any more, its word is taken back.
+///
+/// # Errors
+/// Nobody vouches for it any more.
+pub(crate) async fn stands_yet(
+    services: &Services,
+    believed: &Arc<Vouching>,
+    principal: &Principal,
+) -> Result<(), IdentityError> {
+    if services.now().vouching.stands_by(believed, principal) {
+        return Ok(());
+    }
+    services.documents.owed.issuers().insert(principal.issuer.clone());
+    unhear(services).await;
+    Err(IdentityError::Revoked)
+}
+
+/// Takes back what is open on the word of people whom nobody vouches for any more: reviews that wait or
+/// were not used yet, patterns, and grants, with the sessions that stand on them.
+async fn unhear(services: &Services) {
+    let issuers = services.documents.owed.issuers().clone();
+    if issuers.is_empty() {
+        return;
+    }
+    let unheard = match services.desk.unhear(&issuers, now()).await {
+        Ok(unheard) => unheard,
+        Err(error) => return warn!(%error, "approvals of people are not taken back yet"),
+    };
+    for review in unheard.reviews {
+        let event = Event::Withdrawn { review, why: Withdrawal::Unvouched };
+        // It is over whether or not that can be recorded.
+        let _ = services.ledger.note(Entry::outside(now(), event));
+    }
+    for (pattern, review, session) in unheard.patterns {
+        let event = Event::PatternRevoked { pattern, review, by: By::no_principal(BY) };
+        let entry = Entry { at: now(), session: Some(session), request: None, event };
+        let _ = services.ledger.note(entry);
+    }
+    if let Err(error) = services.grants.unhear(&issuers).await {
+        return warn!(%error, "grants of people are not taken back yet");
+    }
+    services.documents.owed.issuers().retain(|issuer| !issuers.contains(issuer));
 }
 
 /// Ends all that rests on what is not believed any more, once it is gone by.
@@ -304,6 +386,7 @@ pub(crate) async fn end_what_rests(services: &Services, before: &Generation, aft
 
 /// Takes back in the store what is owed; what cannot be said now is said later, and counts meanwhile.
 pub(crate) async fn settle(services: &Services) {
+    unhear(services).await;
     let marks = services.documents.owed.marks().clone();
     if marks.is_empty() {
         return;

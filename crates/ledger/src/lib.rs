@@ -18,6 +18,7 @@ mod layout;
 mod levels;
 mod mac;
 mod merkle;
+pub mod proof;
 mod queue;
 pub mod read;
 mod recording;

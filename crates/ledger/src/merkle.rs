@@ -30,11 +30,11 @@ impl Tree {
     /// given, of every other level the hash of the full subtree.
     pub(crate) fn push(&mut self, leaf: Hash, mut known: impl FnMut(Node)) {
         known((0, leaf));
-        let mut hash = hashed(&[&[0], &leaf]);
+        let mut hash = of_leaf(&leaf);
         let full = self.size.trailing_ones() as usize;
         for height in 1..=full {
             let left = self.subtrees.pop().unwrap_or_default();
-            hash = hashed(&[&[1], &left, &hash]);
+            hash = of_nodes(&left, &hash);
             if height.is_multiple_of(TILE_HEIGHT) {
                 known((height / TILE_HEIGHT, hash));
             }
@@ -46,8 +46,18 @@ impl Tree {
     pub(crate) fn root(&self) -> Hash {
         let mut subtrees = self.subtrees.iter().rev();
         let Some(last) = subtrees.next() else { return sha256(b"") };
-        subtrees.fold(*last, |right, left| hashed(&[&[1], left, &right]))
+        subtrees.fold(*last, |right, left| of_nodes(left, &right))
     }
+}
+
+/// The hash of a leaf with this data.
+pub(crate) fn of_leaf(leaf: &Hash) -> Hash {
+    hashed(&[&[0], leaf])
+}
+
+/// The hash of a node over these two.
+pub(crate) fn of_nodes(left: &Hash, right: &Hash) -> Hash {
+    hashed(&[&[1], left, right])
 }
 
 fn hashed(parts: &[&[u8]]) -> Hash {

@@ -236,6 +236,7 @@ const fn withdrawn(why: Withdrawal) -> &'static str {
         Withdrawal::Cancelled => "the caller cancelled",
         Withdrawal::SessionEnded => "the session ended",
         Withdrawal::Changed => "what it rests on has changed",
+        Withdrawal::Unvouched => "somebody who had approved it is not vouched for any more",
     }
 }
 

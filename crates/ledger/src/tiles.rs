@@ -1,8 +1,8 @@
 //! The log as other programs read it: [C2SP tlog-tiles](https://c2sp.org/tlog-tiles), made of the tree's
 //! files. Beside the life of a request: when somebody asks for a copy.
 
-use crate::chain::sha256;
 use crate::layout::{self, Layout, create_dir, private};
+use crate::merkle;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -31,14 +31,7 @@ pub struct Copied {
 /// files lack what it commits to: a gateway that is started puts both right.
 pub fn copy(dir: &Path, to: &Path) -> io::Result<Copied> {
     let layout = Layout::new(dir);
-    let note = layout.read(&layout.head()).map_err(|e| about(&layout.head(), e))?;
-    let mut lines = note.lines();
-    let size = lines.nth(1).and_then(|digits| digits.parse::<u64>().ok());
-    let size = size.filter(|_| lines.nth(1).is_some_and(|line| line.starts_with("chain ")));
-    let Some(entries) = size else {
-        let why = "it commits to no tree: start the gateway once, which signs one that does";
-        return Err(about(&layout.head(), io::Error::new(io::ErrorKind::InvalidData, why)));
-    };
+    let (note, entries) = newest(&layout)?;
     let mut copy = Copy { layout: &layout, to, written: 0 };
     for level in 0..=layout::LEVELS {
         copy.level(level, entries >> (8 * level))?;
@@ -48,7 +41,22 @@ pub fn copy(dir: &Path, to: &Path) -> io::Result<Copied> {
     Ok(Copied { entries, written: copy.written })
 }
 
-fn about(path: &Path, error: io::Error) -> io::Error {
+/// The newest head, and how many entries it commits to. Its signature is for who reads a copy of it.
+pub(crate) fn newest(layout: &Layout) -> io::Result<(String, u64)> {
+    let note = layout.read(&layout.head()).map_err(|e| about(&layout.head(), e))?;
+    let mut lines = note.lines();
+    let size = lines.nth(1).and_then(|digits| digits.parse::<u64>().ok());
+    let size = size.filter(|_| lines.nth(1).is_some_and(|line| line.starts_with("chain ")));
+    match size {
+        Some(size) => Ok((note, size)),
+        None => {
+            let why = "it commits to no tree: start the gateway once, which signs one that does";
+            Err(about(&layout.head(), io::Error::new(io::ErrorKind::InvalidData, why)))
+        }
+    }
+}
+
+pub(crate) fn about(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
@@ -128,7 +136,7 @@ fn read(file: &mut File, path: &Path, tile: u64, width: u64) -> io::Result<Vec<u
 
 /// The hashes of leaves.
 fn of_leaves(leaves: &[u8]) -> Vec<u8> {
-    leaves.chunks(HASH).flat_map(|leaf| sha256(&[&[0], leaf].concat())).collect()
+    leaves.as_chunks::<HASH>().0.iter().flat_map(merkle::of_leaf).collect()
 }
 
 /// Each leaf behind its length in two bytes, the larger first.

@@ -100,6 +100,11 @@ impl ReviewDesk {
         self.inner.store.changes(Topic::Reviews)
     }
 
+    /// Nobody at this gateway waits for it any more.
+    pub(crate) fn is_over(&self, review: ReviewId) {
+        self.inner.ended(review);
+    }
+
     pub(crate) async fn lapse_due(&self, at: Timestamp) -> Result<(), Unreadable> {
         self.inner.lapse_due(at).await
     }

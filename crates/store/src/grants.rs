@@ -640,7 +640,15 @@ impl GrantStore {
         self.these(left.bind(self.store.gateway()), at).await
     }
 
-    async fn these(&self, asked: Query, at: Timestamp) -> Result<Vec<GrantRow>, GrantError> {
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) async fn these(
+        &self,
+        asked: Query,
+        at: Timestamp,
+    ) -> Result<Vec<GrantRow>, GrantError> {
         let mut rows = Vec::new();
         for row in &asked.all(&self.store).await? {
             rows.push(with_decisions(&self.store, row, at).await?);

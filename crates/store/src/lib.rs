@@ -36,6 +36,7 @@ mod rows;
 mod schema;
 mod secrets;
 mod seen;
+mod unheard;
 
 pub use assertions::AssertionStore;
 pub use browser::{BrowserSession, BrowserSessionError, BrowserSessionStore, MAX_BROWSER_SESSIONS};
@@ -72,3 +73,4 @@ pub use restore::Replacing;
 pub use rows::{Filter, ReviewRow, Reviewed, Status};
 pub use schema::{ExaminedServer, examine_server, settle_server};
 pub use secrets::{ChangeError, MAX_SECRETS, SecretError, SecretRow, SecretStore};
+pub use unheard::Unheard;

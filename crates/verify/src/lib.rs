@@ -8,6 +8,7 @@
 
 mod levels;
 pub mod plain;
+pub mod proof;
 mod tree;
 pub mod verify;
 pub mod visible;

@@ -1,10 +1,10 @@
 //! `portcullis-verify`: checks a copy of a gateway's record, or the record itself, offline.
 
 use clap::Parser;
-use portcullis_verify::verify::{VerifyOptions, verify_as_it_is};
-use portcullis_verify::visible;
+use portcullis_verify::verify::{Finding, VerifyOptions, verify_as_it_is};
+use portcullis_verify::{proof, visible};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check the record of a Portcullis gateway, offline, and name the first entry that is wrong.
@@ -15,7 +15,11 @@ use std::process::ExitCode;
 #[command(version)]
 struct Arguments {
     /// The gateway's data directory, or a copy of its `journal`, `tree`, `keys` and `recordings`.
-    dir: PathBuf,
+    #[arg(required_unless_present = "proof")]
+    dir: Option<PathBuf>,
+    /// A proof that one entry is in the log (`portcullis audit prove`), to check instead of DIR.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["dir", "head"])]
+    proof: Option<PathBuf>,
     /// A signed head kept elsewhere, which the journal must lead through.
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
@@ -47,15 +51,19 @@ fn checked(arguments: &Arguments) -> Result<(String, bool), String> {
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
     };
-    if !arguments.dir.is_dir() {
-        return Err(format!("{}: there is no such directory", arguments.dir.display()));
+    if let (Some(file), Some(key)) = (&arguments.proof, &arguments.key) {
+        return proven((file, &read(file)?), &read(key)?, arguments.json);
+    }
+    let dir = arguments.dir.as_deref().unwrap_or(Path::new("."));
+    if !dir.is_dir() {
+        return Err(format!("{}: there is no such directory", dir.display()));
     }
     let options = VerifyOptions {
         public_key: arguments.key.as_ref().map(read).transpose()?,
         expected_head: arguments.head.as_ref().map(read).transpose()?,
         live: false,
     };
-    let result = verify_as_it_is(&arguments.dir, options);
+    let result = verify_as_it_is(dir, options);
     let good = result.is_ok();
     let text = match (&result, arguments.json) {
         (Ok(report), true) => json(report)?,
@@ -64,6 +72,26 @@ fn checked(arguments: &Arguments) -> Result<(String, bool), String> {
         (Err(finding), false) => finding.to_string(),
     };
     Ok((text + "\n", good))
+}
+
+/// The same of a proof.
+fn proven((file, text): (&Path, &str), key: &str, as_json: bool) -> Result<(String, bool), String> {
+    let result = proof::check(text, key);
+    let said = match &result {
+        Ok(proven) if as_json => json(proven)?,
+        Ok(proven) => proven.to_string(),
+        Err((problem, detail)) => {
+            let finding = Finding {
+                problem: *problem,
+                sequence: None,
+                file: file.to_owned(),
+                line: None,
+                detail: detail.clone(),
+            };
+            if as_json { json(&finding)? } else { finding.to_string() }
+        }
+    };
+    Ok((said + "\n", result.is_ok()))
 }
 
 /// JSON that a terminal obeys nothing in.

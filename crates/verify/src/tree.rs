@@ -12,7 +12,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// Adds a leaf. Gives every subtree it filled, with its height, from the leaf up.
     pub(crate) fn add(&mut self, data: &[u8]) -> Vec<(usize, [u8; 32])> {
-        let mut hash: [u8; 32] = Sha256::new_with_prefix([0]).chain_update(data).finalize().into();
+        let mut hash = hash_of_leaf(data);
         let mut filled = vec![(0, hash)];
         for height in 0.. {
             if height == self.full.len() {
@@ -37,7 +37,11 @@ impl Tree {
     }
 }
 
-fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn hash_of_leaf(data: &[u8]) -> [u8; 32] {
+    Sha256::new_with_prefix([0]).chain_update(data).finalize().into()
+}
+
+pub(crate) fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     Sha256::new_with_prefix([1]).chain_update(left).chain_update(right).finalize().into()
 }
 

@@ -78,7 +78,9 @@ pub enum Problem {
 }
 
 impl Problem {
-    const fn as_str(self) -> &'static str {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Edited => "edited",
             Self::Missing => "missing",
@@ -348,8 +350,8 @@ fn unreadable(file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Finding {
 }
 
 /// A verifier key: `name+8 hex digits+base64(0x01 || 32 bytes)`.
-struct Key {
-    text: String,
+pub(crate) struct Key {
+    pub(crate) text: String,
     name: String,
     id: Vec<u8>,
     public: VerifyingKey,
@@ -368,7 +370,7 @@ impl Key {
         })
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '+');
         let (name, id, blob) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
         let (kind, public) = blob.split_first()?;
@@ -386,7 +388,7 @@ impl Key {
     }
 
     /// The head in a signed note.
-    fn open(&self, note: &str) -> Result<SignedHead, (Problem, String)> {
+    pub(crate) fn open(&self, note: &str) -> Result<SignedHead, (Problem, String)> {
         let bad = |detail: &str| (Problem::Unreadable, detail.to_owned());
         // The text ends with the line feed before the last empty line.
         let end = note.rfind("\n\n").ok_or_else(|| bad("a signed note has an empty line"))?;
@@ -468,14 +470,14 @@ fn code_of(key: &[u8], parts: &[&[u8]]) -> String {
 
 /// What a head says.
 #[derive(Debug, Clone)]
-struct SignedHead {
+pub(crate) struct SignedHead {
     text: String,
-    size: u64,
+    pub(crate) size: u64,
     /// Of the tree, or, in heads of the first gateways, the hash of the last entry.
-    root: [u8; 32],
+    pub(crate) root: [u8; 32],
     /// The hash of the last entry, in hex, beside the root of a tree.
-    chain: Option<String>,
-    time: Option<String>,
+    pub(crate) chain: Option<String>,
+    pub(crate) time: Option<String>,
     micros: Option<i64>,
     torn: Vec<(String, u64, String)>,
 }

@@ -17,15 +17,13 @@ fn key(arena: &Arena) -> PathBuf {
     arena.data().join("keys/journal.ed25519.pub")
 }
 
-/// Checks a copy of the log with Go's implementation, and gives the lines it printed.
-fn go(arena: &Arena, copy: &Path, old: Option<&Path>) -> Result<Vec<String>, String> {
+/// Checks a copy of the log, or a proof, with Go's implementation, and gives the lines it printed.
+fn go(arena: &Arena, more: &[&str], what: &Path) -> Result<Vec<String>, String> {
     let tools = std::env::var_os("PORTCULLIS_TOOLS").expect("run by `./dev test`, which sets it");
     let mut command = Command::new(PathBuf::from(tools).join("tlog"));
-    if let Some(old) = old {
-        command.arg("-old").arg(old);
-    }
     let key = fs::read_to_string(key(arena)).unwrap();
-    let output = command.arg(key.trim()).arg(copy).output().expect("`./dev drivers` builds it");
+    let output = command.args(more).arg(key.trim()).arg(what).output();
+    let output = output.expect("`./dev test` builds it");
     match output.status.success() {
         true => Ok(said(&output).lines().map(str::to_owned).collect()),
         false => Err(said(&output)),
@@ -77,14 +75,14 @@ fn another_implementation_follows_the_log() {
     let first = copied(&arena, &copy);
     fs::copy(copy.join("checkpoint"), &kept).unwrap();
     let entries = first["entries"].as_u64().unwrap() as usize;
-    assert_eq!(go(&arena, &copy, None).unwrap(), hashes(&arena, entries));
+    assert_eq!(go(&arena, &[], &copy).unwrap(), hashes(&arena, entries));
 
     // While the gateway writes, and behind the first full tiles.
     run(&arena, 400);
     let second = copied(&arena, &copy);
     let entries = second["entries"].as_u64().unwrap() as usize;
     assert!(entries > 3 * 256, "{second}");
-    let found = go(&arena, &copy, Some(&kept)).unwrap();
+    let found = go(&arena, &["-old", kept.to_str().unwrap()], &copy).unwrap();
     assert_eq!(found[0], format!("grown from {}", first["entries"]));
     assert_eq!(found[1..], hashes(&arena, entries));
     assert!(copy.join("tile/1/000.p/3").is_file() || entries >= 4 * 256);
@@ -95,12 +93,12 @@ fn another_implementation_follows_the_log() {
     let mut bad = good.clone();
     bad[40] ^= 1;
     fs::write(&tile, bad).unwrap();
-    let refused = go(&arena, &copy, None).unwrap_err();
+    let refused = go(&arena, &[], &copy).unwrap_err();
     assert!(refused.contains("invalid transparency proof"), "{refused}");
     fs::write(&tile, good).unwrap();
     let text = fs::read_to_string(copy.join("checkpoint")).unwrap();
     fs::write(copy.join("checkpoint"), text.replacen(&entries.to_string(), "7", 1)).unwrap();
-    let refused = go(&arena, &copy, None).unwrap_err();
+    let refused = go(&arena, &[], &copy).unwrap_err();
     assert!(refused.contains("signature"), "{refused}");
 }
 
@@ -108,6 +106,51 @@ fn verify(arguments: &[&str]) -> (Option<i32>, String) {
     let binary = arena::binary().with_file_name("portcullis-verify");
     let output = Command::new(binary).args(arguments).output().unwrap();
     (output.status.code(), said(&output))
+}
+
+#[test]
+fn one_entry_is_proven_to_whoever_sees_no_other() {
+    let arena = Arena::start(&Setup::allow_all()).unwrap();
+    run(&arena, 200);
+    let size = signed(&arena);
+    let file = arena.directory().join("proof");
+    let key = key(&arena).to_str().unwrap().to_owned();
+    let check = |text: &str| {
+        fs::write(&file, text).unwrap();
+        verify(&["--json", "--proof", file.to_str().unwrap(), "--key", &key])
+    };
+    let segment = arena.data().join("journal/00000000000000000000.jsonl");
+    let journal = fs::read_to_string(segment).unwrap();
+    let lines: Vec<&str> = journal.lines().map(|l| l.split_once('\t').unwrap().0).collect();
+    let mut proofs = Vec::new();
+    for entry in [0, 1, 100, 255, 256, size - 1] {
+        let output = arena.portcullis(&["audit", "prove", &entry.to_string()]).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let proof = String::from_utf8(output.stdout).unwrap();
+        let (code, text) = check(&proof);
+        assert_eq!(code, Some(0), "{entry}: {text}");
+        let proven: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(proven["index"], entry);
+        assert_eq!(proven["entry"], lines[entry as usize]);
+        assert_eq!(go(&arena, &["-proof"], &file).unwrap(), [lines[entry as usize]]);
+        proofs.push(proof);
+    }
+    // Not of another entry, place, path or size, nor by another key.
+    let (one, other) = (&proofs[2], &proofs[3]);
+    let line = |proof: &str, at: usize| proof.lines().nth(at).unwrap().to_owned();
+    let swap = |at: usize| one.replacen(&line(one, at), &line(other, at), 1);
+    let forged = [swap(1), swap(2), swap(3), one.replacen(&line(one, 3), "", 1)];
+    let sized = one.replacen(&format!("\n{size}\n"), &format!("\n{}\n", size - 1), 1);
+    for bad in forged.iter().chain([&sized, &one.replacen("@v1", "@v2", 1), &String::new()]) {
+        assert_eq!(check(bad).0, Some(1), "{bad}");
+    }
+    let stranger = Arena::start(&Setup::allow_all()).unwrap();
+    fs::write(&file, one).unwrap();
+    let key = stranger.data().join("keys/journal.ed25519.pub");
+    let (code, text) = verify(&["--proof", file.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+    assert!(code == Some(1) && text.starts_with("bad signature"), "{text}");
+    let none = arena.portcullis(&["audit", "prove", "1000000"]).unwrap();
+    assert!(!none.status.success() && said(&none).contains("commits to"), "{}", said(&none));
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -648,12 +648,7 @@ fn a_provider_that_is_applied_lets_people_in_and_ends_their_sessions_when_it_goe
         offered.as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(), Vec::<Value>::new());
-    let provider = format!(
-        "issuer = \"{}\"\naudiences = [\"portcullis\"]\nkind_claim = \"kind\"\n[sign_in]\n\
-         client_id = \"gateway\"\ncli_client_id = \"terminal\"\n\
-         client_secret_file = \"client.secret\"\nscopes = [\"openid\"]\n",
-        stage.corp.1
-    );
+    let provider = corp(&stage);
     let group = format!(
         "includes = [\"dba\"]\nmembers = [{{ issuer = \"{}\", subject = \"eve.none\" }}]\n",
         stage.corp.1
@@ -721,4 +716,54 @@ fn a_provider_that_is_applied_lets_people_in_and_ends_their_sessions_when_it_goe
     let shown: Vec<_> = changed.iter().map(|e| (&e["kind"], e["after"].is_null())).collect();
     assert_eq!(shown.first(), Some(&(&json!("provider"), false)), "{shown:?}");
     assert_eq!(shown.last(), Some(&(&json!("provider"), true)), "{shown:?}");
+}
+
+/// The provider that a stage's documents may bring.
+fn corp(stage: &Stage) -> String {
+    format!(
+        "issuer = \"{}\"\naudiences = [\"portcullis\"]\nkind_claim = \"kind\"\n[sign_in]\n\
+         client_id = \"gateway\"\ncli_client_id = \"terminal\"\n\
+         client_secret_file = \"client.secret\"\nscopes = [\"openid\"]\n",
+        stage.corp.1
+    )
+}
+
+#[test]
+fn what_people_approved_goes_with_who_vouched_for_them() {
+    let Some(stage) = start_without() else { return };
+    stage.arena.server.sql("shop", "DELETE FROM payments").unwrap();
+    assert!(apply(&stage, &[("providers/corp.toml", &corp(&stage))]).status.success());
+    let mut bea = stage.signed_in("corp", "bea.dba");
+    let mut agent = stage.arena.client("claude").unwrap();
+    let approve = |bea: &mut Browser, review: &str, body: &str| {
+        stage.ask(bea, &format!("POST /api/v1/reviews/{review}/approve"), body)
+    };
+    let deletes = |agent: &mut RawClient, id: u32| {
+        agent.ask(&format!("DELETE FROM orders WHERE id = {id}")).unwrap();
+    };
+    let ran = |agent: &mut RawClient| {
+        let answer: Vec<String> =
+            agent.until(b'Z').unwrap().iter().map(|message| message.shown()).collect();
+        answer.iter().any(|line| line.starts_with("C DELETE 1"))
+    };
+    deletes(&mut agent, 50);
+    let (review, _) = agent.held().unwrap();
+    let answer = approve(&mut bea, &review, r#"{"pattern":{"seconds":600,"count":9}}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(ran(&mut agent));
+    deletes(&mut agent, 51);
+    assert!(ran(&mut agent), "by the pattern");
+
+    assert!(apply(&stage, &[]).status.success());
+    let until = Instant::now() + Duration::from_secs(5);
+    while stage.events("pattern_revoked").is_empty() {
+        assert!(Instant::now() < until, "the pattern stands on nobody's word");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    deletes(&mut agent, 52);
+    let (review, _) = agent.held().expect("people are asked again");
+    // Others decide as before.
+    let output = stage.arena.portcullis(&["review", "--as", "bo", "approve", &review]).unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(ran(&mut agent));
 }

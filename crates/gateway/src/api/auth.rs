@@ -11,6 +11,7 @@ use crate::moment::{now, random};
 use crate::services::Services;
 use crate::sign_in::{Asked, Begun, PublicUrl, Secret};
 use crate::vouching::Vouching;
+use axum::Extension;
 use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -41,9 +42,10 @@ pub(super) fn routes(services: Arc<Services>) -> Router<Arc<Services>> {
         .route("/auth/providers", get(providers))
         .route("/auth/login", get(login))
         .route("/auth/callback", get(callback))
-        .route("/auth/logout", post(logout))
         .merge(saml::routes())
-        .layer(middleware::from_fn_with_state(services, metered));
+        .layer(middleware::from_fn_with_state(services, metered))
+        // Whoever fills that up keeps nobody from ending a session.
+        .route("/auth/logout", post(logout));
     let own = Router::new()
         .route("/api/v1/me", get(me))
         .route("/api/v1/browser-sessions", get(list))
@@ -51,14 +53,20 @@ pub(super) fn routes(services: Arc<Services>) -> Router<Arc<Services>> {
     auth.merge(own).layer(middleware::from_fn(unkept))
 }
 
+/// Where a request to sign in comes from, as those are counted.
+#[derive(Debug, Clone)]
+struct Neighbourhood(String);
+
 /// Refuses what comes too often, from one address or from all.
 async fn metered(
     State(services): State<Arc<Services>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if services.sign_in.may_ask(&neighbourhood(peer).to_string()) {
+    let from = neighbourhood(peer).to_string();
+    if services.sign_in.may_ask(&from) {
+        request.extensions_mut().insert(Neighbourhood(from));
         return next.run(request).await;
     }
     info!(%peer, "too many requests to sign in");
@@ -139,6 +147,7 @@ async fn login(
     State(services): State<Arc<Services>>,
     RawQuery(raw): RawQuery,
     Query(query): Query<LoginQuery>,
+    Extension(from): Extension<Neighbourhood>,
     headers: HeaderMap,
 ) -> Response {
     let public = match public(&services) {
@@ -155,7 +164,7 @@ async fn login(
         let query = raw.map(|query| format!("&{query}")).unwrap_or_default();
         return found(&format!("{}/auth/login?sent=true{query}", public.origin));
     }
-    match begin(&services, public, &query, &headers).await {
+    match begin(&services, (public, from), &query, &headers).await {
         Ok(response) => response,
         Err(problem) => for_people(&headers, problem),
     }
@@ -163,7 +172,7 @@ async fn login(
 
 async fn begin(
     services: &Services,
-    public: &PublicUrl,
+    (public, Neighbourhood(from)): (&PublicUrl, Neighbourhood),
     query: &LoginQuery,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -192,7 +201,8 @@ async fn begin(
     // Several tabs of one browser may sign in at once.
     let name = begun_cookie(public.secure);
     let browser = cookie(headers, name).and_then(Secret::read).unwrap_or_else(Secret::generate);
-    let begun = Begun { asked, return_to: return_to.to_owned(), browser: browser.hash() };
+    let (return_to, browser_hash) = (return_to.to_owned(), browser.hash());
+    let begun = Begun { asked, return_to, browser: browser_hash, from };
     if !desk.begun(begun, now()) {
         let detail = "too many sign-ins wait to be finished; try again in some minutes";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));

@@ -11,7 +11,7 @@ use super::live::{Caller, check_reason};
 use super::page::{Paged, Wanted as List};
 use super::passkeys::{self, Challenge};
 use super::problem::{Body, Path, parsed, parsed_if_any};
-use super::{Problem, Rejection, principal, unavailable};
+use super::{Problem, Rejection, principal, unauthorized, unavailable};
 use crate::grants::{NotGranted, Wanted};
 use crate::moment::now;
 use crate::services::Services;
@@ -266,6 +266,7 @@ async fn decide(
     headers: &HeaderMap,
     said: Said,
 ) -> Result<Json<GrantRow>, Problem> {
+    let believed = services.now().vouching.clone();
     let (row, reviewer) = deciding(services, id, headers).await?;
     let (principal, what) = (reviewer.principal(), format!("decide {}", row.id));
     let decided = match said {
@@ -287,7 +288,10 @@ async fn decide(
         }
     };
     match decided {
-        Ok(row) => Ok(Json(row)),
+        Ok(row) => {
+            let stands = vouching::stands_yet(services, &believed, principal).await;
+            stands.map(|()| Json(row)).map_err(|e| unauthorized(&e))
+        }
         Err(error) => {
             if let NotGranted::Grant(
                 GrantError::NotYours(_) | GrantError::NotAsked(_) | GrantError::StepUp(_),

@@ -450,7 +450,7 @@ async fn decided(services: &Services, asked: &Asked<'_>) -> Result<Option<String
         Wanted::Reject { reason } => Said::Rejected(reason.clone()),
     };
     let via = named(slack, &asked.user);
-    let by = (person.person.into(), Some(via));
+    let by = (person.person.into(), Some(via), vouching);
     let decided = decide_as(services, &id.to_string(), &HeaderMap::new(), by, said).await;
     let row = decided.map_err(|problem| Refused {
         recorded: problem.status != StatusCode::NOT_FOUND,

@@ -24,6 +24,15 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
+    /// Prove that one entry is in the log, to somebody who is shown no other.
+    ///
+    /// Prints a proof (C2SP tlog-proof) that holds the entry's text, the path to the root of the tree, and
+    /// the signed head: `portcullis-verify --proof FILE --key FILE` checks it, and needs nothing else.
+    Prove {
+        /// The entry's number: `seq` in the journal.
+        #[arg(value_name = "ENTRY")]
+        entry: u64,
+    },
     /// Copy the log as tiles (C2SP tlog-tiles), as programs for transparency logs read it.
     ///
     /// Can be repeated into the same directory: only what is new is written. Of an entry it holds the hash,
@@ -39,6 +48,15 @@ pub(crate) enum Audit {
 pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let (head, key) = match command {
         Audit::Verify { head, key } => (head, key),
+        Audit::Prove { entry } => {
+            let proof = portcullis_ledger::proof::inclusion(&config.data_dir, *entry)?;
+            if json {
+                say!("{}", page::json(&serde_json::json!({ "proof": proof }))?);
+            } else {
+                say!("{}", proof.trim_end());
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         Audit::Tiles { to } => return tiles(&config.data_dir, to, json),
     };
     let read =

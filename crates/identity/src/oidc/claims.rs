@@ -204,11 +204,7 @@ pub(crate) fn text<'a>(claims: &'a Claims, name: &str) -> Result<&'a str, Identi
 
 /// RFC 7519 §4.1.3: one text or a list of them.
 fn check_audience(provider: &Provider, claims: &Claims) -> Result<(), IdentityError> {
-    let ours = |value: &Value| {
-        value.as_str().is_some_and(|aud| {
-            provider.audiences.iter().any(|a| a == aud) || provider.terminal_client() == Some(aud)
-        })
-    };
+    let ours = |value: &Value| value.as_str().is_some_and(|aud| provider.takes_as_bearer(aud));
     let good = match claims.get("aud") {
         None => return Err(IdentityError::MissingClaim("aud".into())),
         Some(value @ Value::String(_)) => ours(value),

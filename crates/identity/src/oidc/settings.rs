@@ -112,6 +112,12 @@ impl Provider {
         self.sign_in.as_ref()?.terminal_client()
     }
 
+    /// Whether a token for this audience or client is one for the gateway: who has it is believed to be
+    /// whom it speaks of.
+    pub(crate) fn takes_as_bearer(&self, audience: &str) -> bool {
+        self.audiences.iter().any(|own| own == audience) || self.terminal_client() == Some(audience)
+    }
+
     /// The same, for ID tokens of `client` that came straight from the token endpoint: they are for
     /// that client and for nobody else.
     pub(crate) fn for_id_tokens_of(&self, client: &str) -> Self {

@@ -351,14 +351,71 @@ impl TrustRule {
             let names: Vec<&str> = path.names().iter().map(String::as_str).collect();
             earlier.pins_on(&names).is_some_and(|others| pins.is_apart_from(others))
         };
-        if self.pins.iter().any(apart) {
+        if !self.pins.iter().any(apart) {
+            let problem = format!(
+                "one token could match this rule and \"{other}\": pin, in both, one claim to values \
+                 that differ"
+            );
+            return Err(self.wrong("pins", problem));
+        }
+        let telling = self.telling();
+        let within = self.has("environment");
+        let tells = |(path, _): &(&ClaimPath, &Pins)| {
+            let name = path.names().join("/");
+            telling.contains(&&*name) && (name != "ref" || !within)
+        };
+        if self.shape() != earlier.shape() || self.pins.iter().filter(tells).any(apart) {
             return Ok(());
         }
         let problem = format!(
-            "one token could match this rule and \"{other}\": pin, in both, one claim to values \
-             that differ"
+            "workloads of this rule and of \"{other}\" would be known by the same subject, and what one is \
+             granted would be the other's: pin, in both, one of {} to values that differ",
+            telling.join(", ")
         );
         Err(self.wrong("pins", problem))
+    }
+
+    /// What a subject says of where a token is from, besides whose it is: rules of which one does and the
+    /// other does not have no subject in common.
+    fn shape(&self) -> [bool; 2] {
+        [self.has("environment"), self.workflow().is_some()]
+    }
+
+    /// The claim that says which file a job is run by, where that is pinned.
+    fn workflow(&self) -> Option<&'static str> {
+        let claim = match self.kind {
+            WorkloadKind::GithubActions => "job_workflow_ref",
+            WorkloadKind::Gitlab => "ci_config_ref_uri",
+            WorkloadKind::Kubernetes | WorkloadKind::Spiffe | WorkloadKind::Oidc => return None,
+        };
+        self.has(claim).then_some(claim)
+    }
+
+    /// The claims that a subject is made of, or that go with those.
+    const fn telling(&self) -> &'static [&'static str] {
+        match self.kind {
+            WorkloadKind::GithubActions => &[
+                "repository_id",
+                "repository",
+                "repository_owner_id",
+                "environment",
+                "ref",
+                "job_workflow_ref",
+            ],
+            WorkloadKind::Gitlab => &[
+                "project_id",
+                "project_path",
+                "namespace_id",
+                "ref",
+                "ref_type",
+                "ref_path",
+                "ci_config_ref_uri",
+            ],
+            WorkloadKind::Kubernetes => {
+                &["kubernetes.io/namespace", "kubernetes.io/serviceaccount/name", "sub"]
+            }
+            WorkloadKind::Spiffe | WorkloadKind::Oidc => &["sub"],
+        }
     }
 
     /// Who a token of this rule stands for, where its claims meet every pin.
@@ -383,6 +440,10 @@ impl TrustRule {
             WorkloadKind::Kubernetes | WorkloadKind::Spiffe | WorkloadKind::Oidc => {
                 claim("sub")?.to_owned()
             }
+        };
+        let subject = match self.workflow() {
+            Some(name) => format!("{subject}:{name}:{}", claim(name)?),
+            None => subject,
         };
         if is_presentable(&subject) {
             Ok(subject)

@@ -397,7 +397,7 @@ impl RelyingParty {
             .append_pair("client_id", &party.client.client_id)
             .append_pair("post_logout_redirect_uri", back);
         // An ID token that is a bearer token as well has no place in a browser's address.
-        let bearer = party.provider.terminal_client() == Some(&party.client.client_id);
+        let bearer = party.provider.takes_as_bearer(&party.client.client_id);
         if let Some(tokens) = tokens.filter(|_| !bearer) {
             url.query_pairs_mut().append_pair("id_token_hint", tokens.id());
         }

@@ -559,7 +559,16 @@ async fn who_signs_out_is_sent_to_the_provider() {
     let sent: HashMap<_, _> = Url::parse(&url).unwrap().query_pairs().into_owned().collect();
     assert_eq!(sent["id_token_hint"], signed_in.tokens.id());
     assert_eq!((&*sent["post_logout_redirect_uri"], &*sent["client_id"]), (back, "gateway"));
-    // A public client's is a bearer token: it is not put into addresses.
+    // One that is a bearer token as well is not put into addresses: where its client is an audience…
+    let stage = Stage::with(|corp| {
+        corp.sign_in.as_mut().unwrap().client_secret_env = Some("PATH".into());
+        corp.audiences.push("gateway".into());
+    })
+    .await;
+    let signed_in = stage.attempt(|_| {}).await.unwrap();
+    let url = stage.party.end_session("corp", Some(&signed_in.tokens), back, now()).await.unwrap();
+    assert!(!url.contains("id_token_hint"), "{url}");
+    // …or has no secret.
     let stage = Stage::new().await;
     let signed_in = stage.attempt(|_| {}).await.unwrap();
     let url = stage.party.end_session("corp", Some(&signed_in.tokens), back, now()).await.unwrap();

@@ -551,6 +551,24 @@ fn rules_that_could_both_match_are_refused() {
     let apart = pins("repository_id = '7', ref = 'refs/heads/next'");
     let rules = vec![rule(GITHUB, issuer), rule(&apart, issuer)];
     assert!(Verifier::with_rules(Vec::new(), rules, http_client).is_ok());
+    // Two that are one principal: what one is granted would be the other's.
+    let of = |name: &str, more: &str| {
+        let text = GITHUB.replace("orders-ci", name);
+        let start = &text[..text.find("pins = ").unwrap()];
+        rule(&format!("{start}pins = {{ repository_id = '7', {more} }}"), issuer)
+    };
+    let told = |one: &str, other: &str| {
+        let rules = vec![of("one", one), of("other", other)];
+        Verifier::with_rules(Vec::new(), rules, http_client).map(drop).map_err(|e| e.to_string())
+    };
+    let main = "ref = 'refs/heads/main'";
+    let event = |name: &str| format!("{main}, event_name = '{name}'");
+    let refused = told(&event("push"), &event("schedule")).unwrap_err();
+    assert!(refused.contains("known by the same subject"), "{refused}");
+    let within = |branch: &str| format!("environment = 'production', ref = 'refs/heads/{branch}'");
+    assert!(told(&within("main"), &within("next")).unwrap_err().contains("same subject"));
+    let file = |name: &str| format!("{main}, job_workflow_ref = 'corp/orders/{name}.yml@main'");
+    assert_eq!(told(&file("deploy"), &file("report")), Ok(()));
     // Elsewhere it does not matter.
     let rules = vec![rule(GITHUB, issuer), rule(&second, "https://other.example")];
     assert!(Verifier::with_rules(Vec::new(), rules, http_client).is_ok());

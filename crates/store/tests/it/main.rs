@@ -43,3 +43,4 @@ mod passkeys;
 mod reviews;
 mod secrets;
 mod server;
+mod unheard;

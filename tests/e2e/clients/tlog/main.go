@@ -1,8 +1,10 @@
 // Checks a copy of a gateway's log with Go's own implementation of transparency logs, which the Go
-// command trusts its modules with: tlog [-old CHECKPOINT] KEY DIR prints what it found, or fails.
+// command trusts its modules with: tlog [-old CHECKPOINT] KEY DIR prints what it found, or fails. So does
+// tlog -proof KEY FILE of a proof that one entry is in the log.
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"flag"
@@ -20,9 +22,16 @@ import (
 func main() {
 	log.SetFlags(0)
 	old := flag.String("old", "", "a checkpoint that the log must have grown from")
+	one := flag.Bool("proof", false, "check a proof of one entry")
 	flag.Parse()
 	key, dir := flag.Arg(0), flag.Arg(1)
-	now := open(filepath.Join(dir, "checkpoint"), key)
+	if *one {
+		proven(dir, key)
+		return
+	}
+	checkpoint, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	check(err)
+	now := open(checkpoint, key)
 	reader := tlog.TileHashReader(now, tiles{dir})
 	for _, at := range []int64{0, now.N / 3, now.N - 1} {
 		// Both read authenticated hashes: a tile that does not lead to the root is an error.
@@ -32,7 +41,9 @@ func main() {
 		check(tlog.CheckRecord(proof, now.N, now.Hash, at, hash))
 	}
 	if *old != "" {
-		then := open(*old, key)
+		checkpoint, err := os.ReadFile(*old)
+		check(err)
+		then := open(checkpoint, key)
 		proof, err := tlog.ProveTree(now.N, then.N, reader)
 		check(err)
 		check(tlog.CheckTree(proof, now.N, now.Hash, then.N, then.Hash))
@@ -50,9 +61,7 @@ func check(err error) {
 }
 
 // open gives the tree that a signed checkpoint commits to.
-func open(file, key string) tlog.Tree {
-	text, err := os.ReadFile(file)
-	check(err)
+func open(text []byte, key string) tlog.Tree {
 	verifier, err := note.NewVerifier(key)
 	check(err)
 	signed, err := note.Open(text, note.VerifierList(verifier))
@@ -70,6 +79,28 @@ func open(file, key string) tlog.Tree {
 		log.Fatal("the root has another length")
 	}
 	return tree
+}
+
+// proven prints the entry that a proof is about.
+func proven(file, key string) {
+	text, err := os.ReadFile(file)
+	check(err)
+	head, checkpoint, _ := strings.Cut(string(text), "\n\n")
+	tree := open([]byte(checkpoint), key)
+	lines := strings.Split(head, "\n")
+	entry, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[1], "extra "))
+	check(err)
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[2], "index "), 10, 64)
+	check(err)
+	var path tlog.RecordProof
+	for _, line := range lines[3:] {
+		hash, err := base64.StdEncoding.DecodeString(line)
+		check(err)
+		path = append(path, tlog.Hash(hash))
+	}
+	leaf := sha256.Sum256(entry)
+	check(tlog.CheckRecord(path, tree.N, tree.Hash, index, tlog.RecordHash(leaf[:])))
+	fmt.Println(string(entry))
 }
 
 // place is the path of a tile, without the tile height that Go's own has.
