@@ -67,7 +67,7 @@ async fn what_was_approved_by_people_of_an_issuer_is_taken_back(place: &Place) {
             "it is used all the same"
         );
     }
-    assert!(matches!(desk.decided(&stays).await, Decision::Approved { .. }));
+    assert!(matches!(desk.decided(&stays).await, Decision::Approved));
     assert_eq!(desk.get(nobodys.review).await.unwrap().unwrap().status, Status::Pending);
     assert_eq!(desk.heard().await.unwrap().len(), 1);
     assert_eq!(desk.unhear(&corp(), now()).await.unwrap(), Unheard::default(), "once");
