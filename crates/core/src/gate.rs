@@ -12,7 +12,7 @@ use crate::digest::{Digest, Digester};
 use crate::effect::{Effect, Extent, Object, ObjectKind, Operation, Verb};
 use crate::freeze::Freezes;
 use crate::id::{DecisionId, RequestId, ReviewId, SessionId};
-use crate::journal::{Durability, Entry, Event, Journal, JournalError};
+use crate::journal::{BeginError, Durability, Entry, Event, Journal, JournalError};
 use crate::limits::Used;
 use crate::mask::Redacted;
 use crate::pattern::Use;
@@ -141,7 +141,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                     grant: bench.grant(),
                 };
                 let entry = Entry { at: moment.at, session: Some(session), request: None, event };
-                return match journal.append(entry, Durability::Durable).await {
+                return match journal.begin(entry, Durability::Durable).await {
                     Ok(_receipt) => {
                         let scrub = obligations.clone();
                         let admission = Admission {
@@ -175,7 +175,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         };
         let entry = Entry { at: moment.at, session: Some(session), request: None, event };
         // The refusal stands whether or not its record could be kept.
-        let _ = journal.append(entry, Durability::Durable).await;
+        let _ = journal.begin(entry, Durability::Durable).await;
         Err(refusal)
     }
 
@@ -247,6 +247,11 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 self.refuse(&request, refusal, moment).await
             }
             Ruling::Hold { ground, .. } => {
+                // Filing a review takes room too.
+                if let Err(full) = self.journal.room() {
+                    let refusal = unrecorded(moment.decision, &ground.what, &full.into());
+                    return self.refuse(&request, refusal, moment).await;
+                }
                 if request.shown().elided {
                     let refusal = unreviewable(moment.decision, ground);
                     return self.refuse(&request, refusal, moment).await;
@@ -298,6 +303,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
         if used_up(request.operation(), &obligations, moment_used).is_some() {
             return because("what a limit leaves the caller is used up");
         }
+        if let Err(full) = self.journal.room() {
+            return because(&full.to_string());
+        }
         match self.desk.claim(held.ticket(), until).await {
             Ok(Claim::Granted) => {}
             Ok(Claim::Taken) => return Err(Unrehearsed::Elsewhere),
@@ -314,7 +322,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             until,
         };
         let entry = self.entry(moment.request, moment.at, event);
-        match self.journal.append(entry, Durability::Durable).await {
+        match self.journal.begin(entry, Durability::Durable).await {
             Ok(receipt) => {
                 let request = request.clone();
                 let leave = (obligations, clear);
@@ -351,8 +359,14 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             of_gateway: leave.of_gateway,
             durability,
         };
+        // What only undoes may be what gives room back, and lets go of what a session holds.
+        let undoes = operation.only_rolls_back();
         let entry = self.entry(moment.request, moment.at, event);
-        match self.journal.append(entry, durability).await {
+        let recorded = match undoes {
+            true => self.journal.append(entry, durability).await.map_err(BeginError::from),
+            false => self.journal.begin(entry, durability).await,
+        };
+        match recorded {
             Ok(receipt) => {
                 let ruled = (obligations, clear);
                 Passage::Permitted(Permit::issue(request, ruled, receipt, moment.request))
@@ -403,12 +417,12 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
     async fn unrecorded<P: Protocol>(
         &self,
         request: &P::Request,
-        error: &JournalError,
+        error: &BeginError,
         moment: Moment,
     ) -> Refusal {
         let (operation, digest) = (request.operation(), request.digest());
         let refusal = unrecorded(moment.decision, &operation.to_string(), error);
-        if !matches!(error, JournalError::TooLarge(_)) {
+        if !matches!(error, BeginError::Unrecorded(JournalError::TooLarge(_))) {
             return refusal;
         }
         self.record_refusal(unshown(), operation, digest, refusal, moment).await
@@ -440,9 +454,9 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             self.entry(moment.request, moment.at, event)
         };
         let mut recorded =
-            self.journal.append(entry(self.scrubbed(shown)), Durability::Durable).await;
-        if matches!(recorded, Err(JournalError::TooLarge(_))) {
-            recorded = self.journal.append(entry(unshown()), Durability::Durable).await;
+            self.journal.begin(entry(self.scrubbed(shown)), Durability::Durable).await;
+        if matches!(recorded, Err(BeginError::Unrecorded(JournalError::TooLarge(_)))) {
+            recorded = self.journal.begin(entry(unshown()), Durability::Durable).await;
         }
         match recorded {
             Ok(_) => refusal,

@@ -610,6 +610,35 @@ pub enum Status {
     Abandoned,
 }
 
+impl Status {
+    /// Every status, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Failed,
+        Self::Limited,
+        Self::Undone,
+        Self::Unknown,
+        Self::Withheld,
+        Self::Broken,
+        Self::Abandoned,
+    ];
+
+    /// The word of the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Limited => "limited",
+            Self::Undone => "undone",
+            Self::Unknown => "unknown",
+            Self::Withheld => "withheld",
+            Self::Broken => "broken",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// Proof that a record is as safe as was asked.
 ///
 /// Only a journal makes one: [`Receipt::issued_by_journal_assertion`] is called in the ledger (and
@@ -647,6 +676,22 @@ pub enum JournalError {
     Broken(String),
 }
 
+/// The disk is nearly full: what room is left is for how things end that have begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the disk that the record is on is nearly full: nothing new runs until there is room")]
+pub struct NoRoom;
+
+/// Why nothing new begins.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BeginError {
+    /// There is no room for it, and for how it would end.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// Its record cannot be kept.
+    #[error(transparent)]
+    Unrecorded(#[from] JournalError),
+}
+
 /// An append-only, tamper-evident record.
 ///
 /// Contract: when [`Journal::append`] returns `Ok`, the entry and every entry before it are at
@@ -660,6 +705,27 @@ pub trait Journal: Send + Sync {
         entry: Entry,
         durability: Durability,
     ) -> impl Future<Output = Result<Receipt, JournalError>> + Send;
+
+    /// Whether there is room for what begins now, and for how it ends.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: nothing new is to begin.
+    fn room(&self) -> Result<(), NoRoom> {
+        Ok(())
+    }
+
+    /// As [`Journal::append`], for what begins something new: where there is no [`room`](Self::room) for
+    /// that, nothing is recorded.
+    fn begin(
+        &self,
+        entry: Entry,
+        durability: Durability,
+    ) -> impl Future<Output = Result<Receipt, BeginError>> + Send {
+        async move {
+            self.room()?;
+            Ok(self.append(entry, durability).await?)
+        }
+    }
 
     /// Records an entry without waiting. It will be durable within 10 ms.
     ///

@@ -34,6 +34,43 @@ pub enum RefusalClass {
     Unavailable,
 }
 
+impl RefusalClass {
+    /// Every class, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Policy,
+        Self::NeedsApproval,
+        Self::Rejected,
+        Self::Expired,
+        Self::Withdrawn,
+        Self::Unreadable,
+        Self::Unresolved,
+        Self::Identity,
+        Self::Limit,
+        Self::Frozen,
+        Self::Ungranted,
+        Self::Unavailable,
+    ];
+
+    /// The word of the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::NeedsApproval => "needs_approval",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Unreadable => "unreadable",
+            Self::Unresolved => "unresolved",
+            Self::Identity => "identity",
+            Self::Limit => "limit",
+            Self::Frozen => "frozen",
+            Self::Ungranted => "ungranted",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// The rules that are the gateway's own, as refusals and records name them. No policy goes by one of
 /// these names.
 pub mod rule {

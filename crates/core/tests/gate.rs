@@ -16,7 +16,7 @@ use portcullis_core::gate::{
 use portcullis_core::id::{
     DecisionId, FreezeId, GrantId, PatternId, RequestId, ReviewId, SessionId,
 };
-use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
+use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, NoRoom, Receipt};
 use portcullis_core::limits::LimitKind;
 use portcullis_core::link::{Link, LinkError, Progress, Transport};
 use portcullis_core::pattern::{Grant, Use};
@@ -87,6 +87,14 @@ struct Log {
     full_after: Option<usize>,
     /// No statement may be longer.
     longest: Option<usize>,
+    /// The disk is nearly full.
+    nearly_full: std::sync::atomic::AtomicBool,
+}
+
+impl Log {
+    fn is_nearly_full(&self, is: bool) {
+        self.nearly_full.store(is, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 impl Journal for &Log {
@@ -107,6 +115,10 @@ impl Journal for &Log {
         }
         entries.push((entry, d));
         Ok(Receipt::issued_by_journal_assertion(entries.len() as u64 - 1))
+    }
+    fn room(&self) -> Result<(), NoRoom> {
+        let full = self.nearly_full.load(std::sync::atomic::Ordering::Relaxed);
+        if full { Err(NoRoom) } else { Ok(()) }
     }
     fn note(&self, _: Entry) -> Result<(), JournalError> {
         Ok(())
@@ -392,6 +404,41 @@ fn what_cannot_be_recorded_is_refused() {
         }
     }
     assert_eq!(desk.0.lock().unwrap().withdrawn, [Withdrawal::SessionEnded]);
+}
+
+/// What room is left is kept for the ends of what has begun: nothing new is permitted, held or even recorded
+/// as refused, an approval stays, and rolling back goes on.
+#[test]
+fn on_a_disk_that_is_nearly_full_nothing_begins() {
+    let (log, desk) = (Log::default(), Reviews::default());
+    let (gate, _link, _wire) = opened(&log, &desk, GateSettings::default());
+    let waiting = held(&gate);
+    log.is_nearly_full(true);
+    let before = log.entries.lock().unwrap().len();
+    let refused = |passage| match passage {
+        Passage::<Toy>::Refused(refusal) => refusal,
+        _ => panic!("something began"),
+    };
+    for verb in [Verb::Read, Verb::Delete, Verb::Drop] {
+        let passage = passed(&gate, line(verb), Circumstances::default(), &Basis::default());
+        let refusal = refused(passage);
+        assert_eq!((refusal.class, refusal.retry), (RefusalClass::Unavailable, Retry::Later));
+        assert!(refusal.sentence().contains("disk"), "{refusal}");
+    }
+    desk.0.lock().unwrap().approved = Some(waiting.ticket().digest);
+    let request = waiting.request().clone();
+    let resumed = gate.resume(waiting, Decision::Approved, anew(request), moment());
+    assert_eq!(refused(now(resumed)).class, RefusalClass::Unavailable);
+    assert!(desk.0.lock().unwrap().approved.is_some(), "the approval was used up");
+    assert_eq!(log.entries.lock().unwrap().len(), before, "what room is left is used");
+    assert_eq!(desk.0.lock().unwrap().filed.len(), 1, "a review was filed, which takes room too");
+    let mut back = line(Verb::Read);
+    back.operation.kinds = ["rollback".into()].into_iter().collect();
+    let passage = now(gate.pass::<Toy>(back, Circumstances::default(), moment()));
+    assert!(matches!(passage, Passage::Permitted(_)));
+    log.is_nearly_full(false);
+    let passage = now(gate.pass::<Toy>(line(Verb::Read), Circumstances::default(), moment()));
+    assert!(matches!(passage, Passage::Permitted(_)), "there is room again");
 }
 
 #[test]

@@ -37,21 +37,24 @@ mod trials;
 mod watch;
 
 use crate::console;
+use crate::metrics::{Kind, Outcome};
 use crate::moment::now;
+use crate::readiness;
 use crate::services::Services;
 use crate::sign_in::NotSignedIn;
 use crate::vouching::{self, Vouching};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use page::{Paged, Wanted};
 use portcullis_core::id::{PatternId, ReviewId};
-use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError};
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _, NoRoom};
 use portcullis_core::pattern::Terms;
 use portcullis_core::principal::{By, Principal, Reviewer};
+use portcullis_core::refusal::Retry;
 use portcullis_core::review::FEW;
 use portcullis_identity::IdentityError;
 use portcullis_identity::passkey::Assertion;
@@ -110,22 +113,9 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .with_state(services)
 }
 
-/// Whether requests can be taken: not while nothing can be recorded, nor by rules that are not in force
-/// elsewhere any more.
+/// Whether requests can be taken, and why not.
 async fn ready(State(services): State<Arc<Services>>) -> Response {
-    // Why is for the log, and for administrators: anybody may ask here.
-    if services.documents.lags().is_some() {
-        let why = "the documents there are cannot be gone by, so nothing runs: the log says why";
-        return unavailable(why).into_response();
-    }
-    readiness(services.ledger.health())
-}
-
-fn readiness(health: Result<(), JournalError>) -> Response {
-    match health {
-        Ok(()) => "ok\n".into_response(),
-        Err(error) => unavailable(error).into_response(),
-    }
+    readiness::answer(&services)
 }
 
 /// Who is asking: by bearer token, or by the browser session that `front` has let speak for its person.
@@ -146,10 +136,20 @@ pub(crate) async fn principal(
     current(services)?;
     let vouching = services.now().vouching.clone();
     let verified = vouching.verify(token, now()).await;
+    let outcome = match &verified {
+        Ok(_) => Outcome::Accepted,
+        Err(why) if why.retry() == Retry::Later => Outcome::Unavailable,
+        Err(_) => Outcome::Refused,
+    };
+    services.metrics.authenticated(Kind::ApiToken, outcome);
     let principal = verified.map_err(|error| unauthorized(&error.public()))?;
     // It may have taken a while.
     if !services.now().vouching.stands_by(&vouching, &principal) {
         return Err(unauthorized("who vouches for you was changed at this moment: try again"));
+    }
+    // Much of what is asked here is recorded. What room is left for that is for people, who decide and end.
+    if services.disk.is_full() && !principal.is_person_alone() {
+        return Err(unavailable(NoRoom));
     }
     Ok(principal)
 }
@@ -187,6 +187,12 @@ async fn session_of(
         }
         session => session,
     };
+    let outcome = match &session {
+        Ok(_) => Outcome::Accepted,
+        Err(NotSignedIn::Unavailable(_)) => Outcome::Unavailable,
+        Err(_) => Outcome::Refused,
+    };
+    services.metrics.authenticated(Kind::Browser, outcome);
     Some(session.map_err(|why| match why {
         NotSignedIn::Unavailable(_) => unavailable(why),
         _ => Problem::new(StatusCode::UNAUTHORIZED, why.to_string()),
@@ -544,22 +550,4 @@ fn unauthorized(error: &IdentityError) -> Problem {
 
 fn unavailable(error: impl std::fmt::Display) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gateway_that_cannot_record_is_not_ready_and_says_why() {
-        assert_eq!(readiness(Ok(())).status(), StatusCode::OK);
-        let broken = JournalError::Broken("no space left on device".into());
-        let response = readiness(Err(broken));
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let body = axum::body::to_bytes(response.into_body(), 10_000);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let body = String::from_utf8(runtime.block_on(body).unwrap().to_vec()).unwrap();
-        assert!(body.contains("no space left on device"), "{body}");
-        assert!(body.contains("until the gateway is restarted"), "{body}");
-    }
 }

@@ -5,6 +5,7 @@ use crate::documents::{DocumentSettings, fixtures::Fixtures};
 use crate::fleet::StoreSettings;
 use crate::groups::{GroupSettings, Groups};
 use crate::manifest::PublicHost;
+use crate::metrics::MetricsListener;
 use crate::notify::Notify;
 use crate::passkeys::PasskeySettings;
 use crate::secrets::SecretSettings;
@@ -106,6 +107,8 @@ pub(crate) struct Listen {
     pub(crate) postgres: PostgresListener,
     /// The API for reviews and health.
     pub(crate) http: HttpListener,
+    /// Metrics for Prometheus; without it they are read nowhere.
+    pub(crate) metrics: Option<MetricsListener>,
 }
 
 /// The PostgreSQL listener.
@@ -336,11 +339,24 @@ pub(crate) enum Reads {
 }
 
 /// The record of intents and outcomes.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Journal {
     /// How safe the record of a pure read must be; `"written"` by default. Everything else is always synced first.
     pub(crate) reads: Reads,
+    /// With fewer free MiB than that on the disk of `data_dir`, health and metrics say that somebody should make
+    /// room.
+    pub(crate) disk_low_mib: u32,
+    /// With fewer free MiB than that no session and no request begins: what room is left is for the ends of those
+    /// that have begun, so that the journal does not fail for want of it. `0` keeps nothing, and everything runs
+    /// until the journal has failed.
+    pub(crate) disk_reserve_mib: u32,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { reads: Reads::default(), disk_low_mib: 2048, disk_reserve_mib: 128 }
+    }
 }
 
 /// The record of answers.
@@ -561,6 +577,9 @@ impl Config {
         }
         config.secrets.resolve(&base);
         config.store.resolve(&base);
+        if let Some(metrics) = &mut config.listen.metrics {
+            metrics.resolve(&base);
+        }
         config.documents.base.clone_from(&base);
         if let Some(directory) = &mut config.documents.directory {
             *directory = base.join(&*directory);
@@ -634,6 +653,16 @@ impl Config {
             return Err(wrong(
                 "listen.postgres needs both tls_certificate and tls_key, or neither".to_owned(),
             ));
+        }
+        if let Some(metrics) = &self.listen.metrics {
+            metrics.check().map_err(wrong)?;
+        }
+        if self.journal.disk_reserve_mib > self.journal.disk_low_mib {
+            return Err(wrong(format!(
+                "journal.disk_reserve_mib is {}, more than disk_low_mib, {}: nobody would hear of it before \
+                 nothing runs",
+                self.journal.disk_reserve_mib, self.journal.disk_low_mib
+            )));
         }
         self.store.check().map_err(wrong)?;
         self.notify.check().map_err(wrong)?;
@@ -767,6 +796,20 @@ mod tests {
         let message = error("data_dir = \"x\"\n[journal]\nread = \"durable\"\n");
         assert!(message.starts_with("portcullis.toml:3: "), "{message}");
         assert!(message.ends_with("did you mean `reads`?"), "{message}");
+    }
+
+    #[test]
+    fn somebody_hears_of_a_disk_before_nothing_runs() {
+        let check = |text: &str| {
+            let config = Config::parse(text, Path::new("x")).unwrap_or_else(|e| panic!("{e}"));
+            config.check(Path::new("x")).unwrap_err().to_string()
+        };
+        let message = check("[journal]\ndisk_low_mib = 100\ndisk_reserve_mib = 101\n");
+        assert!(message.contains("journal.disk_reserve_mib is 101"), "{message}");
+        let message = check("[journal]\ndisk_low_mib = 100\ndisk_reserve_mib = 100\n");
+        assert!(message.contains("nobody vouches"), "{message}");
+        let message = check("[listen.metrics]\naddress = \"10.0.0.1:9464\"\n");
+        assert!(message.contains("listen.metrics.token_from"), "{message}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod stores;
 pub(crate) use running::{examine_running, unfinished};
 
 use crate::config::Config;
+use crate::disk::{self, Standing, Thresholds};
 use crate::fleet::FILE;
 use crate::moment::now;
 use crate::secrets::{Read, over, references, sealed};
@@ -23,10 +24,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Free space below which the gateway will soon stop, in bytes.
-const LITTLE: u64 = 128 << 20;
-/// Free space below which somebody should look, in bytes.
-const SCARCE: u64 = 2 << 30;
 /// Seconds before its end at which a certificate should be renewed.
 const SOON: i64 = 21 * 24 * 60 * 60;
 
@@ -147,7 +144,7 @@ pub(crate) async fn examine_all(file: &Path, mut findings: Findings<'_>) -> Stat
     let all = &mut findings;
     configuration(all, file, &config);
     let running = is_open(&config.data_dir);
-    data_directory(all, &config.data_dir, running);
+    data_directory(all, &config.data_dir, Thresholds::of(&config.journal), running);
     journal(all, &config.data_dir, running);
     recordings::read(all, &config.data_dir).await;
     let rows = stores::store(all, &config, running).await;
@@ -196,7 +193,7 @@ fn private_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn data_directory(all: &mut Findings<'_>, directory: &Path, running: bool) {
+fn data_directory(all: &mut Findings<'_>, directory: &Path, room: Thresholds, running: bool) {
     let shown = directory.display();
     let found = match fs::metadata(directory) {
         Ok(found) => found,
@@ -238,30 +235,36 @@ fn data_directory(all: &mut Findings<'_>, directory: &Path, running: bool) {
     } else {
         all.ok("data_dir", format!("{shown} is its owner's alone (user {})", found.uid()));
     }
-    disk(all, directory);
+    disk(all, directory, room);
 }
 
-fn disk(all: &mut Findings<'_>, directory: &Path) {
-    let Ok(disk) = rustix::fs::statvfs(directory) else {
+fn disk(all: &mut Findings<'_>, directory: &Path, thresholds: Thresholds) {
+    let Ok(space) = disk::space(directory) else {
         let means = "how much room there is cannot be told";
         all.warn("disk", directory.display().to_string(), means, "look at it with df");
         return;
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let found = format!("{} MiB free for {}", free >> 20, directory.display());
-    let means = "what cannot be recorded is refused, so the gateway stops when the disk is full";
+    let (free, reserve, low) = (space.free >> 20, thresholds.reserve >> 20, thresholds.low >> 20);
+    let found = format!("{free} MiB free for {}", directory.display());
     let next = "make room, or move data_dir to a larger disk";
-    if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        all.fail(
-            "disk",
-            format!("{} is read-only", directory.display()),
-            means,
-            "mount it for writing",
+    let standing = thresholds.standing(space);
+    if space.read_only {
+        let (found, means) =
+            (format!("{} is read-only", directory.display()), "nothing is recorded");
+        all.fail("disk", found, means, "mount it for writing");
+    } else if standing == Standing::Full {
+        let means = format!(
+            "that is less than journal.disk_reserve_mib, {reserve}: no session and no request begins"
         );
-    } else if free < LITTLE || disk.f_favail == 0 && disk.f_files > 0 {
-        all.fail("disk", found, means, next);
-    } else if free < SCARCE {
-        all.warn("disk", found, means, next);
+        all.fail("disk", found, &means, next);
+    } else if standing == Standing::Low {
+        let means = match reserve {
+            0 => "when the disk is full the journal fails, and nothing runs until a restart"
+                .to_owned(),
+            _ => format!("below {reserve} MiB no session and no request begins any more"),
+        };
+        let found = format!("{found}, less than journal.disk_low_mib, {low}");
+        all.warn("disk", found, &means, next);
     } else {
         all.ok("disk", found);
     }
@@ -436,6 +439,20 @@ mod tests {
         told
     }
 
+    const ROOM: Thresholds = Thresholds { low: 2, reserve: 1 };
+
+    #[test]
+    fn a_disk_is_told_of_before_it_is_full() {
+        let directory = tempfile::tempdir().unwrap();
+        let status = |low, reserve| {
+            told(|all| disk(all, directory.path(), Thresholds { low, reserve }))[0].0
+        };
+        assert_eq!(status(2, 1), Status::Ok);
+        assert_eq!(status(u64::MAX, 1), Status::Warning);
+        assert_eq!(status(u64::MAX, u64::MAX), Status::Failure);
+        assert_eq!(status(u64::MAX, 0), Status::Warning, "nothing is kept in reserve");
+    }
+
     #[test]
     fn a_certificate_is_told_before_it_ends() {
         let now = crate::moment::now().as_micros() / 1_000_000;
@@ -457,12 +474,12 @@ mod tests {
         let path = directory.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(path.join("portcullis.db"), "").unwrap();
-        let good = told(|all| data_directory(all, path, false));
+        let good = told(|all| data_directory(all, path, ROOM, false));
         assert_eq!(good[0].0, Status::Ok, "{good:?}");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        let open = told(|all| data_directory(all, path, false));
+        let open = told(|all| data_directory(all, path, ROOM, false));
         assert_eq!(open[0].0, Status::Failure, "{open:?}");
-        let none = told(|all| data_directory(all, &path.join("none"), false));
+        let none = told(|all| data_directory(all, &path.join("none"), ROOM, false));
         assert_eq!(none[0].0, Status::Warning, "{none:?}");
     }
 }

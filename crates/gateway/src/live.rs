@@ -7,8 +7,12 @@
 //! [`MOST_SHOWN`] bytes of the text of each of its last [`MOST_RECENT`] requests are kept in it: what
 //! the journal holds of it, with detectors applied.
 
+use crate::disk::Disk;
+use crate::metrics::{Counted, Meters};
 use portcullis_core::id::{GrantId, SessionId};
-use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt};
+use portcullis_core::journal::{
+    BeginError, Durability, Entry, Event, Journal, JournalError, NoRoom, Receipt,
+};
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::Shown;
 use portcullis_core::time::Timestamp;
@@ -16,7 +20,7 @@ use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_ledger::Ledger;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -358,6 +362,17 @@ impl Sessions {
         found
     }
 
+    /// How many sessions there are of each connection, and of how many of them `which` says so.
+    pub(crate) fn tally(&self, which: impl Fn(State) -> bool) -> BTreeMap<String, (u64, u64)> {
+        let mut tally: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for live in self.live().values() {
+            let counts = tally.entry(live.owner.standing.connection.name.clone()).or_default();
+            counts.0 += 1;
+            counts.1 += u64::from(which(live.state()));
+        }
+        tally
+    }
+
     /// Whose a session is; `None` where it is over.
     pub(crate) fn owner(&self, session: SessionId) -> Option<Owner> {
         self.live().get(&session).map(|live| live.owner.clone())
@@ -529,9 +544,9 @@ impl Entered {
         self.live.paused.subscribe()
     }
 
-    /// A journal that tells the list what is recorded of this session.
-    pub(crate) fn noting(&self, ledger: Ledger) -> Noting {
-        Noting { live: Arc::clone(&self.live), ledger }
+    /// A journal that tells the list what is recorded of this session, and counts it.
+    pub(crate) fn noting(&self, ledger: Ledger, meters: Arc<Meters>, disk: Arc<Disk>) -> Noting {
+        Noting { live: Arc::clone(&self.live), ledger, meters, disk }
     }
 }
 
@@ -545,14 +560,22 @@ impl Drop for Entered {
 pub(crate) type KilledFuture = Pin<Box<dyn Future<Output = Arc<Killed>> + Send + Sync>>;
 
 /// The journal of one session, which notes in the list of sessions what goes into it, and nothing else:
-/// texts in entries have passed the detectors.
-#[derive(Debug, Clone)]
+/// texts in entries have passed the detectors. It counts what it is given, and takes nothing that begins
+/// where there is no room for it on the disk.
+#[derive(Clone)]
 pub(crate) struct Noting {
     live: Arc<Live>,
     ledger: Ledger,
+    meters: Arc<Meters>,
+    disk: Arc<Disk>,
 }
 
 impl Noting {
+    /// What is counted of its connection.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     fn note_event(&self, entry: &Entry) {
         let counts = &self.live.counts;
         let (count, more) = match &entry.event {
@@ -569,7 +592,10 @@ impl Noting {
                 self.live.show(entry.at, "held", shown);
                 (&counts.held, 1)
             }
-            Event::Outcome { masked, .. } => (&counts.masked, *masked),
+            Event::Outcome { status, rows, masked, micros, .. } => {
+                self.meters.ended(*status, (*rows, *masked), *micros);
+                (&counts.masked, *masked)
+            }
             _ => return,
         };
         count.fetch_add(more, Ordering::Relaxed);
@@ -583,7 +609,25 @@ impl Journal for Noting {
         durability: Durability,
     ) -> impl Future<Output = Result<Receipt, JournalError>> + Send {
         self.note_event(&entry);
-        self.ledger.append(entry, durability)
+        let counted = Counted::of(&entry.event);
+        let appended = self.ledger.append(entry, durability);
+        async move {
+            let appended = appended.await;
+            self.meters.recorded(counted, &appended);
+            appended
+        }
+    }
+
+    fn room(&self) -> Result<(), NoRoom> {
+        if self.disk.is_full() { Err(NoRoom) } else { Ok(()) }
+    }
+
+    async fn begin(&self, entry: Entry, durability: Durability) -> Result<Receipt, BeginError> {
+        if let Err(full) = self.room() {
+            self.meters.unbegun(Counted::of(&entry.event));
+            return Err(full.into());
+        }
+        Ok(self.append(entry, durability).await?)
     }
 
     fn note(&self, entry: Entry) -> Result<(), JournalError> {

@@ -9,6 +9,7 @@ use crate::grants;
 use crate::judge::{SessionJudge, uncovered};
 use crate::lanes::Lanes;
 use crate::live::{Entered, Killed, Noting, Owner, State};
+use crate::metrics::{Kind, Outcome};
 use crate::moment::{Moments, now, random, session_id};
 use crate::rate::RateMeter;
 use crate::room::{Place, Share};
@@ -20,7 +21,7 @@ use portcullis_core::access::Entitlement;
 use portcullis_core::effect::{Effect, Object};
 use portcullis_core::gate::{Gate, LogIn};
 use portcullis_core::id::{CredentialId, SessionId};
-use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _, NoRoom};
 use portcullis_core::limits::{Limits, Used};
 use portcullis_core::masked::Masked;
 use portcullis_core::principal::Principal;
@@ -46,7 +47,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -304,6 +305,7 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, N
     let password = door.read(read_password).await?;
     let mut moments = Moments::new();
     let presented = (startup.database(), password.expose());
+    has_room(&mut door, services, &mut moments).await?;
     let (principal, by) = identify(&mut door, services, &mut moments, presented).await?;
     drop(password);
     let place = find_place(&mut door, services, &startup, &principal, &mut moments).await?;
@@ -329,6 +331,31 @@ async fn open(mut door: Door, services: &Arc<Services>) -> Result<Box<Opened>, N
     opened.session.share = place.share();
     opened.place = Some(place);
     Ok(opened)
+}
+
+/// There is room on the disk to record what a session does. Where there is none nobody is let in, and that is
+/// not recorded either.
+async fn has_room(
+    door: &mut Door,
+    services: &Services,
+    moments: &mut Moments,
+) -> Result<(), NoSession> {
+    if !services.disk.is_full() {
+        return Ok(());
+    }
+    let class = RefusalClass::Unavailable;
+    services.metrics.log_in_refused(class);
+    let refusal = Refusal {
+        decision: moments.next().decision,
+        class,
+        rule: rule::RECORD_BEFORE_RUN.to_owned(),
+        what: "log-in".to_owned(),
+        why: NoRoom.to_string(),
+        retry: Retry::Later,
+        next: Some("tell the operator of this gateway to make room on its disk".to_owned()),
+        review: None,
+    };
+    Err(door.refuse(&server::refusal(&refusal)).await)
 }
 
 /// A place among the sessions of this principal.
@@ -363,6 +390,7 @@ async fn turn_away(
     subject: &str,
     refusal: Refusal,
 ) -> NoSession {
+    services.metrics.log_in_refused(refusal.class);
     let event = Event::LoginRefused {
         principal: Some(subject.to_owned()),
         peer: door.peer.to_string(),
@@ -404,6 +432,16 @@ async fn identify(
         }
         Err(_) => Err((None, "the token is not text".to_owned(), Retry::AfterChange)),
     };
+    let kind = std::str::from_utf8(token).is_ok_and(|token| is_credential(token.trim()));
+    let kind = if kind { Kind::Credential } else { Kind::Token };
+    services.metrics.authenticated(
+        kind,
+        match &verified {
+            Ok(_) => Outcome::Accepted,
+            Err((_, _, Retry::Later)) => Outcome::Unavailable,
+            Err(_) => Outcome::Refused,
+        },
+    );
     match verified {
         Ok(verified) => Ok(verified),
         Err(why) => Err(unidentified(door, services, moments, connection, why).await),
@@ -474,7 +512,10 @@ async fn unidentified(
     info!(peer = %door.peer, reason = %refusal.what, "log-in refused");
     match who {
         Some(who) => turn_away(door, services, connection, &who.subject, refusal).await,
-        None => door.refuse(&server::refusal(&refusal)).await,
+        None => {
+            services.metrics.log_in_refused(refusal.class);
+            door.refuse(&server::refusal(&refusal)).await
+        }
     }
 }
 
@@ -572,7 +613,7 @@ async fn admit(
         (
             judge.clone(),
             services.freezes.view(),
-            entered.noting(services.ledger.clone()),
+            noting(services, entered, &name),
             services.desk.clone(),
         ),
         entitlement,
@@ -627,6 +668,12 @@ async fn admit(
         rate,
     };
     Ok((half, dialed.greeting, who))
+}
+
+/// The journal of a session on this connection.
+fn noting(services: &Services, entered: &Entered, connection: &str) -> Noting {
+    let meters = services.metrics.of(connection);
+    entered.noting(services.ledger.clone(), meters, services.disk.clone())
 }
 
 /// What a log-in has when it comes to the gate, and what it goes by.
@@ -776,6 +823,7 @@ async fn welcome(
         left: None,
         rehearsal: None,
         unwaited: None,
+        began: Instant::now(),
     };
     let ready = prepare(&mut session, &half.connection).await;
     let mut opened = Box::new(Opened { session, who, entered, cancel_key, place: None });

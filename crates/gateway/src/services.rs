@@ -6,6 +6,7 @@ use crate::checks::Checks;
 use crate::config::{Config, Connection, Reads, nearest};
 use crate::credentials::Credentials;
 use crate::descriptors;
+use crate::disk::Disk;
 use crate::documents::{self, DocumentDesk};
 use crate::fleet;
 use crate::freezes::FreezeDesk;
@@ -16,9 +17,11 @@ use crate::lanes::Lanes;
 use crate::live::Sessions;
 use crate::login;
 use crate::manifest::House;
+use crate::metrics::{self, Metrics, MetricsListener};
 use crate::moment::now;
 use crate::notify::{self, Notifier};
 use crate::passkeys::{self, PasskeyDesk};
+use crate::readiness::{self, StoreWatch};
 use crate::recordings::Archive;
 use crate::room::{Budget, Places};
 use crate::secrets;
@@ -102,6 +105,12 @@ pub(crate) struct Services {
     pub(crate) sample_rows: usize,
     pub(crate) budget: Arc<Budget>,
     pub(crate) places: Arc<Places>,
+    /// The disk that the record is on.
+    pub(crate) disk: Arc<Disk>,
+    /// What is known of the store.
+    pub(crate) store_watch: StoreWatch,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -273,6 +282,12 @@ impl Gateway {
         }
         tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
+        tasks.spawn(services.disk.clone().keep_looking(stopping.clone()));
+        tasks.spawn(readiness::keep_looking(services.clone(), stopping.clone()));
+        if let Some(settings) = &config.listen.metrics {
+            let serves = metrics::serve(settings, services.clone(), stopping.clone()).await?;
+            tasks.spawn(serves);
+        }
         let proxies = config.listen.http.proxies;
         tasks.spawn(http::serve(api_listener, api::router(services.clone()), proxies, stopping));
         info!(%postgres_address, %http_address, "ready");
@@ -458,6 +473,7 @@ fn doubts(config: &Config) -> Vec<String> {
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));
     doubts.extend(config.notify.doubts());
+    doubts.extend(config.listen.metrics.as_ref().and_then(MetricsListener::doubts));
     for provider in config.identity.saml.iter().filter(|provider| !provider.has_people()) {
         doubts.push(format!(
             "identity.saml: \"{}\" has no people, so nobody can sign in: set kind_attribute, or \
@@ -609,10 +625,8 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
     let documents = DocumentDesk::new(kept.clone(), config.clone());
     let (whole, revision) = documents::at_start(config, &kept).await?;
     let secrets = secrets::open(&whole, SecretStore::new(store.clone())).await?;
-    let directory = config.data_dir.clone();
-    let ledger =
-        tokio::task::spawn_blocking(move || Ledger::open(&directory, LedgerSettings::default()))
-            .await??;
+    let metrics = Metrics::new()?;
+    let ledger = open_ledger(config, &metrics).await?;
     let made = Made::of(whole.clone(), revision, None)?.with_secrets(secrets);
     tell_doubts(&whole, &made);
     let started = Event::Started {
@@ -667,8 +681,19 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
             budget.clone(),
         )),
         budget,
+        disk: Arc::new(Disk::of(&config.data_dir, &config.journal)),
+        store_watch: StoreWatch::new(),
+        metrics,
         stopping,
     })
+}
+
+/// The journal, with a clock beside its storage.
+async fn open_ledger(config: &Config, metrics: &Metrics) -> anyhow::Result<Ledger> {
+    let (directory, timed) = (config.data_dir.clone(), metrics.timer());
+    let open =
+        move || Ledger::open_on(&directory, LedgerSettings::default(), |files| timed.of(files));
+    Ok(tokio::task::spawn_blocking(open).await??)
 }
 
 fn gate(config: &Config) -> GateSettings {

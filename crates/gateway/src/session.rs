@@ -302,6 +302,8 @@ pub(crate) struct Session {
     pub(crate) rehearsal: Option<Box<Rehearsed>>,
     /// Why the next request is refused that has waited while the session was paused.
     pub(crate) unwaited: Option<Unwaited>,
+    /// When it was begun to read the request under way.
+    pub(crate) began: Instant,
 }
 
 impl Session {
@@ -339,6 +341,7 @@ impl Session {
                 if paused && let Some(turn) = self.conversation.pause() {
                     break turn;
                 }
+                self.began = Instant::now();
                 if let Some(turn) = self.conversation.next(&mut self.inbox)? {
                     break turn;
                 }
@@ -441,7 +444,9 @@ impl Session {
             ..Circumstances::default()
         };
         self.governed.judges();
-        match self.gate.pass::<Postgres>(unit, circumstances, moment).await {
+        let passage = self.gate.pass::<Postgres>(unit, circumstances, moment).await;
+        self.gate.journal().meters().decided(self.began.elapsed());
+        match passage {
             Passage::Permitted(permit) => self.send(permit).await,
             Passage::ToReview(question) => Box::pin(self.review(question, shape)).await,
             // The gate holds nothing before it has asked.

@@ -59,7 +59,8 @@ pub use labels::{
 };
 pub use messages::{MAX_MESSAGES, ReviewMessage, SayError};
 pub use notifications::{
-    About, Delivery, NotificationError, NotificationRow, NotificationStore, Told,
+    About, Delivery, NotificationError, NotificationRow, NotificationStanding, NotificationStore,
+    Told,
 };
 pub use open::{Store, StoreError};
 pub use page::{Listed, MAX_PAGE, Page, Place};

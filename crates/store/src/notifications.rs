@@ -168,6 +168,17 @@ pub struct NotificationRow {
     pub error: Option<String>,
 }
 
+/// How many notifications stand how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotificationStanding {
+    /// To be sent for the first time.
+    pub due: u64,
+    /// To be sent again, since an attempt has failed.
+    pub late: u64,
+    /// Given up, and still kept.
+    pub failed: u64,
+}
+
 /// Notifications cannot be read or written; then nobody is told, and what waits for people does so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store of notifications cannot be read or written: the gateway's log says why")]
@@ -451,6 +462,28 @@ impl NotificationStore {
             given_up += self.store.change(&[], give_up).await?;
         }
         Ok(given_up)
+    }
+
+    /// How many notifications stand how: of all gateways on the store.
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub async fn standing(&self) -> Result<NotificationStanding, NotificationError> {
+        let found = query(
+            "SELECT state, CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS tried, count(*) AS found
+             FROM notification WHERE state IN ('due', 'failed') GROUP BY 1, 2",
+        );
+        let mut standing = NotificationStanding::default();
+        for row in found.all(&self.store).await? {
+            let state: String = row.try_get("state")?;
+            let count = u64::try_from(row.try_get::<i64>("found")?).unwrap_or_default();
+            match (state.as_str(), row.try_get::<i64>("tried")?) {
+                ("due", 0) => standing.due += count,
+                ("due", _) => standing.late += count,
+                _ => standing.failed += count,
+            }
+        }
+        Ok(standing)
     }
 
     /// A page of the notifications, newest first, but for those that concern nobody.

@@ -252,6 +252,14 @@ impl Store {
         opened
     }
 
+    /// Whether it answers, and may be gone by.
+    pub async fn answers(&self) -> bool {
+        crate::db::query("SELECT count(*) AS found FROM review WHERE status = 'none'")
+            .optional(self)
+            .await
+            .is_ok()
+    }
+
     /// Closes the database; what is not closed is closed in the background when it is dropped.
     pub async fn close(self) {
         match &self.backend {

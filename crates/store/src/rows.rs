@@ -336,6 +336,24 @@ impl ReviewDesk {
         self.listed(taken!("filed DESC, id"), filter, (page, page.rows())).await
     }
 
+    /// How many reviews wait for people, and since when the oldest does: of all gateways on the store.
+    ///
+    /// # Errors
+    /// [`DeskError::Unavailable`].
+    pub async fn waiting(&self) -> Result<(u64, Option<Timestamp>), DeskError> {
+        // What has lapsed does so unseen until somebody looks.
+        let waiting = query(
+            "SELECT count(*) AS found, min(filed) AS oldest FROM review
+             WHERE status = 'pending' AND expires > $1",
+        );
+        let waiting = waiting.bind(self.now().as_micros());
+        let row = waiting.optional(self.store()).await.map_err(Unreadable::from)?;
+        let Some(row) = row else { return Ok((0, None)) };
+        let found = row.try_get::<i64>("found").map_err(Unreadable::from)?;
+        let oldest = row.try_get::<Option<i64>>("oldest").map_err(Unreadable::from)?;
+        Ok((u64::try_from(found).unwrap_or_default(), oldest.map(Timestamp::from_micros)))
+    }
+
     async fn listed(
         &self,
         listed: Query,

@@ -599,11 +599,29 @@ fn a_lost_store_refuses_and_comes_back(fleet: &Fleet) {
         let refused = answer(agent, "DELETE FROM orders WHERE id = 102");
         assert!(refused.contains("E ") && !refused.contains("C DELETE"), "{refused}");
     }
+    for at in [fleet.a.http, fleet.b_http] {
+        soon("it is not told", || is_ready(at) == Err("store: ".to_owned()));
+    }
     let (_, text) = fleet.at_b(&["doctor"]);
     assert!(text.contains("failure  store") && text.contains("closed"), "{text}");
     sql("ALTER DATABASE portcullis ALLOW_CONNECTIONS true");
     for agent in &mut agents {
         soon("it did not come back", || answer(agent, "SELECT 1").contains("C SELECT"));
+    }
+    for at in [fleet.a.http, fleet.b_http] {
+        soon("it is told still", || is_ready(at).is_ok());
+    }
+}
+
+/// Whether a gateway says that it takes requests; else what is said of the store.
+fn is_ready(at: SocketAddr) -> Result<(), String> {
+    let answer = http(at, "GET /readyz", &[], "").unwrap();
+    match answer.status {
+        200 => Ok(()),
+        status => {
+            assert_eq!(status, 503, "{}", answer.body);
+            Err(answer.body.lines().find_map(|line| line.get(..7)).unwrap_or_default().to_owned())
+        }
     }
 }
 
@@ -618,6 +636,7 @@ fn a_store_that_stands_still_refuses_and_comes_back(fleet: &Fleet) {
         assert!(answer(agent, "SELECT 1").contains("42501"));
     }
     assert!(began.elapsed() < 2 * SOON, "{:?}", began.elapsed());
+    soon("it is not told", || is_ready(fleet.b_http) == Err("store: ".to_owned()));
     drop(still);
     for agent in &mut agents {
         soon("it did not come back", || answer(agent, "SELECT 1").contains("C SELECT"));

@@ -2,7 +2,7 @@
 //! where everything the approval rests on is as it was. Between the judge's first word and the permit.
 
 use super::bench::{Barred, Ruling};
-use super::refusals::{refusal_from, undecidable, unreviewable};
+use super::refusals::{refusal_from, undecidable, unrecorded, unreviewable};
 use super::{Gate, Leave, Moment, Passage};
 use crate::access::Clear;
 use crate::basis::{Again, Basis, Estimate};
@@ -237,7 +237,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             step_up,
             risk: Risk::of(request.operation(), &estimate),
         };
-        match self.desk.file(ask).await {
+        match self.file(ask, moment).await {
             Ok(ticket) => {
                 let ticket = TicketGuard::new(ticket, &self.desk);
                 let held = Held {
@@ -254,11 +254,17 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
                 };
                 self.hold(held, moment).await
             }
-            Err(error) => {
-                let refusal = undecidable(moment.decision, &ground.what, &error);
-                self.refuse(&request, refusal, moment).await
-            }
+            Err(refusal) => self.refuse(&request, refusal, moment).await,
         }
+    }
+
+    /// Files a review, which takes room as a record does.
+    async fn file(&self, ask: Ask, moment: Moment) -> Result<Ticket, Refusal> {
+        let what = ask.ground.what.clone();
+        let room = self.journal.room();
+        room.map_err(|full| unrecorded(moment.decision, &what, &full.into()))?;
+        let filed = self.desk.file(ask).await;
+        filed.map_err(|error| undecidable(moment.decision, &what, &error))
     }
 
     /// The pattern people may give for a request: bound to this session, and to everything an
@@ -470,6 +476,11 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             let refusal = refusal_from(moment.decision, class, retry, ground, review);
             return self.refuse(&request, refusal, moment).await;
         }
+        // Nor by a disk that is full for now.
+        if let Err(error) = self.journal.room() {
+            let refusal = unrecorded(moment.decision, &ground.what, &error.into());
+            return self.refuse(&request, refusal, moment).await;
+        }
         let digest = self.bind(&request, &basis);
         let approval = match self.desk.consume(&ticket, digest, moment.at).await {
             Ok(approval) => approval,
@@ -522,7 +533,7 @@ impl<J: Judge, L: Journal, D: Desk + Clone + 'static> Gate<J, L, D> {
             again: held.again.clone(),
         };
         let entry = self.entry(moment.request, moment.at, event);
-        if let Err(error) = self.journal.append(entry, Durability::Durable).await {
+        if let Err(error) = self.journal.begin(entry, Durability::Durable).await {
             held.ticket.withdraw(Withdrawal::SessionEnded);
             return Passage::Refused(self.unrecorded::<P>(&held.request, &error, moment).await);
         }

@@ -6,7 +6,7 @@ use crate::access::Unentitled;
 use crate::effect::Operation;
 use crate::freeze::Frozen;
 use crate::id::{DecisionId, ReviewId};
-use crate::journal::JournalError;
+use crate::journal::{BeginError, JournalError};
 use crate::limits::LimitKind;
 use crate::protocol::Shown;
 use crate::refusal::{Refusal, RefusalClass, Retry, rule};
@@ -123,30 +123,36 @@ pub(super) fn unshown() -> Shown {
     Shown { beyond, ..Shown::default() }
 }
 
-pub(super) fn unrecorded(decision: DecisionId, what: &str, error: &JournalError) -> Refusal {
+pub(super) fn unrecorded(decision: DecisionId, what: &str, error: &BeginError) -> Refusal {
     let (class, rule, retry, next) = match error {
-        JournalError::Full => (
+        BeginError::Unrecorded(JournalError::Full) => (
             RefusalClass::Unavailable,
             rule::RECORD_BEFORE_RUN,
             Retry::Later,
             "tell the operator of this gateway; nothing has run",
         ),
-        JournalError::TooLarge(_) => (
+        BeginError::NoRoom(_) => (
+            RefusalClass::Unavailable,
+            rule::RECORD_BEFORE_RUN,
+            Retry::Later,
+            "tell the operator of this gateway to make room on its disk; nothing has run",
+        ),
+        BeginError::Unrecorded(JournalError::TooLarge(_)) => (
             RefusalClass::Limit,
             rule::REQUEST_SIZE,
             Retry::AfterChange,
             "send shorter statements and smaller parameters, in several requests",
         ),
-        JournalError::Broken(_) => (
+        BeginError::Unrecorded(JournalError::Broken(_)) => (
             RefusalClass::Unavailable,
             rule::RECORD_BEFORE_RUN,
             Retry::Never,
             "tell the operator of this gateway that it must be restarted; nothing has run",
         ),
     };
-    let why = match error {
-        JournalError::TooLarge(_) => format!("{error}: send less in one request"),
-        JournalError::Full | JournalError::Broken(_) => error.to_string(),
+    let why = match class {
+        RefusalClass::Limit => format!("{error}: send less in one request"),
+        _ => error.to_string(),
     };
     Refusal {
         decision,

@@ -7,6 +7,7 @@ use super::front::{cookie, cookie_name};
 use super::page::{Paged, Wanted};
 use super::problem::{Path, Query};
 use super::{Problem, principal, session_of, unavailable};
+use crate::metrics::{Kind, Outcome};
 use crate::moment::{now, random};
 use crate::services::Services;
 use crate::sign_in::{Asked, Begun, PublicUrl, Secret};
@@ -310,6 +311,7 @@ async fn begin_session(
             let event = Event::SignInRefused { principal: subject, provider, peer, why };
             // The refusal stands whether or not it could be recorded.
             let _ = record(services, event).await;
+            services.metrics.authenticated(Kind::SignIn, Outcome::Refused);
             return Err(Problem::new(StatusCode::FORBIDDEN, error.to_string()));
         }
     };
@@ -334,6 +336,7 @@ async fn begin_session(
     };
     record(services, event).await?;
     services.sign_in.store.keep(&session, &secret.hash()).await.map_err(unavailable)?;
+    services.metrics.authenticated(Kind::SignIn, Outcome::Accepted);
     // Whoever takes a provider back looks for its sessions then.
     if !services.now().vouching.stands_by(&vouching, session.person.principal()) {
         let (why, by) =

@@ -394,7 +394,9 @@ fn inside() -> Vec<Described> {
 fn control() -> Vec<Described> {
     vec![
         does(("GET", "/healthz"), "isAlive", "Whether the gateway runs").gives(200, "It does", TEXT, text),
-        does(("GET", "/readyz"), "isReady", "Whether requests are taken").gives(200, "They are", TEXT, text),
+        does(("GET", "/readyz"), "isReady", "Whether requests are taken")
+            .gives(200, "They are", TEXT, text)
+            .gives(503, "They are not, and why: a line for each reason", TEXT, text),
         does(("GET", "/agent.md"), "getAgentPage", "What the caller may reach, as a page for language models")
             .gives(200, "Markdown", "text/markdown", text),
         does(("GET", "/api/v1/manifest"), "getManifest", "What the caller may reach, and what becomes of its requests")

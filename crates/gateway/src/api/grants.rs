@@ -22,6 +22,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use portcullis_core::access::Ending;
 use portcullis_core::id::GrantId;
+use portcullis_core::journal::NoRoom;
 use portcullis_core::passkey::Matter;
 use portcullis_core::principal::{Principal, Reviewer};
 use portcullis_identity::passkey::Assertion;
@@ -141,6 +142,9 @@ async fn request(
 ) -> Result<(StatusCode, Json<GrantRow>), Problem> {
     let caller = principal(&services, &headers).await?;
     let wanted: Wanted = parsed(&body)?;
+    if services.disk.is_full() {
+        return Err(unavailable(NoRoom));
+    }
     check_reason(&wanted.reason)?;
     let caller = match &wanted.credential {
         Some(credential) => acting(&services, caller, credential, &wanted.connection).await?,

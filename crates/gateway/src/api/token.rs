@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_core::id::CredentialId;
-use portcullis_core::journal::{Durability, Entry, Event, Journal as _};
+use portcullis_core::journal::{Durability, Entry, Event, Journal as _, NoRoom};
 use portcullis_core::principal::{By, Principal};
 use portcullis_core::refusal::Retry;
 use portcullis_frontends::neighbourhood;
@@ -159,6 +159,10 @@ pub(super) async fn exchange(
         let address = neighbourhood(peer).to_string();
         let most = services.credentials.settings.per_minute_and_address;
         metered(&services.credentials.by_address.of("", &address).count(Instant::now(), 1), most)?;
+        // Before anybody is known, so that nothing is recorded of it.
+        if services.disk.is_full() {
+            return Err(NotGiven::later(StatusCode::SERVICE_UNAVAILABLE, NoRoom.to_string()));
+        }
         let Form(asked) = form.map_err(|_| {
             NotGiven::invalid("send each parameter once, as application/x-www-form-urlencoded")
         })?;

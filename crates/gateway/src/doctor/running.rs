@@ -6,6 +6,7 @@ use super::{
     recordings, secrets, stores,
 };
 use crate::config::Config;
+use crate::disk::Thresholds;
 use crate::moment::now;
 use crate::secrets::Read;
 use crate::services::Services;
@@ -23,7 +24,8 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
     journal(all, services);
     recordings::running(all, services).await;
     let directory = config.data_dir.clone();
-    aside(all, move |all| data_directory(all, &directory, true)).await;
+    let room = Thresholds::of(&config.journal);
+    aside(all, move |all| data_directory(all, &directory, room, true)).await;
     let rows = stores::store(all, &config, true).await;
     secrets(all, &config, &rows).await;
     let read = config.clone();

@@ -7,8 +7,8 @@ use portcullis_core::id::GrantId;
 use portcullis_core::review::{Desk as _, Withdrawal};
 use portcullis_core::time::Timestamp;
 use portcullis_store::{
-    About, Delivery, End, Filed, GrantStore, NotificationRow, NotificationStore, Page,
-    Place as Behind, ReviewDesk, ReviewSettings, Told,
+    About, Delivery, End, Filed, GrantStore, NotificationRow, NotificationStanding,
+    NotificationStore, Page, Place as Behind, ReviewDesk, ReviewSettings, Told,
 };
 use std::time::Duration;
 
@@ -49,6 +49,9 @@ async fn a_review_is_told_once_and_its_end_after_it(place: &Place) {
     let again = told.due("oncall", at.plus(LEASE)).await.unwrap().remove(0);
     assert_eq!((again.id.as_str(), again.attempts), ("msg_1", 1));
     assert!(told.take(&again, LEASE, at.plus(LEASE)).await.unwrap());
+    let standing = |due, late, failed| NotificationStanding { due, late, failed };
+    assert_eq!(told.standing().await.unwrap(), standing(0, 1, 0));
+    assert_eq!(desk.waiting().await.unwrap().0, 1);
     // The first gateway is late: the attempt is no longer its own.
     told.settle(&row, Delivery::Failed, (at, Some("late")), at).await.unwrap();
     assert_eq!(listed(&told).await[0].state, Delivery::Due);
@@ -66,6 +69,7 @@ async fn a_review_is_told_once_and_its_end_after_it(place: &Place) {
     let ended = ("oncall", About::Review(review), Told::ReviewEnded);
     assert!(told.keep("msg_3", ended, (Delivery::Due, now()), now()).await.unwrap());
     assert_eq!(told.over("oncall", now()).await.unwrap(), []);
+    assert_eq!(told.standing().await.unwrap(), standing(1, 0, 0));
 }
 
 async fn what_concerns_nobody_is_never_told(place: &Place) {

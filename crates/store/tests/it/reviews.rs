@@ -241,6 +241,19 @@ async fn who_waits_is_told_at_once(place: &Place) {
     assert_eq!(late, Err(DecideError::Ended(Status::Rejected)));
 }
 
+async fn what_waits_is_counted_until_it_lapses(place: &Place) {
+    let before = now();
+    let (_store, desk) = open(place, Duration::from_secs(2)).await;
+    assert_eq!(desk.waiting().await.unwrap(), (0, None));
+    desk.file(ask("DELETE", &["dba"])).await.unwrap();
+    desk.file(ask("TRUNCATE", &["dba"])).await.unwrap();
+    let (count, oldest) = desk.waiting().await.unwrap();
+    assert_eq!(count, 2);
+    assert!(oldest.is_some_and(|at| before <= at && at <= now()), "{oldest:?}");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(desk.waiting().await.unwrap(), (0, None), "nobody had to look at them for that");
+}
+
 async fn what_nobody_decides_lapses(place: &Place) {
     let Fixture { desk, .. } = &fixture(place, Duration::from_millis(300)).await;
     let ticket = desk.file(ask("a", &["dba"])).await.unwrap();
@@ -712,6 +725,7 @@ on_both! {
     a_repeat_never_asks_twice
     who_waits_is_told_at_once
     what_nobody_decides_lapses
+    what_waits_is_counted_until_it_lapses
     an_approval_lapses_as_well
     a_withdrawn_request_cannot_be_approved
     one_of_two_waiting_sessions_does_not_withdraw_for_both
