@@ -470,7 +470,7 @@ impl NotificationStore {
     /// [`NotificationError`].
     pub async fn standing(&self) -> Result<NotificationStanding, NotificationError> {
         let found = query(
-            "SELECT state, CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS tried, count(*) AS found
+            "SELECT state, CAST(CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS bigint) AS tried, count(*) AS found
              FROM notification WHERE state IN ('due', 'failed') GROUP BY 1, 2",
         );
         let mut standing = NotificationStanding::default();
