@@ -606,8 +606,8 @@ fn what_is_frozen_stays_so_until_its_end() {
 
     // It survives the gateway, and ends by itself.
     let callers = Callers::of(&arena);
-    callers.freeze("writes", None, 20);
     let until = Instant::now() + Duration::from_secs(20);
+    callers.freeze("writes", None, 20);
     arena.kill_gateway().unwrap();
     arena.start_gateway().unwrap();
     let mut agent = arena.client("claude").unwrap();
