@@ -1,5 +1,5 @@
 // Texts of others, made harmless: whatever a screen might obey or hide is told apart, to be written out. The same
-// characters as on the command line (crates/ledger/src/visible.rs); a test compares the two lists.
+// characters as on the command line (crates/verify/src/visible.rs); a test compares the two lists.
 
 /** A run of characters that show as they are, or one that does not. */
 export type Piece = { plain: string } | { hidden: number; name: string };

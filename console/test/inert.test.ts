@@ -18,7 +18,7 @@ test("what a screen would obey or hide is written out", () => {
 });
 
 test("the characters are those of the command line", () => {
-  const rust = readFileSync("../crates/ledger/src/visible.rs", "utf8");
+  const rust = readFileSync("../crates/verify/src/visible.rs", "utf8");
   const list = /fn is_hidden[\s\S]*?\n\}/.exec(rust)?.[0] ?? "";
   const ranges = [...list.matchAll(/0x([0-9A-F]+)(?:\.\.=0x([0-9A-F]+))?/g)]
     .map(([, first, last]) => [parseInt(first ?? "", 16), parseInt(last ?? first ?? "", 16)]);
