@@ -380,10 +380,11 @@ fn both(
         let texts = Texts { statements: &shown.statements, parameters: &shown.parameters };
         let tried = trial.request(texts, &Circumstances::default()).map_err(|e| e.to_string())?;
         // What cannot be read is recorded as such.
-        let read = tried.operation.map(|operation| operation.to_string());
+        let read = tried.operation.filter(|read| read.to_string() == operation);
         match read {
-            Some(read) if read == operation => Ok(tried.said),
-            _ => Err(NOT_THE_SAME.to_owned()),
+            Some(read) if trial.hangs_on_transaction(&read) => Err(HANGS.to_owned()),
+            Some(_) => Ok(tried.said),
+            None => Err(NOT_THE_SAME.to_owned()),
         }
     };
     Ok((one(now)?, one(then)?))
@@ -401,6 +402,9 @@ pub(crate) struct Recorded {
 /// What is said of a request that cannot be judged again.
 pub(crate) const NOT_THE_SAME: &str = "its text or names do not say what they did: values were redacted, names lead elsewhere or nowhere \
      now, or it rests on what came before it in its session";
+
+/// The same of one of which the record does not say what its rules ask for.
+const HANGS: &str = "rules ask whether it was inside a transaction, which the record does not say";
 
 /// One recorded request, to be explained, and what it did in words.
 pub(crate) async fn recorded(

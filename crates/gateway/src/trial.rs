@@ -306,6 +306,17 @@ impl Trial {
         }
     }
 
+    /// Whether what would become of a request hangs on whether it is inside a transaction, which no record
+    /// says.
+    pub(crate) fn hangs_on_transaction(&self, operation: &Operation) -> bool {
+        let Some((judge, _)) = &self.reading else { return false };
+        let said = |in_transaction| {
+            let around = Circumstances { in_transaction, ..Circumstances::default() };
+            Said::of_verdict(judge.judge(operation, &around, &Approvals::new()))
+        };
+        said(true) != said(false)
+    }
+
     /// Every rule that matches what a request would do.
     pub(crate) fn explain(
         &self,

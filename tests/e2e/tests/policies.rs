@@ -205,6 +205,14 @@ fn what_is_recorded_is_judged_again_without_a_word_to_the_target() {
     let why = told["not_judged"].to_string();
     assert!(why.contains("lead elsewhere or nowhere"), "{told:#}");
     assert!(journal(&arena).contains("documents tried on the last 3600 s"));
+    // Nor is it guessed what a rule would have said that asks for what no record says.
+    let inside = CLOSED.replace("== \"orders\"", "== \"orders\" && context.in_transaction");
+    let inside = json!({ "kind": "policy", "name": "closed", "text": inside });
+    let asked = json!({ "documents": [inside], "seconds": 3600 });
+    let told = call(&arena, "max", "POST /api/v1/documents/rejudge", &asked).json();
+    assert_eq!(told["changed"], 0, "{told:#}");
+    let why = told["not_judged"].to_string();
+    assert!(why.contains("inside a transaction"), "{told:#}");
     // It is not in force.
     assert!(!ask(&mut agent, "SELECT count(*) FROM orders").contains("orders are closed"));
     for who in ["claude", "ana", "bo"] {
