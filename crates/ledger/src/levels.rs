@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 
 /// Bytes of a hash.
-const WIDTH: u64 = 32;
+const WIDTH: u64 = size_of::<Hash>() as u64;
 
 /// The files of all levels, read along with the journal.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::chain::{Hash, finished, sha256};
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// How many levels of the binary tree are one of tiles ([C2SP tlog-tiles](https://c2sp.org/tlog-tiles)).
-const TILE_HEIGHT: usize = 8;
+pub(crate) const TILE_HEIGHT: usize = 8;
 
 /// What a leaf completed: the level of tiles, from 0 for the leaf itself, and what stands there.
 pub(crate) type Node = (usize, Hash);

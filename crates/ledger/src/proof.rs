@@ -4,7 +4,7 @@
 
 use crate::chain::{Hash, Line, sha256};
 use crate::layout::Layout;
-use crate::merkle;
+use crate::merkle::{self, TILE_HEIGHT};
 use crate::segments::{self, Lines, Read};
 use crate::tiles::{about, newest};
 use base64::Engine as _;
@@ -13,9 +13,6 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-
-/// Levels of the binary tree per level of tiles.
-const TILE_HEIGHT: u32 = 8;
 
 /// A proof that an entry is among those that the newest head commits to, with the entry's text as extra
 /// data and that head as the checkpoint.
@@ -88,12 +85,12 @@ impl Nodes<'_> {
     /// The root over the leaves from `low` to before `high` (RFC 6962, section 2.1).
     fn root(&self, low: u64, high: u64) -> io::Result<Hash> {
         let width = high - low;
-        let height = width.trailing_zeros();
+        let height = width.trailing_zeros() as usize;
         if width == 1 {
             return Ok(merkle::of_leaf(&self.read(0, low)?));
         }
         if width.is_power_of_two() && height.is_multiple_of(TILE_HEIGHT) {
-            return self.read((height / TILE_HEIGHT) as usize, low >> height);
+            return self.read(height / TILE_HEIGHT, low >> height);
         }
         let middle = low + split(width);
         Ok(merkle::of_nodes(&self.root(low, middle)?, &self.root(middle, high)?))

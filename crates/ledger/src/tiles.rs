@@ -1,17 +1,18 @@
 //! The log as other programs read it: [C2SP tlog-tiles](https://c2sp.org/tlog-tiles), made of the tree's
 //! files. Beside the life of a request: when somebody asks for a copy.
 
+use crate::chain::Hash;
 use crate::layout::{self, Layout, create_dir, private};
-use crate::merkle;
+use crate::merkle::{self, TILE_HEIGHT};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Hashes in a full tile.
-const WIDTH: u64 = 256;
+const WIDTH: u64 = 1 << TILE_HEIGHT;
 /// Bytes of a hash.
-const HASH: usize = 32;
+const HASH: usize = size_of::<Hash>();
 
 /// What a copy of the log holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,7 +35,7 @@ pub fn copy(dir: &Path, to: &Path) -> io::Result<Copied> {
     let (note, entries) = newest(&layout)?;
     let mut copy = Copy { layout: &layout, to, written: 0 };
     for level in 0..=layout::LEVELS {
-        copy.level(level, entries >> (8 * level))?;
+        copy.level(level, entries >> (TILE_HEIGHT * level))?;
     }
     create_dir(to)?;
     crate::head::replace(&to.join("checkpoint"), note.as_bytes())?;

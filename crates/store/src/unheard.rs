@@ -20,28 +20,25 @@ pub struct Unheard {
     pub patterns: Vec<(PatternId, ReviewId, SessionId)>,
 }
 
-/// What was decided by somebody of one of the issuers in `$1`.
+/// What was decided by somebody of one of the issuers in `$1`; how those are read is said by dialect.
 macro_rules! decided {
     ($start:literal, $decision:literal, $of:literal, $end:literal) => {
         by_dialect(
-            concat!(
-                $start,
-                " AND EXISTS (SELECT 1 FROM ",
-                $decision,
-                " d WHERE d.",
-                $of,
-                " AND d.issuer IN (SELECT value FROM json_each($1)))",
-                $end
-            ),
-            concat!(
-                $start,
-                " AND EXISTS (SELECT 1 FROM ",
-                $decision,
-                " d WHERE d.",
-                $of,
-                " AND d.issuer IN (SELECT json_array_elements_text($1::json)))",
-                $end
-            ),
+            decided!(@ $start, $decision, $of, "SELECT value FROM json_each($1)", $end),
+            decided!(@ $start, $decision, $of, "SELECT json_array_elements_text($1::json)", $end),
+        )
+    };
+    (@ $start:literal, $decision:literal, $of:literal, $issuers:literal, $end:literal) => {
+        concat!(
+            $start,
+            " AND EXISTS (SELECT 1 FROM ",
+            $decision,
+            " d WHERE d.",
+            $of,
+            " AND d.issuer IN (",
+            $issuers,
+            "))",
+            $end
         )
     };
 }
