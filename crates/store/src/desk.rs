@@ -109,14 +109,18 @@ impl ReviewDesk {
         self.inner.lapse_due(at).await
     }
 
-    /// Forgets reviews that ended before `before`, and says how many. Their record is the journal.
+    /// Forgets reviews that ended before `before`, and says how many. Their record is the journal. One in
+    /// which a pattern was given stays as long as that may be good: by it is known on whose word.
     ///
     /// # Errors
     /// [`DeskError::Unavailable`].
     pub async fn forget_ended(&self, before: Timestamp) -> Result<u64, DeskError> {
-        let forget =
-            query("DELETE FROM review WHERE status NOT IN ('pending', 'approved') AND ended < $1")
-                .bind(before.as_micros());
+        let forget = query(
+            "DELETE FROM review WHERE status NOT IN ('pending', 'approved') AND ended < $1
+                 AND NOT EXISTS (SELECT 1 FROM pattern p WHERE p.review = review.id
+                                 AND p.ended IS NULL AND p.expires >= $1)",
+        )
+        .bind(before.as_micros());
         Ok(self.store().change(&[], forget).await.map_err(Unreadable::from)?)
     }
 }

@@ -10,6 +10,7 @@ use portcullis_core::principal::Reviewer;
 use portcullis_core::review::{Decision, Desk as _, Withdrawal};
 use portcullis_store::{Filed, GrantStore, Granted, ReviewDesk, ReviewSettings, Status, Unheard};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The same person at another issuer.
 fn elsewhere(subject: &str) -> Reviewer {
@@ -73,6 +74,18 @@ async fn what_was_approved_by_people_of_an_issuer_is_taken_back(place: &Place) {
     assert_eq!(desk.unhear(&corp(), now()).await.unwrap(), Unheard::default(), "once");
 }
 
+async fn whose_word_a_pattern_is_stays_known_while_it_is_good(place: &Place) {
+    let desk = ReviewDesk::new(place.store().await, ReviewSettings::default(), now);
+    let ticket = desk.file(reviews::ask("DELETE 1", &["dba"])).await.unwrap();
+    let terms = Terms { seconds: 600, count: 2 };
+    desk.approve(ticket.review, &elsewhere("eve"), Some(terms), now()).await.unwrap();
+    desk.consume(&ticket, ticket.digest, now()).await.unwrap();
+    let soon = now().plus(Duration::from_secs(300));
+    assert_eq!(desk.forget_ended(soon).await.unwrap(), 0, "its pattern is good");
+    assert_eq!(desk.unhear(&corp(), now()).await.unwrap().patterns.len(), 1);
+    assert_eq!(desk.forget_ended(soon).await.unwrap(), 1);
+}
+
 async fn grants_are_found_by_who_has_approved_them(place: &Place) {
     let grants = GrantStore::new(place.store().await);
     let asked = |reason: &str| AccessAsk {
@@ -96,5 +109,6 @@ async fn grants_are_found_by_who_has_approved_them(place: &Place) {
 
 on_both! {
     what_was_approved_by_people_of_an_issuer_is_taken_back
+    whose_word_a_pattern_is_stays_known_while_it_is_good
     grants_are_found_by_who_has_approved_them
 }
