@@ -88,11 +88,12 @@ export async function page<T>(path: string): Promise<{ rows: T[]; next: string |
   return { rows: (await response.json()) as T[], next: nextPage(path, response), recording, leftOut: response.headers.has("portcullis-left-out") };
 }
 
-/** A file, as it is. */
-export async function file(path: string): Promise<Blob> {
+/** A file, as it is, and how it is named. */
+export async function file(path: string): Promise<{ blob: Blob; name: string }> {
   const response = await fetch(path, { headers: headers({ Accept: "*/*" }), cache: "no-store", credentials: "same-origin" });
   if (!response.ok) throw await problem(response);
-  return response.blob();
+  const name = /filename="([\w.-]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? "recording";
+  return { blob: await response.blob(), name };
 }
 
 export const get = async <T>(path: string): Promise<T> => (await call("GET", path)) as T;

@@ -131,7 +131,7 @@ export function Timeline({ id }: { id: string }) {
   const [next, setNext] = useState<string | null>(null);
   const [from, setFrom] = useState(addressed);
   const [chosen, choose] = useState<number | null>(from);
-  const [cut, setCut] = useState(false);
+  const [ends, setEnds] = useState("");
   const [leftOut, leaveOut] = useState(false);
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(true);
@@ -142,7 +142,7 @@ export function Timeline({ id }: { id: string }) {
       const found = await page<Moment>(path);
       setItems([...before, ...found.rows]);
       setNext(found.next);
-      setCut(found.recording === "cut");
+      setEnds(found.recording);
       leaveOut((known) => found.leftOut || (before.length > 0 && known));
       setError("");
     } catch (problem) {
@@ -177,8 +177,9 @@ export function Timeline({ id }: { id: string }) {
   const download = async () => {
     try {
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(await file(`${list}/file`));
-      link.download = `${id}.jsonl`;
+      const kept = await file(`${list}/file`);
+      link.href = URL.createObjectURL(kept.blob);
+      link.download = kept.name;
       link.click();
       URL.revokeObjectURL(link.href);
       setError("");
@@ -196,7 +197,8 @@ export function Timeline({ id }: { id: string }) {
         {from !== null && <button type="button" onClick={() => (setItems(undefined), setFrom(null))}>From the beginning</button>}
       </div>
       <p class="error" role="alert"><Inert text={error} /></p>
-      {cut && <p class="warning" role="status">The recording ends in the middle of a line: what stood behind it is not shown. <code>portcullis audit verify</code> says more.</p>}
+      {ends === "sealed" && <p role="status">The answers are sealed: whoever has the key of a recipient opens the file.</p>}
+      {ends === "cut" && <p class="warning" role="status">The recording ends in the middle of a line: what stood behind it is not shown. <code>portcullis audit verify</code> says more.</p>}
       {leftOut && <p class="warning" role="status">More was answered to one of these requests than a page has: the recording that you can download has all that was kept.</p>}
       <ol class="cards moments">
         {(items ?? []).map((item, index) => <Happened key={item.entry ?? `r${index}`} item={item} chosen={item.entry !== undefined && item.entry === chosen} link={`/sessions/${id}`} />)}

@@ -2,7 +2,6 @@
 // says in the environment where everything is: what stage.mjs wants, and TOKENS (by name, as JSON).
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { accessible, arrived, base, h1, open, psql, psqlAs, run, running, shot } from "./stage.mjs";
 
@@ -378,7 +377,9 @@ const steps = {
     await page.waitForURL((url) => url.hash === `#${entry}`);
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download the recording" }).click();
-    const kept = readFileSync(await (await download).path(), "utf8");
+    const file = await download;
+    assert.equal(file.suggestedFilename(), `${id}.jsonl.zst`);
+    const kept = execFileSync("zstd", ["--decompress", "--stdout", await file.path()], { encoding: "utf8" });
     assert.ok(kept.startsWith('{"recording":"portcullis-recording/1"'), kept.slice(0, 80));
     await page.getByRole("button", { name: "From the beginning" }).click();
     await page.getByText("session opened").waitFor();

@@ -23,9 +23,8 @@ mod plan;
 mod tap;
 
 use client::{Ran, Scene};
-use portcullis_testkit::arena::{Arena, Setup};
+use portcullis_testkit::arena::{Arena, Setup, contents_below};
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tap::Tap;
@@ -125,19 +124,9 @@ fn shortest(scene: &Scene<'_>, tap: &Tap, seed: u64) -> Option<(usize, String)> 
 
 /// The files of the gateway that hold a sentinel.
 fn sentinels(arena: &Arena) -> Vec<String> {
-    let mut files = vec![arena.log_file()];
-    gather(&arena.data(), &mut files);
-    assert!(files.len() > 20, "the journal, recordings and the store: {files:?}");
-    files.retain(|file| check::shows_sentinel(&fs::read(file).unwrap()));
-    files.iter().map(|file| file.display().to_string()).collect()
-}
-
-fn gather(directory: &Path, into: &mut Vec<std::path::PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => gather(&entry.path(), into),
-            false => into.push(entry.path()),
-        }
-    }
+    let mut files = contents_below(&arena.data());
+    assert!(files.len() > 20, "the journal, recordings and the store: {}", files.len());
+    files.push((arena.log_file(), fs::read(arena.log_file()).unwrap()));
+    files.retain(|(_, bytes)| check::shows_sentinel(bytes));
+    files.iter().map(|(file, _)| file.display().to_string()).collect()
 }

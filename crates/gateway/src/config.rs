@@ -8,6 +8,7 @@ use crate::manifest::PublicHost;
 use crate::metrics::MetricsListener;
 use crate::notify::Notify;
 use crate::passkeys::PasskeySettings;
+use crate::sealing::Recording;
 use crate::secrets::SecretSettings;
 use crate::sign_in::PublicUrl;
 use jiff::SignedDuration;
@@ -359,20 +360,6 @@ impl Default for Journal {
     }
 }
 
-/// The record of answers.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Recording {
-    /// How many masked rows of each answer are kept; 0 keeps none.
-    pub(crate) sample_rows: usize,
-}
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self { sample_rows: 5 }
-    }
-}
-
 /// Bounds on everything a caller can make the gateway keep.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -631,6 +618,7 @@ impl Config {
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let mut paths = vec![&mut self.data_dir];
         paths.extend(self.policy.files.iter_mut());
+        paths.extend(self.recording.identity_file.iter_mut());
         paths.extend(self.listen.postgres.tls_certificate.iter_mut());
         paths.extend(self.listen.postgres.tls_key.iter_mut());
         let clients = self.identity.providers.iter_mut().filter_map(|p| p.sign_in.as_mut());

@@ -31,6 +31,7 @@ use portcullis_core::verdict::{ConnectionFacts, Standing};
 use portcullis_frontends::{ClientStream, Incoming, Listener, Opening};
 use portcullis_identity::IdentityError;
 use portcullis_identity::own::is_credential;
+use portcullis_ledger::Kept;
 use portcullis_policy::GrantFacts;
 use portcullis_sql::catalog::Catalog;
 use portcullis_sql::facts::effect_of_setting;
@@ -272,17 +273,22 @@ impl Opened {
         drop(place);
         info!(session = %id, reason = %end, "session closed");
         let recording = match recorder.finish().await {
-            Ok(digest) => digest,
+            Ok(kept) => kept,
             Err(error) => {
                 warn!(session = %id, %error, "the recording was not finished");
                 None
             }
         };
-        let event = Event::SessionClosed { reason: end.to_string(), recording };
+        let digest = recording.as_ref().map(Kept::digest);
+        let event = Event::SessionClosed { reason: end.to_string(), recording: digest };
         let entry = Entry { at: now(), session: Some(id), request: None, event };
         // A journal that cannot take this closes the session on recovery.
-        if let Err(error) = services.ledger.append(entry, Durability::Durable).await {
-            warn!(session = %id, %error, "the end of a session was not recorded");
+        match (services.ledger.append(entry, Durability::Durable).await, recording) {
+            (Err(error), _) => {
+                warn!(session = %id, %error, "the end of a session was not recorded")
+            }
+            (Ok(_), Some(kept)) => kept.settle().await,
+            (Ok(_), None) => {}
         }
         drop((client, link));
     }

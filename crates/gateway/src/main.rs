@@ -35,6 +35,7 @@ mod readiness;
 mod recordings;
 mod rejudge;
 mod room;
+mod sealing;
 mod secrets;
 mod services;
 mod session;

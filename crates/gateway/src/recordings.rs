@@ -6,16 +6,17 @@
 //! recording. Where the index says something else it is thrown away.
 
 use crate::live::Who;
+use portcullis_age::Identity;
 use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event};
 use portcullis_core::principal::Principal;
 use portcullis_core::protocol::Shown;
 use portcullis_core::time::Timestamp;
 use portcullis_core::verdict::ConnectionFacts;
+use portcullis_ledger::played::{Reached as Played, Recorded, RecordedEvents, Wholeness};
 use portcullis_ledger::read::{self, ReadError, TimelineItem};
 use portcullis_ledger::tail::{
-    Entries, Found, Location, PassedOver, Position, Recorded, RecordedEvents, Tail, Wholeness,
-    segment_file, unopened,
+    Entries, Found, Location, PassedOver, Position, Tail, segment_file, unopened,
 };
 use portcullis_store::index::{
     Batch, Begun, Counts, EntryPlace, Gaps, IndexedSession, Reached, Search, SessionIndex,
@@ -166,6 +167,8 @@ impl Part {
 /// What is recorded of sessions.
 pub(crate) struct Archive {
     directory: PathBuf,
+    /// With which sealed recordings open.
+    keys: Arc<[Identity]>,
     index: OnceCell<SessionIndex>,
     /// One at a time brings the index on; with how far it is.
     turn: Mutex<()>,
@@ -227,9 +230,11 @@ const fn place(found: &Found<'_>) -> EntryPlace {
 }
 
 impl Archive {
-    pub(crate) fn new(directory: &Path) -> Self {
+    /// Of the journal below `directory`; sealed recordings open with `keys`.
+    pub(crate) fn new(directory: &Path, keys: Arc<[Identity]>) -> Self {
         Self {
             directory: directory.to_owned(),
+            keys,
             index: OnceCell::new(),
             turn: Mutex::default(),
             compared: AtomicBool::new(false),
@@ -527,16 +532,17 @@ impl Archive {
     /// part is shorter.
     pub(crate) async fn read(&self, head: &Head, part: Part) -> Result<ReadPart, Unread> {
         let (directory, session) = (self.directory.clone(), head.indexed.id);
-        let begin = head.indexed.opened;
+        let (begin, keys) = (head.indexed.opened, Arc::clone(&self.keys));
         let read = tokio::task::spawn_blocking(move || {
             let (mut own, before) = read_entries(&directory, session, &part)?;
             let mut next = part.next;
-            let mut recorded = recorded_in(&directory, session, &own, before, next.is_none())?;
+            let mut recorded =
+                recorded_in(&directory, session, &own, before, next.is_none(), &keys)?;
             // What does not fit is on the next page, with the outcome it stands before.
             if let Some((at, from)) = recorded.over.and_then(|request| outcome_of(&own, request)) {
                 own.truncate(at);
                 next = Some(from);
-                recorded = recorded_in(&directory, session, &own, before, false)?;
+                recorded = recorded_in(&directory, session, &own, before, false, &keys)?;
             }
             let (left_out, ends) = (recorded.over.is_some(), recorded.ends);
             let items = read::merged(begin, own, recorded.all);
@@ -562,32 +568,32 @@ impl Archive {
         }
     }
 
-    /// What was recorded from a number of bytes on, and where to go on.
+    /// What was recorded from there on, and where to go on.
     pub(crate) async fn recorded(
         &self,
         session: SessionId,
-        from: u64,
-    ) -> Result<(Vec<Recorded>, u64), Unread> {
-        let directory = self.directory.clone();
+        from: Played,
+    ) -> Result<(Vec<Recorded>, Played), Unread> {
+        let (directory, keys) = (self.directory.clone(), Arc::clone(&self.keys));
         let read = tokio::task::spawn_blocking(move || {
-            let mut events = RecordedEvents::open(&directory, session, from)?;
+            let mut events = RecordedEvents::open(&directory, session, from, &keys)?;
             let mut all = Vec::new();
-            while events.position() < from + PAGE_BYTES {
+            while events.bytes() < PAGE_BYTES {
                 let Some(event) = events.next()? else { break };
                 all.push(event);
             }
-            Ok::<_, ReadError>((all, events.position()))
+            Ok::<_, ReadError>((all, events.reached()))
         });
         Ok(read.await??)
     }
 
-    /// Bytes that are recorded of a session now.
-    pub(crate) async fn ends_at(&self, session: SessionId) -> Result<u64, Unread> {
-        let directory = self.directory.clone();
-        let ends = move || -> Result<u64, ReadError> {
-            let mut events = RecordedEvents::open(&directory, session, 0)?;
+    /// How much is recorded of a session now.
+    pub(crate) async fn ends_at(&self, session: SessionId) -> Result<Played, Unread> {
+        let (directory, keys) = (self.directory.clone(), Arc::clone(&self.keys));
+        let ends = move || -> Result<Played, ReadError> {
+            let mut events = RecordedEvents::open(&directory, session, Played::default(), &keys)?;
             while events.next()?.is_some() {}
-            Ok(events.position())
+            Ok(events.reached())
         };
         Ok(tokio::task::spawn_blocking(ends).await??)
     }
@@ -843,6 +849,7 @@ fn recorded_in(
     own: &[(u64, Entry)],
     before: Option<Timestamp>,
     last: bool,
+    keys: &[Identity],
 ) -> Result<RecordedIn, ReadError> {
     let requests: BTreeSet<RequestId> = own
         .iter()
@@ -850,10 +857,10 @@ fn recorded_in(
         .filter_map(|(_, entry)| entry.request)
         .collect();
     let until = own.last().map(|(_, entry)| entry.at).filter(|_| !last);
-    let mut events = RecordedEvents::open(directory, session, 0)?;
+    let mut events = RecordedEvents::open(directory, session, Played::default(), keys)?;
     let (mut all, mut bytes, mut over) = (Vec::new(), 0, None);
     loop {
-        let from = events.position();
+        let from = events.bytes();
         let Some((at, request, event)) = events.next()? else { break };
         let belongs = match (request, at) {
             (Some(request), _) => requests.contains(&request),
@@ -863,7 +870,7 @@ fn recorded_in(
             (None, None) => last,
         };
         if belongs {
-            bytes += events.position().saturating_sub(from);
+            bytes += events.bytes().saturating_sub(from);
             if bytes > PAGE_BYTES && !all.is_empty() {
                 over = Some(request);
                 break;
@@ -1005,7 +1012,7 @@ mod tests {
     async fn what_is_found_stands_in_the_journal_and_the_index_follows_it() {
         let directory = tempfile::tempdir().unwrap();
         journal(directory.path(), 30, 10).await;
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         let all = Search::default();
         let page = |limit| Page { limit, after: None };
         let (rows, next) =
@@ -1065,7 +1072,7 @@ mod tests {
             _ => format!("{line}\n"),
         };
         std::fs::write(&path, lines.map(garbage).collect::<String>()).unwrap();
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         let (all, page) = (Search::default(), Page { limit: 100, after: None });
         for _ in 0..3 {
             let found = archive.search(&all, &Sought::default(), &page, |_| true).await;
@@ -1131,7 +1138,7 @@ mod tests {
             assert_eq!(all.len(), 16);
             change(&mut all);
             std::fs::write(&path, all.join("\n") + "\n").unwrap();
-            let archive = Archive::new(directory.path());
+            let archive = Archive::new(directory.path(), Arc::default());
             let ids: Vec<_> = ids.iter().copied().map(SessionId::from_bits).collect();
             for _ in 0..2 {
                 assert_eq!(listed(&archive).await, ids, "{what}");
@@ -1141,7 +1148,7 @@ mod tests {
             assert_eq!(read, archive.unshown().await.unwrap().gaps, "{what}");
             // Put right, it is whole for the next gateway.
             std::fs::write(&path, &whole).unwrap();
-            let archive = Archive::new(directory.path());
+            let archive = Archive::new(directory.path(), Arc::default());
             assert_eq!(listed(&archive).await, [4, 3, 2, 1].map(SessionId::from_bits), "{what}");
             assert_eq!(gaps_of(&archive).await, None, "{what}");
         }
@@ -1172,7 +1179,7 @@ mod tests {
         });
         let lines: Vec<String> = lines.collect();
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         let (all, page) = (Search::default(), Page { limit: 100, after: None });
         let found = archive.search(&all, &sought("SELECT 0"), &page, |_| true).await;
         let (rows, _) = found.unwrap();
@@ -1189,7 +1196,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         journal(directory.path(), 1, 1).await;
         let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         assert_eq!(archive.unshown().await.unwrap().entries, ledger.written());
         let next = ledger.written();
         let text = std::fs::read_to_string(segment(directory.path())).unwrap();
@@ -1229,7 +1236,7 @@ mod tests {
                 true => std::fs::write(&path, &text[..text.len() / 2]).unwrap(),
                 false => std::fs::remove_file(&path).unwrap(),
             }
-            let archive = Archive::new(directory.path());
+            let archive = Archive::new(directory.path(), Arc::default());
             let ids = listed(&archive).await;
             let (newest, oldest) = (SessionId::from_bits(30), SessionId::from_bits(1));
             assert!(ids.contains(&newest) && ids.contains(&oldest) && ids.len() < 30, "{ids:?}");
@@ -1259,7 +1266,7 @@ mod tests {
     async fn of_a_file_that_is_gone_the_sessions_are_listed_all_the_same() {
         let directory = tempfile::tempdir().unwrap();
         journal(directory.path(), 2, 1).await;
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         let (all, page) = (Search::default(), Page { limit: 100, after: None });
         let found = archive.search(&all, &Sought::default(), &page, |_| true).await;
         assert_eq!(found.unwrap().0.len(), 2);
@@ -1295,7 +1302,7 @@ mod tests {
         let path = directory.path().join(format!("recordings/{session}.jsonl"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, recorded).unwrap();
-        let archive = Archive::new(directory.path());
+        let archive = Archive::new(directory.path(), Arc::default());
         let (head, _) = archive.session(session).await.unwrap().unwrap();
         let (mut from, mut answers, mut entries, mut pages) = (Some(0), 0, 0, 0);
         while let Some(at) = from {
@@ -1321,7 +1328,7 @@ mod tests {
     async fn a_large_journal_is_searched_within_bounds() {
         let directory = tempfile::tempdir().unwrap();
         journal(directory.path(), 5_000, 100).await;
-        let archive = Arc::new(Archive::new(directory.path()));
+        let archive = Arc::new(Archive::new(directory.path(), Arc::default()));
         let started = Instant::now();
         Arc::clone(&archive).prepare().await;
         println!("the index is made in {:?}", started.elapsed());

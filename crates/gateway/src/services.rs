@@ -469,6 +469,7 @@ fn doubts(config: &Config) -> Vec<String> {
         );
     }
     doubts.extend(bearers(config));
+    doubts.extend(config.recording.doubts());
     doubts.extend(crowded(config));
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));
@@ -672,7 +673,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         settings: Settings::of(&config.file),
         administrators: config.administration.groups.clone(),
         auditors: config.audit.groups.clone(),
-        archive: Arc::new(Archive::new(&config.data_dir)),
+        archive: Arc::new(Archive::new(&config.data_dir, config.recording.keys()?)),
         paused_request: config.administration.paused_request.0,
         gate: gate(config),
         sample_rows: config.recording.sample_rows,
@@ -691,8 +692,9 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
 /// The journal, with a clock beside its storage.
 async fn open_ledger(config: &Config, metrics: &Metrics) -> anyhow::Result<Ledger> {
     let (directory, timed) = (config.data_dir.clone(), metrics.timer());
-    let open =
-        move || Ledger::open_on(&directory, LedgerSettings::default(), |files| timed.of(files));
+    let recipients = config.recording.sealed_to();
+    let settings = LedgerSettings { recipients, ..LedgerSettings::default() };
+    let open = move || Ledger::open_on(&directory, settings, |files| timed.of(files));
     Ok(tokio::task::spawn_blocking(open).await??)
 }
 

@@ -4,16 +4,19 @@
 use crate::chain::Chain;
 use crate::error::LedgerError;
 use crate::head::{Signer, Torn};
+use crate::keep::{self, Form};
 use crate::layout::{self, Layout};
 use crate::levels::Levels;
+use crate::lines::LineKey;
 use crate::mac::Macs;
 use crate::queue::{Batch, LINGER, Limits, Queue, Waiting, with_json};
-use crate::recording::Recorder;
+use crate::recording::{Keeping, Recorder};
 use crate::recover::{self, Found, Tape};
 use crate::storage::{Files, Storage};
 use crate::sync::{Shared, Syncer};
 use crate::tapes::Tapes;
 use crate::writer::{Desk, Turn, Writer};
+use portcullis_age::Recipient;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal, JournalError, Receipt, Status};
 use std::fmt;
@@ -48,6 +51,8 @@ pub struct LedgerSettings {
     pub head_every: Duration,
     /// The largest recording of one session, in bytes.
     pub recording_bytes: u64,
+    /// Who alone can open recordings; without any, they are not sealed.
+    pub recipients: Vec<Recipient>,
 }
 
 impl Default for LedgerSettings {
@@ -62,6 +67,7 @@ impl Default for LedgerSettings {
             sync_within: Duration::from_millis(10),
             head_every: Duration::from_secs(1),
             recording_bytes: 64 * 1024 * 1024,
+            recipients: Vec::new(),
         }
     }
 }
@@ -92,7 +98,9 @@ struct Inner {
     recovery: Recovery,
     macs: Arc<Macs>,
     vkey: String,
+    storage: Arc<dyn Storage>,
     recording_bytes: u64,
+    recipients: Arc<[Recipient]>,
 }
 
 /// What an open ledger holds on to.
@@ -153,9 +161,12 @@ impl Ledger {
             abandoned: found.orphans.len(),
             closed_sessions: found.sessions.len(),
         };
+        let tidied = keep::tidy(&layout, &found.sessions).map_err(io::Error::other);
+        tidied.map_err(LedgerError::io("tidy", &layout.recordings()))?;
         let closing = closing_entries(&layout, &macs, &found, &torn)?;
         let tapes = Tapes::new(Arc::clone(&storage));
-        let (shared, mut writer, mut syncer) = engine(&settings, &found, storage, signer);
+        let (shared, mut writer, mut syncer) =
+            engine(&settings, &found, Arc::clone(&storage), signer);
         let changed = !closing.is_empty() || !torn.is_empty() || found.head != Some(found.chain);
         if changed {
             write_now(&mut writer, &syncer, closing)
@@ -166,8 +177,19 @@ impl Ledger {
         let threads = spawn(Arc::clone(&desk), tapes, syncer);
         let (keeper, syncer) = threads.map_err(LedgerError::io("start a thread for", dir))?;
         let running = Mutex::new(Some(Running { keeper, syncer, _lock: lock }));
-        let recording_bytes = settings.recording_bytes;
-        Ok(Self(Arc::new(Inner { shared, desk, running, recovery, macs, vkey, recording_bytes })))
+        let (recording_bytes, recipients) = (settings.recording_bytes, settings.recipients.into());
+        let inner = Inner {
+            shared,
+            desk,
+            running,
+            recovery,
+            macs,
+            vkey,
+            storage,
+            recording_bytes,
+            recipients,
+        };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// What opening found and did.
@@ -186,7 +208,10 @@ impl Ledger {
     /// Begins the recording of a session. The file appears with the first event.
     pub fn recorder(&self, session: SessionId) -> Recorder {
         let (shared, macs) = (Arc::clone(&self.0.shared), Arc::clone(&self.0.macs));
-        Recorder::new(shared, macs, session, self.0.recording_bytes)
+        let (storage, recipients) = (Arc::clone(&self.0.storage), Arc::clone(&self.0.recipients));
+        let key = (!recipients.is_empty()).then(|| LineKey::generate(session)).transpose();
+        let keeping = Keeping { storage, recipients, key, limit: self.0.recording_bytes };
+        Recorder::new(shared, macs, session, keeping)
     }
 
     /// Whether entries are taken.
@@ -382,7 +407,7 @@ fn closing_entries(
         entries.push(Entry { at, session: *session, request: Some(*request), event });
     }
     for session in &found.sessions {
-        let path = layout.recording(*session);
+        let path = layout.kept(*session, Form::Lines);
         let tape = recover::tape(layout, macs, *session);
         let (recording, unproven) = match tape.map_err(LedgerError::io("read", &path))? {
             Tape::None => (None, None),

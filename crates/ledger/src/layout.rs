@@ -1,5 +1,6 @@
 //! Names and permissions of the ledger's files. Beside the life of a request: where it is kept.
 
+use crate::keep::{Form, UNFINISHED};
 use portcullis_core::id::SessionId;
 use portcullis_core::time::Timestamp;
 use portcullis_verify::plain;
@@ -32,6 +33,10 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Opens one of the ledger's files for reading: a plain file, and nothing a link leads to.
@@ -83,8 +88,14 @@ impl Layout {
         self.root.join("recordings")
     }
 
-    pub(crate) fn recording(&self, session: SessionId) -> PathBuf {
-        self.recordings().join(format!("{session}.jsonl"))
+    /// A session's recording.
+    pub(crate) fn kept(&self, session: SessionId, form: Form) -> PathBuf {
+        self.recordings().join(format!("{session}{}", form.suffix()))
+    }
+
+    /// That while it is not whole.
+    pub(crate) fn packing(&self, session: SessionId, form: Form) -> PathBuf {
+        self.recordings().join(format!("{session}{}{UNFINISHED}", form.suffix()))
     }
 }
 

@@ -5,10 +5,11 @@
 
 use crate::chain::Line;
 use crate::layout::Layout;
+use crate::played::{Reached, Recorded, RecordedEvents, Wholeness};
 use crate::recording::RecordedEvent;
 use crate::segments::{self, Lines, Read, Segment};
-use crate::tail::{Recorded, placed};
 use crate::visible::{escape, rfc3339};
+use portcullis_age::Identity;
 use portcullis_core::id::{RequestId, ReviewId, SessionId};
 use portcullis_core::journal::{Entry, Event};
 use portcullis_core::principal::Principal;
@@ -362,17 +363,27 @@ pub enum Moment {
 }
 
 /// Everything that happened in a session, in order: its entries, the decisions on its reviews
-/// (which reviewers make outside it), and the recorded answers, each before its outcome.
+/// (which reviewers make outside it), and the recorded answers, each before its outcome: those that are
+/// sealed as far as one of these keys opens them. With how the recording ends.
 ///
 /// # Errors
 /// [`ReadError`]; [`ReadError::NoSession`] where the journal does not know it.
-pub fn timeline(dir: &Path, session: SessionId) -> Result<Vec<TimelineItem>, ReadError> {
+pub fn timeline(
+    dir: &Path,
+    session: SessionId,
+    keys: &[Identity],
+) -> Result<(Vec<TimelineItem>, Wholeness), ReadError> {
     let own = entries_of(dir, session)?;
     let Some((_, first)) = own.iter().find(|(_, e)| e.session == Some(session)) else {
         return Err(ReadError::NoSession(session));
     };
     let begin = first.at;
-    Ok(merged(begin, own, recording_of(dir, session)?))
+    let (mut recorded, mut all) =
+        (RecordedEvents::open(dir, session, Reached::default(), keys)?, Vec::new());
+    while let Some(event) = recorded.next()? {
+        all.push(event);
+    }
+    Ok((merged(begin, own, all), recorded.ends()))
 }
 
 /// Entries of a session in their order, and what was recorded, in one: each answer before its outcome.
@@ -453,31 +464,4 @@ fn entries_of(dir: &Path, session: SessionId) -> Result<Vec<(u64, Entry)>, ReadE
     }
     own.sort_by_key(|(sequence, _)| *sequence);
     Ok(own)
-}
-
-fn recording_of(dir: &Path, session: SessionId) -> Result<Vec<Recorded>, ReadError> {
-    let layout = Layout::new(dir);
-    let path = layout.recording(session);
-    let mut lines = match layout.open(&path) {
-        Ok(file) => Lines::new(file),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(io_error(&path)(e)),
-    };
-    let (mut buffer, mut events) = (Vec::new(), Vec::new());
-    loop {
-        match lines.next(&mut buffer).map_err(io_error(&path))? {
-            Read::Line if lines.number == 1 => {}
-            Read::Line => {
-                let event: RecordedEvent = parse(&buffer).map_err(|detail| {
-                    ReadError::Unreadable { file: path.clone(), line: lines.number, detail }
-                })?;
-                events.push(placed(event));
-            }
-            Read::TooLong => {
-                let (line, detail) = (lines.number, "no line is this long".to_owned());
-                return Err(ReadError::Unreadable { file: path, line, detail });
-            }
-            Read::Torn | Read::End => return Ok(events),
-        }
-    }
 }

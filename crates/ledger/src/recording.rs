@@ -4,22 +4,28 @@
 //! *Architecture invariant:* a recorder takes [`Masked`] values and nothing else, so a raw answer
 //! cannot be recorded.
 
+use crate::keep::{Kept, Packing};
+use crate::lines::LineKey;
 use crate::mac::{ADDED, Code, Macs};
 use crate::queue::{Queue, Recording, RecordingJob, with_json};
+use crate::storage::Storage;
 use crate::sync::Shared;
-use portcullis_core::digest::Digest;
+use portcullis_age::Recipient;
 use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::JournalError;
 use portcullis_core::masked::Masked;
 use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// The first line's `recording` field.
 pub(crate) const FORMAT: &str = "portcullis-recording/1";
+/// That of one whose lines are sealed while it is written, and of what is kept of it.
+pub(crate) const KEPT: &str = "portcullis-recording/2";
 /// Room kept for the line that says that the limit was reached.
-const LIMIT_LINE: u64 = 256;
+const LIMIT_LINE: u64 = 512;
 
 /// One masked value of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,13 +180,27 @@ pub struct Recorder {
     state: Arc<RecordingState>,
     macs: Arc<Macs>,
     track: Mutex<Track>,
+    storage: Arc<dyn Storage>,
+    recipients: Arc<[Recipient]>,
+    key: Option<Arc<LineKey>>,
     limit: u64,
     finished: bool,
 }
 
-/// How far a recording has come: its bytes, and the code of its last line.
+/// How the recording of a session is kept.
+pub(crate) struct Keeping {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) recipients: Arc<[Recipient]>,
+    /// What its lines are sealed with, if there are recipients.
+    pub(crate) key: io::Result<Option<LineKey>>,
+    /// The most bytes of it.
+    pub(crate) limit: u64,
+}
+
+/// How far a recording has come: its bytes, the number of its last event, and the code of its last line.
 struct Track {
     bytes: u64,
+    event: u64,
     code: Code,
 }
 
@@ -189,11 +209,29 @@ impl Recorder {
         shared: Arc<Shared>,
         macs: Arc<Macs>,
         session: SessionId,
-        limit: u64,
+        keeping: Keeping,
     ) -> Self {
         let state = Arc::new(RecordingState::default());
-        let track = Mutex::new(Track { bytes: 0, code: macs.begin_recording(session) });
-        Self { shared, session, state, macs, track, limit, finished: false }
+        let track = Mutex::new(Track { bytes: 0, event: 0, code: macs.begin_recording(session) });
+        let Keeping { storage, recipients, key, limit } = keeping;
+        let key = key.unwrap_or_else(|error| {
+            // What cannot be sealed is not recorded, so the session ends with its first answer.
+            state.fail(&format!("no key could be made for it: {error}"));
+            None
+        });
+        let key = key.map(Arc::new);
+        Self {
+            shared,
+            session,
+            state,
+            macs,
+            track,
+            storage,
+            recipients,
+            key,
+            limit,
+            finished: false,
+        }
     }
 
     /// Records one event.
@@ -218,14 +256,14 @@ impl Recorder {
         self.push(&Tagged { event: "answer", sample: sample.get() })
     }
 
-    /// Ends the recording: everything is written and synced, and the SHA-256 of the file is given,
-    /// for the journal's `SessionClosed`. `None` where nothing was recorded.
+    /// Ends the recording: everything is written, packed and synced, and what is kept is told, for the
+    /// journal's `SessionClosed`. `None` where nothing was recorded.
     ///
-    /// Call it on a Tokio runtime: the sync runs on its blocking threads.
+    /// Call it on a Tokio runtime: packing runs on its blocking threads.
     ///
     /// # Errors
     /// [`RecordError::Failed`] where any part of it could not be written.
-    pub async fn finish(mut self) -> Result<Option<Digest>, RecordError> {
+    pub async fn finish(mut self) -> Result<Option<Kept>, RecordError> {
         self.finished = true;
         let (reply, sealed) = oneshot::channel();
         self.end(Recording::Finish(reply)).map_err(failed)?;
@@ -233,9 +271,14 @@ impl Recorder {
         let Some((digest, mut file)) = sealed.map_err(RecordError::Failed)? else {
             return Ok(None);
         };
-        let synced = tokio::task::spawn_blocking(move || file.sync()).await;
-        synced.map_err(failed)?.map_err(failed)?;
-        Ok(Some(digest))
+        let packing = Packing {
+            storage: Arc::clone(&self.storage),
+            session: self.session,
+            recipients: Arc::clone(&self.recipients),
+            key: self.key.clone(),
+        };
+        let kept = tokio::task::spawn_blocking(move || packing.keep(digest, &mut *file)).await;
+        kept.map_err(failed)?.map_err(failed).map(Some)
     }
 
     fn end(&self, what: Recording) -> Result<(), JournalError> {
@@ -259,7 +302,14 @@ impl Recorder {
         if track.bytes > 0 {
             return Ok(());
         }
-        let line = format!("{{\"recording\":\"{FORMAT}\",\"session\":\"{}\"}}", self.session);
+        let session = self.session;
+        let line = match &self.key {
+            None => format!("{{\"recording\":\"{FORMAT}\",\"session\":\"{session}\"}}"),
+            Some(key) => {
+                let key = key.wrap(&self.recipients).map_err(failed)?;
+                format!("{{\"recording\":\"{KEPT}\",\"session\":\"{session}\",\"key\":\"{key}\"}}")
+            }
+        };
         self.push_line(track, &mut line.into_bytes()).map_err(refused)
     }
 
@@ -274,18 +324,31 @@ impl Recorder {
 
     fn push_event(&self, track: &mut Track, event: &impl Serialize) -> Result<(), RecordError> {
         let pushed = with_json(event, |json| {
-            if track.bytes + (json.len() + ADDED) as u64 + LIMIT_LINE > self.limit {
+            let length = self.key.as_ref().map_or(json.len(), |_| LineKey::length(json.len()));
+            if track.bytes + (length + ADDED) as u64 + LIMIT_LINE > self.limit {
                 return Ok(false);
             }
+            self.close(track, json)?;
             self.push_line(track, json).map(|()| true)
         });
         if pushed.map_err(refused)? {
             return Ok(());
         }
         let limit = RecordedEvent::Limit { bytes: self.limit };
-        let noted = with_json(&limit, |json| self.push_line(track, json));
+        let noted = with_json(&limit, |json| {
+            self.close(track, json)?;
+            self.push_line(track, json)
+        });
         noted.map_err(refused)?;
         Err(RecordError::Limit(self.limit))
+    }
+
+    /// Seals an event to who alone can open it, if there are such.
+    fn close(&self, track: &mut Track, json: &mut Vec<u8>) -> Result<(), JournalError> {
+        let Some(key) = &self.key else { return Ok(()) };
+        track.event += 1;
+        let sealed = key.seal(track.event, json);
+        sealed.map_err(|error| JournalError::Broken(format!("it cannot be sealed: {error}")))
     }
 
     fn queue(&self) -> &Queue {

@@ -19,6 +19,7 @@
 use crate::chain::{Chain, Hash, finished};
 use crate::error::LedgerError;
 use crate::head::{Head, Signer, Torn};
+use crate::keep::Form;
 use crate::layout::{HEAD, HEAD_NEW, HEADS, Layout, private, sync_dir};
 use crate::levels::Levels;
 use crate::mac::Macs;
@@ -331,7 +332,7 @@ pub(crate) enum Tape {
 
 /// Follows the codes of a recording to its end.
 pub(crate) fn tape(layout: &Layout, macs: &Macs, session: SessionId) -> io::Result<Tape> {
-    let path = layout.recording(session);
+    let path = layout.kept(session, Form::Lines);
     let file = match layout.open(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Tape::None),

@@ -2,12 +2,13 @@
 //! On the life of a request: below the writer, the last step before a receipt.
 
 use crate::head;
+use crate::keep::Form;
 use crate::layout::{HEAD_NEW, Layout, private, sync_dir};
 use portcullis_core::id::SessionId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,31 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Any, and `AlreadyExists` where there is one.
     fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>>;
+
+    /// Reads what was recorded of a session.
+    ///
+    /// # Errors
+    /// Any: the recording is then kept as it is.
+    fn reread(&self, session: SessionId) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Begins the file in which a recording is kept, under a name that says it is not whole; one that is
+    /// there already is written anew.
+    ///
+    /// # Errors
+    /// Any: the recording is then kept as it was written.
+    fn pack(&self, session: SessionId, form: Form) -> io::Result<Box<dyn RecordingFile>>;
+
+    /// Gives the file in which a recording is kept its name, where it is found again.
+    ///
+    /// # Errors
+    /// Any: as for [`Storage::pack`].
+    fn keep(&self, session: SessionId, form: Form) -> io::Result<()>;
+
+    /// Removes what was recorded while a session ran: once the journal names what is kept.
+    ///
+    /// # Errors
+    /// Any: it goes when the ledger is next opened.
+    fn forget(&self, session: SessionId) -> io::Result<()>;
 }
 
 /// One recording being written.
@@ -184,9 +210,34 @@ impl Storage for Files {
     }
 
     fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>> {
-        let path = self.layout.recording(session);
+        let path = self.layout.kept(session, Form::Lines);
         let file = private().append(true).create_new(true).open(path)?;
         Ok(Box::new(Recording { file, layout: self.layout.clone() }))
+    }
+
+    fn reread(&self, session: SessionId) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.layout.open(&self.layout.kept(session, Form::Lines))?))
+    }
+
+    fn pack(&self, session: SessionId, form: Form) -> io::Result<Box<dyn RecordingFile>> {
+        let path = self.layout.packing(session, form);
+        let _ = std::fs::remove_file(&path);
+        let file = private().write(true).create_new(true).open(path)?;
+        Ok(Box::new(Recording { file, layout: self.layout.clone() }))
+    }
+
+    fn keep(&self, session: SessionId, form: Form) -> io::Result<()> {
+        let kept = self.layout.kept(session, form);
+        // Nothing that stands there is written over.
+        if kept.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::rename(self.layout.packing(session, form), kept)?;
+        sync_dir(&self.layout.recordings())
+    }
+
+    fn forget(&self, session: SessionId) -> io::Result<()> {
+        std::fs::remove_file(self.layout.kept(session, Form::Lines))
     }
 }
 

@@ -5,16 +5,14 @@
 use crate::chain::{Hash, Line, MAX_LINE, sha256};
 use crate::layout::Layout;
 use crate::read::ReadError;
-use crate::recording::RecordedEvent;
 use crate::segments::{self, Lines, Read, Segment};
-use portcullis_core::digest::Digest;
-use portcullis_core::id::{RequestId, SessionId};
+use portcullis_core::id::SessionId;
 use portcullis_core::journal::Entry;
 use portcullis_core::time::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -369,153 +367,5 @@ impl Entries {
         let line = Line::parse(&self.buffer).filter(|line| sha256(line.text) == line.hash);
         let line = line.ok_or(ReadError::Moved)?;
         Ok(Found { sequence: line.sequence, location: at, json: line.entry })
-    }
-}
-
-/// How a recording ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wholeness {
-    /// Nothing was recorded: there is no file.
-    Absent,
-    /// It ends with a whole line.
-    Whole,
-    /// It ends in the middle of a line, or with what is none.
-    Cut,
-}
-
-/// The events of a session's recording, one in memory at a time.
-pub struct RecordedEvents {
-    path: PathBuf,
-    lines: Option<Lines>,
-    buffer: Vec<u8>,
-    ends: Wholeness,
-}
-
-/// When it was recorded, during which request, and what.
-pub type Recorded = (Option<Timestamp>, Option<RequestId>, RecordedEvent);
-
-impl RecordedEvents {
-    /// Of this session, from a number of bytes on.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`] where there is a file that cannot be read.
-    pub fn open(dir: &Path, session: SessionId, from: u64) -> Result<Self, ReadError> {
-        let layout = Layout::new(dir);
-        let path = layout.recording(session);
-        let (lines, ends) = match layout.open(&path) {
-            Ok(mut file) => {
-                file.seek(SeekFrom::Start(from)).map_err(io_error(&path))?;
-                let mut lines = Lines::new(file);
-                lines.next = from;
-                (Some(lines), Wholeness::Whole)
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => (None, Wholeness::Absent),
-            Err(e) => return Err(io_error(&path)(e)),
-        };
-        Ok(Self { path, lines, buffer: Vec::new(), ends })
-    }
-
-    /// Bytes of whole lines so far.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        let lines = self.lines.as_ref();
-        lines.map_or(0, |lines| if self.ends == Wholeness::Cut { lines.start } else { lines.next })
-    }
-
-    /// How it ends, as far as it was read.
-    #[must_use]
-    pub const fn ends(&self) -> Wholeness {
-        self.ends
-    }
-
-    /// The next event; `None` at the end. A line that is none ends it: what stands behind it is not shown.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`].
-    #[expect(clippy::should_implement_trait, reason = "it fails where iterators do not")]
-    pub fn next(&mut self) -> Result<Option<Recorded>, ReadError> {
-        let Some(lines) = self.lines.as_mut().filter(|_| self.ends == Wholeness::Whole) else {
-            return Ok(None);
-        };
-        loop {
-            match lines.next(&mut self.buffer).map_err(io_error(&self.path))? {
-                Read::Line if lines.start == 0 => {}
-                Read::Line => match parse::<RecordedEvent>(&self.buffer) {
-                    Ok(event) => return Ok(Some(placed(event))),
-                    Err(_) => break,
-                },
-                Read::End => return Ok(None),
-                Read::Torn | Read::TooLong => break,
-            }
-        }
-        self.ends = Wholeness::Cut;
-        Ok(None)
-    }
-}
-
-pub(crate) fn placed(event: RecordedEvent) -> Recorded {
-    let (at, request) = match &event {
-        RecordedEvent::Answer(sample) => (Some(sample.at), Some(sample.request)),
-        RecordedEvent::Message { at, request, .. } => (Some(*at), *request),
-        RecordedEvent::Limit { .. } => (None, None),
-    };
-    (at, request, event)
-}
-
-/// The file of a recording.
-pub struct RecordingFile {
-    file: File,
-    /// Its bytes when it was opened.
-    pub bytes: u64,
-}
-
-impl RecordingFile {
-    /// Of this session; `None` where nothing was recorded.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`].
-    pub fn open(dir: &Path, session: SessionId) -> Result<Option<Self>, ReadError> {
-        let layout = Layout::new(dir);
-        let path = layout.recording(session);
-        match layout.open(&path) {
-            Ok(file) => {
-                let bytes = file.metadata().map_err(io_error(&path))?.len();
-                Ok(Some(Self { file, bytes }))
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(io_error(&path)(e)),
-        }
-    }
-
-    /// What the bytes it had when it was opened hash to (SHA-256).
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn digest(&mut self) -> io::Result<Digest> {
-        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        let mut piece = vec![0; 256 * 1024];
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut left = (&mut self.file).take(self.bytes);
-        loop {
-            let count = left.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            hash.update(piece.get(..count).unwrap_or_default());
-        }
-        Ok(Digest::from_bytes(crate::chain::finished(&hash.finish())))
-    }
-
-    /// Some bytes from an offset on; none at its end.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn piece(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
-        let room = usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(most).min(most);
-        let mut piece = vec![0; room];
-        let count = self.file.read_at(&mut piece, offset)?;
-        piece.truncate(count);
-        Ok(piece)
     }
 }

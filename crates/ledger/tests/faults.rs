@@ -11,9 +11,12 @@
 mod common;
 
 use common::*;
+use portcullis_age::{Identity, Recipient};
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Journal as _, JournalError};
 use portcullis_core::masked::Masked;
+use portcullis_ledger::keep::Form;
+use portcullis_ledger::played::Wholeness;
 use portcullis_ledger::storage::{Files, RecordingFile, Storage};
 use portcullis_ledger::{Ledger, LedgerError, LedgerSettings, RecordError, RecordedEvent, read};
 use std::collections::HashMap;
@@ -35,6 +38,12 @@ enum Step {
     Record,
     RecordWrite,
     RecordSync,
+    Reread,
+    Pack,
+    PackWrite,
+    PackSync,
+    Keep,
+    Forget,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +176,28 @@ impl Storage for Faulty {
             Ok(())
         })?;
         let (plan, state) = (self.plan, Arc::clone(&self.state));
-        Ok(Box::new(FaultyFile { file: file.unwrap(), plan, state }))
+        let steps = (Step::RecordWrite, Step::RecordSync);
+        Ok(Box::new(FaultyFile { file: file.unwrap(), plan, state, steps }))
+    }
+    fn reread(&self, session: SessionId) -> io::Result<Box<dyn io::Read + Send>> {
+        self.step(Step::Reread, &[], |_, _| Ok(()))?;
+        self.files.reread(session)
+    }
+    fn pack(&self, session: SessionId, form: Form) -> io::Result<Box<dyn RecordingFile>> {
+        let mut file = None;
+        self.step(Step::Pack, &[], |_, _| {
+            file = Some(self.files.pack(session, form)?);
+            Ok(())
+        })?;
+        let (plan, state) = (self.plan, Arc::clone(&self.state));
+        let steps = (Step::PackWrite, Step::PackSync);
+        Ok(Box::new(FaultyFile { file: file.unwrap(), plan, state, steps }))
+    }
+    fn keep(&self, session: SessionId, form: Form) -> io::Result<()> {
+        self.step(Step::Keep, &[], |_, _| self.files.keep(session, form))
+    }
+    fn forget(&self, session: SessionId) -> io::Result<()> {
+        self.step(Step::Forget, &[], |_, _| self.files.forget(session))
     }
 }
 
@@ -175,11 +205,13 @@ struct FaultyFile {
     file: Box<dyn RecordingFile>,
     plan: Plan,
     state: Arc<Mutex<State>>,
+    /// Of writing and of syncing.
+    steps: (Step, Step),
 }
 
 impl RecordingFile for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.state.lock().unwrap().fault(self.plan, Step::RecordWrite) {
+        match self.state.lock().unwrap().fault(self.plan, self.steps.0) {
             None => self.file.write(bytes),
             Some(How::Lost) => Err(no_space()),
             Some(How::Half) => self.file.write(&bytes[..bytes.len() / 2]).and(Err(no_space())),
@@ -187,7 +219,7 @@ impl RecordingFile for FaultyFile {
         }
     }
     fn sync(&mut self) -> io::Result<()> {
-        match self.state.lock().unwrap().fault(self.plan, Step::RecordSync) {
+        match self.state.lock().unwrap().fault(self.plan, self.steps.1) {
             None => self.file.sync(),
             Some(_) => Err(no_space()),
         }
@@ -293,8 +325,7 @@ async fn a_failed_tree_loses_nothing_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_recording_ends_its_session_and_not_the_journal() {
-    let steps =
-        [(Step::Record, 0), (Step::RecordWrite, 0), (Step::RecordWrite, 1), (Step::RecordSync, 0)];
+    let steps = [(Step::Record, 0), (Step::RecordWrite, 0), (Step::RecordWrite, 1)];
     for (step, after) in steps {
         for how in [How::Lost, How::Half, How::Unheard] {
             let plan = Plan { step, how, after, end: End::Process };
@@ -310,16 +341,81 @@ async fn a_failed_recording_ends_its_session_and_not_the_journal() {
                 // Events gather for 20 ms before they are written.
                 tokio::time::sleep(std::time::Duration::from_millis(60)).await;
             }
-            if step != Step::RecordSync {
-                let later = recorder.record(&Masked::authored_assertion(message(9)));
-                assert!(matches!(later, Err(RecordError::Failed(_))), "{plan:?}");
-            }
+            let later = recorder.record(&Masked::authored_assertion(message(9)));
+            assert!(matches!(later, Err(RecordError::Failed(_))), "{plan:?}");
             assert!(matches!(recorder.finish().await, Err(RecordError::Failed(_))), "{plan:?}");
             durable(&ledger, closed(3, 1, None)).await;
             drop(ledger);
             check(dir.path()).unwrap_or_else(|e| panic!("{plan:?}: {e}"));
         }
     }
+}
+
+/// Packing a recording, step by step: what goes wrong with it, or is cut off by a crash before or after the
+/// journal knows, costs no answer, and leaves one file that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_cannot_be_packed_is_kept_as_it_was_written() {
+    let steps = [
+        (Step::Reread, 0),
+        (Step::Pack, 0),
+        (Step::PackWrite, 0),
+        (Step::PackSync, 0),
+        (Step::Keep, 0),
+        (Step::Forget, 0),
+    ];
+    let reader = Identity::generate().unwrap();
+    for sealed in [false, true] {
+        for (step, after) in steps {
+            for how in [How::Lost, How::Half, How::Unheard] {
+                for crash in [Crash::No, Crash::BeforeTheEntry, Crash::BeforeSettling] {
+                    let plan = Plan { step, how, after, end: End::Process };
+                    let to = sealed.then(|| reader.recipient());
+                    packed(plan, crash, to.into_iter().collect(), &reader).await;
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crash {
+    No,
+    BeforeTheEntry,
+    BeforeSettling,
+}
+
+async fn packed(plan: Plan, crash: Crash, recipients: Vec<Recipient>, reader: &Identity) {
+    let (dir, what) = (tempdir().unwrap(), format!("{plan:?} {crash:?} {}", recipients.len()));
+    let state = Arc::new(Mutex::new(State::default()));
+    let shared = Arc::clone(&state);
+    let settings = LedgerSettings { recipients, ..settings() };
+    let ledger = Ledger::open_on(dir.path(), settings.clone(), |files| {
+        Arc::new(Faulty { files, plan, state: shared })
+    });
+    let ledger = ledger.unwrap();
+    durable(&ledger, opened(0, 1)).await;
+    let recorder = ledger.recorder(session(1));
+    for n in 0..3 {
+        recorder.record(&Masked::authored_assertion(message(n))).unwrap();
+    }
+    let kept = recorder.finish().await.unwrap().unwrap();
+    assert_eq!(state.lock().unwrap().fired, plan.step != Step::Forget, "{what}");
+    if crash != Crash::BeforeTheEntry {
+        durable(&ledger, closed(3, 1, Some(kept.digest()))).await;
+    }
+    if crash == Crash::No {
+        kept.settle().await;
+    }
+    drop(ledger);
+    drop(Ledger::open(dir.path(), settings).unwrap_or_else(|e| panic!("{what}: {e}")));
+    let report = check(dir.path()).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!((report.recordings, report.unproven_recordings.len()), (1, 0), "{what}");
+    let files: Vec<_> = std::fs::read_dir(dir.path().join("recordings")).unwrap().collect();
+    assert_eq!(files.len(), 1, "{what}: {files:?}");
+    let keys = [reader.to_text().parse().unwrap()];
+    let (items, ends) = read::timeline(dir.path(), session(1), &keys).unwrap();
+    let answers = items.iter().filter(|i| matches!(i.moment, read::Moment::Recorded(_))).count();
+    assert_eq!((answers, ends), (3, Wholeness::Whole), "{what}");
 }
 
 fn message(n: u64) -> RecordedEvent {

@@ -4,7 +4,9 @@
 mod common;
 
 use common::*;
+use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, JournalError, Status};
+use portcullis_ledger::keep::Form;
 use portcullis_ledger::storage::{Files, RecordingFile, Storage};
 use portcullis_ledger::{Ledger, LedgerError, LedgerSettings, read};
 use std::fs;
@@ -65,11 +67,20 @@ impl Storage for Gated {
     fn replace_head(&self, note: &[u8]) -> io::Result<()> {
         self.files.replace_head(note)
     }
-    fn record(
-        &self,
-        session: portcullis_core::id::SessionId,
-    ) -> io::Result<Box<dyn RecordingFile>> {
+    fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>> {
         self.files.record(session)
+    }
+    fn reread(&self, session: SessionId) -> io::Result<Box<dyn io::Read + Send>> {
+        self.files.reread(session)
+    }
+    fn pack(&self, session: SessionId, form: Form) -> io::Result<Box<dyn RecordingFile>> {
+        self.files.pack(session, form)
+    }
+    fn keep(&self, session: SessionId, form: Form) -> io::Result<()> {
+        self.files.keep(session, form)
+    }
+    fn forget(&self, session: SessionId) -> io::Result<()> {
+        self.files.forget(session)
     }
 }
 

@@ -51,16 +51,23 @@ async fn the_digest_of_a_recording_is_the_sha_256_of_its_file_and_is_verified() 
     for n in 0..100 {
         recorder.append(&sample(n, 1, "a***@example.com")).unwrap();
     }
-    let digest = recorder.finish().await.unwrap();
-    let path = dir.path().join(format!("recordings/{}.jsonl", session(1)));
-    assert_eq!(digest, Some(sha256(&path)));
-    durable(&ledger, closed(3, 1, digest)).await;
+    let kept = recorder.finish().await.unwrap().unwrap();
+    let path = dir.path().join(format!("recordings/{}.jsonl.zst", session(1)));
+    let digest = kept.digest();
+    assert_eq!(digest, sha256(&path));
+    durable(&ledger, closed(3, 1, Some(digest))).await;
+    kept.settle().await;
     drop(ledger);
     let report = check(dir.path()).unwrap();
     assert_eq!((report.recordings, report.unproven_recordings.len()), (1, 0));
 
-    let bytes = fs::read_to_string(&path).unwrap();
-    fs::write(&path, bytes.replacen("a***", "b***", 1)).unwrap();
+    let files: Vec<_> = fs::read_dir(dir.path().join("recordings")).unwrap().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let bytes = zstd::decode_all(&*fs::read(&path).unwrap()).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.lines().count(), 101, "the lines that were written, unchanged");
+    fs::write(&path, zstd::encode_all(text.replacen("a***", "b***", 1).as_bytes(), 0).unwrap())
+        .unwrap();
     let finding = check(dir.path()).unwrap_err();
     assert_eq!((finding.problem, finding.sequence), (Problem::Edited, Some(1)), "{finding}");
     fs::remove_file(&path).unwrap();
@@ -71,14 +78,14 @@ async fn the_digest_of_a_recording_is_the_sha_256_of_its_file_and_is_verified() 
 async fn a_session_that_recorded_nothing_has_no_file_and_no_digest() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    assert_eq!(ledger.recorder(session(1)).finish().await, Ok(None));
+    assert!(ledger.recorder(session(1)).finish().await.unwrap().is_none());
     assert_eq!(fs::read_dir(dir.path().join("recordings")).unwrap().count(), 0);
 }
 
 #[tokio::test]
 async fn the_limit_of_a_session_is_recorded_and_then_an_error() {
     let dir = tempdir().unwrap();
-    let settings = LedgerSettings { recording_bytes: 1500, ..settings() };
+    let settings = LedgerSettings { recording_bytes: 1800, ..settings() };
     let ledger = Ledger::open(dir.path(), settings).unwrap();
     let recorder = ledger.recorder(session(1));
     let mut taken = 0;
@@ -86,15 +93,15 @@ async fn the_limit_of_a_session_is_recorded_and_then_an_error() {
         taken += 1;
     }
     assert!((1..10).contains(&taken), "{taken}");
-    assert_eq!(recorder.append(&sample(1, 1, "")), Err(RecordError::Limit(1500)));
-    let digest = recorder.finish().await.unwrap();
-    let path = dir.path().join(format!("recordings/{}.jsonl", session(1)));
-    assert_eq!(digest, Some(sha256(&path)), "what was recorded is still sealed");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.len() <= 1500);
+    assert_eq!(recorder.append(&sample(1, 1, "")), Err(RecordError::Limit(1800)));
+    let kept = recorder.finish().await.unwrap().unwrap();
+    let path = dir.path().join(format!("recordings/{}.jsonl.zst", session(1)));
+    assert_eq!(kept.digest(), sha256(&path), "what was recorded is still sealed");
+    let text = String::from_utf8(zstd::decode_all(&*fs::read(&path).unwrap()).unwrap()).unwrap();
+    assert!(text.len() <= 1800);
     let last = text.lines().last().unwrap();
     let last: RecordedEvent = serde_json::from_str(last).unwrap();
-    assert_eq!(last, RecordedEvent::Limit { bytes: 1500 });
+    assert_eq!(last, RecordedEvent::Limit { bytes: 1800 });
     assert_eq!(text.lines().count(), taken + 2);
 }
 
@@ -178,7 +185,7 @@ async fn eventful(dir: &Path) {
     decision.session = None;
     let recorder = ledger.recorder(session(1));
     recorder.append(&sample(1_500_000, 1, "a***@example.com\u{200b}")).unwrap();
-    let digest = recorder.finish().await.unwrap();
+    let digest = recorder.finish().await.unwrap().map(|kept| kept.digest());
     for entry in [
         opened(0, 1),
         opened(1, 2),
@@ -223,7 +230,7 @@ async fn sessions_are_listed_with_what_became_of_their_requests() {
 async fn a_timeline_joins_entries_decisions_and_recorded_answers_in_order() {
     let dir = tempdir().unwrap();
     eventful(dir.path()).await;
-    let items = timeline(dir.path(), session(1)).unwrap();
+    let items = timeline(dir.path(), session(1), &[]).unwrap().0;
     let names: Vec<_> = items
         .iter()
         .map(|item| match &item.moment {
@@ -247,7 +254,7 @@ async fn a_timeline_joins_entries_decisions_and_recorded_answers_in_order() {
     ];
     assert_eq!(names, expected);
     assert_eq!(items[2].offset.as_millis(), 1500);
-    let unknown = timeline(dir.path(), session(77));
+    let unknown = timeline(dir.path(), session(77), &[]);
     assert!(matches!(unknown, Err(ReadError::NoSession(_))));
 }
 
@@ -255,7 +262,7 @@ async fn a_timeline_joins_entries_decisions_and_recorded_answers_in_order() {
 async fn a_rendered_timeline_lets_no_text_reach_the_terminal_or_the_left_margin() {
     let dir = tempdir().unwrap();
     eventful(dir.path()).await;
-    let items = timeline(dir.path(), session(1)).unwrap();
+    let items = timeline(dir.path(), session(1), &[]).unwrap().0;
     let render = |color, width| {
         let mut out = Vec::new();
         render_timeline(&items, &mut out, RenderOptions { color, width }).unwrap();

@@ -218,6 +218,20 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The files below a directory with what is in them: of those that are compressed what was compressed, too.
+#[must_use]
+pub fn contents_below(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut contents = Vec::new();
+    for file in files_below(directory) {
+        let Ok(bytes) = fs::read(&file) else { continue };
+        if let Ok(unpacked) = zstd::decode_all(&*bytes) {
+            contents.push((file.clone(), unpacked));
+        }
+        contents.push((file, bytes));
+    }
+    contents
+}
+
 impl Arena {
     /// Starts server and gateway.
     pub fn start(setup: &Setup) -> anyhow::Result<Self> {
@@ -322,6 +336,26 @@ listen = "{provider}"
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// The file in which the recording of a session that is over is kept.
+    ///
+    /// # Panics
+    /// Where it is not there within ten seconds.
+    #[must_use]
+    pub fn kept_recording(&self, session: &str) -> PathBuf {
+        let directory = self.data().join("recordings");
+        let forms = [".jsonl.zst", ".jsonl.zst.age"];
+        let running = directory.join(format!("{session}.jsonl"));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let kept = forms.iter().map(|form| directory.join(format!("{session}{form}")));
+            if let Some(kept) = kept.into_iter().find(|kept| kept.exists() && !running.exists()) {
+                return kept;
+            }
+            assert!(Instant::now() < deadline, "the recording of {session} is not kept");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The temporary directory.

@@ -51,8 +51,10 @@ pub fn http(
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("{request} HTTP/1.1\r\n{host}Connection: close\r\n{headers}");
     write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    // A file is for those who look at its head.
+    let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     let mut answer = Answer { status, head: head.to_owned(), body: body.to_owned() };

@@ -19,7 +19,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
@@ -1155,6 +1155,9 @@ impl Facts {
     }
 }
 
+/// What the name of a recording's file ends with: as lines, compressed, compressed and sealed.
+const FORMS: [&str; 3] = [".jsonl", ".jsonl.zst", ".jsonl.zst.age"];
+
 /// The recordings, listed before the journal was read.
 struct Tapes(Vec<(String, bool)>);
 
@@ -1181,22 +1184,18 @@ impl Tapes {
         codes: Option<&Codes>,
         live: bool,
     ) -> Result<Checked, Finding> {
-        let mut checked = Checked::default();
+        let (mut checked, mut proving) = (Checked::default(), HashSet::new());
         let mut closed: Vec<_> = facts.sessions.iter().filter(|(_, s)| s.closed).collect();
         closed.sort_by_key(|(_, s)| s.closed_by);
         for (session, facts) in closed {
             let Some(expected) = &facts.recording else { continue };
-            let file = Path::new("recordings").join(format!("{session}.jsonl"));
             let about = |f: Finding| Finding { sequence: Some(facts.closed_by), ..f };
-            let (_, found) = hash_of(dir, &file).map_err(|e| about(unreadable(&file)(e)))?;
-            if found != *expected {
-                let detail = format!("its SHA-256 is {found}, the journal says {expected}");
-                return Err(about(finding(Problem::Edited, file, None, detail)));
-            }
+            let kept = Self::sealed_in(dir, session, expected).map_err(about)?;
             if facts.closed_by < proven {
                 checked.sealed += 1;
+                proving.insert(kept);
             } else {
-                checked.unproven.push(format!("{session}.jsonl"));
+                checked.unproven.push(kept);
             }
         }
         for (name, plain) in &self.0 {
@@ -1204,23 +1203,65 @@ impl Tapes {
             if !plain {
                 return Err(not_plain(file));
             }
-            let session = name.strip_suffix(".jsonl").unwrap_or_default();
+            let (session, form) = form_of(name);
             let Some(facts) = facts.sessions.get(session) else {
                 let detail = "the journal knows of no such session";
                 return Err(finding(Problem::UnknownFile, file, None, detail));
             };
+            let is_gone = || dir.join(&file).symlink_metadata().is_err();
             match codes {
-                _ if facts.recording.is_some() => {}
-                Some(codes) if !facts.closed => {
-                    follow(dir, &file, session, codes, live)?;
-                    checked.running += 1;
+                _ if proving.contains(name) => {}
+                // Its session ended meanwhile, and it is kept in another form.
+                _ if live && is_gone() => {}
+                Some(codes) if !facts.closed && form == FORMS.first().copied() => {
+                    match follow(dir, &file, session, codes, live) {
+                        Err(_) if live && is_gone() => {}
+                        followed => {
+                            followed?;
+                            checked.running += 1;
+                        }
+                    }
                 }
+                // What a crash left beside the file that counts, or what is just being packed.
                 _ => checked.unproven.push(name.clone()),
             }
         }
         checked.unproven.sort();
+        checked.unproven.dedup();
         Ok(checked)
     }
+
+    /// The file of a closed session that has the digest in the journal.
+    fn sealed_in(dir: &Path, session: &str, expected: &str) -> Result<String, Finding> {
+        let mut other = None;
+        for form in FORMS {
+            let name = format!("{session}{form}");
+            let file = Path::new("recordings").join(&name);
+            // It may have been packed since the files were listed: what counts is there now.
+            let found = match hash_of(dir, &file) {
+                Ok((_, found)) => found,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreadable(&file)(error)),
+            };
+            if found == expected {
+                return Ok(name);
+            }
+            let detail = format!("its SHA-256 is {found}, the journal says {expected}");
+            other = other.or_else(|| Some(finding(Problem::Edited, file, None, detail)));
+        }
+        Err(other.unwrap_or_else(|| {
+            let file = Path::new("recordings").join(format!("{session}{}", FORMS.join("|")));
+            let detail = format!("the journal says that its SHA-256 is {expected}");
+            finding(Problem::Missing, file, None, detail)
+        }))
+    }
+}
+
+/// Session and form by the name of a recording's file.
+fn form_of(name: &str) -> (&str, Option<&'static str>) {
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    let form = FORMS.into_iter().find_map(|form| Some((name.strip_suffix(form)?, form)));
+    form.map_or(("", None), |(session, form)| (session, Some(form)))
 }
 
 /// Follows the codes of a recording that has no digest yet.

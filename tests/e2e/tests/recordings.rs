@@ -280,9 +280,13 @@ fn timeline(arena: &Arena, id: &str) {
 }
 
 fn file(arena: &Arena, id: &str) {
-    let kept = std::fs::read(arena.data().join(format!("recordings/{id}.jsonl"))).unwrap();
+    let path = arena.kept_recording(id);
+    let kept = std::fs::read(&path).unwrap();
     let answer = get(arena, "max", &format!("/recordings/{id}/file"));
-    assert_eq!(answer.body.as_bytes(), kept);
+    let length = answer.headers("content-length").next().unwrap();
+    assert_eq!(length, kept.len().to_string());
+    let named = answer.headers("content-disposition").next().unwrap();
+    assert!(named.ends_with(&format!("\"{id}.jsonl.zst\"")), "{named}");
     let closed = journal(arena, "session_closed");
     let closed = closed.iter().find(|entry| entry["session"] == *id).unwrap();
     let digest = answer.headers("portcullis-digest").next().unwrap().to_owned();
@@ -293,8 +297,9 @@ fn file(arena: &Arena, id: &str) {
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
     assert_eq!(std::fs::read(to).unwrap(), kept);
     // What is cut off in the middle is shown as far as it goes, and that is said.
-    let path = arena.data().join(format!("recordings/{id}.jsonl"));
-    std::fs::write(&path, &kept[..kept.len() - 40]).unwrap();
+    let text = zstd::decode_all(&*kept).unwrap();
+    let cut = zstd::encode_all(&text[..text.len() - 40], 0).unwrap();
+    std::fs::write(&path, cut).unwrap();
     let answer = get(arena, "max", &format!("/recordings/{id}/timeline"));
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.headers("portcullis-recording").next(), Some("cut"));
@@ -395,13 +400,90 @@ fn a_broken_journal_is_told_where_people_look() {
     assert!(ids(&found).contains(&first.as_str()) && ids(&found).contains(&second.as_str()));
 }
 
+/// What a program says that must end well, given some bytes.
+fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}: run ./dev test"));
+    let (mut to, input) = (child.stdin.take().unwrap(), input.to_vec());
+    let writing = std::thread::spawn(move || to.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A recording that is sealed to an auditor opens with `age` and `zstd`, and with the auditor's key in this
+/// program; the gateway, without it, shows what the journal has, and says that the answers are sealed.
+#[test]
+fn a_sealed_recording_opens_for_its_recipients_with_their_own_tools() {
+    let made = piped("age-keygen", &[], b"");
+    let text = String::from_utf8(made).unwrap();
+    let key = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).unwrap();
+    let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    let mut setup = setup();
+    setup.more.push_str(&format!("[recording]\nrecipients = [\"{public}\"]\n"));
+    let mut arena = start(&setup);
+    let id = story(&arena);
+    let path = arena.kept_recording(&id);
+    assert!(path.to_str().unwrap().ends_with(".jsonl.zst.age"), "{path:?}");
+    let answers = |timeline: &[Value]| timeline.iter().filter(|one| one["entry"].is_null()).count();
+    let sealed = format!("/recordings/{id}/timeline?limit=500");
+    let shown = get(&arena, "max", &sealed);
+    assert_eq!(shown.headers("portcullis-recording").next(), Some("sealed"), "{}", shown.head);
+    assert_eq!(answers(&rows(&arena, "max", &sealed)), 0);
+
+    let identity = arena.directory().join("auditor.key");
+    std::fs::write(&identity, key).unwrap();
+    let identity = identity.to_str().unwrap();
+    // With the tools of others.
+    let opened =
+        piped("age", &["--decrypt", "--identity", identity], &std::fs::read(&path).unwrap());
+    let lines = String::from_utf8(piped("zstd", &["--decompress", "--stdout"], &opened)).unwrap();
+    let events: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["recording"], "portcullis-recording/2");
+    assert!(events.iter().any(|event| event["event"] == "answer"), "{lines}");
+    // With this one.
+    let without = arena.portcullis(&["--json", "session", "show", &id]).unwrap();
+    assert!(String::from_utf8_lossy(&without.stderr).contains("sealed"), "{without:?}");
+    let with =
+        arena.portcullis(&["--json", "session", "show", &id, "--identity", identity]).unwrap();
+    let recorded = |said: &[u8]| String::from_utf8_lossy(said).matches("\"recorded\"").count();
+    assert_eq!((recorded(&without.stdout), recorded(&with.stdout)), (0, events.len() - 1));
+    let report = arena.portcullis(&["audit", "verify"]).unwrap();
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stdout));
+
+    // A gateway that has a key as well shows what was sealed before, and what is sealed now while it runs.
+    arena.stop_gateway();
+    let config = std::fs::read_to_string(arena.config()).unwrap();
+    let own = config.replace("[recording]\n", "[recording]\nidentity_file = \"auditor.key\"\n");
+    std::fs::write(arena.config(), own).unwrap();
+    arena.start_gateway().unwrap();
+    assert_eq!(answers(&rows(&arena, "max", &sealed)), events.len() - 1);
+    let mut client = arena.client("claude").unwrap();
+    let running = live(&arena, "claude");
+    client.query("SELECT 'while it runs'").unwrap();
+    let shows = || get(&arena, "max", &format!("/recordings/{running}/timeline")).body;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !shows().contains("answer") {
+        assert!(Instant::now() < deadline, "{}", shows());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let lines = arena.data().join(format!("recordings/{running}.jsonl"));
+    let lines = std::fs::read_to_string(lines).unwrap();
+    assert!(lines.contains("\"sealed\"") && !lines.contains("while it runs"), "{lines}");
+    drop(client);
+    let _ = arena.kept_recording(&running);
+}
+
 /// A gateway that verifies its record stops when it is told to, however long the record is.
 #[test]
 fn a_gateway_that_verifies_its_record_stops_at_once() {
     let mut arena = start(&setup());
     let id = story(&arena);
     // Minutes of reading, and nothing on the disk.
-    let path = arena.data().join(format!("recordings/{id}.jsonl"));
+    let path = arena.kept_recording(&id);
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 38).unwrap();
     let answer = ask(&arena, "lea", "POST /api/v1/audit", &json!({}));
     assert_eq!(answer.status, 202, "{}", answer.body);

@@ -2,7 +2,7 @@
 //! the gateway runs, and nowhere to be read. And the store that holds them: damaged, in use, gone, backed
 //! up and put back.
 
-use portcullis_testkit::arena::{Arena, Setup, binary, files_below, private_file};
+use portcullis_testkit::arena::{Arena, Setup, binary, contents_below, files_below, private_file};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -159,8 +159,8 @@ impl Bench {
             ("what commands said".to_owned(), self.said.clone()),
             ("the log".to_owned(), self.log().into_bytes()),
         ];
-        for file in files_below(&self.arena.data()) {
-            places.push((file.display().to_string(), fs::read(&file).unwrap_or_default()));
+        for (file, bytes) in contents_below(&self.arena.data()) {
+            places.push((file.display().to_string(), bytes));
         }
         assert!(places.len() > 5, "{}", places.len());
         for (place, bytes) in &places {

@@ -1,7 +1,7 @@
 //! Planted secrets are looked for in everything that left the gateway: bytes to clients, journal,
 //! recordings, database, log at trace level. None may be there.
 
-use portcullis_testkit::arena::{APP_PASSWORD, Arena, SUPERUSER_PASSWORD, Setup, files_below};
+use portcullis_testkit::arena::{APP_PASSWORD, Arena, SUPERUSER_PASSWORD, Setup, contents_below};
 use portcullis_testkit::raw::RawClient;
 use std::fs;
 
@@ -123,8 +123,8 @@ fn no_planted_secret_leaves() {
     arena.stop_gateway();
 
     let mut places = vec![("client bytes".to_owned(), seen)];
-    for file in files_below(&arena.data()) {
-        places.push((file.display().to_string(), fs::read(&file).unwrap()));
+    for (file, bytes) in contents_below(&arena.data()) {
+        places.push((file.display().to_string(), bytes));
     }
     places.push(("log".to_owned(), fs::read(arena.log_file()).unwrap()));
     let columns =

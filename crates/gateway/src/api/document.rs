@@ -553,7 +553,12 @@ fn recorded() -> Vec<Described> {
             "getRecordingFile",
             "The file of a recording, whose digest the journal has; recorded before it is given",
         )
-        .gives(200, "JSON lines", "application/jsonl", text)
+        .gives(
+            200,
+            "JSON lines while the session runs, then compressed with zstd, or also sealed as age does",
+            "application/jsonl, application/zstd, application/octet-stream",
+            text,
+        )
         .refuses(&[429]),
         does(
             ("GET", "/api/v1/sessions/{id}/watch"),
@@ -657,7 +662,9 @@ fn operation(route: &Route, does: &Described, generators: &mut Generators) -> Va
         let mut answer = json!({ "description": what });
         if let Some((kind, schema)) = body {
             let schema = schema(&mut generators.answered);
-            put(&mut answer, "content", json!({ *kind: { "schema": schema } }));
+            let content =
+                kind.split(", ").map(|kind| (kind.to_owned(), json!({ "schema": schema })));
+            put(&mut answer, "content", Value::Object(content.collect()));
         }
         if does.pages {
             let link = "The next page, with `rel=\"next\"` (RFC 8288); absent on the last";

@@ -26,8 +26,9 @@ use portcullis_core::id::SessionId;
 use portcullis_core::journal::{Durability, Entry, Event, Journal as _, Watching};
 use portcullis_core::principal::Principal;
 use portcullis_core::time::Timestamp;
+use portcullis_ledger::keep::Form;
+use portcullis_ledger::played::RecordingFile;
 use portcullis_ledger::read::{Moment, TimelineItem};
-use portcullis_ledger::tail::RecordingFile;
 use portcullis_mask::Detectors;
 use portcullis_store::index::{Search, Verdict};
 use schemars::JsonSchema;
@@ -409,7 +410,7 @@ async fn file(
         Problem::new(StatusCode::NOT_FOUND, "nothing was answered in this session")
     })?;
     viewer.watches(&services, Watching::File, Some(session), (None, None), None).await?;
-    let bytes = file.bytes;
+    let (bytes, form) = (file.bytes, file.form);
     let (sender, receiver) = mpsc::channel(2);
     let file = Arc::new(file);
     tokio::spawn(async move {
@@ -428,10 +429,10 @@ async fn file(
         }
     });
     let mut response = Body::from_stream(Pieces(receiver)).into_response();
-    let named = format!("attachment; filename=\"{session}.jsonl\"");
+    let named = format!("attachment; filename=\"{session}{}\"", form.suffix());
     let digest = digest.as_ref().map(Digest::to_string).unwrap_or_default();
     for (name, value) in [
-        (header::CONTENT_TYPE, "application/jsonl".to_owned()),
+        (header::CONTENT_TYPE, content_type(form).to_owned()),
         (header::CONTENT_LENGTH, bytes.to_string()),
         (header::CONTENT_DISPOSITION, named),
         (header::CACHE_CONTROL, "no-store".to_owned()),
@@ -443,6 +444,16 @@ async fn file(
         }
     }
     Ok(response)
+}
+
+/// What a client is told that a file is.
+const fn content_type(form: Form) -> &'static str {
+    match form {
+        Form::Lines => "application/jsonl",
+        Form::Packed => "application/zstd",
+        // There is no registered type for it.
+        Form::Sealed => "application/octet-stream",
+    }
 }
 
 /// A file on its way.

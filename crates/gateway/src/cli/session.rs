@@ -2,12 +2,15 @@
 
 use super::page;
 use crate::config::Config;
+use crate::sealing::keys_in;
 use clap::Subcommand;
 use portcullis_core::id::SessionId;
-use portcullis_ledger::read::{self, SessionState, SessionSummary};
+use portcullis_ledger::played::Wholeness;
+use portcullis_ledger::read::{self, SessionState, SessionSummary, TimelineItem};
 use portcullis_ledger::render::{RenderOptions, render_timeline};
 use portcullis_ledger::visible;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ pub(crate) enum Session {
     Show {
         /// The session's id.
         id: SessionId,
+        #[command(flatten)]
+        opening: Opening,
     },
     /// The same, at the pace it happened.
     Replay {
@@ -31,7 +36,38 @@ pub(crate) enum Session {
         /// No pause is longer than this many seconds.
         #[arg(long, default_value_t = 2.0)]
         idle: f64,
+        #[command(flatten)]
+        opening: Opening,
     },
+}
+
+/// What sealed recordings open with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Opening {
+    /// File with the secret key of a recipient, as `age-keygen` writes it; recording.identity_file otherwise.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+impl Opening {
+    /// What happened in a session, with what was answered as far as it opens; else it says so.
+    fn timeline(&self, id: SessionId, config: &Config) -> anyhow::Result<Vec<TimelineItem>> {
+        let keys = match &self.identity {
+            Some(file) => keys_in(file)?.into(),
+            None => config.recording.keys()?,
+        };
+        let (timeline, ends) = read::timeline(&config.data_dir, id, &keys)?;
+        match ends {
+            Wholeness::Sealed => eprintln!(
+                "the answers are sealed: --identity FILE, with the key of a recipient, shows them"
+            ),
+            Wholeness::Cut => eprintln!(
+                "the recording is cut, or was changed: `portcullis audit verify` says what is wrong"
+            ),
+            Wholeness::Whole | Wholeness::Absent => {}
+        }
+        Ok(timeline)
+    }
 }
 
 /// Runs one command on the record below `data_dir`.
@@ -49,16 +85,16 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
                 }
             }
         }
-        Session::Show { id } => {
-            let timeline = read::timeline(directory, *id)?;
+        Session::Show { id, opening } => {
+            let timeline = opening.timeline(*id, config)?;
             if json {
                 writeln!(out, "{}", page::json(&timeline)?)?;
             } else {
                 render_timeline(&timeline, &mut out, render_options())?;
             }
         }
-        Session::Replay { id, speed, idle } => {
-            let timeline = read::timeline(directory, *id)?;
+        Session::Replay { id, speed, idle, opening } => {
+            let timeline = opening.timeline(*id, config)?;
             let mut before = Duration::ZERO;
             for item in &timeline {
                 let pause = item.offset.saturating_sub(before).as_secs_f64() / speed.max(0.001);

@@ -1,6 +1,7 @@
 //! How the journal's storage does: its files, with a clock beside each sync.
 
 use portcullis_core::id::SessionId;
+use portcullis_ledger::keep::Form;
 use portcullis_ledger::storage::{Files, RecordingFile, Storage};
 use prometheus::Histogram;
 use std::io;
@@ -84,6 +85,22 @@ impl Storage for Timed {
 
     fn record(&self, session: SessionId) -> io::Result<Box<dyn RecordingFile>> {
         self.files.record(session)
+    }
+
+    fn reread(&self, session: SessionId) -> io::Result<Box<dyn io::Read + Send>> {
+        self.files.reread(session)
+    }
+
+    fn pack(&self, session: SessionId, form: Form) -> io::Result<Box<dyn RecordingFile>> {
+        self.files.pack(session, form)
+    }
+
+    fn keep(&self, session: SessionId, form: Form) -> io::Result<()> {
+        self.files.keep(session, form)
+    }
+
+    fn forget(&self, session: SessionId) -> io::Result<()> {
+        self.files.forget(session)
     }
 }
 
