@@ -13,6 +13,7 @@
 mod chain;
 mod error;
 mod head;
+pub mod hunt;
 mod journal;
 pub mod keep;
 mod layout;

@@ -60,7 +60,7 @@ pub struct Found<'a> {
     pub sequence: u64,
     /// Where it is.
     pub location: Location,
-    json: &'a [u8],
+    pub(crate) json: &'a [u8],
 }
 
 impl Found<'_> {

@@ -220,6 +220,8 @@ pub struct Search {
     pub from: Option<Timestamp>,
     /// Those that were there then or earlier.
     pub to: Option<Timestamp>,
+    /// Only these.
+    pub among: Option<Vec<SessionId>>,
     /// Only those that may be this one's to see; all where there is none.
     pub viewer: Option<Principal>,
 }
@@ -604,6 +606,11 @@ fn wanted(search: &Search, after: Option<&Place>) -> QueryBuilder<Sqlite> {
     }
     if let Some(to) = search.to {
         query.push(" AND opened <= ").push_bind(to.as_micros());
+    }
+    if let Some(among) = &search.among {
+        let among: Vec<String> = among.iter().map(ToString::to_string).collect();
+        query.push(" AND id IN (SELECT value FROM json_each(");
+        query.push_bind(serde_json::Value::from(among).to_string()).push("))");
     }
     if let Some(viewer) = &search.viewer {
         query.push(" AND kind != 'unknown' AND (subject = ").push_bind(viewer.subject.clone());

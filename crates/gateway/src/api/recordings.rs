@@ -249,6 +249,7 @@ async fn search(
         verdict: query.verdict,
         from: query.from.map(Timestamp::from_micros),
         to: query.to.map(Timestamp::from_micros),
+        among: None,
         viewer: (!viewer.sees_all).then(|| viewer.principal.clone()),
     };
     let found = services.archive.search(&search, &sought, &list.page, |w| viewer.may_see(w));
