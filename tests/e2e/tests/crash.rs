@@ -2,14 +2,14 @@
 //! record says so.
 
 use portcullis_testkit::arena::{Arena, Setup};
-use portcullis_testkit::raw::RawClient;
+use portcullis_testkit::raw::{RawClient, extended, message, query};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -102,6 +102,97 @@ fn killed_in_the_middle_of_writes() {
     assert_eq!(open, 0, "intents without an outcome after recovery");
     let abandoned = of("outcome").iter().filter(|e| e["status"] == "abandoned").count();
     assert!(abandoned > 0, "six writers were killed three times, and nothing was abandoned");
+}
+
+/// Of what was said in the storm.
+static ANSWERED: AtomicU32 = AtomicU32::new(0);
+
+/// Says things, each once, until the connection breaks: reads, changes, prepared ones, and in transactions.
+fn talk_until_broken(arena: &Arena, token: &str, worker: u32) {
+    let Ok(mut client) = RawClient::log_in(arena.postgres, "claude", "shop", token) else { return };
+    loop {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let marked = format!("'storm-{id}-'");
+        let said = match (worker + id) % 4 {
+            0 => query(&format!("SELECT {marked}, * FROM generate_series(1, 20)")),
+            1 => query(&format!("INSERT INTO ledger_test VALUES ({id}, {marked})")),
+            2 => query(&format!("BEGIN; SELECT {marked}; COMMIT")),
+            _ => {
+                let sql = format!("SELECT {marked} WHERE $1 > 0");
+                [extended(sql.as_bytes(), &[Some("1".to_owned())], false), message(b'S', b"")]
+                    .concat()
+            }
+        };
+        if client.send(&said).is_err() || client.until(b'Z').is_err() {
+            return;
+        }
+        ANSWERED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The numbers of what was said, in a text.
+fn said_in(text: &str) -> HashSet<u32> {
+    let parts = text.split("storm-").skip(1);
+    parts.filter_map(|part| part.split_once('-')?.0.parse().ok()).collect()
+}
+
+/// Killed again and again in the middle of everything, by chance early or late: whatever the server says that it
+/// heard is in the record, also what it had not done. The witness is the server's own log.
+#[test]
+fn in_a_storm_of_kills_nothing_is_heard_that_is_not_recorded() {
+    let rounds = if std::env::var_os("PORTCULLIS_SLOW").is_some() { 15 } else { 5 };
+    let mut setup = Setup::allow_all();
+    let auditor = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
+    setup.more.push_str(&format!("[recording]\nrecipients = [\"{auditor}\"]\n"));
+    let mut arena = Arena::start(&setup).unwrap();
+    arena.server.sql("shop", "CREATE TABLE ledger_test (id int PRIMARY KEY, said text)").unwrap();
+    arena.server.sql("shop", "ALTER SYSTEM SET log_statement = 'all'").unwrap();
+    arena.server.sql("shop", "SELECT pg_reload_conf()").unwrap();
+    for round in 0..rounds {
+        let token = arena.token("claude").unwrap();
+        let before = ANSWERED.load(Ordering::Relaxed);
+        thread::scope(|scope| {
+            let (shared, token) = (&arena, &token);
+            let talking: Vec<_> = (0..8)
+                .map(|worker| scope.spawn(move || talk_until_broken(shared, token, worker)))
+                .collect();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while ANSWERED.load(Ordering::Relaxed) < before + 20 {
+                assert!(Instant::now() < deadline, "nothing is answered");
+                thread::sleep(Duration::from_millis(1));
+            }
+            // Up to 300 ms later, each time another.
+            thread::sleep(Duration::from_millis((round * 379) % 300));
+            let pid = shared.gateway_pid().unwrap();
+            let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            assert!(killed.unwrap().success());
+            talking.into_iter().for_each(|one| one.join().unwrap());
+        });
+        arena.kill_gateway().unwrap();
+        arena.start_gateway().unwrap();
+    }
+    arena.stop_gateway();
+    let (good, text) = verified(&arena);
+    assert!(good, "{text}");
+    let log = fs::read_to_string(arena.server.directory().join("server.log")).unwrap();
+    let heard = said_in(&log);
+    assert!(heard.len() > 20 * usize::try_from(rounds).unwrap(), "only {} were heard", heard.len());
+    let mut recorded = HashSet::new();
+    let (mut intents, mut abandoned) = (0, 0);
+    for entry in entries(&arena.data()) {
+        match entry["event"].as_str() {
+            Some("intent") => {
+                recorded.extend(said_in(&entry["shown"].to_string()));
+                intents += 1;
+            }
+            Some("outcome") => abandoned += u32::from(entry["status"] == "abandoned"),
+            _ => {}
+        }
+    }
+    let missing: Vec<_> = heard.difference(&recorded).collect();
+    assert!(missing.is_empty(), "heard by the server, but not in the record: {missing:?}");
+    assert!(abandoned > 0, "{intents} intents, {rounds} kills, and nothing was abandoned");
+    println!("{rounds} kills: {} heard, {intents} intents, {abandoned} abandoned", heard.len());
 }
 
 fn copy(from: &Path, to: &Path) {
