@@ -10,6 +10,7 @@
 //! *Architecture invariant:* the verifier has no code of this crate, and nothing here ever
 //! rewrites a byte that was acknowledged.
 
+pub mod cast;
 mod chain;
 mod error;
 mod head;

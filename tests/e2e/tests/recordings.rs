@@ -2,6 +2,7 @@
 //! damaged or cannot be written; sessions that are watched; and sessions that are paused.
 
 use portcullis_testkit::arena::{Arena, Setup, binary};
+use portcullis_testkit::browser;
 use portcullis_testkit::raw::{Message, RawClient, extended, message};
 use portcullis_testkit::web::{Answer, http};
 use serde_json::{Value, json};
@@ -475,6 +476,38 @@ fn a_sealed_recording_opens_for_its_recipients_with_their_own_tools() {
     assert!(lines.contains("\"sealed\"") && !lines.contains("while it runs"), "{lines}");
     drop(client);
     let _ = arena.kept_recording(&running);
+}
+
+/// A session plays in asciinema's own player, and what was refused or held can be jumped to.
+#[test]
+fn a_session_plays_in_a_player_of_terminal_recordings() {
+    let arena = start(&setup());
+    let id = story(&arena);
+    let cast = arena.directory().join("session.cast");
+    let to = cast.to_str().unwrap();
+    let written = arena.portcullis(&["session", "cast", &id, "--to", to]).unwrap();
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    let again = arena.portcullis(&["session", "cast", &id, "--to", to]).unwrap();
+    assert!(!again.status.success(), "nothing is written over");
+    let text = std::fs::read_to_string(&cast).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["version"], 3);
+    // Of what callers wrote no sequence is left that a terminal would act on: what there is are the colours.
+    let said: String = lines.iter().skip(1).filter_map(|line| line[2].as_str()).collect();
+    let acts = said.split('\u{1b}').skip(1).filter(|rest| {
+        let rest = rest.strip_prefix('[').unwrap_or("no");
+        !rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('m')
+    });
+    assert_eq!(acts.count(), 0, "{said:?}");
+    assert!(!said.contains('\u{202e}') && said.contains("U+202E"), "{said:?}");
+    let played = browser::run(&arena, "cast.mjs", &[("CAST", to.to_owned())]).unwrap();
+    let played: Value = serde_json::from_str(played.lines().last().unwrap()).unwrap();
+    let markers: Vec<&str> =
+        played["markers"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let kinds: Vec<&str> = markers.iter().filter_map(|one| one.split(',').next()).collect();
+    assert_eq!(kinds, ["refused", "held", "decided"], "{played:#}");
+    let text = played["text"].as_str().unwrap();
+    assert!(text.contains("DELETE FROM signed"), "{played:#}");
 }
 
 /// A gateway that verifies its record stops when it is told to, however long the record is.

@@ -8,11 +8,15 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::Event;
+use portcullis_core::time::Timestamp;
+use portcullis_ledger::cast::write_cast;
 use portcullis_ledger::played::Wholeness;
 use portcullis_ledger::read::{self, Moment, SessionState, SessionSummary, TimelineItem};
 use portcullis_ledger::render::{RenderOptions, render_timeline};
 use portcullis_ledger::visible;
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -27,6 +31,17 @@ pub(crate) enum Session {
     Show {
         /// The session's id.
         id: SessionId,
+        #[command(flatten)]
+        opening: Opening,
+    },
+    /// A session as asciicast v3, which plays in asciinema and its player: with markers where something was not
+    /// just let through.
+    Cast {
+        /// The session's id.
+        id: SessionId,
+        /// The file to write, which must not be there yet; standard output otherwise.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
         #[command(flatten)]
         opening: Opening,
     },
@@ -138,6 +153,17 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
                 render_timeline(&timeline, &mut out, render_options())?;
             }
         }
+        Session::Cast { id, to, opening } => {
+            let timeline = opening.timeline(*id, config)?;
+            match to {
+                None => cast(*id, &timeline, &mut out)?,
+                Some(to) => {
+                    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+                    let file = file.with_context(|| to.display().to_string())?;
+                    cast(*id, &timeline, &mut io::BufWriter::new(file))?;
+                }
+            }
+        }
         Session::Search { text, object, verdict, limit } => {
             let sought = Sought { text: text.clone(), object: object.clone() };
             let found = sought.all(directory, *limit, |event| {
@@ -160,6 +186,12 @@ pub(crate) fn run(command: &Session, config: &Config, json: bool) -> anyhow::Res
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn cast(id: SessionId, timeline: &[TimelineItem], out: &mut impl io::Write) -> io::Result<()> {
+    let begin = timeline.first().map(|item| item.at).unwrap_or(Timestamp::from_micros(0));
+    write_cast(id, begin, timeline, out)?;
+    out.flush()
 }
 
 /// Prints what happened at its pace, some times faster and with no pause longer than so many seconds.
