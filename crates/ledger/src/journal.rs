@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Settings of a ledger.
 #[derive(Debug, Clone)]
@@ -101,7 +101,11 @@ struct Inner {
     storage: Arc<dyn Storage>,
     recording_bytes: u64,
     recipients: Arc<[Recipient]>,
+    packing: Arc<Semaphore>,
 }
+
+/// How many recordings are packed at once.
+const PACKING: usize = 2;
 
 /// What an open ledger holds on to.
 struct Running {
@@ -188,6 +192,7 @@ impl Ledger {
             storage,
             recording_bytes,
             recipients,
+            packing: Arc::new(Semaphore::new(PACKING)),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -210,7 +215,8 @@ impl Ledger {
         let (shared, macs) = (Arc::clone(&self.0.shared), Arc::clone(&self.0.macs));
         let (storage, recipients) = (Arc::clone(&self.0.storage), Arc::clone(&self.0.recipients));
         let key = (!recipients.is_empty()).then(|| LineKey::generate(session)).transpose();
-        let keeping = Keeping { storage, recipients, key, limit: self.0.recording_bytes };
+        let (packing, limit) = (Arc::clone(&self.0.packing), self.0.recording_bytes);
+        let keeping = Keeping { storage, recipients, key, packing, limit };
         Recorder::new(shared, macs, session, keeping)
     }
 

@@ -18,7 +18,7 @@ use portcullis_core::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The first line's `recording` field.
 pub(crate) const FORMAT: &str = "portcullis-recording/1";
@@ -183,6 +183,7 @@ pub struct Recorder {
     storage: Arc<dyn Storage>,
     recipients: Arc<[Recipient]>,
     key: Option<Arc<LineKey>>,
+    packing: Arc<Semaphore>,
     limit: u64,
     finished: bool,
 }
@@ -193,6 +194,8 @@ pub(crate) struct Keeping {
     pub(crate) recipients: Arc<[Recipient]>,
     /// What its lines are sealed with, if there are recipients.
     pub(crate) key: io::Result<Option<LineKey>>,
+    /// How many are packed at once: that takes memory, and processors from who waits for answers.
+    pub(crate) packing: Arc<Semaphore>,
     /// The most bytes of it.
     pub(crate) limit: u64,
 }
@@ -213,7 +216,7 @@ impl Recorder {
     ) -> Self {
         let state = Arc::new(RecordingState::default());
         let track = Mutex::new(Track { bytes: 0, event: 0, code: macs.begin_recording(session) });
-        let Keeping { storage, recipients, key, limit } = keeping;
+        let Keeping { storage, recipients, key, packing, limit } = keeping;
         let key = key.unwrap_or_else(|error| {
             // What cannot be sealed is not recorded, so the session ends with its first answer.
             state.fail(&format!("no key could be made for it: {error}"));
@@ -229,6 +232,7 @@ impl Recorder {
             storage,
             recipients,
             key,
+            packing,
             limit,
             finished: false,
         }
@@ -277,6 +281,7 @@ impl Recorder {
             recipients: Arc::clone(&self.recipients),
             key: self.key.clone(),
         };
+        let _turn = self.packing.acquire().await;
         let kept = tokio::task::spawn_blocking(move || packing.keep(digest, &mut *file)).await;
         kept.map_err(failed)?.map_err(failed).map(Some)
     }

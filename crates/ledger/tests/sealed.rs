@@ -194,6 +194,16 @@ async fn a_kept_recording_that_is_swapped_changed_or_cut_is_found() {
         assert_eq!((finding.problem, finding.sequence), (Problem::Edited, Some(1)), "{what}");
         assert!(read(dir.path(), Reached::default(), &[]).0 == 0, "{what}");
     }
+    // A plain file beside it could be shown in its place.
+    fs::write(path(1), &one).unwrap();
+    let beside = file(dir.path(), session(1), ".jsonl");
+    fs::write(&beside, "{}\n").unwrap();
+    assert_eq!(check(dir.path()).unwrap_err().problem, Problem::UnknownFile);
+    drop(Ledger::open(dir.path(), settings()).unwrap());
+    assert!(
+        !beside.exists() && check(dir.path()).is_ok(),
+        "an opening keeps what the journal names"
+    );
     fs::remove_file(path(1)).unwrap();
     let finding = check(dir.path()).unwrap_err();
     assert_eq!((finding.problem, finding.sequence), (Problem::Missing, Some(1)), "{finding}");

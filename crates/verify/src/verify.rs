@@ -1213,6 +1213,14 @@ impl Tapes {
                 _ if proving.contains(name) => {}
                 // Its session ended meanwhile, and it is kept in another form.
                 _ if live && is_gone() => {}
+                // Whoever reads the recording could be shown this one.
+                _ if !live
+                    && FORMS.iter().any(|form| proving.contains(&format!("{session}{form}"))) =>
+                {
+                    let detail = "another file than the one that the journal names: a crash may have left \
+                                  it, and then a gateway that is started removes it";
+                    return Err(finding(Problem::UnknownFile, file, None, detail));
+                }
                 Some(codes) if !facts.closed && form == FORMS.first().copied() => {
                     match follow(dir, &file, session, codes, live) {
                         Err(_) if live && is_gone() => {}
