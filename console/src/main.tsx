@@ -78,7 +78,7 @@ function Notify() {
 function Help({ close }: { close: () => void }) {
   const [on, set] = useState(shortcutsOn());
   const all = [
-    ["j, k", "next, previous: in lists, and in what happened in a session"], ["/", "search, on Sessions and Settings"],
+    ["j, k", "next, previous: in lists, and in what happened in a session"], ["n, p", "next, previous that was not just let through, in a session"], ["/", "search, on Sessions and Settings"],
     ["w", "watch the chosen session, on Live"], ["Enter", "open the chosen review"], ["a", "approve once, on a review's page; approve the chosen request, on Access"],
     ["p", "approve the pattern; pause or resume the chosen session, on Live"], ["r", "reject with a reason"], ["q", "ask the caller something, or answer"], ["x", "end the chosen session or grant, on Live and Access"],
     ["c", "copy the chosen command, on Start"], ["v", "look again, on Health; verify, on Audit"], ["Esc", "back, or close a question"], ["?", "this list"],

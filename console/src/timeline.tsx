@@ -12,6 +12,12 @@ import type { By, Moment, Recording, SampleCell } from "./types";
 /** Most moments of a session that is watched that stay on the page. */
 const KEPT = 1_000;
 
+/** Longest pause while a session is played, in milliseconds, and how fast it can be. */
+const IDLE = 2_000;
+const SPEEDS = [1, 10, 100];
+/** What whoever looks through a session wants to come to: not what was just let through. */
+const STANDS_OUT = ["refused", "held", "decided", "session_killed", "session_paused"];
+
 function said(problem: unknown): string {
   return problem instanceof Problem ? problem.message : String(problem);
 }
@@ -135,6 +141,7 @@ export function Timeline({ id }: { id: string }) {
   const [leftOut, leaveOut] = useState(false);
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(true);
+  const [speed, play] = useState(0);
   const list = `/api/v1/recordings/${id}`;
   const read = async (path: string, before: Moment[]) => {
     setBusy(true);
@@ -165,15 +172,32 @@ export function Timeline({ id }: { id: string }) {
   useEffect(() => {
     if (chosen !== null) document.getElementById(`entry-${chosen}`)?.scrollIntoView({ block: "center" });
   }, [chosen, items === undefined]);
-  const entries = (items ?? []).map((item) => item.entry).filter((entry) => entry !== undefined);
-  const step = (by: number) => {
-    const at = chosen === null ? -1 : entries.indexOf(chosen);
-    const to = entries[Math.max(0, at + by)];
-    if (to === undefined) return;
-    choose(to);
-    history.replaceState(null, "", `/sessions/${id}#${to}`);
+  const numbered = (items ?? []).filter((item) => item.entry !== undefined);
+  const at = numbered.findIndex((item) => item.entry === chosen);
+  const go = (to: Moment | undefined) => {
+    if (to?.entry === undefined) return;
+    choose(to.entry);
+    history.replaceState(null, "", `/sessions/${id}#${to.entry}`);
   };
-  useKeys({ j: () => step(1), k: () => step(-1) });
+  const step = (by: number) => go(numbered[Math.max(0, at + by)]);
+  const jump = (by: 1 | -1) => {
+    const others = by > 0 ? numbered.slice(at + 1) : numbered.slice(0, Math.max(at, 0)).reverse();
+    go(others.find((item) => STANDS_OUT.includes(item.what.event)));
+  };
+  useKeys({ j: () => step(1), k: () => step(-1), n: () => jump(1), p: () => jump(-1) });
+  // At the pace it happened, some times faster, and with no long pause: from moment to moment, and from page to page.
+  useEffect(() => {
+    if (speed === 0 || items === undefined || busy) return;
+    const to = numbered[at + 1];
+    if (to === undefined) {
+      if (next !== null && error === "") void read(next, items);
+      else play(0);
+      return;
+    }
+    const pause = at < 0 ? 0 : (to.offset - (numbered[at]?.offset ?? 0)) / 1_000 / speed;
+    const timer = setTimeout(() => go(to), Math.min(IDLE, Math.max(0, pause)));
+    return () => clearTimeout(timer);
+  }, [speed, chosen, items, busy, error]);
   const download = async () => {
     try {
       const link = document.createElement("a");
@@ -193,6 +217,13 @@ export function Timeline({ id }: { id: string }) {
       {about && <About about={about} />}
       <div class="actions choices">
         <button type="button" onClick={download}>Download the recording</button>
+        <label class="inline">
+          Play <select value={speed} onChange={(event) => play(Number(event.currentTarget.value))}>
+            <option value={0}>stopped</option>
+            {SPEEDS.map((times) => <option value={times}>{times === 1 ? "at its pace" : `${times} times faster`}</option>)}
+          </select>
+        </label>
+        <button type="button" onClick={() => jump(1)}>Next that stands out</button>
         {about?.live && <Link to={`/live/${id}`} class="button">Watch it live</Link>}
         {from !== null && <button type="button" onClick={() => (setItems(undefined), setFrom(null))}>From the beginning</button>}
       </div>

@@ -345,7 +345,10 @@ const steps = {
 
   async "a recorded session is found by keyboard, read moment by moment, and linked to"() {
     const text = `SELECT 'plain' AS "<b>x\u202e" -- <script>alert(5)</script>`;
-    await psql(text, "SELECT 'and then'").ends(0, "plain");
+    const held = psql(text, "SELECT 'and then'", "DELETE FROM signed WHERE id = 77");
+    await held.held();
+    held.withdraw();
+    await held.ends(1, "plain");
     await page.getByRole("link", { name: "Sessions" }).click();
     await h1(page, "Recorded sessions").waitFor();
     await accessible(page, "search");
@@ -375,6 +378,15 @@ const steps = {
     await page.waitForURL((url) => url.hash !== `#${entry}`);
     await page.keyboard.press("k");
     await page.waitForURL((url) => url.hash === `#${entry}`);
+    // To what was not just let through, and from there on as it went.
+    await page.keyboard.press("n");
+    const standsOut = page.locator(".moments li[aria-current=true]", { hasText: "held" });
+    await standsOut.waitFor();
+    await page.keyboard.press("p");
+    await standsOut.waitFor();
+    await page.getByLabel("Play").selectOption("100");
+    await page.locator(".moments li[aria-current=true]", { hasText: "session closed" }).waitFor();
+    await page.waitForFunction(() => document.querySelector(".actions select").value === "0");
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download the recording" }).click();
     const file = await download;
