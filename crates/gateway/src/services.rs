@@ -8,6 +8,7 @@ use crate::credentials::Credentials;
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::documents::{self, DocumentDesk};
+use crate::export::{Export, Exporter, Exports};
 use crate::fleet;
 use crate::freezes::FreezeDesk;
 use crate::generation::{Generation, Governing, Made, governed};
@@ -111,6 +112,8 @@ pub(crate) struct Services {
     pub(crate) store_watch: StoreWatch,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Who is sent the record, and how far that is.
+    pub(crate) exports: Exports,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -279,6 +282,10 @@ impl Gateway {
         for channel in config.notify.channels() {
             let told = Notifier::new(services.clone(), channel)?;
             tasks.spawn(told.keep_telling(stopping.clone()));
+        }
+        for settings in &config.export {
+            let sends = Exporter::new(services.clone(), settings.clone(), &config.data_dir)?;
+            tasks.spawn(sends.keep_sending(stopping.clone()));
         }
         tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
@@ -473,6 +480,7 @@ fn doubts(config: &Config) -> Vec<String> {
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));
     doubts.extend(config.notify.doubts());
+    doubts.extend(config.export.iter().flat_map(Export::doubts));
     doubts.extend(config.listen.metrics.as_ref().and_then(MetricsListener::doubts));
     for provider in config.identity.saml.iter().filter(|provider| !provider.has_people()) {
         doubts.push(format!(
@@ -684,6 +692,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         disk: Arc::new(Disk::of(&config.data_dir, &config.journal)),
         store_watch: StoreWatch::new(),
         metrics,
+        exports: Exports::of(&config.export),
         stopping,
     })
 }

@@ -63,9 +63,36 @@ pub struct Found<'a> {
     /// Where it is.
     pub location: Location,
     json: &'a [u8],
+    text: &'a [u8],
+    hash: Hash,
+    prev: Hash,
 }
 
 impl Found<'_> {
+    /// Its line without the hash: what is hashed (`FORMAT.md`, Entries).
+    #[must_use]
+    pub const fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    /// The hash of that, which was compared with the one in the line.
+    #[must_use]
+    pub const fn hash(&self) -> Digest {
+        Digest::from_bytes(self.hash)
+    }
+
+    /// The hash of the entry before it, as the entry says; zeros in the first.
+    #[must_use]
+    pub const fn prev(&self) -> Digest {
+        Digest::from_bytes(self.prev)
+    }
+
+    /// The entry alone, as JSON.
+    #[must_use]
+    pub const fn json(&self) -> &[u8] {
+        self.json
+    }
+
     /// What an index keeps of it.
     ///
     /// # Errors
@@ -124,6 +151,19 @@ impl PassedOver {
 #[must_use]
 pub fn segment_file(segment: u64) -> PathBuf {
     Layout::new(Path::new("")).segment(segment)
+}
+
+/// The name of a ledger, by the verifier key of its heads: origin and key id.
+///
+/// # Errors
+/// [`ReadError::Io`] where there is no such key, or it cannot be read.
+pub fn name(dir: &Path) -> Result<String, ReadError> {
+    let path = Layout::new(dir).keys().join("journal.ed25519.pub");
+    let text = Layout::new(dir).read(&path).map_err(io_error(&path))?;
+    // `<origin>+<id>+<key>`; an origin holds no `+`.
+    let mut parts = text.trim().splitn(3, '+');
+    let (origin, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    Ok(format!("{origin}+{id}"))
 }
 
 /// The segments that are there and cannot be opened: who follows the journal passes over them.
@@ -248,7 +288,8 @@ impl Tail {
         for one in self.pending.drain(..) {
             PassedOver::add(&mut self.passed, one);
         }
-        Ok(Some(Found { sequence, location, json: line.entry }))
+        let Line { entry: json, text, hash, prev, .. } = line;
+        Ok(Some(Found { sequence, location, json, text, hash, prev }))
     }
 
     /// Whether the line in the buffer is the next entry; one that is not is passed over.
@@ -368,7 +409,8 @@ impl Entries {
         }
         let line = Line::parse(&self.buffer).filter(|line| sha256(line.text) == line.hash);
         let line = line.ok_or(ReadError::Moved)?;
-        Ok(Found { sequence: line.sequence, location: at, json: line.entry })
+        let Line { sequence, entry: json, text, hash, prev } = line;
+        Ok(Found { sequence, location: at, json, text, hash, prev })
     }
 }
 
