@@ -100,7 +100,8 @@ fn exports(all: &mut Findings<'_>, services: &Services) {
             Some((why, _)) => format!("{name}: {behind} entries behind, for {waits} s: {why}"),
             None => format!("{name}: {behind} entries behind"),
         };
-        let next = "see the gateway's log, and the receiver; nothing is lost while the journal is there";
+        let next =
+            "see the gateway's log, and the receiver; nothing is lost while the journal is there";
         match seen.trouble {
             Some((_, true)) => {
                 all.fail("export", found, "the receiver is sent nothing more", next);
@@ -108,7 +109,8 @@ fn exports(all: &mut Findings<'_>, services: &Services) {
             Some(_) => all.warn("export", found, "the receiver hears late of what happens", next),
             None if seen.withheld > 0 => {
                 let found = format!("{name}: {} entries were not taken or kept", seen.withheld);
-                let means = "the receiver lacks them: it knows their numbers and hashes, or nothing";
+                let means =
+                    "the receiver lacks them: it knows their numbers and hashes, or nothing";
                 let next = "portcullis audit export shows them; see what the receiver limits";
                 all.warn("export", found, means, next);
             }

@@ -201,7 +201,8 @@ impl Exporter {
 
     /// Where the receiver has been left.
     fn begin(&self) -> Result<Place, Stopped> {
-        let (name, file) = (&self.settings.name, super::cursor::path(&self.data, &self.settings.name));
+        let (name, file) =
+            (&self.settings.name, super::cursor::path(&self.data, &self.settings.name));
         let unread = |error: std::io::Error| {
             Stopped(format!("{}: {error}; what it was sent is not known", file.display()))
         };
@@ -249,7 +250,8 @@ impl Exporter {
             if self.wants(&piece) {
                 let mut written = writer.write(&piece);
                 if written.line.len() > LONGEST {
-                    let why = format!("its line of {} bytes is too long to send", written.line.len());
+                    let why =
+                        format!("its line of {} bytes is too long to send", written.line.len());
                     written = writer.write(&piece.withheld(&why));
                     self.standing.withheld.fetch_add(1, Ordering::Relaxed);
                 }

@@ -171,7 +171,12 @@ pub(super) fn event(piece: &Piece, journal: &str, chain: &mut Chain) -> String {
 }
 
 /// Adds the attestation, whose fingerprint is over all the rest.
-fn attest(event: Value, (uid, type_uid): (String, i64), journal: &str, chain: &mut Chain) -> String {
+fn attest(
+    event: Value,
+    (uid, type_uid): (String, i64),
+    journal: &str,
+    chain: &mut Chain,
+) -> String {
     let mut attestation = json!({
         "uid": uid, "authority_uid": journal, "chain_uid": chain.uid,
     });
@@ -278,7 +283,10 @@ fn of_entry(item: &Item) -> Map<String, Value> {
         put("privileges", json!([privilege(entry)]));
     } else if class == LIFECYCLE.0 {
         let version = env!("CARGO_PKG_VERSION");
-        put("app", json!({ "name": "Portcullis", "vendor_name": "Portcullis", "version": version }));
+        put(
+            "app",
+            json!({ "name": "Portcullis", "vendor_name": "Portcullis", "version": version }),
+        );
     }
     let correlation = [text(entry, "/request"), text(entry, "/session")];
     if let Some(one) = correlation.into_iter().find(|one| !one.is_empty()) {
@@ -326,9 +334,8 @@ fn datastore(item: &Item, query: Option<(String, usize)>, put: &mut dyn FnMut(&s
     let name = |name: &str| if name.is_empty() { "unknown".to_owned() } else { name.to_owned() };
     let connection = name(session.map_or("", |session| &session.connection));
     put("dst_endpoint", json!({ "name": connection, "svc_name": connection }));
-    let (database, kind) = session.map_or(("", (0, "Unknown")), |session| {
-        (session.database.as_str(), (1, "Relational"))
-    });
+    let (database, kind) = session
+        .map_or(("", (0, "Unknown")), |session| (session.database.as_str(), (1, "Relational")));
     put("database", json!({ "name": name(database), "type_id": kind.0, "type": kind.1 }));
     put("type_id", 1.into());
     put("type", "Database".into());
@@ -410,7 +417,8 @@ fn session_of(session: &Session) -> Value {
         "issuer": text(&session.principal, "/issuer"),
         "is_remote": true,
     });
-    if let (Some(expires), Some(of)) = (number(&session.principal, "/expires"), of.as_object_mut()) {
+    if let (Some(expires), Some(of)) = (number(&session.principal, "/expires"), of.as_object_mut())
+    {
         of.insert("expiration_time".to_owned(), expires.div_euclid(1000).into());
     }
     of
@@ -467,7 +475,9 @@ fn principal(entry: &Value) -> Value {
 /// Where from: an address and port, or words.
 fn endpoint(peer: &str) -> Value {
     match peer.parse::<SocketAddr>() {
-        Ok(address) => json!({ "ip": address.ip().to_canonical().to_string(), "port": address.port() }),
+        Ok(address) => {
+            json!({ "ip": address.ip().to_canonical().to_string(), "port": address.port() })
+        }
         Err(_) if peer.is_empty() => json!({ "name": "unknown" }),
         Err(_) => match peer.parse::<std::net::IpAddr>() {
             Ok(ip) => json!({ "ip": ip.to_canonical().to_string() }),

@@ -72,7 +72,9 @@ pub(super) fn record(piece: &Piece, journal: &str) -> Value {
     let session = piece.item().and_then(|item| Some((item, item.known.session.as_deref()?)));
     if let (Some((item, session)), Some(record)) = (session, record.as_object_mut()) {
         let request = text(&item.entry, "/request");
-        let span = if request.is_empty() { span_of(journal, session) } else {
+        let span = if request.is_empty() {
+            span_of(journal, session)
+        } else {
             request_span(journal, session, request)
         };
         record.insert("traceId".to_owned(), trace_of(journal, session).into());

@@ -249,7 +249,9 @@ impl Source {
             (0, 0, true) => return Ok(None),
             (0, _, false) => format!("entry {sequence} is not chained to the one before it"),
             (0, ..) => format!("{lines} lines before entry {sequence} are no entries"),
-            _ => format!("{missing} entries before entry {sequence} are missing, or cannot be read"),
+            _ => {
+                format!("{missing} entries before entry {sequence} are missing, or cannot be read")
+            }
         };
         Ok(Some(What::Gap { missing, lines, at: item.at, why }))
     }

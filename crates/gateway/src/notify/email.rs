@@ -113,8 +113,7 @@ impl Email {
             return Ok(None);
         }
         let names = ("password_file", "password_env");
-        let text =
-            secret_text(names, self.password_file.as_deref(), self.password_env.as_deref())?;
+        let text = secret_text(names, self.password_file.as_deref(), self.password_env.as_deref())?;
         let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
         if text.is_empty() {
             return Err("the password is empty".to_owned());

@@ -6,9 +6,7 @@
 
 use super::case::Case;
 use super::{NotTaken, shown};
-use crate::outbound::{
-    PATIENCE, busy_until, caller, is_safe, open_to_others, secret_text,
-};
+use crate::outbound::{PATIENCE, busy_until, caller, is_safe, open_to_others, secret_text};
 use anyhow::Context as _;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::ReviewId;

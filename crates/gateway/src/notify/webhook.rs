@@ -2,7 +2,8 @@
 
 use super::NotTaken;
 use crate::outbound::{
-    PATIENCE, busy_until, caller, is_secure, open_to_others, seconds, secret_text, signature, signing_key,
+    PATIENCE, busy_until, caller, is_secure, open_to_others, seconds, secret_text, signature,
+    signing_key,
 };
 use anyhow::Context as _;
 use portcullis_core::time::Timestamp;
@@ -12,7 +13,6 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
-
 
 /// A server that is told.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

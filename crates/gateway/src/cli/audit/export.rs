@@ -157,9 +157,11 @@ impl Run<'_> {
     fn take(&mut self, piece: &crate::export::Piece) {
         let (sequence, at) = (piece.sequence, piece.at());
         self.begun = self.begun || self.export.from.is_none_or(|one| !one.is_behind(sequence, at));
-        // Times of entries are not quite in order: nothing is left out behind the first.
-        self.over = self.export.until.is_some_and(|one| one.is_before(sequence, at));
-        if !self.begun || self.over {
+        // Times of entries are not quite in order: nothing is left out behind the first, and one that is later
+        // ends nothing.
+        let late = self.export.until.is_some_and(|one| one.is_before(sequence, at));
+        self.over = late && matches!(self.export.until, Some(Place::Entry(_)));
+        if !self.begun || late {
             return;
         }
         if let What::Gap { why, .. } = &piece.what {
