@@ -660,6 +660,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         PasskeyDesk { store: PasskeyStore::new(store.clone()), settings: config.passkeys.clone() };
     let desk = ReviewDesk::new(store.clone(), ReviewSettings { ttl: config.review.expires.0 }, now);
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
+    let most = config.limits.sessions_per_principal as usize;
     Ok(Services {
         credentials,
         sign_in,
@@ -684,10 +685,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         paused_request: config.administration.paused_request.0,
         gate: gate(config),
         sample_rows: config.recording.sample_rows,
-        places: Arc::new(Places::new(
-            config.limits.sessions_per_principal as usize,
-            budget.clone(),
-        )),
+        places: Arc::new(Places::new(most, budget.clone())),
         budget,
         disk: Arc::new(Disk::of(&config.data_dir, &config.journal)),
         store_watch: StoreWatch::new(),

@@ -107,7 +107,7 @@ impl Exports {
 pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) written: Written,
-    piece: Piece,
+    piece: Arc<Piece>,
     reached: Cursor,
 }
 
@@ -256,7 +256,8 @@ impl Exporter {
                     self.standing.withheld.fetch_add(1, Ordering::Relaxed);
                 }
                 let reached = Cursor::of(source, writer.chain().clone());
-                sent.push(Sent { sequence: piece.sequence, written, piece, reached });
+                let (sequence, piece) = (piece.sequence, Arc::new(piece));
+                sent.push(Sent { sequence, written, piece, reached });
             }
             sent.len() < most
         });
@@ -302,7 +303,7 @@ impl Exporter {
         let mut parts: VecDeque<Vec<Sent>> = VecDeque::from([batch.sent]);
         let mut pause = AGAIN.0;
         while let Some(mut part) = parts.pop_front() {
-            let Some(last) = part.last().cloned() else { continue };
+            let Some(last) = part.last() else { continue };
             let not_taken = match self.sender.send(&part).await {
                 Ok(lost) => {
                     self.taken(&last.reached, lost, stopping).await?;
@@ -317,7 +318,7 @@ impl Exporter {
                 parts.push_front(part);
                 continue;
             }
-            if not_taken.for_content && self.told_of(&last, &not_taken).await {
+            if not_taken.for_content && self.told_of(last, &not_taken).await {
                 self.taken(&last.reached, 1, stopping).await?;
                 continue;
             }

@@ -300,8 +300,11 @@ fn of_entry(item: &Item) -> Map<String, Value> {
     event
 }
 
+/// A number of OCSF, and its word.
+type Word = (i64, &'static str);
+
 /// What was decided on a request: action and disposition.
-fn action(event: &str) -> Option<((i64, &'static str), (i64, &'static str))> {
+fn action(event: &str) -> Option<(Word, Word)> {
     match event {
         "intent" => Some(((1, "Allowed"), (1, "Allowed"))),
         "refused" => Some(((2, "Denied"), (2, "Blocked"))),

@@ -215,6 +215,10 @@ fn of_request(
     describe(item, &mut attributes);
     attributes.push(attribute("portcullis.verdict", verdict));
     if let Some(begun) = begun {
+        // A refusal has them itself.
+        if verdict != "refused" && !begun.query.is_empty() {
+            attributes.push(attribute("db.query.text", &begun.query));
+        }
         attributes.push(json!({
             "key": "portcullis.held", "value": { "boolValue": begun.held },
         }));

@@ -37,6 +37,8 @@ pub(super) struct Session {
 pub(super) struct Begun {
     pub(super) at: Timestamp,
     pub(super) operation: String,
+    /// The beginning of its statements.
+    pub(super) query: String,
     /// It has waited for people.
     pub(super) held: bool,
     pub(super) rules: Vec<String>,
@@ -142,12 +144,14 @@ fn begun(event: &str, entry: &Value, before: Option<&Begun>) -> Begun {
     let own = text(entry, "/operation");
     let review = entry.pointer("/review").or_else(|| entry.pointer("/ticket/review"));
     let at = Timestamp::from_micros(number(entry, "/at").unwrap_or_default());
+    let query = statements(entry).unwrap_or_default();
     Begun {
         at: before.map_or(at, |before| before.at),
         operation: super::cut(own, 1024).0.to_owned(),
         held: event == "held" || before.is_some_and(|before| before.held),
         rules: rules.take(32).collect(),
         review: review.and_then(Value::as_str).map(str::to_owned),
-        parent: statements(entry).and_then(|all| TraceParent::of_statement(&all)),
+        parent: TraceParent::of_statement(&query),
+        query: super::cut(&query, 2048).0.to_owned(),
     }
 }

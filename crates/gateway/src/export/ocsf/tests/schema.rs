@@ -50,6 +50,7 @@ impl Schema {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.dev/ocsf-schema");
         let root = std::env::var_os("PORTCULLIS_OCSF_SCHEMA").map_or(own, PathBuf::from);
         if !root.join("version.json").is_file() {
+            assert!(std::env::var_os("PORTCULLIS_OCSF_SCHEMA").is_none(), "{}", root.display());
             return None;
         }
         let version = read(&root.join("version.json"));
