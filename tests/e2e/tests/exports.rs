@@ -4,11 +4,11 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_sandbox::process::free_port;
+use portcullis_sandbox::process::{Running, free_port};
 use portcullis_testkit::arena::{Arena, Setup};
 use portcullis_testkit::web::http;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -393,7 +393,7 @@ fn an_entry_that_no_receiver_takes_stops_no_other() {
     client.query("SELECT count(*) FROM orders").unwrap();
     drop(client);
     until("all is told", || {
-        let known: std::collections::BTreeSet<u64> =
+        let known: BTreeSet<u64> =
             receiver.entries().iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
         known.len() == journal(&arena).len()
     });
@@ -507,6 +507,94 @@ fn published(bodies: &[Value]) {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("logs ") && said.contains(" spans "), "{said}");
+}
+
+/// A real OpenTelemetry Collector, and what it prints of all it is sent.
+struct Collector {
+    address: SocketAddr,
+    directory: tempfile::TempDir,
+    program: PathBuf,
+}
+
+impl Collector {
+    /// None where it could not be built.
+    fn new() -> Option<Self> {
+        let tools = PathBuf::from(std::env::var_os("PORTCULLIS_TOOLS").unwrap_or_default());
+        let program = tools.join("otelcol");
+        if !program.is_file() {
+            return None;
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!(
+            "receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: \"{address}\" }} }} }} }}\n\
+             exporters: {{ debug: {{ verbosity: detailed }} }}\n\
+             service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines:\n    \
+             logs: {{ receivers: [otlp], exporters: [debug] }}\n    \
+             traces: {{ receivers: [otlp], exporters: [debug] }}\n"
+        );
+        fs::write(directory.path().join("config.yaml"), config).unwrap();
+        Some(Self { address, directory, program })
+    }
+
+    fn start(&self) -> Running {
+        let log = self.directory.path().join("log");
+        let log = fs::File::options().create(true).append(true).open(log).unwrap();
+        let config = format!("file:{}", self.directory.path().join("config.yaml").display());
+        let mut command = Command::new(&self.program);
+        command.args(["--config", &config]).stdout(log.try_clone().unwrap()).stderr(log);
+        Running::start(&mut command, "TERM").unwrap()
+    }
+
+    fn printed(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// The numbers of the entries it was sent.
+    fn entries(&self) -> BTreeSet<u64> {
+        let printed = self.printed();
+        let numbers = printed.lines().filter_map(|line| {
+            let (_, number) = line.split_once("portcullis.entry: Int(")?;
+            number.strip_suffix(')')?.parse().ok()
+        });
+        numbers.collect()
+    }
+}
+
+#[test]
+fn a_real_collector_reads_it_and_misses_nothing_while_it_is_away() {
+    let Some(collector) = Collector::new() else {
+        eprintln!("there is no collector (./dev test builds it): NOTHING WAS SENT TO A REAL ONE");
+        return;
+    };
+    let more = format!(
+        "[[export]]\nname = \"collector\"\nkind = \"otlp\"\nurl = \"http://{}/\"\nbatch = 10\n",
+        collector.address
+    );
+    let arena = start(Setup::agent_safe(), &more);
+    let all = || (0..journal(&arena).len() as u64).collect::<BTreeSet<_>>();
+    work(&arena, 5);
+    let running = collector.start();
+    until("it has all that came before it", || collector.entries() == all());
+    drop(running);
+    let mut client = arena.client("claude").unwrap();
+    client.query(&format!("SELECT 1 /*traceparent='{TRACE}'*/")).unwrap();
+    client.query("DROP TABLE orders").unwrap();
+    drop(client);
+    work(&arena, 5);
+    let _running = collector.start();
+    until("it has all that happened meanwhile", || collector.entries() == all());
+    let printed = collector.printed();
+    for part in [
+        "EventName: portcullis.refused",
+        "Name           : session shop",
+        "SpanLink #0",
+        &TRACE[3..35],
+        "db.query.text: Str(SELECT 1 /*traceparent=",
+        "portcullis.verdict: Str(refused)",
+    ] {
+        assert!(printed.contains(part), "{part}:\n{printed}");
+    }
 }
 
 fn export(arena: &Arena, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {

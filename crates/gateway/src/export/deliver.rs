@@ -34,6 +34,9 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How long is waited at most because a server asked for it.
 const ASKED: Duration = Duration::from_secs(60 * 60);
 
+/// How long an attempt may go on when the gateway stops.
+const LAST: Duration = Duration::from_secs(1);
+
 /// What is known of the receivers.
 #[derive(Debug, Default)]
 pub(crate) struct Exports(Vec<(String, Arc<Standing>)>);
@@ -131,6 +134,12 @@ pub(crate) struct Exporter {
 struct Place {
     source: Source,
     chain: Chain,
+}
+
+/// The gateway has been stopping for a while: what is under way then is sent again.
+async fn late(stopping: watch::Receiver<bool>) {
+    stopped(stopping).await;
+    tokio::time::sleep(LAST).await;
 }
 
 /// Nothing more is sent until somebody has looked.
@@ -304,7 +313,11 @@ impl Exporter {
         let mut pause = AGAIN.0;
         while let Some(mut part) = parts.pop_front() {
             let Some(last) = part.last() else { continue };
-            let not_taken = match self.sender.send(&part).await {
+            let sent = tokio::select! {
+                sent = self.sender.send(&part) => sent,
+                () = late(stopping.clone()) => return Err(Over),
+            };
+            let not_taken = match sent {
                 Ok(lost) => {
                     self.taken(&last.reached, lost, stopping).await?;
                     pause = AGAIN.0;

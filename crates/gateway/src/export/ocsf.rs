@@ -343,21 +343,13 @@ fn datastore(item: &Item, query: Option<(String, usize)>, put: &mut dyn FnMut(&s
     put("type_id", 1.into());
     put("type", "Database".into());
     if let Some((shown, _)) = query.filter(|(shown, _)| !shown.is_empty()) {
-        let mut info = json!({ "query_string": shown, "name": text(entry, "/event") });
-        let request = text(entry, "/request");
-        if let (Some(info), false) = (info.as_object_mut(), request.is_empty()) {
-            info.insert("uid".to_owned(), request.into());
-        }
-        put("query_info", info);
+        put("query_info", json!({ "query_string": shown, "uid": text(entry, "/request") }));
     }
     if let Some(micros) = number(entry, "/micros") {
         put("duration", micros.div_euclid(1000).into());
         let end = item.at.as_micros();
         put("start_time", end.saturating_sub(micros).div_euclid(1000).into());
         put("end_time", end.div_euclid(1000).into());
-    }
-    if let Some(rows) = number(entry, "/rows") {
-        put("count", rows.max(1).into());
     }
     let code = text(entry, "/error");
     if !code.is_empty() {
@@ -458,6 +450,7 @@ fn user(of: &Value) -> Value {
 
 /// Who did it.
 fn actor(item: &Item) -> Value {
+    // The proof by a passkey, where that is what stands there, names nobody but by subject.
     let by = item.entry.get("by").filter(|by| by.is_object() && by.get("credential").is_none());
     let session = item.known.session.as_ref().map(|session| &session.principal);
     user(by.or(session).unwrap_or(&principal(&item.entry)))

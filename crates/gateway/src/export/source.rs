@@ -259,3 +259,127 @@ impl Source {
 
 /// Something that many share.
 pub(super) type Shared<T> = Option<Arc<T>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::cursor::Cursor;
+    use crate::export::{Chain, Format, Writer};
+    use portcullis_core::journal::{Durability, Journal as _};
+    use portcullis_ledger::{Ledger, LedgerSettings};
+    use serde_json::json;
+
+    const ALL: Bounds = Bounds { pieces: 1000, bytes: 1 << 20, before: u64::MAX };
+
+    /// A journal with a session in it that stays open.
+    fn journal(directory: &Path, requests: u64) {
+        let ledger = Ledger::open(directory, LedgerSettings::default()).unwrap();
+        let session = "ses_0000000000001";
+        let principal = json!({
+            "kind": "agent", "subject": "a", "name": "claude", "issuer": "https://i.example",
+            "acting_for": null, "groups": [], "token_id": null, "expires": 9,
+        });
+        let connection = json!({
+            "name": "shop", "environment": "test", "protocol": "postgres", "database": "d", "role": "r",
+        });
+        let mut entries = vec![
+            json!({ "at": 1, "event": "started", "version": "0", "policy": "p" }),
+            json!({ "at": 2, "session": session, "event": "session_opened", "peer": "127.0.0.1:5",
+                "standing": { "principal": principal, "connection": connection }, "policy": "p", "claimed": "" }),
+        ];
+        entries.extend((0..requests).map(|n| {
+            json!({ "at": 3 + n, "session": session, "event": "outcome", "status": "done", "rows": n,
+                "masked": 0, "micros": 1 })
+        }));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for entry in entries {
+            let entry = serde_json::from_value(entry).unwrap();
+            runtime.block_on(ledger.append(entry, Durability::Durable)).unwrap();
+        }
+        assert_eq!(ledger.safe(), ledger.written());
+        // It ends as a crash would have it: the session stays open.
+        std::mem::forget(ledger);
+    }
+
+    fn pieces(source: &mut Source, bounds: Bounds) -> Vec<Piece> {
+        let mut all = Vec::new();
+        source
+            .read(bounds, |piece, _| {
+                all.push(piece);
+                true
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn it_goes_on_where_it_was_left_and_knows_the_sessions() {
+        let directory = tempfile::tempdir().unwrap();
+        journal(directory.path(), 20);
+        let mut whole = Source::new(directory.path());
+        let all = pieces(&mut whole, ALL);
+        assert_eq!(all.len(), 22);
+        let event = |writer: &mut Writer, piece: &Piece| writer.write(piece).line;
+        let fresh = || Writer::new(Format::Ocsf, "j".to_owned(), Chain::new("c".to_owned()));
+        let mut writer = fresh();
+        let lines: Vec<String> = all.iter().map(|piece| event(&mut writer, piece)).collect();
+
+        let (mut told, mut writer) = (Vec::new(), fresh());
+        let mut source = Source::new(directory.path());
+        for _ in 0..8 {
+            for piece in pieces(&mut source, Bounds { pieces: 3, ..ALL }) {
+                told.push(event(&mut writer, &piece));
+            }
+            // As a gateway that was killed and started.
+            Cursor::of(&source, writer.chain().clone()).keep(directory.path(), "x").unwrap();
+            let cursor = Cursor::read(directory.path(), "x").unwrap().unwrap();
+            let (place, context) = cursor.place();
+            source = Source::resume(directory.path(), place, context).unwrap();
+            writer = Writer::new(Format::Ocsf, "j".to_owned(), cursor.chain);
+        }
+        assert_eq!(told, lines, "as if it had never ended");
+        assert!(told.iter().skip(2).all(|line| line.contains("\"name\":\"claude\"")));
+    }
+
+    #[test]
+    fn another_journal_is_not_gone_on_with_and_a_cursor_that_is_none_is_an_error() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        journal(one.path(), 5);
+        journal(other.path(), 9);
+        let mut source = Source::new(one.path());
+        assert_eq!(pieces(&mut source, ALL).len(), 7);
+        let cursor = Cursor::of(&source, Chain::new("c".to_owned()));
+        let mut foreign = Source::resume(other.path(), cursor.place().0, cursor.place().1).unwrap();
+        let read = foreign.read(ALL, |_, _| panic!("nothing of it is told"));
+        assert!(matches!(read, Err(SourceError::Foreign(7))), "{read:?}");
+        cursor.keep(one.path(), "x").unwrap();
+        std::fs::write(crate::export::cursor::path(one.path(), "x"), "{\"version\":1").unwrap();
+        assert!(Cursor::read(one.path(), "x").is_err());
+        assert_eq!(Cursor::read(one.path(), "y").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_gone_or_edited_has_a_piece_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        journal(directory.path(), 6);
+        let file = directory.path().join("journal/00000000000000000000.jsonl");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines[4] = lines[4].replace("\"rows\":2", "\"rows\":3");
+        lines.remove(6);
+        std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+        let mut source = Source::new(directory.path());
+        let all = pieces(&mut source, ALL);
+        let told: Vec<String> = all
+            .iter()
+            .map(|piece| match &piece.what {
+                What::Entry(_) => piece.sequence.to_string(),
+                What::Gap { missing, lines, .. } => format!("-{missing}/{lines}"),
+                What::Withheld { .. } => "?".to_owned(),
+            })
+            .collect();
+        assert_eq!(told[..6], ["0", "1", "2", "3", "-1/1", "5"], "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("7"), "{told:?}");
+        assert!(told.iter().any(|one| one == "-1/0"), "{told:?}");
+    }
+}
