@@ -644,4 +644,9 @@ fn the_record_is_exported_from_its_files_and_what_is_wrong_is_told() {
     );
     assert_eq!(told[6], whole[6]);
     assert_eq!(told.len(), whole.len());
+    // What stands at the end and belongs elsewhere.
+    fs::write(&file, text.clone() + text.lines().next().unwrap() + "\n").unwrap();
+    let (code, told, said) = export(&arena, &["--format", "jsonl"]);
+    assert!(code == Some(1) && said.contains("1 lines at the end"), "{said}");
+    assert_eq!(told.len(), whole.len() + 1);
 }

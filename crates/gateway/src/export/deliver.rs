@@ -182,7 +182,7 @@ impl Exporter {
                 }
             }
             if place.source.position().sequence == before {
-                this.standing.waits_since.store(i64::MAX, Ordering::Relaxed);
+                this.idle(&place.source);
                 tokio::select! {
                     // An error means the sender is gone, which is a stop as well.
                     _ = stopping.wait_for(|stop| *stop) => return,
@@ -191,6 +191,22 @@ impl Exporter {
             }
             if *stopping.borrow() {
                 return;
+            }
+        }
+    }
+
+    /// Nothing is there to send, or what is there is no entry.
+    fn idle(&self, source: &Source) {
+        self.standing.waits_since.store(i64::MAX, Ordering::Relaxed);
+        let astray = source.astray().filter(|_| {
+            // What was written since may not be there yet.
+            self.services.ledger.safe() > source.position().sequence
+        });
+        if let Some(Piece { what: What::Gap { why, at, .. }, .. }) = astray {
+            self.standing.waits_since.store(at.as_micros(), Ordering::Relaxed);
+            let told = self.standing.trouble().replace((why.clone(), false));
+            if told.is_none_or(|(told, _)| told != why) {
+                warn!(export = self.settings.name, why, "the journal cannot be read on");
             }
         }
     }

@@ -117,6 +117,10 @@ pub(crate) struct Source {
     last: Option<Digest>,
     /// It goes on where an earlier run has ended, and has not read anything yet.
     resumed: bool,
+    /// When the last entry happened.
+    at: Timestamp,
+    /// Lines behind it that are no entries, or not the next ones, where the journal ends with them.
+    astray: u64,
     pub(super) sessions: Sessions,
 }
 
@@ -128,6 +132,8 @@ impl Source {
             position: Position::default(),
             last: None,
             resumed: false,
+            at: Timestamp::from_micros(0),
+            astray: 0,
             sessions: Sessions::default(),
         }
     }
@@ -181,6 +187,15 @@ impl Source {
         self.last
     }
 
+    /// What is wrong at the end of the journal, once it was read to there: lines that may be entries, and have
+    /// nothing behind them that says so. Whoever reads on meets them again.
+    pub(crate) fn astray(&self) -> Option<Piece> {
+        let (sequence, lines, at) = (self.position.sequence, self.astray, self.at);
+        let why = format!("{lines} lines at the end of the journal are not entry {sequence}");
+        let what = What::Gap { missing: 0, lines, at, why };
+        (lines > 0).then_some(Piece { sequence, what })
+    }
+
     /// From where on it has to be read again to know the sessions that are open now.
     pub(crate) fn context(&self) -> Position {
         self.sessions.since().unwrap_or(self.position)
@@ -200,7 +215,11 @@ impl Source {
         let (mut count, mut bytes, mut passed) = (0, 0, 0);
         while count < bounds.pieces && (bytes == 0 || bytes < bounds.bytes) {
             let before = tail.position();
-            let Some(found) = tail.next()? else { break };
+            let Some(found) = tail.next()? else {
+                self.astray = tail.pending().iter().map(|one| one.lines).sum();
+                break;
+            };
+            self.astray = 0;
             if found.sequence >= bounds.before {
                 break;
             }
@@ -215,6 +234,7 @@ impl Source {
                 take(Piece { sequence, what }, self);
             }
             (self.position, self.last, self.resumed) = (tail.position(), Some(item.hash), false);
+            self.at = item.at;
             count += 1;
             if !take(Piece { sequence, what: What::Entry(Box::new(item)) }, self) {
                 break;
@@ -379,7 +399,9 @@ mod tests {
             })
             .collect();
         assert_eq!(told[..6], ["0", "1", "2", "3", "-1/1", "5"], "{told:?}");
-        assert_eq!(told.last().map(String::as_str), Some("7"), "{told:?}");
-        assert!(told.iter().any(|one| one == "-1/0"), "{told:?}");
+        // One line alone does not show that it is an entry.
+        assert_eq!(told.len(), 6, "{told:?}");
+        let end = source.astray().map(|piece| (piece.sequence, piece.what));
+        assert!(matches!(end, Some((6, What::Gap { lines: 1, .. }))), "{end:?}");
     }
 }

@@ -123,6 +123,10 @@ pub(super) fn run(export: &Export, directory: &Path) -> anyhow::Result<ExitCode>
         if source.position().sequence == before {
             run.out.flush()?;
             if !export.follow {
+                if let Some(piece) = source.astray() {
+                    run.begun = true;
+                    run.take(&piece);
+                }
                 break;
             }
             std::thread::sleep(LOOK);
