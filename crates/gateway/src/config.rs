@@ -2,6 +2,7 @@
 
 use crate::access::AccessSettings;
 use crate::documents::{DocumentSettings, fixtures::Fixtures};
+use crate::export::Export;
 use crate::fleet::StoreSettings;
 use crate::groups::{GroupSettings, Groups};
 use crate::manifest::PublicHost;
@@ -80,6 +81,9 @@ pub(crate) struct Config {
     /// Who is told that somebody waits for people.
     #[serde(default)]
     pub(crate) notify: Notify,
+    /// Who is sent the record, entry by entry.
+    #[serde(default)]
+    pub(crate) export: Vec<Export>,
     /// The record of intents and outcomes.
     #[serde(default)]
     pub(crate) journal: Journal,
@@ -624,6 +628,7 @@ impl Config {
         let clients = self.identity.providers.iter_mut().filter_map(|p| p.sign_in.as_mut());
         paths.extend(clients.filter_map(|client| client.client_secret_file.as_mut()));
         paths.extend(self.notify.files_mut());
+        paths.extend(self.export.iter_mut().flat_map(Export::files_mut));
         paths.extend(self.identity.saml.iter_mut().flat_map(SamlProvider::files_mut));
         paths
     }
@@ -654,6 +659,7 @@ impl Config {
         }
         self.store.check().map_err(wrong)?;
         self.notify.check().map_err(wrong)?;
+        Export::check_all(&self.export).map_err(wrong)?;
         let Identity { providers, workloads, saml, development: _ } = &self.identity;
         let nobody = providers.is_empty() && workloads.is_empty() && saml.is_empty();
         if nobody && self.dev_provider.is_none() {

@@ -29,15 +29,13 @@ pub(crate) use slack::{
 };
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use webhook::Client;
 pub(crate) use webhook::Webhook;
-use zeroize::Zeroizing;
 
 /// How often it is looked whether something is due, where nothing says that anything has changed: what
 /// lapses does so by itself.
@@ -203,30 +201,6 @@ impl fmt::Display for NotTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
     }
-}
-
-/// The text of a secret, from a file or the environment; `names` are the settings that say which.
-fn secret_text(
-    names: (&str, &str),
-    file: Option<&Path>,
-    variable: Option<&str>,
-) -> Result<Zeroizing<String>, String> {
-    let text = match (file, variable) {
-        (Some(file), _) => std::fs::read_to_string(file)
-            .map_err(|error| format!("{} {}: {error}", names.0, file.display()))?,
-        (None, Some(name)) => std::env::var(name)
-            .map_err(|_| format!("{}: {name} is not set, or is not UTF-8", names.1))?,
-        (None, None) => return Err(format!("there is neither {} nor {}", names.0, names.1)),
-    };
-    Ok(Zeroizing::new(text))
-}
-
-/// That every user of the machine may read a secret, or change it.
-fn open_to_others(file: &Path) -> Option<String> {
-    let mode = std::fs::metadata(file).ok()?.permissions().mode();
-    (mode & 0o007 != 0).then(|| {
-        format!("{}: every user of this machine has access to it: chmod 600 it", file.display())
-    })
 }
 
 /// What sends to one channel.

@@ -1,6 +1,7 @@
 //! Who can open recordings: the settings, and the keys with which the gateway itself shows what it has sealed.
 //! Beside the life of a request: at start.
 
+use crate::outbound::open_to_others;
 use anyhow::Context as _;
 use portcullis_age::{Identity, Recipient};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -108,7 +109,8 @@ impl Recording {
                 })
             }
         };
-        told.into_iter().collect()
+        let open = open_to_others(file).map(|why| format!("recording.identity_file: {why}"));
+        told.into_iter().chain(open).collect()
     }
 }
 
@@ -122,6 +124,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");
         std::fs::write(&file, &*own.to_text()).unwrap();
+        let mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&file, mode).unwrap();
+        };
+        mode(0o600);
         let of = |recipients: &[&Identity], file: Option<&Path>| Recording {
             recipients: recipients.iter().map(|key| PublicKey(key.recipient())).collect(),
             identity_file: file.map(Path::to_owned),
@@ -130,6 +137,9 @@ mod tests {
         assert_eq!(of(&[], None).doubts(), [""; 0]);
         assert_eq!(of(&[&other], None).doubts(), [""; 0], "an auditor's alone");
         assert_eq!(of(&[&other, &own], Some(&file)).doubts(), [""; 0]);
+        mode(0o644);
+        assert!(of(&[&own], Some(&file)).doubts()[0].contains("every user"));
+        mode(0o600);
         assert!(of(&[&other], Some(&file)).doubts()[0].contains("none of recording.recipients"));
         assert!(of(&[], Some(&file)).doubts()[0].contains("opens nothing"));
         std::fs::write(&file, "AGE-SECRET-KEY-1QQQ").unwrap();

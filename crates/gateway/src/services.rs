@@ -8,6 +8,7 @@ use crate::credentials::Credentials;
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::documents::{self, DocumentDesk};
+use crate::export::{Export, Exporter, Exports};
 use crate::fleet;
 use crate::freezes::FreezeDesk;
 use crate::generation::{Generation, Governing, Made, governed};
@@ -111,6 +112,8 @@ pub(crate) struct Services {
     pub(crate) store_watch: StoreWatch,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Who is sent the record, and how far that is.
+    pub(crate) exports: Exports,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -279,6 +282,10 @@ impl Gateway {
         for channel in config.notify.channels() {
             let told = Notifier::new(services.clone(), channel)?;
             tasks.spawn(told.keep_telling(stopping.clone()));
+        }
+        for settings in &config.export {
+            let sends = Exporter::new(services.clone(), settings.clone(), &config.data_dir)?;
+            tasks.spawn(sends.keep_sending(stopping.clone()));
         }
         tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
@@ -474,6 +481,7 @@ fn doubts(config: &Config) -> Vec<String> {
     doubts.extend(config.secrets.doubts(config));
     doubts.extend(config.store.doubts(&config.data_dir));
     doubts.extend(config.notify.doubts());
+    doubts.extend(config.export.iter().flat_map(Export::doubts));
     doubts.extend(config.listen.metrics.as_ref().and_then(MetricsListener::doubts));
     for provider in config.identity.saml.iter().filter(|provider| !provider.has_people()) {
         doubts.push(format!(
@@ -653,6 +661,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         PasskeyDesk { store: PasskeyStore::new(store.clone()), settings: config.passkeys.clone() };
     let desk = ReviewDesk::new(store.clone(), ReviewSettings { ttl: config.review.expires.0 }, now);
     let budget = Arc::new(Budget::new((config.limits.buffered_mib as usize) << 20));
+    let most = config.limits.sessions_per_principal as usize;
     Ok(Services {
         credentials,
         sign_in,
@@ -677,14 +686,12 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         paused_request: config.administration.paused_request.0,
         gate: gate(config),
         sample_rows: config.recording.sample_rows,
-        places: Arc::new(Places::new(
-            config.limits.sessions_per_principal as usize,
-            budget.clone(),
-        )),
+        places: Arc::new(Places::new(most, budget.clone())),
         budget,
         disk: Arc::new(Disk::of(&config.data_dir, &config.journal)),
         store_watch: StoreWatch::new(),
         metrics,
+        exports: Exports::of(&config.export),
         stopping,
     })
 }

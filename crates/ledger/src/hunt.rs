@@ -103,8 +103,7 @@ impl Block {
             };
             let (segment, offset) = (self.segment, self.before + begin as u64);
             let location = Location { segment, offset, length: text.len() as u64 };
-            let found = Found { sequence: line.sequence, location, json: line.entry };
-            if take(&found)?.is_break() {
+            if take(&Found::of(&line, location))?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }

@@ -234,6 +234,13 @@ impl Ledger {
         self.0.shared.written()
     }
 
+    /// How many entries are on stable storage: those before that number are there after a crash of the
+    /// machine too.
+    #[must_use]
+    pub fn safe(&self) -> u64 {
+        self.0.shared.safe()
+    }
+
     /// Writes and syncs what waits, signs the last head, and takes nothing more. Blocks. Can be
     /// repeated.
     ///

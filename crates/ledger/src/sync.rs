@@ -13,6 +13,7 @@ use crate::queue::{Queue, Reply};
 use crate::storage::Storage;
 use portcullis_core::journal::JournalError;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     /// Held while a segment is synced; true once that has failed. The kernel reports a failed
     /// write-back once, so a second sync of the same file could claim a success that never was.
     sync_failed: Mutex<bool>,
+    /// How many entries are on stable storage.
+    safe: AtomicU64,
 }
 
 /// What is written and not synced.
@@ -50,6 +53,8 @@ enum Sleep {
 
 impl Shared {
     pub(crate) fn new(queue: Queue, written: Chain, sync_after: Duration) -> Self {
+        // What a ledger is opened with has been read from its files, and is synced before anything else.
+        let safe = AtomicU64::new(written.size);
         let behind = Behind {
             written,
             leaves: Vec::new(),
@@ -60,7 +65,7 @@ impl Shared {
             broken: None,
         };
         let (behind, sync_failed) = (Mutex::new(behind), Mutex::new(false));
-        Self { queue, behind, wake: Condvar::new(), sync_after, sync_failed }
+        Self { queue, behind, wake: Condvar::new(), sync_after, sync_failed, safe }
     }
 
     fn behind(&self) -> MutexGuard<'_, Behind> {
@@ -70,6 +75,11 @@ impl Shared {
     /// How many entries are written.
     pub(crate) fn written(&self) -> u64 {
         self.behind().written.size
+    }
+
+    /// How many entries are on stable storage.
+    pub(crate) fn safe(&self) -> u64 {
+        self.safe.load(Ordering::Acquire)
     }
 
     /// The writer has written up to `written`, `leaves` since it last said so; `waiters` want it synced.
@@ -233,6 +243,7 @@ impl Syncer {
             let storage = &self.storage;
             let synced = self.shared.synced(|| storage.sync());
             synced.map_err(|e| format!("syncing the journal failed: {e}"))?;
+            self.shared.safe.fetch_max(round.written.size, Ordering::AcqRel);
         }
         for (reply, sequence) in round.waiters.drain(..) {
             let _ = reply.send(Ok(sequence));

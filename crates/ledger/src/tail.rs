@@ -6,6 +6,7 @@ use crate::chain::{Hash, Line, MAX_LINE, sha256};
 use crate::layout::Layout;
 use crate::read::ReadError;
 use crate::segments::{self, Lines, Read, Segment};
+use portcullis_core::digest::Digest;
 use portcullis_core::id::SessionId;
 use portcullis_core::journal::Entry;
 use portcullis_core::time::Timestamp;
@@ -60,10 +61,45 @@ pub struct Found<'a> {
     pub sequence: u64,
     /// Where it is.
     pub location: Location,
-    pub(crate) json: &'a [u8],
+    json: &'a [u8],
+    text: &'a [u8],
+    hash: Hash,
+    prev: Hash,
+}
+
+impl<'a> Found<'a> {
+    /// What a line is that was looked at.
+    pub(crate) const fn of(line: &Line<'a>, location: Location) -> Self {
+        let Line { sequence, entry: json, text, hash, prev } = *line;
+        Found { sequence, location, json, text, hash, prev }
+    }
 }
 
 impl Found<'_> {
+    /// Its line without the hash: what is hashed (`FORMAT.md`, Entries).
+    #[must_use]
+    pub const fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    /// The hash of that, which was compared with the one in the line.
+    #[must_use]
+    pub const fn hash(&self) -> Digest {
+        Digest::from_bytes(self.hash)
+    }
+
+    /// The hash of the entry before it, as the entry says; zeros in the first.
+    #[must_use]
+    pub const fn prev(&self) -> Digest {
+        Digest::from_bytes(self.prev)
+    }
+
+    /// The entry alone, as JSON.
+    #[must_use]
+    pub const fn json(&self) -> &[u8] {
+        self.json
+    }
+
     /// What an index keeps of it.
     ///
     /// # Errors
@@ -122,6 +158,19 @@ impl PassedOver {
 #[must_use]
 pub fn segment_file(segment: u64) -> PathBuf {
     Layout::new(Path::new("")).segment(segment)
+}
+
+/// The name of a ledger, by the verifier key of its heads: origin and key id.
+///
+/// # Errors
+/// [`ReadError::Io`] where there is no such key, or it cannot be read.
+pub fn name(dir: &Path) -> Result<String, ReadError> {
+    let path = Layout::new(dir).keys().join("journal.ed25519.pub");
+    let text = Layout::new(dir).read(&path).map_err(io_error(&path))?;
+    // `<origin>+<id>+<key>`; an origin holds no `+`.
+    let mut parts = text.trim().splitn(3, '+');
+    let (origin, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    Ok(format!("{origin}+{id}"))
 }
 
 /// The segments that are there and cannot be opened: who follows the journal passes over them.
@@ -246,7 +295,7 @@ impl Tail {
         for one in self.pending.drain(..) {
             PassedOver::add(&mut self.passed, one);
         }
-        Ok(Some(Found { sequence, location, json: line.entry }))
+        Ok(Some(Found::of(&line, location)))
     }
 
     /// Whether the line in the buffer is the next entry; one that is not is passed over.
@@ -366,6 +415,6 @@ impl Entries {
         }
         let line = Line::parse(&self.buffer).filter(|line| sha256(line.text) == line.hash);
         let line = line.ok_or(ReadError::Moved)?;
-        Ok(Found { sequence: line.sequence, location: at, json: line.entry })
+        Ok(Found::of(&line, at))
     }
 }

@@ -35,6 +35,18 @@ impl Default for Limits {
     }
 }
 
+/// The comments between `/*` and `*/` of a text, as the server's own lexer finds them; `None` where it cannot
+/// read the text.
+#[must_use]
+pub fn comments(text: &str) -> Option<Vec<&str>> {
+    let tokens = std::panic::catch_unwind(|| pg_query::scan(text)).ok()?.ok()?.tokens;
+    let found = tokens.iter().filter(|token| token.token == Token::CComment as i32);
+    let text_of = |token: &ScanToken| {
+        text.get(usize::try_from(token.start).ok()?..usize::try_from(token.end).ok()?)
+    };
+    found.map(text_of).collect()
+}
+
 /// Parses a text into trees. Call it on a thread with [`REQUIRED_STACK`].
 ///
 /// # Errors

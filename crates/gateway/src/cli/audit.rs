@@ -3,6 +3,7 @@
 use super::page;
 pub(crate) use changes::Verified;
 mod changes;
+mod export;
 mod passkeys;
 
 use crate::config::Config;
@@ -42,6 +43,12 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
+    /// Write the record for another system: JSON lines, OCSF 1.9 events, or OTLP.
+    ///
+    /// Reads the journal's files, while a gateway runs or not. Each entry is checked by its hash and by the
+    /// chain. What is missing or cannot be read has a line of its own in its place, and the exit code is 1
+    /// then.
+    Export(export::Export),
 }
 
 /// Runs one command on the record below `data_dir`.
@@ -58,6 +65,7 @@ pub(crate) fn run(command: &Audit, config: &Config, json: bool) -> anyhow::Resul
             return Ok(ExitCode::SUCCESS);
         }
         Audit::Tiles { to } => return tiles(&config.data_dir, to, json),
+        Audit::Export(export) => return export::run(export, &config.data_dir),
     };
     let read =
         |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());

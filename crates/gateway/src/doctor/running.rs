@@ -34,6 +34,7 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
     outside::providers(all, &config, true).await;
     outside::targets(all, &config, Read(rows)).await;
     notifications(all, services).await;
+    exports(all, services);
     findings.worst
 }
 
@@ -88,6 +89,34 @@ async fn notifications(all: &mut Findings<'_>, services: &Services) {
     let found = format!("{} wait to be sent again; {}: {why}", late.len(), first.channel);
     let means = "people hear late, or not at all, that somebody waits for them";
     all.warn("notifications", found, means, "see portcullis notifications --open");
+}
+
+fn exports(all: &mut Findings<'_>, services: &Services) {
+    for (name, standing) in services.exports.all() {
+        let seen = standing.seen();
+        let behind = services.ledger.written().saturating_sub(seen.next);
+        let waits = seen.waits.as_secs();
+        let found = match &seen.trouble {
+            Some((why, _)) => format!("{name}: {behind} entries behind, for {waits} s: {why}"),
+            None => format!("{name}: {behind} entries behind"),
+        };
+        let next =
+            "see the gateway's log, and the receiver; nothing is lost while the journal is there";
+        match seen.trouble {
+            Some((_, true)) => {
+                all.fail("export", found, "the receiver is sent nothing more", next);
+            }
+            Some(_) => all.warn("export", found, "the receiver hears late of what happens", next),
+            None if seen.withheld > 0 => {
+                let found = format!("{name}: {} entries were not taken or kept", seen.withheld);
+                let means =
+                    "the receiver lacks them: it knows their numbers and hashes, or nothing";
+                let next = "portcullis audit export shows them; see what the receiver limits";
+                all.warn("export", found, means, next);
+            }
+            None => all.ok("export", found),
+        }
+    }
 }
 
 /// What is told where there was no time to look at all of it.

@@ -37,6 +37,11 @@ impl Gauges {
             &table::DISK_FULL,
             &table::STORE,
             &table::NOTIFICATIONS,
+            &table::EXPORT_ENTRIES,
+            &table::EXPORT_SECONDS,
+            &table::EXPORT_FAILED,
+            &table::EXPORT_STOPPED,
+            &table::EXPORT_WITHHELD,
             &table::FREEZES,
         ];
         let all = all.into_iter().map(|metric| Ok((metric.name, metric.gauges(registry)?)));
@@ -73,6 +78,7 @@ impl Gauges {
         self.sessions(services);
         self.journal(services);
         self.store(services);
+        self.exports(services);
         if let Ok(freezes) = services.freezes.view().in_force().freezes {
             let at = now();
             let in_force = freezes.iter().filter(|freeze| at < freeze.until).count();
@@ -107,6 +113,19 @@ impl Gauges {
         self.set(&table::DISK_LOW, &[], disk.thresholds().low);
         self.set(&table::DISK_RESERVE, &[], disk.thresholds().reserve);
         self.set(&table::DISK_FULL, &[], i64::from(disk.is_full()));
+    }
+
+    fn exports(&self, services: &Services) {
+        for (name, standing) in services.exports.all() {
+            let seen = standing.seen();
+            let behind = services.ledger.written().saturating_sub(seen.next);
+            self.set(&table::EXPORT_ENTRIES, &[name], behind);
+            self.set(&table::EXPORT_SECONDS, &[name], seen.waits.as_secs());
+            self.set(&table::EXPORT_FAILED, &[name], seen.failed);
+            let stopped = seen.trouble.is_some_and(|(_, stopped)| stopped);
+            self.set(&table::EXPORT_STOPPED, &[name], i64::from(stopped));
+            self.set(&table::EXPORT_WITHHELD, &[name], seen.withheld);
+        }
     }
 
     fn store(&self, services: &Services) {

@@ -83,7 +83,7 @@ pub(super) fn reference() -> String {
     text += "\n## Labels\n\nNo value of a label comes from a caller or a target: no principal, no statement, no \
         object.\n\n| label | values |\n| --- | --- |\n| `connection` | the names of the connections in force |\n\
         | `version` | that of the gateway |\n| `protocol` | `postgres` |\n\
-        | `state` | `waiting`, `late`, `failed` |\n";
+        | `receiver` | the names of `[[export]]` |\n| `state` | `waiting`, `late`, `failed` |\n";
     let words = [
         ("verdict", Verdict::WORDS.to_vec()),
         ("class", RefusalClass::ALL.map(RefusalClass::as_str).to_vec()),
@@ -196,6 +196,16 @@ table! {
         "1 where the store answers and may be gone by; else 0.";
     NOTIFICATIONS = "portcullis_notifications", Kind::Gauge, ["state"],
         "Notifications that are to be sent (waiting), to be sent again since an attempt failed (late), or were given up (failed).";
+    EXPORT_ENTRIES = "portcullis_export_lag_entries", Kind::Gauge, ["receiver"],
+        "Entries of the journal that a receiver of [[export]] has not taken yet.";
+    EXPORT_SECONDS = "portcullis_export_lag_seconds", Kind::Gauge, ["receiver"],
+        "How long ago the first of them happened; 0 where there is none.";
+    EXPORT_FAILED = "portcullis_export_failed_attempts", Kind::Gauge, ["receiver"],
+        "Attempts that have failed since the receiver took something; 0 where the last one has not.";
+    EXPORT_STOPPED = "portcullis_export_stopped", Kind::Gauge, ["receiver"],
+        "1 where nothing more is sent until somebody has looked; else 0.";
+    EXPORT_WITHHELD = "portcullis_export_withheld_entries", Kind::Gauge, ["receiver"],
+        "Entries since the start of which the receiver was told that there is one and no more, since it takes no such entry, or that it says it has thrown away.";
     FREEZES = "portcullis_freezes", Kind::Gauge, [],
         "Freezes in force; nothing where nobody knows, and agents do nothing.";
 }

@@ -5,6 +5,7 @@
 
 use super::case::Case;
 use super::{NotTaken, shown};
+use crate::outbound::{open_to_others, secret_text};
 use anyhow::Context as _;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -112,8 +113,7 @@ impl Email {
             return Ok(None);
         }
         let names = ("password_file", "password_env");
-        let text =
-            super::secret_text(names, self.password_file.as_deref(), self.password_env.as_deref())?;
+        let text = secret_text(names, self.password_file.as_deref(), self.password_env.as_deref())?;
         let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
         if text.is_empty() {
             return Err("the password is empty".to_owned());
@@ -124,7 +124,7 @@ impl Email {
     /// What works not yet, or weakens.
     pub(super) fn doubts(&self) -> Vec<String> {
         let mut doubts: Vec<String> = self.password().err().into_iter().collect();
-        doubts.extend(self.password_file.as_deref().and_then(super::open_to_others));
+        doubts.extend(self.password_file.as_deref().and_then(open_to_others));
         doubts.extend(self.encryption().err());
         doubts
     }

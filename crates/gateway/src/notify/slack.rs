@@ -5,8 +5,8 @@
 //! then whole.
 
 use super::case::Case;
-use super::webhook::{busy_until, caller, is_safe};
-use super::{NotTaken, open_to_others, secret_text, shown};
+use super::{NotTaken, shown};
+use crate::outbound::{PATIENCE, busy_until, caller, is_safe, open_to_others, secret_text};
 use anyhow::Context as _;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::ReviewId;
@@ -393,7 +393,7 @@ pub(crate) struct SlackClient(reqwest::Client);
 
 impl SlackClient {
     pub(crate) fn new(slack: &Slack) -> anyhow::Result<Self> {
-        let client = caller(&slack.api);
+        let client = caller(&slack.api, PATIENCE);
         Ok(Self(client.with_context(|| format!("notify.slack: \"{}\"", slack.name))?))
     }
 
