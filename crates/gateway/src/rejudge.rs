@@ -7,6 +7,7 @@
 use crate::generation::Rules;
 use crate::recordings::{Archive, Sought, Unread};
 use crate::trial::{Said, Texts, Trial, Untried, Word};
+use portcullis_core::digest::{Digest, Digester};
 use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::{Entry, Event};
 use portcullis_core::protocol::Shown;
@@ -16,8 +17,8 @@ use portcullis_store::index::Search;
 use portcullis_store::{Page, Place};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Sessions that are looked for at once.
@@ -26,10 +27,11 @@ const SESSIONS: u32 = 20;
 const TURN: Duration = Duration::from_secs(2);
 /// How long one session may take.
 const SESSION: Duration = Duration::from_secs(10);
-/// Entries of one session that are judged again.
-const ENTRIES: usize = 2_000;
-/// Parts of a session's entries that are kept at once, each of 4 MiB at most.
-const PARTS: usize = 4;
+/// Entries of one session that are read at once, of 4 MiB at most.
+const ENTRIES: u32 = 500;
+/// Callers, and requests of each, of which it is kept what is said.
+const CALLERS: usize = 200;
+const REQUESTS: usize = 10_000;
 /// Examples of each change, and kinds of changes and of reasons, that are told.
 const EXAMPLES: usize = 5;
 const KINDS: usize = 100;
@@ -149,6 +151,7 @@ type Key = (Word, Word, String, String, Masks);
 
 #[derive(Default)]
 struct Report {
+    memo: Memo,
     whole: Rejudged,
     changes: BTreeMap<Key, (u64, Vec<Example>)>,
     reasons: BTreeMap<String, (u64, SessionId, u64)>,
@@ -192,7 +195,7 @@ impl Report {
     }
 
     fn finish(self) -> Rejudged {
-        let Self { mut whole, changes, reasons } = self;
+        let Self { mut whole, changes, reasons, memo: _ } = self;
         let change = |((from, to, from_rule, to_rule, masks), (count, examples))| Change {
             from,
             to,
@@ -214,26 +217,6 @@ fn without(one: &BTreeSet<String>, other: &BTreeSet<String>) -> Vec<String> {
     one.difference(other).take(EXAMPLES).cloned().collect()
 }
 
-/// The entries of a session, as many as are judged, and whether there are more.
-async fn entries_of(
-    archive: &Archive,
-    session: SessionId,
-) -> Result<Option<(Vec<(u64, Entry)>, bool)>, Unread> {
-    let Some((head, _)) = archive.session(session).await? else { return Ok(None) };
-    let (mut entries, mut from, mut more) = (Vec::new(), 0, false);
-    for _ in 0..PARTS {
-        let part = archive.part(&head, from, 500).await?;
-        let on = part.next;
-        entries.extend(archive.entries(&head, part).await?);
-        more = on.is_some();
-        match on {
-            Some(next) if entries.len() < ENTRIES => from = next,
-            _ => break,
-        }
-    }
-    Ok(Some((entries, more)))
-}
-
 /// A part of what is recorded, from the newest session on.
 pub(crate) async fn rejudged(
     archive: &Archive,
@@ -249,24 +232,14 @@ pub(crate) async fn rejudged(
         let count = rows.len();
         for (at, row) in rows.into_iter().enumerate() {
             let place = Place { at: row.opened, id: row.id.to_string() };
-            let (entries, more) = match entries_of(archive, row.id).await {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
+            let judged = again(archive, &compared, row.id, &mut report).await;
+            match judged {
                 // What cannot be read of one keeps nobody from the others.
                 Err(Unread::Ledger(_)) => {
-                    report.whole.sessions += 1;
                     report.not_judged("its session cannot be read: see health", 1, row.id, 0);
-                    continue;
                 }
-                Err(error) => return Err(error),
-            };
-            let (compared, session) = (compared.clone(), row.id);
-            // Statements are read on a thread of its own, as the runtime's are.
-            let judged = tokio::task::spawn_blocking(move || {
-                judge(&mut report, &compared, session, entries, more);
-                report
-            });
-            report = judged.await?;
+                judged => judged?,
+            }
             let last = at + 1 == count && next.is_none();
             if !last && begun.elapsed() > TURN {
                 return Ok((report.finish(), Some(place)));
@@ -292,61 +265,92 @@ fn asked(event: &Event) -> Option<(&Shown, &str, Word)> {
     }
 }
 
-fn judge(
-    report: &mut Report,
-    compared: &Compared,
+/// A session that is judged again, part by part.
+struct Judging {
     session: SessionId,
-    entries: Vec<(u64, Entry)>,
-    more: bool,
-) {
-    let deadline = Instant::now() + SESSION;
+    deadline: Instant,
+    standing: Option<Standing>,
+    granted: bool,
+    trials: Option<Arc<Trials>>,
+    held: BTreeSet<RequestId>,
+}
+
+/// Judges one session again, as far as there is time.
+async fn again(
+    archive: &Archive,
+    compared: &Arc<Compared>,
+    session: SessionId,
+    report: &mut Report,
+) -> Result<(), Unread> {
+    let Some((head, _)) = archive.session(session).await? else { return Ok(()) };
     report.whole.sessions += 1;
-    let (mut standing, mut granted): (Option<Standing>, bool) = (None, false);
-    let mut trials = None;
-    let mut held: BTreeSet<RequestId> = BTreeSet::new();
-    let last = entries.last().map_or(0, |(number, _)| *number);
-    for (number, entry) in entries {
-        if let Event::SessionOpened { standing: found, grant, .. } = &entry.event {
-            let principal = &found.principal;
-            let name = &found.connection.name;
-            granted = grant.is_some();
-            trials = Some((
-                Trial::of(&compared.now, principal, name),
-                Trial::of(&compared.then, principal, name),
-            ));
-            standing = Some(found.clone());
-            continue;
+    let deadline = Instant::now() + SESSION;
+    let mut judging = Judging {
+        session,
+        deadline,
+        standing: None,
+        granted: false,
+        trials: None,
+        held: BTreeSet::new(),
+    };
+    let mut from = Some(0);
+    while let Some(at) = from {
+        if Instant::now() > deadline {
+            let why =
+                format!("the rest of its session: that takes longer than {} s", SESSION.as_secs());
+            report.not_judged(&why, 1, session, at);
+            break;
         }
-        let Some((shown, operation, recorded)) = asked(&entry.event) else { continue };
+        let part = archive.part(&head, at, ENTRIES).await?;
+        from = part.next;
+        let entries = archive.entries(&head, part).await?;
+        let (compared, mut taken) = (compared.clone(), std::mem::take(report));
+        // Statements are read on a thread of its own, as the runtime's are.
+        let judged = tokio::task::spawn_blocking(move || {
+            for (number, entry) in entries {
+                judging.judge(&mut taken, &compared, number, &entry);
+            }
+            (judging, taken)
+        });
+        (judging, *report) = judged.await?;
+    }
+    Ok(())
+}
+
+impl Judging {
+    fn judge(&mut self, report: &mut Report, compared: &Compared, number: u64, entry: &Entry) {
+        if let Event::SessionOpened { standing, grant, .. } = &entry.event {
+            self.granted = grant.is_some();
+            self.trials = Some(report.memo.trials(compared, standing));
+            self.standing = Some(standing.clone());
+            return;
+        }
+        let Some((shown, operation, recorded)) = asked(&entry.event) else { return };
         if entry.at < compared.since {
-            continue;
+            return;
         }
         // What was held and refused in the end was asked once.
-        let again = entry.request.is_some_and(|id| held.contains(&id));
-        if again {
-            continue;
+        if entry.request.is_some_and(|id| self.held.contains(&id)) {
+            return;
         }
         if recorded == Word::Hold {
-            held.extend(entry.request);
+            self.held.extend(entry.request);
         }
         report.whole.requests += 1;
-        let (Some(standing), Some((now, then))) = (&standing, &trials) else { continue };
-        let found = match Instant::now() > deadline {
-            _ if granted => {
+        let (Some(standing), Some(trials)) = (&self.standing, &self.trials) else { return };
+        let found = match Instant::now() > self.deadline {
+            _ if self.granted => {
                 Err("its session stood on a grant, which is over or another one".to_owned())
             }
             true => Err(format!("its session takes longer than {} s", SESSION.as_secs())),
-            false => both((now, then), shown, operation),
+            false => trials.both(shown, operation),
         };
         let (now, then) = match found {
             Ok(both) => both,
-            Err(why) => {
-                report.not_judged(&why, 1, session, number);
-                continue;
-            }
+            Err(why) => return report.not_judged(&why, 1, self.session, number),
         };
         report.judged(&now, &then, || Example {
-            session,
+            session: self.session,
             entry: number,
             at: entry.at,
             who: standing.principal.to_string(),
@@ -357,9 +361,61 @@ fn judge(
             masked: Vec::new(),
         });
     }
-    if more {
-        let why = format!("sessions are judged again up to their entry {ENTRIES} or so");
-        report.not_judged(&why, 1, session, last);
+}
+
+/// What was worked out in this part and is the same for others: most requests are asked again and again.
+#[derive(Default)]
+struct Memo(HashMap<String, Arc<Trials>>);
+
+impl Memo {
+    /// For one caller on one connection, whichever its token: neither its number nor its end is in any verdict.
+    fn trials(&mut self, compared: &Compared, standing: &Standing) -> Arc<Trials> {
+        let mut standing = standing.clone();
+        standing.principal.token_id = None;
+        standing.principal.expires = Timestamp::from_micros(i64::MAX);
+        let (principal, name) = (&standing.principal, &standing.connection.name);
+        let made = || {
+            let of = |rules| Trial::of(rules, principal, name);
+            let (now, then) = (of(&compared.now), of(&compared.then));
+            Arc::new(Trials { now, then, said: Mutex::default() })
+        };
+        // One that has no JSON form is like no other.
+        let Ok(key) = serde_json::to_string(&(principal, name)) else { return made() };
+        if self.0.len() >= CALLERS {
+            self.0.clear();
+        }
+        Arc::clone(self.0.entry(key).or_insert_with(made))
+    }
+}
+
+/// What is said to a request by the rules in force and by those that are wanted, or why that is not known.
+type Both = Result<(Said, Said), String>;
+
+/// A caller on a connection, by the rules in force and by those that are wanted.
+struct Trials {
+    now: Result<Trial, Untried>,
+    then: Result<Trial, Untried>,
+    /// By the digest of everything that is judged of a request.
+    said: Mutex<HashMap<Digest, Both>>,
+}
+
+impl Trials {
+    fn both(&self, shown: &Shown, operation: &str) -> Both {
+        let asked = (&shown.statements, &shown.parameters, shown.elided, operation);
+        let Ok(asked) = serde_json::to_vec(&asked) else {
+            return both((&self.now, &self.then), shown, operation);
+        };
+        let key = Digester::new("portcullis/rejudged/1").part(&asked).finish();
+        let mut known = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(both) = known.get(&key) {
+            return both.clone();
+        }
+        let said = both((&self.now, &self.then), shown, operation);
+        if known.len() >= REQUESTS {
+            known.clear();
+        }
+        known.insert(key, said.clone());
+        said
     }
 }
 
@@ -368,7 +424,7 @@ fn both(
     (now, then): (&Result<Trial, Untried>, &Result<Trial, Untried>),
     shown: &Shown,
     operation: &str,
-) -> Result<(Said, Said), String> {
+) -> Both {
     if shown.elided || shown.statements.is_empty() {
         return Err("its text is not kept whole".to_owned());
     }

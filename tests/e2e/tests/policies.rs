@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 const CLOSED: &str = "@id(\"closed\") @reason(\"orders are closed\")\n\
     forbid (principal, action == Action::\"read\", resource is Relation)\n\
     when { resource.name == \"orders\" };\n";
+const NOT_BO: &str = "@id(\"not-bo\") @reason(\"not for bo's agents\")\n\
+    forbid (principal, action == Action::\"read\", resource is Relation)\n\
+    when { principal is Agent && principal has acting_for && principal.acting_for == \"bo\" };\n";
 const HIDDEN: &str = "@id(\"no-names\") @reason(\"names are nobody's business\") @mask(\"null\")\n\
     forbid (principal, action == Action::\"reveal\", resource)\n\
     when { resource.relation == \"customers\" && resource.name == \"name\" };\n";
@@ -290,4 +293,35 @@ fn many_sessions_are_judged_in_parts_within_bounds() {
     assert!(code == Some(0) && text.contains("30 requests in 30 sessions"), "{text}");
     assert!(text.contains("allow -> refuse: 30"), "{text}");
     assert!(begun.elapsed() < Duration::from_secs(60), "it takes {:?}", begun.elapsed());
+}
+
+/// Sessions are judged again to their end, and what is said to one caller is not said to another for it.
+#[test]
+fn what_is_recorded_is_replayed_whole_and_each_caller_by_what_applies_to_it() {
+    let arena = arena("");
+    let mut agent = arena.client("claude").unwrap();
+    for _ in 0..3_000 {
+        ask(&mut agent, "SELECT count(*) FROM orders");
+    }
+    let mut other = arena.client("deckard").unwrap();
+    ask(&mut other, "SELECT count(*) FROM orders");
+    drop((agent, other));
+    let replay = |more: &[&str]| {
+        let directory = arena.directory().join("documents");
+        let directory = directory.to_str().unwrap();
+        let words = ["policy", "replay", directory, "--as", "max", "--since", "1h", "--exit-code"];
+        portcullis(&arena, &[&words, more].concat())
+    };
+    documents(&arena, &[("policies/not-bo.cedar", NOT_BO)]);
+    let (code, text) = replay(&[]);
+    assert!(text.contains("3001 requests in 2 sessions, 3001 judged again, 1 would"), "{text}");
+    assert!(text.contains("allow -> refuse: 1 (by not-bo") && text.contains("deckard"), "{text}");
+    assert_eq!(code, Some(1), "something would change");
+    documents(&arena, &[("policies/not-bo.cedar", CLOSED)]);
+    let (_, text) = replay(&["--json"]);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&told["changed"], &told["not_judged"]), (&json!(3001), &json!([])), "{told:#}");
+    fs::remove_file(arena.directory().join("documents/policies/not-bo.cedar")).unwrap();
+    let (code, text) = replay(&[]);
+    assert!(code == Some(0) && text.contains("0 would have another verdict"), "{text}");
 }

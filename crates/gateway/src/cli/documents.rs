@@ -114,7 +114,7 @@ pub(super) async fn apply(apply: Apply, config: &Config, json: bool) -> anyhow::
 }
 
 /// How far back: days as well, which other lengths of time are too short for.
-fn back(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn back(text: &str) -> Result<std::time::Duration, String> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
     let days = days.map(|days| std::time::Duration::from_secs(u64::from(days) * 86_400));
     days.map_or_else(|| span(text), Ok)

@@ -205,7 +205,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Session(command) => session::run(&command, &Config::load(&config)?, json),
         Command::Audit(command) => audit::run(&command, &Config::load(&config)?, json),
-        Command::Policy(command) => policy::run(&command, &Config::load(&config)?, json),
+        Command::Policy(policy::Policy::Test(test)) => {
+            policy::test(&test, &Config::load(&config)?, json)
+        }
+        Command::Policy(policy::Policy::Replay(replay)) => {
+            runtime()?.block_on(policy::replay(*replay, &Config::of_client(&config)?, json))
+        }
         Command::Saml(command) => saml::run(&command, &config, json),
         Command::Upkeep(command) => runtime()?.block_on(upkeep::run(command, &config, json)),
         Command::Completions(command) => completions::run(&command, Arguments::command()),

@@ -1,6 +1,8 @@
-//! `portcullis policy test`: tests of policies, without a gateway.
+//! `portcullis policy`: tests of policies, without a gateway, and what was recorded judged again by others.
 
-use super::page;
+use super::access::{Access, number};
+use super::documents::back;
+use super::{page, rejudged};
 use crate::config::Config;
 use crate::documents::files::{Trust, read};
 use crate::documents::fixtures::{self, Outcome};
@@ -11,10 +13,12 @@ use clap::{Args, Subcommand};
 use portcullis_core::time::Timestamp;
 use portcullis_ledger::visible;
 use portcullis_store::{DocumentRow, Documents};
+use serde_json::json;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Policies, without a gateway.
 #[derive(Debug, Subcommand)]
@@ -22,6 +26,50 @@ pub(super) enum Policy {
     /// Run the tests of a directory of documents. What asks about statements needs the catalog of a
     /// target, and is run by the gateway alone: `portcullis apply --dry-run`.
     Test(Test),
+    /// Judge what a running gateway has recorded by the rules in force and by those of a directory of documents:
+    /// which requests would get another verdict, how many and which for example, and what could not be judged
+    /// again and why. Nothing is changed, and nothing is sent to a target.
+    Replay(Box<Replay>),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    access: Access,
+    /// A directory with `policies/NAME.cedar` and `connections/NAME.toml`, or one such file.
+    #[arg(value_name = "PATH", required = true)]
+    files: Vec<PathBuf>,
+    /// How far back, 31 days at most.
+    #[arg(long, value_name = "SPAN", value_parser = back, default_value = "7d")]
+    since: Duration,
+    /// As if all documents that are not there were removed.
+    #[arg(long)]
+    prune: bool,
+    /// End with 1 where a request would get another verdict.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Judges what is recorded again.
+pub(super) async fn replay(
+    replay: Replay,
+    config: &Config,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut documents = Vec::new();
+    for path in &replay.files {
+        documents.extend(read(path, Trust::Caller)?);
+    }
+    let client = replay.access.client(config).await?;
+    let wanted = json!({ "documents": documents, "prune": replay.prune });
+    let told = rejudged::run(&client, &wanted, replay.since).await?;
+    if json {
+        say!("{}", page::json(&told)?);
+    } else {
+        rejudged::show(&told)?;
+    }
+    let changed = number(&told, "/changed") > 0;
+    Ok(if replay.exit_code && changed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 #[derive(Debug, Args)]
@@ -32,8 +80,7 @@ pub(super) struct Test {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(policy: &Policy, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let Policy::Test(test) = policy;
+pub(super) fn test(test: &Test, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for path in &test.files {
         let documents = read(path, Trust::Caller)?;
