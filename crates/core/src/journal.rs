@@ -233,6 +233,27 @@ pub enum Event {
         /// What they were found to be.
         why: String,
     },
+    /// What entries say is about to be removed, as the rules of retention have it. Their hashes stay, so the
+    /// record stays whole.
+    ContentsRemoved {
+        /// The segment, by the number of its first entry.
+        segment: u64,
+        /// How many of its entries then say nothing more, with those of before.
+        entries: u64,
+        /// Which: SHA-256 over a line `first-last` for each range of their numbers.
+        digest: Digest,
+        /// By which rules, of those that are removed now.
+        why: Vec<Removal>,
+    },
+    /// The recording of a session is about to be removed, as the rules of retention have it.
+    RecordingRemoved {
+        /// Which session's.
+        recording: SessionId,
+        /// SHA-256 of its file, as it was sealed when the session ended.
+        digest: Digest,
+        /// By which rule.
+        rule: String,
+    },
     /// Somebody has ended this session. Recorded beside the end itself and not before it, so that a
     /// full disk keeps nobody from ending one.
     SessionKilled {
@@ -637,6 +658,15 @@ impl Status {
             Self::Abandoned => "abandoned",
         }
     }
+}
+
+/// Entries that one rule of retention removes the contents of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The rule.
+    pub rule: String,
+    /// How many.
+    pub entries: u64,
 }
 
 /// Proof that a record is as safe as was asked.

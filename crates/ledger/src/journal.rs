@@ -99,6 +99,7 @@ struct Inner {
     macs: Arc<Macs>,
     vkey: String,
     storage: Arc<dyn Storage>,
+    layout: Layout,
     recording_bytes: u64,
     recipients: Arc<[Recipient]>,
     packing: Arc<Semaphore>,
@@ -190,6 +191,7 @@ impl Ledger {
             macs,
             vkey,
             storage,
+            layout,
             recording_bytes,
             recipients,
             packing: Arc::new(Semaphore::new(PACKING)),
@@ -239,6 +241,23 @@ impl Ledger {
     #[must_use]
     pub fn safe(&self) -> u64 {
         self.0.shared.safe()
+    }
+
+    /// Begins another segment, where there is anything in this one: what is in it can then be removed once its time
+    /// is over. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`]: the journal takes nothing more.
+    pub fn roll(&self) -> Result<(), LedgerError> {
+        self.0.desk.roll().map_err(LedgerError::Broken)
+    }
+
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.0.storage)
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.0.layout.clone()
     }
 
     /// Writes and syncs what waits, signs the last head, and takes nothing more. Blocks. Can be

@@ -55,7 +55,7 @@ impl Form {
     }
 
     /// Session and form of a file in `recordings`.
-    fn of_name(name: &str) -> Option<(SessionId, Self)> {
+    pub(crate) fn of_name(name: &str) -> Option<(SessionId, Self)> {
         let (session, suffix) = name.split_once('.')?;
         let form =
             Self::ALL.into_iter().find(|form| form.suffix().strip_prefix('.') == Some(suffix))?;

@@ -61,6 +61,11 @@ impl Layout {
         self.journal().join(segment_name(first))
     }
 
+    /// A segment that is being written anew, without what was removed.
+    pub(crate) fn remaking(&self, first: u64) -> PathBuf {
+        self.journal().join(format!("{}{UNFINISHED}", segment_name(first)))
+    }
+
     pub(crate) fn heads(&self) -> PathBuf {
         self.journal().join(HEADS)
     }

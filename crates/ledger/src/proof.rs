@@ -5,6 +5,7 @@
 use crate::chain::{Hash, Line, sha256};
 use crate::layout::Layout;
 use crate::merkle::{self, TILE_HEIGHT};
+use crate::removed::Run;
 use crate::segments::{self, Lines, Read};
 use crate::tiles::{about, newest};
 use base64::Engine as _;
@@ -55,10 +56,16 @@ fn text_of(layout: &Layout, entry: u64) -> io::Result<Vec<u8>> {
     let segment = segment.ok_or_else(|| gone(&journal))?;
     let mut lines = Lines::new(layout.open(&segment.path).map_err(|e| about(&segment.path, e))?);
     let mut buffer = Vec::new();
-    for _ in segment.first..=entry {
+    let mut next = segment.first;
+    while next <= entry {
         if lines.next(&mut buffer).map_err(|e| about(&segment.path, e))? != Read::Line {
             return Err(gone(&segment.path));
         }
+        next = Run::parse(&buffer).map_or(next + 1, |run| run.end().max(next + 1));
+    }
+    if Run::parse(&buffer).is_some() {
+        let why = format!("what entry {entry} says was removed by the rules of retention");
+        return Err(about(&segment.path, io::Error::new(io::ErrorKind::NotFound, why)));
     }
     let line = Line::parse(&buffer).filter(|line| line.sequence == entry);
     line.map(|line| line.text.to_vec()).ok_or_else(|| gone(&segment.path))

@@ -7,6 +7,7 @@ use crate::chain::Line;
 use crate::layout::Layout;
 use crate::played::{Reached, Recorded, RecordedEvents, Wholeness};
 use crate::recording::RecordedEvent;
+use crate::removed::Run;
 use crate::segments::{self, Lines, Read, Segment};
 use crate::visible::{escape, rfc3339};
 use portcullis_age::Identity;
@@ -102,6 +103,9 @@ impl RawEntries {
                         ReadError::Unreadable { file, line, detail }
                     };
                     let Some(line) = Line::parse(&self.buffer) else {
+                        if Run::parse(&self.buffer).is_some() {
+                            continue;
+                        }
                         return Some(Err(unreadable("this is not a journal line".to_owned())));
                     };
                     return Some(take(line.sequence, line.entry).map_err(unreadable));
@@ -261,6 +265,8 @@ impl SessionSummary {
             | Event::Withdrawn { .. }
             | Event::Rehearsed { .. }
             | Event::Unproven { .. }
+            | Event::ContentsRemoved { .. }
+            | Event::RecordingRemoved { .. }
             | Event::Decided { .. }
             | Event::PatternRevoked { .. }
             | Event::SessionKilled { .. }

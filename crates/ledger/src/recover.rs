@@ -19,11 +19,12 @@
 use crate::chain::{Chain, Hash, finished};
 use crate::error::LedgerError;
 use crate::head::{Head, Signer, Torn};
-use crate::keep::Form;
-use crate::layout::{HEAD, HEAD_NEW, HEADS, Layout, private, sync_dir};
+use crate::keep::{Form, UNFINISHED};
+use crate::layout::{HEAD, HEAD_NEW, HEADS, Layout, private, segment_first, sync_dir};
 use crate::levels::Levels;
 use crate::mac::Macs;
 use crate::merkle::Tree;
+use crate::removed::{Run, Spans};
 use crate::segments::{self, Lines, Read, Segment};
 use aws_lc_rs::digest;
 use portcullis_core::digest::Digest;
@@ -31,7 +32,7 @@ use portcullis_core::id::{RequestId, SessionId};
 use portcullis_core::journal::Event;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -100,17 +101,20 @@ pub(crate) fn find(layout: &Layout, signer: &Signer) -> Result<Found, LedgerErro
         unproven: false,
     };
     for name in others.iter().filter(|n| !is_piece(n)) {
-        if ![HEAD, HEADS, HEAD_NEW].contains(&name.as_str()) {
+        let remaking = name.strip_suffix(UNFINISHED).is_some_and(|n| segment_first(n).is_some());
+        if !remaking && ![HEAD, HEADS, HEAD_NEW].contains(&name.as_str()) {
             tracing::warn!(file = name, "the journal's directory holds a file that is not its own");
         }
     }
     let mut heads = Heads::open(layout, signer)?;
     heads.pass(Chain::EMPTY, &found.tree)?;
-    let mut reading = Reading { layout, found, heads, open: Open::default() };
+    let (open, emptied) = (Open::default(), Emptied::default());
+    let mut reading = Reading { layout, found, heads, open, emptied };
     for (i, segment) in segments.iter().enumerate() {
         reading.segment(segment, i + 1 == segments.len())?;
     }
-    let Reading { mut found, heads, open, .. } = reading;
+    let Reading { mut found, heads, open, emptied, .. } = reading;
+    emptied.check(layout, &open.announced)?;
     heads.end(found.chain)?;
     let newest = heads.check_newest(layout, signer, found.chain.size)?;
     (found.orphans, found.sessions) = open.in_order();
@@ -131,6 +135,7 @@ struct Reading<'a> {
     found: Found,
     heads: Heads<'a>,
     open: Open,
+    emptied: Emptied,
 }
 
 impl Reading<'_> {
@@ -149,6 +154,7 @@ impl Reading<'_> {
             return Ok(());
         }
         let file = self.layout.open(path).map_err(LedgerError::io("open", path))?;
+        self.emptied.segment = segment.first;
         let end = self.lines(path, Lines::new(file), last)?;
         self.found.segment = (segment.first, end);
         Ok(())
@@ -192,6 +198,9 @@ impl Reading<'_> {
         number: u64,
         line: &[u8],
     ) -> Result<Option<&'static str>, LedgerError> {
+        if let Some(run) = Run::parse(line) {
+            return self.run(path, number, &run);
+        }
         let mut chain = self.found.chain;
         let entry = match chain.follow(line) {
             Ok(line)
@@ -208,6 +217,35 @@ impl Reading<'_> {
         };
         let sequence = self.found.chain.size;
         self.open.note(sequence, entry).map_err(|e| LedgerError::damaged(path, number, e))?;
+        self.passed(chain)?;
+        Ok(None)
+    }
+
+    /// Takes a line that stands for entries whose contents were removed: signed heads cover them all.
+    fn run(
+        &mut self,
+        path: &Path,
+        number: u64,
+        run: &Run,
+    ) -> Result<Option<&'static str>, LedgerError> {
+        let Chain { size, last } = self.found.chain;
+        if (run.first, run.prev) != (size, last) {
+            return Ok(Some("the entries that it stands for do not belong here"));
+        }
+        for hash in &run.hashes {
+            if !self.heads.cover_more() {
+                let detail = "no signed head covers the entries that it stands for";
+                return Err(LedgerError::damaged(path, number, detail));
+            }
+            let size = self.found.chain.size;
+            self.emptied.spans.entry(self.emptied.segment).or_default().push(size);
+            self.passed(Chain { size: size + 1, last: *hash })?;
+        }
+        Ok(None)
+    }
+
+    /// The journal goes on as far as that.
+    fn passed(&mut self, chain: Chain) -> Result<(), LedgerError> {
         self.found.chain = chain;
         let (levels, mut met) = (&mut self.found.levels, Ok(()));
         self.found.tree.push(chain.last, |node| {
@@ -217,8 +255,7 @@ impl Reading<'_> {
         });
         let tree = self.layout.tree();
         met.map_err(LedgerError::io("read the tree in", &tree))?;
-        self.heads.pass(chain, &self.found.tree)?;
-        Ok(None)
+        self.heads.pass(chain, &self.found.tree)
     }
 
     /// Damage where a signed head speaks of more, or where there is none, is not repaired.
@@ -415,11 +452,47 @@ fn keep(layout: &Layout, cut: &Cut) -> io::Result<String> {
     Err(io::Error::other("too many pieces set aside at one place"))
 }
 
+/// Entries whose contents were removed.
+#[derive(Default)]
+struct Emptied {
+    /// The segment that is being read.
+    segment: u64,
+    /// By segments.
+    spans: BTreeMap<u64, Spans>,
+}
+
+impl Emptied {
+    /// What nobody announced was removed by somebody else.
+    fn check(
+        &self,
+        layout: &Layout,
+        announced: &HashSet<(u64, Digest)>,
+    ) -> Result<(), LedgerError> {
+        for (segment, spans) in &self.spans {
+            if !announced.contains(&(*segment, spans.digest())) {
+                let first = spans.first().unwrap_or_default();
+                let detail =
+                    format!("what entry {first} and others say was removed, and no entry says so");
+                return Err(LedgerError::damaged(&layout.segment(*segment), 0, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What is open at a point of the journal.
 #[derive(Default)]
 struct Open {
     requests: HashMap<(Option<SessionId>, RequestId), u64>,
     sessions: HashMap<SessionId, u64>,
+    /// Of which segments entries were to say nothing more, and which ones, by their digest.
+    announced: HashSet<(u64, Digest)>,
+}
+
+#[derive(Deserialize)]
+struct Announced {
+    segment: u64,
+    digest: Digest,
 }
 
 #[derive(Deserialize)]
@@ -446,6 +519,11 @@ impl Open {
             }
             ("session_closed", Some(session), _) => {
                 self.sessions.remove(&session);
+            }
+            ("contents_removed", ..) => {
+                let told: Announced = serde_json::from_slice(entry)
+                    .map_err(|e| format!("the entry cannot be read: {e}"))?;
+                self.announced.insert((told.segment, told.digest));
             }
             _ => {}
         }

@@ -206,6 +206,20 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         | Event::PasskeyRegistered { .. }
         | Event::PasskeyRemoved { .. }
         | Event::PasskeyRefused { .. } => identity(event, room),
+        Event::ContentsRemoved { segment, entries, why, .. } => {
+            let rules: Vec<_> =
+                why.iter().map(|why| format!("{} by {}", why.entries, why.rule)).collect();
+            let rules = rules.join(", ");
+            let text =
+                format!("of segment {segment}, {entries} entries say nothing more: now {rules}");
+            block("removed", Tone::Plain, &[&text], room)
+        }
+        Event::RecordingRemoved { recording, rule, .. } => block(
+            "removed",
+            Tone::Plain,
+            &[&format!("the recording of {recording}, by {rule}")],
+            room,
+        ),
         Event::Unproven { file, bytes, digest, why } => {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)

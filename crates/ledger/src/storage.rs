@@ -4,6 +4,7 @@
 use crate::head;
 use crate::keep::Form;
 use crate::layout::{HEAD_NEW, Layout, private, sync_dir};
+use crate::segments;
 use portcullis_core::id::SessionId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
@@ -93,6 +94,25 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Any: it goes when the ledger is next opened.
     fn forget(&self, session: SessionId) -> io::Result<()>;
+
+    /// Removes a recording in every form: once the journal says that it is removed.
+    ///
+    /// # Errors
+    /// Any: it is then still due.
+    fn discard(&self, session: SessionId) -> io::Result<()>;
+
+    /// Begins to write the segment that begins with this entry anew, under a name that says it is not whole; one that
+    /// is there already is written anew.
+    ///
+    /// # Errors
+    /// Any: the segment then stays as it is.
+    fn remake(&self, segment: u64) -> io::Result<Box<dyn RecordingFile>>;
+
+    /// Puts that in the place of the segment in one step, where it is found again.
+    ///
+    /// # Errors
+    /// Any: the segment is then as it was, or as it was written anew.
+    fn swap(&self, segment: u64) -> io::Result<()>;
 }
 
 /// One recording being written.
@@ -135,6 +155,14 @@ impl Files {
         let segment = Mutex::new(Segment { first, file });
         let heads = Mutex::new(append(layout.heads())?);
         let _ = std::fs::remove_file(layout.journal().join(HEAD_NEW));
+        // What a crash left of segments that were written anew: they are still due.
+        let (segments, others) = segments::list(&layout.journal())?;
+        for segment in segments.iter().map(|segment| layout.remaking(segment.first)) {
+            let left = others.iter().any(|name| segment.ends_with(name));
+            if left {
+                std::fs::remove_file(segment)?
+            }
+        }
         sync_dir(&layout.journal())?;
         Ok(Self { layout: layout.clone(), segment, heads, levels: Mutex::default() })
     }
@@ -238,6 +266,28 @@ impl Storage for Files {
 
     fn forget(&self, session: SessionId) -> io::Result<()> {
         std::fs::remove_file(self.layout.kept(session, Form::Lines))
+    }
+
+    fn discard(&self, session: SessionId) -> io::Result<()> {
+        for form in Form::ALL {
+            match std::fs::remove_file(self.layout.kept(session, form)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        sync_dir(&self.layout.recordings())
+    }
+
+    fn remake(&self, segment: u64) -> io::Result<Box<dyn RecordingFile>> {
+        let path = self.layout.remaking(segment);
+        let _ = std::fs::remove_file(&path);
+        let file = private().write(true).create_new(true).open(path)?;
+        Ok(Box::new(Recording { file, layout: self.layout.clone() }))
+    }
+
+    fn swap(&self, segment: u64) -> io::Result<()> {
+        std::fs::rename(self.layout.remaking(segment), self.layout.segment(segment))?;
+        sync_dir(&self.layout.journal())
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::chain::{Hash, Line, MAX_LINE, sha256};
 use crate::layout::Layout;
 use crate::read::ReadError;
+use crate::removed::Run;
 use crate::segments::{self, Lines, Read, Segment};
 use portcullis_core::digest::Digest;
 use portcullis_core::id::SessionId;
@@ -208,6 +209,8 @@ pub struct Tail {
     /// The number that the next entry has to have.
     expected: u64,
     ahead: Option<Ahead>,
+    /// How many entries were come to whose contents are removed.
+    removed: u64,
     /// Before the last entry.
     passed: Vec<PassedOver>,
     /// Behind it.
@@ -234,6 +237,7 @@ impl Tail {
             position: from,
             expected: from.sequence,
             ahead: None,
+            removed: 0,
             passed: Vec::new(),
             pending: Vec::new(),
         })
@@ -249,6 +253,12 @@ impl Tail {
     #[must_use]
     pub fn passed_over(&self) -> &[PassedOver] {
         &self.passed
+    }
+
+    /// How many entries were come to whose contents were removed by the rules of retention.
+    #[must_use]
+    pub const fn removed(&self) -> u64 {
+        self.removed
     }
 
     /// What was passed over behind it: who reads from the position on meets it again.
@@ -306,7 +316,13 @@ impl Tail {
         let line = line.filter(|line| (first..i64::MAX.unsigned_abs()).contains(&line.sequence));
         let Some(line) = line else {
             self.ahead = None;
-            self.pass_over();
+            match Run::parse(&self.buffer) {
+                Some(run) if (run.first..run.end()).contains(&self.expected) => {
+                    self.removed += run.end() - self.expected;
+                    self.expected = run.end();
+                }
+                _ => self.pass_over(),
+            }
             return Ok(false);
         };
         let lines: u64 = self.pending.iter().map(|one| one.lines).sum();

@@ -53,6 +53,14 @@ impl Desk {
         pen.batch = batch;
     }
 
+    /// Begins another segment, where there is anything in this one.
+    pub(crate) fn roll(&self) -> Result<(), String> {
+        let _watch = Watch(Arc::clone(&self.shared));
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.queue.alive().map_err(|e| e.to_string())?;
+        pen.roll().inspect_err(|why| self.shared.break_down(why))
+    }
+
     /// The keeper's thread: runs until the ledger is closed or broken.
     pub(crate) fn keep(&self, mut tapes: Tapes) {
         let _watch = Watch(Arc::clone(&self.shared));
@@ -155,16 +163,24 @@ impl Writer {
         self.chain
     }
 
+    fn roll(&mut self) -> Result<(), String> {
+        if self.segment.0 == 0 {
+            return Ok(());
+        }
+        let (storage, first) = (&self.storage, self.first);
+        let rolled = self.shared.synced(|| storage.roll(first));
+        rolled.map_err(|e| format!("beginning a segment failed: {e}"))?;
+        self.segment.0 = 0;
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), String> {
         if self.out.is_empty() {
             return Ok(());
         }
         let (bytes, limit) = self.segment;
         if bytes >= limit {
-            let (storage, first) = (&self.storage, self.first);
-            let rolled = self.shared.synced(|| storage.roll(first));
-            rolled.map_err(|e| format!("beginning a segment failed: {e}"))?;
-            self.segment.0 = 0;
+            self.roll()?;
         }
         let written = self.storage.write(&self.out);
         written.map_err(|e| format!("writing the journal failed: {e}"))?;

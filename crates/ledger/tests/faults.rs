@@ -199,6 +199,15 @@ impl Storage for Faulty {
     fn forget(&self, session: SessionId) -> io::Result<()> {
         self.step(Step::Forget, &[], |_, _| self.files.forget(session))
     }
+    fn discard(&self, session: SessionId) -> io::Result<()> {
+        self.files.discard(session)
+    }
+    fn remake(&self, segment: u64) -> io::Result<Box<dyn RecordingFile>> {
+        self.files.remake(segment)
+    }
+    fn swap(&self, segment: u64) -> io::Result<()> {
+        self.files.swap(segment)
+    }
 }
 
 struct FaultyFile {

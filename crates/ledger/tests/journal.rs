@@ -82,6 +82,15 @@ impl Storage for Gated {
     fn forget(&self, session: SessionId) -> io::Result<()> {
         self.files.forget(session)
     }
+    fn discard(&self, session: SessionId) -> io::Result<()> {
+        self.files.discard(session)
+    }
+    fn remake(&self, segment: u64) -> io::Result<Box<dyn RecordingFile>> {
+        self.files.remake(segment)
+    }
+    fn swap(&self, segment: u64) -> io::Result<()> {
+        self.files.swap(segment)
+    }
 }
 
 fn gated(dir: &std::path::Path, settings: LedgerSettings) -> (Ledger, Arc<Gated>) {

@@ -9,6 +9,7 @@
 mod levels;
 pub mod plain;
 pub mod proof;
+mod removed;
 mod tree;
 pub mod verify;
 pub mod visible;

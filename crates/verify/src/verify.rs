@@ -10,6 +10,7 @@
 
 use crate::levels::{self, Levels, What};
 use crate::plain;
+use crate::removed::{self, Run, Spans};
 use crate::tree::Tree;
 use crate::visible::escape;
 use base64::Engine as _;
@@ -150,6 +151,10 @@ pub struct Report {
     pub open_sessions: u64,
     /// Recordings whose digest in a proven entry was compared.
     pub recordings: u64,
+    /// Entries whose contents the rules of retention removed, as proven entries say. Their hashes were checked.
+    pub removed_entries: u64,
+    /// Recordings that they removed, as proven entries say.
+    pub removed_recordings: u64,
     /// Recordings of open sessions: every line so far was proven with the journal's key.
     pub running_recordings: u64,
     /// Recordings that nothing proves: without a digest in a proven entry, and, where the journal's
@@ -213,6 +218,13 @@ impl fmt::Display for Report {
         writeln!(f, "last hash: {}", self.last_hash)?;
         if let Some(root) = &self.root {
             writeln!(f, "root of the tree: {root}")?;
+        }
+        if self.removed_entries > 0 || self.removed_recordings > 0 {
+            let (entries, recordings) = (self.removed_entries, self.removed_recordings);
+            writeln!(
+                f,
+                "removed by the rules of retention: what {entries} entries say, {recordings} recordings"
+            )?;
         }
         if self.open_sessions > 0 {
             writeln!(f, "sessions not closed so far: {}", self.open_sessions)?;
@@ -305,14 +317,18 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
     walk.check_end()?;
     walk.check_tree()?;
     let proven = if codes.is_some() { walk.size } else { walk.signed() };
+    walk.check_removed(proven)?;
     let tapes = tapes.check(dir, &walk.facts, proven, codes.as_ref(), options.live)?;
     let (head_size, unsigned_entries) = (walk.signed(), walk.size - walk.signed());
+    let removed_entries = walk.removed.values().map(Spans::count).sum();
     let Walk { size, last, heads, facts, .. } = walk;
     Ok(Report {
         entries: size,
         sessions: facts.sessions.len() as u64,
         open_sessions: facts.sessions.values().filter(|s| !s.closed).count() as u64,
         recordings: tapes.sealed,
+        removed_entries,
+        removed_recordings: tapes.removed,
         running_recordings: tapes.running,
         unproven_recordings: tapes.unproven,
         last_hash: to_hex(&last),
@@ -551,7 +567,7 @@ impl Listing {
                 listing.segments.insert(first, name);
             } else if name.starts_with("torn-") || name.starts_with("unproven-") {
                 listing.torn.insert(name);
-            } else if !matches!(name.as_str(), "head" | "heads" | "head.new") {
+            } else if !matches!(name.as_str(), "head" | "heads" | "head.new") && !is_remade(&name) {
                 listing.unknown.get_or_insert(name);
             }
         }
@@ -580,6 +596,12 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// Whether it is the name of a segment that is being written anew, which nobody reads.
+fn is_remade(name: &str) -> bool {
+    let digits = name.strip_suffix(".jsonl.new");
+    digits.is_some_and(|digits| digits.len() == 20 && digits.parse::<u64>().is_ok())
 }
 
 /// The names in one of the ledger's directories, and whether each is a plain file.
@@ -842,6 +864,8 @@ struct Walk<'a> {
     /// Where the entry before this one is.
     before: (PathBuf, u64),
     facts: Facts,
+    /// Entries whose contents were removed, by segments.
+    removed: BTreeMap<u64, Spans>,
 }
 
 impl<'a> Walk<'a> {
@@ -854,7 +878,8 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let (size, last, before) = (0, [0; 32], (PathBuf::new(), 0));
         let (tree, facts, levels) = (Tree::default(), Facts::default(), Levels::new(dir));
-        Self { dir, listing, heads, codes, live, size, last, tree, levels, before, facts }
+        let removed = BTreeMap::new();
+        Self { dir, listing, heads, codes, live, size, last, tree, levels, before, facts, removed }
     }
 
     fn run(&mut self) -> Result<(), Finding> {
@@ -881,12 +906,12 @@ impl<'a> Walk<'a> {
                     ..finding(problem, file, None, detail)
                 });
             }
-            self.segment(&file, Some(*first) == newest)?;
+            self.segment(&file, *first, Some(*first) == newest)?;
         }
         Ok(())
     }
 
-    fn segment(&mut self, file: &Path, newest: bool) -> Result<(), Finding> {
+    fn segment(&mut self, file: &Path, first: u64, newest: bool) -> Result<(), Finding> {
         let open = plain::open(self.dir, file).map_err(unreadable(file))?;
         let mut reader = BufReader::with_capacity(1 << 18, open);
         let (mut line, mut number) = (Vec::new(), 0);
@@ -900,7 +925,10 @@ impl<'a> Walk<'a> {
                 let detail = "the line is cut short";
                 return Err(self.about(self.size, finding(problem, file, Some(number), detail)));
             }
-            self.line(file, number, &line, &mut reader)?;
+            match removed::may_be(&line).then(|| removed::run(&line)).flatten() {
+                Some(run) => self.run_of(file, (first, number), run)?,
+                None => self.line(file, number, &line, &mut reader)?,
+            }
         }
         Ok(())
     }
@@ -931,15 +959,70 @@ impl<'a> Walk<'a> {
             let finding = finding(Problem::Unreadable, file, Some(number), detail);
             self.about(self.size, finding)
         })?;
-        self.size += 1;
-        self.last = sound.hash;
         self.before = (file.to_owned(), number);
-        let filled = self.tree.add(&sound.hash);
-        self.levels.meet(self.size - 1, &sound.hash, &filled);
-        self.heads.pass(self.size, &sound.hash, &self.tree).map_err(|(sequence, f)| Finding {
+        self.pass(sound.hash)
+    }
+
+    /// The next entry has this hash.
+    fn pass(&mut self, hash: [u8; 32]) -> Result<(), Finding> {
+        self.size += 1;
+        self.last = hash;
+        let filled = self.tree.add(&hash);
+        self.levels.meet(self.size - 1, &hash, &filled);
+        self.heads.pass(self.size, &hash, &self.tree).map_err(|(sequence, f)| Finding {
             sequence: self.first_rewritten().or(sequence).or(f.sequence),
             ..f
         })
+    }
+
+    /// A line that stands for entries whose contents were removed: their hashes still are what heads commit to.
+    fn run_of(
+        &mut self,
+        file: &Path,
+        (segment, number): (u64, u64),
+        run: Result<Run, String>,
+    ) -> Result<(), Finding> {
+        let at = |problem, detail: String| finding(problem, file, Some(number), detail);
+        let run = run.map_err(|detail| self.about(self.size, at(Problem::Edited, detail)))?;
+        let (first, size) = (run.first, self.size);
+        if first != size {
+            let problem = if first > size { Problem::Missing } else { Problem::Duplicated };
+            let detail =
+                format!("it stands for entries from {first} on, where entry {size} belongs");
+            return Err(self.about(first.min(size), at(problem, detail)));
+        }
+        if run.prev != to_hex(&self.last) {
+            let detail = "it is not chained to the entry before it".to_owned();
+            return Err(self.about(size, at(Problem::Edited, detail)));
+        }
+        for hash in run.hashes {
+            if self.heads.next.is_none() {
+                let detail = "no signed head covers an entry that it stands for".to_owned();
+                return Err(self.about(self.size, at(Problem::Forged, detail)));
+            }
+            self.removed.entry(segment).or_default().push(self.size);
+            self.before = (file.to_owned(), number);
+            self.pass(hash)?;
+        }
+        Ok(())
+    }
+
+    /// Contents are removed by a gateway's own rules alone, and it says so in a proven entry.
+    fn check_removed(&self, proven: u64) -> Result<(), Finding> {
+        for (segment, spans) in &self.removed {
+            let announced = self.facts.announced.get(&(*segment, spans.digest()));
+            if announced.is_none_or(|by| *by >= proven) {
+                let detail = format!(
+                    "what {} entries say was removed, and no proven entry says that it was to be",
+                    spans.count()
+                );
+                let file = Path::new("journal").join(format!("{segment:020}.jsonl"));
+                return Err(
+                    self.about(spans.first(), finding(Problem::Missing, file, None, detail))
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The first entry that differs, where a head contradicts and the tree's leaves are those it commits
@@ -1105,10 +1188,16 @@ struct Told {
     session: Option<String>,
     request: Option<String>,
     recording: Option<String>,
+    segment: Option<u64>,
+    digest: Option<String>,
 }
 
 #[derive(Default)]
 struct Facts {
+    /// Segments of which contents were to be removed, which ones by their digest, and the first entry that says so.
+    announced: HashMap<(u64, String), u64>,
+    /// Recordings that were to be removed, and the first entry that says so.
+    discarded: HashMap<(String, String), u64>,
     sessions: HashMap<String, SessionFacts>,
     intents: HashMap<(String, String), u64>,
 }
@@ -1139,6 +1228,16 @@ impl Facts {
                 let recording = told.recording;
                 *facts = SessionFacts { closed: true, recording, closed_by: sequence };
             }
+            ("contents_removed", _) => {
+                let which =
+                    told.segment.zip(told.digest).ok_or("it does not say what was removed")?;
+                self.announced.entry(which).or_insert(sequence);
+            }
+            ("recording_removed", _) => {
+                let which = told.recording.zip(told.digest);
+                let which = which.ok_or("it does not say which recording was removed")?;
+                self.discarded.entry(which).or_insert(sequence);
+            }
             _ => {}
         }
         Ok(())
@@ -1165,6 +1264,7 @@ struct Tapes(Vec<(String, bool)>);
 #[derive(Default)]
 struct Checked {
     sealed: u64,
+    removed: u64,
     running: u64,
     unproven: Vec<String>,
 }
@@ -1179,18 +1279,23 @@ impl Tapes {
     fn check(
         &self,
         dir: &Path,
-        facts: &Facts,
+        all: &Facts,
         proven: u64,
         codes: Option<&Codes>,
         live: bool,
     ) -> Result<Checked, Finding> {
         let (mut checked, mut proving) = (Checked::default(), HashSet::new());
-        let mut closed: Vec<_> = facts.sessions.iter().filter(|(_, s)| s.closed).collect();
+        let mut closed: Vec<_> = all.sessions.iter().filter(|(_, s)| s.closed).collect();
         closed.sort_by_key(|(_, s)| s.closed_by);
         for (session, facts) in closed {
             let Some(expected) = &facts.recording else { continue };
             let about = |f: Finding| Finding { sequence: Some(facts.closed_by), ..f };
-            let kept = Self::sealed_in(dir, session, expected).map_err(about)?;
+            let which = (session.clone(), expected.clone());
+            let discarded = all.discarded.get(&which).is_some_and(|by| *by < proven);
+            let kept = match Self::sealed_in(dir, session, expected) {
+                Err(missing) if missing.problem == Problem::Missing && discarded => continue,
+                kept => kept.map_err(about)?,
+            };
             if facts.closed_by < proven {
                 checked.sealed += 1;
                 proving.insert(kept);
@@ -1204,7 +1309,7 @@ impl Tapes {
                 return Err(not_plain(file));
             }
             let (session, form) = form_of(name);
-            let Some(facts) = facts.sessions.get(session) else {
+            let Some(facts) = all.sessions.get(session) else {
                 let detail = "the journal knows of no such session";
                 return Err(finding(Problem::UnknownFile, file, None, detail));
             };
@@ -1234,6 +1339,12 @@ impl Tapes {
                 _ => checked.unproven.push(name.clone()),
             }
         }
+        let gone = |session: &String| {
+            let forms = FORMS.iter().map(|form| format!("recordings/{session}{form}"));
+            forms.into_iter().all(|file| dir.join(file).symlink_metadata().is_err())
+        };
+        let discarded = all.discarded.iter().filter(|(_, by)| **by < proven);
+        checked.removed = discarded.filter(|((session, _), _)| gone(session)).count() as u64;
         checked.unproven.sort();
         checked.unproven.dedup();
         Ok(checked)
