@@ -10,8 +10,8 @@ import { Inert, InertLines } from "./text";
 import { moment } from "./time";
 import { coloured } from "./tokens";
 
-type Kind = "policy" | "test" | "connection" | "provider" | "saml" | "workload" | "group";
-type Made = "policy" | "test" | "provider" | "workload" | "group";
+type Kind = "policy" | "test" | "connection" | "provider" | "saml" | "workload" | "group" | "hold";
+type Made = "policy" | "test" | "provider" | "workload" | "group" | "hold";
 interface Row { id: string; kind: Kind; name: string; revision: number; changed: number; changed_by: string }
 interface Listed { revision: number; in_force: number; trouble: string | null; documents: Row[] }
 interface Shown extends Row { text: string }
@@ -34,8 +34,9 @@ const NEW: Record<Made, string> = {
   provider: 'issuer = "https://login.example"\naudiences = ["portcullis"]\nkind_claim = "kind"\n',
   workload: 'kind = "oidc"\nissuer = "https://ci.example"\naudiences = ["portcullis"]\ngroups = ["agents"]\npins = { sub = "whose" }\n',
   group: 'members = [{ issuer = "https://login.example", subject = "who" }]\nincludes = []\n',
+  hold: 'reason = "case"\nprincipals = ["who"]\nsince = 2026-01-01T00:00:00Z\n',
 };
-const CALLED: Record<Made, string> = { policy: "policy", test: "tests", provider: "provider", workload: "trust rule", group: "group" };
+const CALLED: Record<Made, string> = { policy: "policy", test: "tests", provider: "provider", workload: "trust rule", group: "group", hold: "legal hold" };
 /** What requests may be tried by. */
 const TRIED: Kind[] = ["policy", "test", "connection"];
 
@@ -224,7 +225,7 @@ export function Policies() {
     set({ ...open, is_new: false, revision: now.revision });
   };
   const start = (kind: Made) => set({ kind, name: "", text: NEW[kind], is_new: true, revision: listed?.revision ?? 0 });
-  const line = /^(?:policies|tests|connections|providers|saml|workloads|groups)\/[\w-]+\.\w+:(\d+)/.exec(error)?.[1];
+  const line = /^(?:policies|tests|connections|providers|saml|workloads|groups|holds)\/[\w-]+\.\w+:(\d+)/.exec(error)?.[1];
   return (
     <main>
       <Heading title="Policies">Policies</Heading>

@@ -9,6 +9,7 @@ use crate::manifest::PublicHost;
 use crate::metrics::MetricsListener;
 use crate::notify::Notify;
 use crate::passkeys::PasskeySettings;
+use crate::retention::Retention;
 use crate::sealing::Recording;
 use crate::secrets::SecretSettings;
 use crate::sign_in::PublicUrl;
@@ -18,6 +19,7 @@ use portcullis_core::passkey::StepUp;
 use portcullis_identity::own::LONGEST;
 use portcullis_identity::saml::SamlProvider;
 use portcullis_identity::{DevProviderSettings, Provider, TrustRule, check_rules};
+use portcullis_ledger::retention::Hold;
 use portcullis_targets::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,6 +86,12 @@ pub(crate) struct Config {
     /// Who is sent the record, entry by entry.
     #[serde(default)]
     pub(crate) export: Vec<Export>,
+    /// For how long what is recorded is kept; without any, for ever.
+    #[serde(default)]
+    pub(crate) retention: Vec<Retention>,
+    /// What is kept whatever those say: documents.
+    #[serde(skip)]
+    pub(crate) holds: BTreeMap<String, Hold>,
     /// The record of intents and outcomes.
     #[serde(default)]
     pub(crate) journal: Journal,
@@ -660,6 +668,7 @@ impl Config {
         self.store.check().map_err(wrong)?;
         self.notify.check().map_err(wrong)?;
         Export::check_all(&self.export).map_err(wrong)?;
+        Retention::check_all(&self.retention).map_err(wrong)?;
         let Identity { providers, workloads, saml, development: _ } = &self.identity;
         let nobody = providers.is_empty() && workloads.is_empty() && saml.is_empty();
         if nobody && self.dev_provider.is_none() {

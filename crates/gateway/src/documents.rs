@@ -699,6 +699,16 @@ fn gone_by(documents: Documents) -> Documents {
     Documents { revision, rows }
 }
 
+/// The configuration file with the documents that are kept now, whether or not this gateway goes by them yet.
+///
+/// # Errors
+/// Where the store does not answer, or a document cannot be gone by.
+pub(crate) async fn with_what_is_kept(services: &Services) -> anyhow::Result<Box<Config>> {
+    let desk = &services.documents;
+    let documents = gone_by(desk.store.all().await?);
+    Ok(with_documents(&desk.base, &documents)?)
+}
+
 /// The documents a gateway starts with. One that cannot be gone by keeps it from starting: what it forbids
 /// would be permitted without it.
 pub(crate) async fn at_start(

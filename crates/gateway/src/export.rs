@@ -16,6 +16,7 @@ mod source;
 mod standing;
 mod traceparent;
 
+pub(crate) use cursor::read_by_all;
 pub(crate) use deliver::{Exporter, Exports};
 pub(crate) use ocsf::Chain;
 pub(crate) use settings::{Export, Format};

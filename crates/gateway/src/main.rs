@@ -36,6 +36,7 @@ mod rate;
 mod readiness;
 mod recordings;
 mod rejudge;
+mod retention;
 mod room;
 mod sealing;
 mod secrets;

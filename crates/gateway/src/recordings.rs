@@ -340,6 +340,13 @@ impl Archive {
         Unread::Behind(0)
     }
 
+    /// The index is made again: of the journal, something was removed.
+    pub(crate) async fn make_anew(&self) -> Result<(), Unread> {
+        let index = self.opened().await?;
+        let _turn = self.turn.lock().await;
+        Ok(index.empty().await?)
+    }
+
     /// A page of the recorded sessions that are looked for and that `may_see` says so of, newest first.
     /// Where reading for a text takes too long, the page is shorter and says where to go on.
     pub(crate) async fn search(

@@ -24,6 +24,7 @@ use crate::notify::{self, Notifier};
 use crate::passkeys::{self, PasskeyDesk};
 use crate::readiness::{self, StoreWatch};
 use crate::recordings::Archive;
+use crate::retention::{self, Removing, Retention};
 use crate::room::{Budget, Places};
 use crate::secrets;
 use crate::settings::Settings;
@@ -114,6 +115,8 @@ pub(crate) struct Services {
     pub(crate) metrics: Metrics,
     /// Who is sent the record, and how far that is.
     pub(crate) exports: Exports,
+    /// What removes what is not kept.
+    pub(crate) removing: Removing,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -287,6 +290,7 @@ impl Gateway {
             let sends = Exporter::new(services.clone(), settings.clone(), &config.data_dir)?;
             tasks.spawn(sends.keep_sending(stopping.clone()));
         }
+        tasks.spawn(retention::keep_removing(services.clone(), config.clone(), stopping.clone()));
         tasks.spawn(passkeys::record_removals(services.clone(), stopping.clone()));
         tasks.spawn(look_after(services.clone(), config.review.keep.0, stopping.clone()));
         tasks.spawn(services.disk.clone().keep_looking(stopping.clone()));
@@ -482,6 +486,8 @@ fn doubts(config: &Config) -> Vec<String> {
     doubts.extend(config.store.doubts(&config.data_dir));
     doubts.extend(config.notify.doubts());
     doubts.extend(config.export.iter().flat_map(Export::doubts));
+    let known = |name: &str| config.connections.contains_key(name);
+    doubts.extend(Retention::doubts(&config.retention, known));
     doubts.extend(config.listen.metrics.as_ref().and_then(MetricsListener::doubts));
     for provider in config.identity.saml.iter().filter(|provider| !provider.has_people()) {
         doubts.push(format!(
@@ -490,6 +496,23 @@ fn doubts(config: &Config) -> Vec<String> {
             provider.name
         ));
     }
+    clients(config, people, &mut doubts);
+    for rule in config.identity.rules() {
+        let lent = |group| config.connections.values().any(|c| c.lend_groups.contains(group));
+        let mut wanted = rule.lend_groups.iter().flatten();
+        if rule.lend_groups.is_some() && !wanted.any(lent) {
+            doubts.push(format!(
+                "identity.workloads: \"{}\" may act for people, and no connection lends it a group: \
+                 set connections.*.lend_groups",
+                rule.name
+            ));
+        }
+    }
+    doubts
+}
+
+/// Doubts about the gateway as a client of providers.
+fn clients(config: &Config, people: impl Fn(&Provider) -> bool, doubts: &mut Vec<String>) {
     for provider in &config.identity.providers {
         let Some(client) = &provider.sign_in else { continue };
         let name = &provider.name;
@@ -509,18 +532,6 @@ fn doubts(config: &Config) -> Vec<String> {
             ));
         }
     }
-    for rule in config.identity.rules() {
-        let lent = |group| config.connections.values().any(|c| c.lend_groups.contains(group));
-        let mut wanted = rule.lend_groups.iter().flatten();
-        if rule.lend_groups.is_some() && !wanted.any(lent) {
-            doubts.push(format!(
-                "identity.workloads: \"{}\" may act for people, and no connection lends it a group: \
-                 set connections.*.lend_groups",
-                rule.name
-            ));
-        }
-    }
-    doubts
 }
 
 /// Objects that policies name and this gateway has not. Files may be shared with gateways that have them,
@@ -692,6 +703,7 @@ async fn build(config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Resu
         store_watch: StoreWatch::new(),
         metrics,
         exports: Exports::of(&config.export),
+        removing: Removing::default(),
         stopping,
     })
 }

@@ -8,7 +8,8 @@
 //! The files are specified in `FORMAT.md`, precisely enough to write another verifier from it.
 //!
 //! *Architecture invariant:* the verifier has no code of this crate, and nothing here ever
-//! rewrites a byte that was acknowledged.
+//! changes what was acknowledged; only [`mod@retention`] removes it, as rules say and after the journal did, and keeps
+//! its hash.
 
 pub mod cast;
 mod chain;

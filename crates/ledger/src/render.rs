@@ -206,6 +206,15 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
         | Event::PasskeyRegistered { .. }
         | Event::PasskeyRemoved { .. }
         | Event::PasskeyRefused { .. } => identity(event, room),
+        Event::ContentsRemoved { .. } | Event::RecordingRemoved { .. } | Event::Unproven { .. } => {
+            of_record(event, room)
+        }
+    }
+}
+
+/// What became of the record itself.
+fn of_record(event: &Event, room: usize) -> Block {
+    match event {
         Event::ContentsRemoved { segment, entries, why, .. } => {
             let rules: Vec<_> =
                 why.iter().map(|why| format!("{} by {}", why.entries, why.rule)).collect();
@@ -224,6 +233,7 @@ fn of_event(event: &Event, item: &TimelineItem, room: usize) -> Block {
             let text = format!("{file} ({bytes} bytes, SHA-256 {digest}): {why}");
             block("unproven", Tone::Bad, &[&text], room)
         }
+        _ => block("record", Tone::Plain, &[], room),
     }
 }
 

@@ -171,9 +171,10 @@ pub struct Due {
     pub recordings: Vec<DueRecording>,
     /// Entries, by segments, oldest first.
     pub entries: Vec<DueEntries>,
-    /// Entries that would be due, and are in the segment that is written to, or that no signed head covers, or that
-    /// somebody still reads from.
-    pub later: u64,
+    /// Entries that would be due, and are in the segment that is written to.
+    pub open: u64,
+    /// Entries that would be due, and that somebody still has to read, or that no signed head covers.
+    pub waiting: u64,
     /// What of each hold would be due without it: sessions, and entries of none.
     pub held: BTreeMap<String, u64>,
 }
@@ -220,7 +221,8 @@ pub fn due(
         match end {
             Some(end) if end <= signed && count > 0 => due.entries.push(found),
             Some(end) if end <= signed => {}
-            _ => due.later += count,
+            Some(_) => due.waiting += count,
+            None => due.open += count,
         }
     }
     for (hold, count) in judge.counted() {

@@ -155,7 +155,10 @@ async fn each_kind_goes_when_its_time_is_over_and_the_record_stays_whole() {
     let rules = rules(days(5), days(10), days(15), None);
     let due = remove(dir, &ledger, &rules, &[], 19).await;
     // 15 recordings; 10 reads of two entries; of those 5 the changes too.
-    assert_eq!((due.recordings.len(), entries_of(&due), due.later), (15, 10 * 2 + 5 * 2, 0));
+    assert_eq!(
+        (due.recordings.len(), entries_of(&due), due.open + due.waiting),
+        (15, 10 * 2 + 5 * 2, 0)
+    );
     assert_eq!(recordings(dir), 5);
     let left = numbers(dir);
     let gone: Vec<u64> = (0..ENTRIES).filter(|n| !left.contains(n)).collect();
@@ -256,14 +259,14 @@ async fn a_session_across_segments_goes_though_its_beginning_went_before() {
     tokio::time::sleep(Duration::from_millis(30)).await;
     let due = remove(dir, &ledger, &rules, &[], 9).await;
     assert_eq!(
-        (entries_of(&due), due.later),
+        (entries_of(&due), due.open),
         (1, 3),
         "its end is in the segment that is written to"
     );
     ledger.roll().unwrap();
     tokio::time::sleep(Duration::from_millis(30)).await;
     let due = remove(dir, &ledger, &rules, &[], 9).await;
-    assert_eq!((entries_of(&due), due.later), (3, 0));
+    assert_eq!((entries_of(&due), due.open), (3, 0));
     drop(ledger);
     assert_eq!(good(dir).removed_entries, 4);
 }
@@ -338,13 +341,13 @@ async fn nothing_goes_that_somebody_still_has_to_read_or_that_no_head_covers() {
     let dir = dir.path();
     let all = rules(None, None, None, days(1));
     let found = due(dir, &all, &[], 50, day(40)).unwrap();
-    assert!(found.entries.iter().all(|one| one.segment < 50) && found.later > 0);
-    assert!(entries_of(&found) + found.later == SESSIONS * 6);
+    assert!(found.entries.iter().all(|one| one.segment < 50) && found.waiting > 0);
+    assert!(entries_of(&found) + found.waiting == SESSIONS * 6);
     drop(ledger);
     // Signed by another: no head counts.
     fs::write(dir.join("journal/head"), "not a head").unwrap();
     let found = due(dir, &all, &[], u64::MAX, day(40)).unwrap();
-    assert_eq!((entries_of(&found), found.later), (0, SESSIONS * 6));
+    assert_eq!((entries_of(&found), found.waiting), (0, SESSIONS * 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ mod passkeys;
 mod policy;
 mod recordings;
 mod rejudged;
+mod retention;
 mod review;
 mod saml;
 mod secret;

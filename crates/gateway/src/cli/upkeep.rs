@@ -1,6 +1,6 @@
 //! What whoever looks after a gateway does to it, past its API.
 
-use super::{backup, doctor, passkeys, secret};
+use super::{backup, doctor, passkeys, retention, secret};
 use crate::config::Config;
 use clap::Subcommand;
 use std::path::Path;
@@ -19,12 +19,15 @@ pub(super) enum Upkeep {
     Restore(backup::Restore),
     /// Passkeys of people, past the gateway's API.
     Passkeys(passkeys::Passkeys),
+    /// For how long what is recorded is kept.
+    Retention(retention::Retention),
 }
 
 pub(super) async fn run(command: Upkeep, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Upkeep::Secret(command) => secret::run(command, &Config::load(config)?, json).await,
         Upkeep::Passkeys(command) => passkeys::run(command, &Config::load(config)?, json).await,
+        Upkeep::Retention(command) => retention::run(command, &Config::load(config)?, json).await,
         Upkeep::Doctor => doctor::run(config, json).await,
         Upkeep::Backup(options) => backup::back_up(options, &Config::load(config)?, json).await,
         Upkeep::Restore(options) => backup::restore(options, &Config::load(config)?, json).await,

@@ -35,6 +35,7 @@ pub(crate) async fn examine_running(services: &Services, mut findings: Findings<
     outside::targets(all, &config, Read(rows)).await;
     notifications(all, services).await;
     exports(all, services);
+    retention(all, services);
     findings.worst
 }
 
@@ -116,6 +117,30 @@ fn exports(all: &mut Findings<'_>, services: &Services) {
             }
             None => all.ok("export", found),
         }
+    }
+}
+
+fn retention(all: &mut Findings<'_>, services: &Services) {
+    let seen = services.removing.seen();
+    if !seen.is_on {
+        return;
+    }
+    let (entries, recordings, waiting) = (seen.entries, seen.recordings, seen.waiting);
+    let found =
+        format!("removed since the start: what {entries} entries say, {recordings} recordings");
+    if let Some(why) = seen.trouble {
+        let means = "what is not to be kept any longer is still there";
+        all.warn("retention", why, means, "see the gateway's log and portcullis retention plan");
+    } else if waiting > 0 {
+        let found =
+            format!("{found}; {waiting} entries are due and not yet read by every receiver");
+        let means = "what is not to be kept any longer is still there";
+        all.warn("retention", found, means, "see the receivers of [[export]], above");
+    } else {
+        all.ok("retention", found);
+    }
+    for (hold, count) in seen.held {
+        all.ok("retention", format!("{count} sessions and events are kept by the hold {hold}"));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fixtures::Fixtures;
 use super::identity;
 use crate::config::{Config, Connection, line_of, with_nearest};
+use crate::retention::HoldDocument;
 use portcullis_mask::Detectors;
 use portcullis_targets::{Reference, Target};
 use schemars::JsonSchema;
@@ -34,6 +35,8 @@ pub(crate) enum Kind {
     Workload,
     /// A group of people.
     Group,
+    /// A legal hold: what of the record is kept whatever the rules of retention say.
+    Hold,
 }
 
 /// The detectors of what no document holds.
@@ -65,7 +68,7 @@ impl Wrong {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Connection,
         Self::Policy,
         Self::Test,
@@ -73,6 +76,7 @@ impl Kind {
         Self::Saml,
         Self::Workload,
         Self::Group,
+        Self::Hold,
     ];
 
     /// The word for one of them.
@@ -85,6 +89,7 @@ impl Kind {
             Self::Saml => "saml",
             Self::Workload => "workload",
             Self::Group => "group",
+            Self::Hold => "hold",
         }
     }
 
@@ -98,6 +103,7 @@ impl Kind {
             Self::Saml => "saml",
             Self::Workload => "workloads",
             Self::Group => "groups",
+            Self::Hold => "holds",
         }
     }
 
@@ -177,6 +183,16 @@ impl Kind {
                 let tests = Fixtures::read(text);
                 let tests = tests.map_err(|(line, what)| self.wrong(name, line, what))?;
                 config.policy.tests.insert(name.to_owned(), tests);
+                Ok(())
+            }
+            Self::Hold => {
+                let wrong = |line, what: String| self.wrong(name, line, what);
+                let read: HoldDocument = toml::from_str(text).map_err(|error| {
+                    let line = error.span().map(|span| line_of(text, span.start));
+                    wrong(line, with_nearest(error.message()))
+                })?;
+                let hold = read.hold(name).map_err(|what| wrong(None, what))?;
+                config.holds.insert(name.to_owned(), hold);
                 Ok(())
             }
             Self::Policy => {

@@ -2,6 +2,7 @@
 //! next message is sent.
 
 use super::ocsf::Chain;
+use super::settings::Export;
 use super::source::Source;
 use portcullis_core::digest::Digest;
 use portcullis_ledger::tail::Position;
@@ -97,6 +98,22 @@ impl Cursor {
         fs::rename(&new, &path)?;
         File::open(&directory)?.sync_all()
     }
+}
+
+/// The number of the entry before which every receiver has read everything, and needs nothing of it again.
+///
+/// # Errors
+/// Where that of a receiver cannot be read: then it is not known.
+pub(crate) fn read_by_all(all: &[Export], data: &Path) -> io::Result<u64> {
+    let mut before = u64::MAX;
+    for one in all {
+        let about = |e: io::Error| {
+            io::Error::new(e.kind(), format!("{}: {e}", path(data, &one.name).display()))
+        };
+        let cursor = Cursor::read(data, &one.name).map_err(about)?;
+        before = before.min(cursor.map_or(0, |cursor| cursor.next.0.min(cursor.context.0)));
+    }
+    Ok(before)
 }
 
 /// The file of a receiver's cursor.

@@ -12,6 +12,9 @@ pub(super) fn line(piece: &Piece) -> String {
             let text = item.text.strip_suffix('}').unwrap_or(&item.text);
             format!("{text},\"hash\":\"{hash}\"}}")
         }
+        What::Gap { missing, removed: true, .. } => {
+            json!({ "seq": sequence, "removed": missing }).to_string()
+        }
         What::Gap { missing, lines, why, .. } => {
             let gap = json!({ "missing": missing, "lines": lines, "why": why });
             json!({ "seq": sequence, "gap": gap }).to_string()

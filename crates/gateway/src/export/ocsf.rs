@@ -76,6 +76,7 @@ fn place(event: &str, entry: &Value) -> Place {
         "started" => (LIFECYCLE, (3, "Start"), Success, INFO),
         "governed" => (LIFECYCLE, (8, "Update"), Success, INFO),
         "unproven" => (ERROR, (1, "General Error"), Failure, HIGH),
+        "contents_removed" | "recording_removed" => entity(4, "Delete", Success, LOW),
         "login_refused" | "sign_in_refused" => log_on(Failure, MEDIUM),
         "session_opened" | "signed_in" => log_on(Success, INFO),
         "session_closed" | "signed_out" => (AUTHENTICATION, (2, "Logoff"), Success, INFO),
@@ -130,6 +131,9 @@ pub(super) fn event(piece: &Piece, journal: &str, chain: &mut Chain) -> String {
     let uid = format!("{journal}#{}", piece.sequence);
     let mut event = match &piece.what {
         What::Entry(item) => of_entry(item),
+        What::Gap { why, removed: true, .. } => {
+            of_place((ENTITY, (4, "Delete"), Success, LOW), why.clone())
+        }
         What::Gap { why, .. } => {
             of_place((ERROR, (1, "General Error"), Failure, CRITICAL), why.clone())
         }

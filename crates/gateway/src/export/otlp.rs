@@ -49,9 +49,10 @@ pub(super) fn record(piece: &Piece, journal: &str) -> Value {
             describe(item, &mut attributes);
             (sentence(item), severity(item), item.event().to_owned())
         }
-        What::Gap { missing, why, .. } => {
+        What::Gap { missing, removed, why, .. } => {
             attributes.push(counted("portcullis.missing", sequence(*missing)));
-            (why.clone(), (17, "ERROR"), "gap".to_owned())
+            let gap = if *removed { ((9, "INFO"), "removed") } else { ((17, "ERROR"), "gap") };
+            (why.clone(), gap.0, gap.1.to_owned())
         }
         What::Withheld { hash, why, .. } => {
             attributes.push(attribute("portcullis.entry.hash", &hash.to_string()));

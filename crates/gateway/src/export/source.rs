@@ -27,6 +27,8 @@ pub(crate) enum What {
         missing: u64,
         /// How many lines are no entries of the journal.
         lines: u64,
+        /// True where what is missing was removed by the rules of retention, and nothing else is wrong.
+        removed: bool,
         /// When the entry behind it happened.
         at: Timestamp,
         why: String,
@@ -192,7 +194,7 @@ impl Source {
     pub(crate) fn astray(&self) -> Option<Piece> {
         let (sequence, lines, at) = (self.position.sequence, self.astray, self.at);
         let why = format!("{lines} lines at the end of the journal are not entry {sequence}");
-        let what = What::Gap { missing: 0, lines, at, why };
+        let what = What::Gap { missing: 0, lines, removed: false, at, why };
         (lines > 0).then_some(Piece { sequence, what })
     }
 
@@ -212,7 +214,7 @@ impl Source {
         mut take: impl FnMut(Piece, &Self) -> bool,
     ) -> Result<(), SourceError> {
         let mut tail = Tail::open(&self.directory, self.position)?;
-        let (mut count, mut bytes, mut passed) = (0, 0, 0);
+        let (mut count, mut bytes, mut passed, mut removed) = (0, 0, 0, 0);
         while count < bounds.pieces && (bytes == 0 || bytes < bounds.bytes) {
             let before = tail.position();
             let Some(found) = tail.next()? else {
@@ -226,8 +228,9 @@ impl Source {
             let (item, sequence) = (self.item(&found, before), found.sequence);
             bytes += item.text.len();
             let lines: u64 = tail.passed_over().iter().map(|one| one.lines).sum();
-            let gap = self.gap(&item, sequence, (before.sequence, lines - passed))?;
-            passed = lines;
+            let (now_passed, now_removed) = (lines - passed, tail.removed() - removed);
+            let gap = self.gap(&item, sequence, (before.sequence, now_passed), now_removed)?;
+            (passed, removed) = (lines, tail.removed());
             if let Some(what) = gap {
                 // Told with the source before it: whoever is told of it alone is told again.
                 count += 1;
@@ -258,6 +261,7 @@ impl Source {
         item: &Item,
         sequence: u64,
         (expected, lines): (u64, u64),
+        removed: u64,
     ) -> Result<Option<What>, SourceError> {
         let missing = sequence.saturating_sub(expected);
         let zeros = Digest::from_bytes([0; 32]);
@@ -267,13 +271,17 @@ impl Source {
         }
         let why = match (missing, lines, follows) {
             (0, 0, true) => return Ok(None),
+            (missing, 0, _) if missing > 0 && missing == removed => format!(
+                "what {missing} entries before entry {sequence} said was removed, as the rules of retention have it"
+            ),
             (0, _, false) => format!("entry {sequence} is not chained to the one before it"),
             (0, ..) => format!("{lines} lines before entry {sequence} are no entries"),
             _ => {
                 format!("{missing} entries before entry {sequence} are missing, or cannot be read")
             }
         };
-        Ok(Some(What::Gap { missing, lines, at: item.at, why }))
+        let removed = missing > 0 && (missing, 0) == (removed, lines);
+        Ok(Some(What::Gap { missing, lines, removed, at: item.at, why }))
     }
 }
 

@@ -42,6 +42,10 @@ impl Gauges {
             &table::EXPORT_FAILED,
             &table::EXPORT_STOPPED,
             &table::EXPORT_WITHHELD,
+            &table::RETENTION_ENTRIES,
+            &table::RETENTION_RECORDINGS,
+            &table::RETENTION_WAITING,
+            &table::RETENTION_FAILED,
             &table::FREEZES,
         ];
         let all = all.into_iter().map(|metric| Ok((metric.name, metric.gauges(registry)?)));
@@ -79,6 +83,7 @@ impl Gauges {
         self.journal(services);
         self.store(services);
         self.exports(services);
+        self.retention(services);
         if let Ok(freezes) = services.freezes.view().in_force().freezes {
             let at = now();
             let in_force = freezes.iter().filter(|freeze| at < freeze.until).count();
@@ -126,6 +131,14 @@ impl Gauges {
             self.set(&table::EXPORT_STOPPED, &[name], i64::from(stopped));
             self.set(&table::EXPORT_WITHHELD, &[name], seen.withheld);
         }
+    }
+
+    fn retention(&self, services: &Services) {
+        let seen = services.removing.seen();
+        self.set(&table::RETENTION_ENTRIES, &[], seen.entries);
+        self.set(&table::RETENTION_RECORDINGS, &[], seen.recordings);
+        self.set(&table::RETENTION_WAITING, &[], seen.waiting);
+        self.set(&table::RETENTION_FAILED, &[], i64::from(seen.trouble.is_some()));
     }
 
     fn store(&self, services: &Services) {

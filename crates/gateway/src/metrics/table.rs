@@ -206,6 +206,14 @@ table! {
         "1 where nothing more is sent until somebody has looked; else 0.";
     EXPORT_WITHHELD = "portcullis_export_withheld_entries", Kind::Gauge, ["receiver"],
         "Entries since the start of which the receiver was told that there is one and no more, since it takes no such entry, or that it says it has thrown away.";
+    RETENTION_ENTRIES = "portcullis_retention_removed_entries", Kind::Gauge, [],
+        "Entries of the journal since the start of which the rules of [[retention]] have removed what they say.";
+    RETENTION_RECORDINGS = "portcullis_retention_removed_recordings", Kind::Gauge, [],
+        "Recordings that they have removed since the start.";
+    RETENTION_WAITING = "portcullis_retention_waiting_entries", Kind::Gauge, [],
+        "Entries that are due to be removed, and that a receiver of [[export]] has not read yet.";
+    RETENTION_FAILED = "portcullis_retention_failed", Kind::Gauge, [],
+        "1 where the last attempt to remove what is due has failed; else 0.";
     FREEZES = "portcullis_freezes", Kind::Gauge, [],
         "Freezes in force; nothing where nobody knows, and agents do nothing.";
 }

@@ -168,7 +168,7 @@ impl Run<'_> {
         if !self.begun || late {
             return;
         }
-        if let What::Gap { why, .. } = &piece.what {
+        if let What::Gap { why, removed: false, .. } = &piece.what {
             let first = self.wrong.take().map_or((why.clone(), 0), |wrong| wrong);
             self.wrong = Some((first.0, first.1 + 1));
         }

@@ -166,7 +166,13 @@ fn told() -> Vec<Piece> {
     let mut all = pieces(&samples());
     let sequence = all.len() as u64;
     let at = Timestamp::from_micros(1_790_000_000_000_000);
-    let gap = What::Gap { missing: 2, lines: 1, at, why: "2 entries are missing".to_owned() };
+    let gap = What::Gap {
+        missing: 2,
+        lines: 1,
+        removed: false,
+        at,
+        why: "2 entries are missing".to_owned(),
+    };
     all.push(Piece { sequence, what: gap });
     all.push(all[5].withheld("it was not taken"));
     // What a later version may write, and what is no JSON.
