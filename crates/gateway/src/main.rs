@@ -14,6 +14,7 @@ mod descriptors;
 mod disk;
 mod doctor;
 mod documents;
+mod evidence;
 mod export;
 mod fleet;
 mod freezes;

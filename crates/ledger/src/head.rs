@@ -158,10 +158,14 @@ impl Signer {
         for Torn { name, bytes, hash } in &head.torn {
             let _ = writeln!(note, "torn {name} {bytes} {}", hex(hash));
         }
-        let signature = self.pair.try_sign(note.as_bytes()).map_err(|_| "signing failed")?;
+        self.note(&note)
+    }
+
+    /// A signed note (C2SP) with this text, which ends with a line feed.
+    pub(crate) fn note(&self, text: &str) -> Result<String, String> {
+        let signature = self.pair.try_sign(text.as_bytes()).map_err(|_| "signing failed")?;
         let blob = BASE64.encode([&self.id, signature.as_ref()].concat());
-        let _ = writeln!(note, "\n\u{2014} {} {blob}", self.origin);
-        Ok(note)
+        Ok(format!("{text}\n\u{2014} {} {blob}\n", self.origin))
     }
 
     /// The head in a note, if this key has signed it.

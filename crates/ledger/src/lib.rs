@@ -14,6 +14,7 @@
 pub mod cast;
 mod chain;
 mod error;
+pub mod evidence;
 mod head;
 pub mod hunt;
 mod journal;

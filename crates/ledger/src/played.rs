@@ -239,7 +239,10 @@ impl RecordedEvents {
 }
 
 /// The file of a recording: while both are there, the lines are what is still written to.
-fn find(layout: &Layout, session: SessionId) -> Result<Option<(Form, PathBuf, File)>, ReadError> {
+pub(crate) fn find(
+    layout: &Layout,
+    session: SessionId,
+) -> Result<Option<(Form, PathBuf, File)>, ReadError> {
     for form in Form::ALL {
         let path = layout.kept(session, form);
         match layout.open(&path) {

@@ -72,8 +72,8 @@ fn text_of(layout: &Layout, entry: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The nodes of a tree, by the files of its levels.
-struct Nodes<'a> {
-    layout: &'a Layout,
+pub(crate) struct Nodes<'a> {
+    pub(crate) layout: &'a Layout,
 }
 
 impl Nodes<'_> {
@@ -90,7 +90,7 @@ impl Nodes<'_> {
     }
 
     /// The root over the leaves from `low` to before `high` (RFC 6962, section 2.1).
-    fn root(&self, low: u64, high: u64) -> io::Result<Hash> {
+    pub(crate) fn root(&self, low: u64, high: u64) -> io::Result<Hash> {
         let width = high - low;
         let height = width.trailing_zeros() as usize;
         if width == 1 {
@@ -121,6 +121,6 @@ impl Nodes<'_> {
 }
 
 /// The largest power of two below a width of two or more.
-const fn split(width: u64) -> u64 {
+pub(crate) const fn split(width: u64) -> u64 {
     1 << (63 - (width - 1).leading_zeros())
 }

@@ -425,6 +425,14 @@ pub fn merged(
     items
 }
 
+/// The file with the recording of a session; `None` where there is none.
+///
+/// # Errors
+/// [`ReadError::Io`] where it cannot be opened.
+pub fn recording_of(dir: &Path, session: SessionId) -> Result<Option<PathBuf>, ReadError> {
+    Ok(crate::played::find(&Layout::new(dir), session)?.map(|(_, path, _)| path))
+}
+
 /// The part of an entry that tells whose it is.
 #[derive(Deserialize)]
 struct Whose<'a> {

@@ -6,6 +6,7 @@
 //! alone, and hashes and checks signatures with other libraries than the gateway, so that one mistake
 //! cannot hide in both.
 
+pub mod evidence;
 mod levels;
 pub mod plain;
 pub mod proof;

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use portcullis_verify::verify::{Finding, VerifyOptions, verify_as_it_is};
-use portcullis_verify::{proof, visible};
+use portcullis_verify::{evidence, proof, visible};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,11 +15,14 @@ use std::process::ExitCode;
 #[command(version)]
 struct Arguments {
     /// The gateway's data directory, or a copy of its `journal`, `tree`, `keys` and `recordings`.
-    #[arg(required_unless_present = "proof")]
+    #[arg(required_unless_present_any = ["proof", "evidence"])]
     dir: Option<PathBuf>,
     /// A proof that one entry is in the log (`portcullis audit prove`), to check instead of DIR.
     #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["dir", "head"])]
     proof: Option<PathBuf>,
+    /// An evidence pack (`portcullis evidence`), to check instead of DIR.
+    #[arg(long, value_name = "DIR", requires = "key", conflicts_with_all = ["dir", "head", "proof"])]
+    evidence: Option<PathBuf>,
     /// A signed head kept elsewhere, which the journal must lead through.
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
@@ -53,6 +56,16 @@ fn checked(arguments: &Arguments) -> Result<(String, bool), String> {
     };
     if let (Some(file), Some(key)) = (&arguments.proof, &arguments.key) {
         return proven((file, &read(file)?), &read(key)?, arguments.json);
+    }
+    if let (Some(pack), Some(key)) = (&arguments.evidence, &arguments.key) {
+        let result = evidence::check(pack, &read(key)?);
+        let said = match &result {
+            Ok(evidence) if arguments.json => json(evidence)?,
+            Ok(evidence) => evidence.to_string(),
+            Err(finding) if arguments.json => json(finding)?,
+            Err(finding) => finding.to_string(),
+        };
+        return Ok((said + "\n", result.is_ok()));
     }
     let dir = arguments.dir.as_deref().unwrap_or(Path::new("."));
     if !dir.is_dir() {

@@ -347,7 +347,7 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Report, Finding> {
     })
 }
 
-fn finding(
+pub(crate) fn finding(
     problem: Problem,
     file: impl Into<PathBuf>,
     line: Option<u64>,
@@ -356,7 +356,7 @@ fn finding(
     Finding { problem, sequence: None, file: file.into(), line, detail: detail.into() }
 }
 
-fn unreadable(file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Finding {
+pub(crate) fn unreadable(file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Finding {
     let file = file.into();
     move |e| {
         let missing = e.kind() == io::ErrorKind::NotFound;
@@ -405,6 +405,13 @@ impl Key {
 
     /// The head in a signed note.
     pub(crate) fn open(&self, note: &str) -> Result<SignedHead, (Problem, String)> {
+        let text = self.signed(note)?;
+        let bad = || (Problem::Unreadable, "the note is not a head".to_owned());
+        SignedHead::parse(text, &self.name).ok_or_else(bad)
+    }
+
+    /// The text of a signed note.
+    pub(crate) fn signed<'n>(&self, note: &'n str) -> Result<&'n str, (Problem, String)> {
         let bad = |detail: &str| (Problem::Unreadable, detail.to_owned());
         // The text ends with the line feed before the last empty line.
         let end = note.rfind("\n\n").ok_or_else(|| bad("a signed note has an empty line"))?;
@@ -423,7 +430,7 @@ impl Key {
             let detail = format!("not signed by {}", self.text);
             return Err((Problem::BadSignature, detail));
         }
-        SignedHead::parse(text, &self.name).ok_or_else(|| bad("the note is not a head"))
+        Ok(text)
     }
 }
 
@@ -622,7 +629,7 @@ fn not_plain(file: PathBuf) -> Finding {
     finding(Problem::UnknownFile, file, None, detail)
 }
 
-fn hash_of(dir: &Path, file: &Path) -> io::Result<(u64, String)> {
+pub(crate) fn hash_of(dir: &Path, file: &Path) -> io::Result<(u64, String)> {
     let (mut file, mut hash) = (plain::open(dir, file)?, Sha256::new());
     let (mut buffer, mut length) = (vec![0u8; 65_536], 0);
     loop {
@@ -636,7 +643,7 @@ fn hash_of(dir: &Path, file: &Path) -> io::Result<(u64, String)> {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -647,7 +654,7 @@ fn read_newest(dir: &Path, key: &Key) -> Result<SignedHead, Finding> {
 }
 
 /// Reads at most one line, without its line feed, and whether the line feed was there.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+pub(crate) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     if reader.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', line)? == 0 {
         return Ok(None);
@@ -844,10 +851,26 @@ struct Frame<'a> {
 }
 
 /// A line with its own hash in order.
-struct Sound<'a> {
+pub(crate) struct Sound<'a> {
     text: &'a str,
     frame: Frame<'a>,
-    hash: [u8; 32],
+    pub(crate) hash: [u8; 32],
+}
+
+impl Sound<'_> {
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.frame.seq
+    }
+
+    /// The hash of the entry before, in hex.
+    pub(crate) const fn prev(&self) -> &str {
+        self.frame.prev
+    }
+
+    /// The entry, as JSON.
+    pub(crate) fn entry(&self) -> &str {
+        self.frame.entry.get()
+    }
 }
 
 /// A walk along the chain.
@@ -1167,7 +1190,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn sound(line: &[u8]) -> Result<Sound<'_>, (Problem, String)> {
+pub(crate) fn sound(line: &[u8]) -> Result<Sound<'_>, (Problem, String)> {
     let bad = |what: &str| (Problem::Unreadable, what.to_owned());
     let line = std::str::from_utf8(line).map_err(|_| bad("the line is not UTF-8"))?;
     let (text, written) = line.rsplit_once('\t').ok_or_else(|| bad("the line has no tab"))?;

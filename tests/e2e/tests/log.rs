@@ -211,3 +211,74 @@ fn the_verifier_alone_checks_a_copy() {
     let (code, text) = verify(&[&away_s, "--key", "/nowhere"]);
     assert_eq!(code, Some(2), "{text}");
 }
+
+fn time() -> String {
+    let output = Command::new("date").args(["-u", "+%FT%T.%6NZ"]).output().unwrap();
+    said(&output).trim().to_owned()
+}
+
+/// Somebody who has a pack of evidence and the key, and nothing else, sees that it is whole, what it says, and what it
+/// rests on.
+#[test]
+fn a_pack_of_evidence_is_checked_by_a_stranger() {
+    let setup = Setup {
+        more: "[administration]\ngroups = [\"admins\"]\n[recording]\nsample_rows = 5\n".to_owned(),
+        ..Setup::agent_safe()
+    };
+    let arena = Arena::start(&setup).unwrap();
+    let mut long = arena.client("claude").unwrap();
+    long.query("SELECT 'before' AS mark").unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let from = time();
+    long.query("SELECT 'within `it` | <b>' AS mark").unwrap();
+    long.query("DROP TABLE customers").unwrap();
+    arena.psql("hal", "SELECT id FROM customers ORDER BY id LIMIT 2").unwrap();
+    run(&arena, 3);
+    let to = time();
+    long.query("SELECT 'after' AS mark").unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    let pack = arena.directory().join("pack");
+    let place = pack.to_str().unwrap();
+    let mut arguments =
+        vec!["--json", "evidence", "--from", &from, "--to", &to, "--recordings", "-o", place];
+    arguments.extend(["--control", "pci-10.2", "--control", "eu-ai-act-12"]);
+    let output = arena.portcullis(&arguments).unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        made["recordings"].as_u64() >= Some(1) && made["context"].as_u64() >= Some(2),
+        "{made}"
+    );
+    // Nobody else's files, and nothing of before or after but what it rests on.
+    let read = |name: &str| fs::read_to_string(pack.join(name)).unwrap();
+    let entries = read("entries.jsonl");
+    assert!(
+        entries.contains("within") && !entries.contains("'before'") && !entries.contains("'after'")
+    );
+    let report = read("report.md");
+    assert!(report.contains("claude") && report.contains("within 'it' | <b>"), "{report}");
+    assert!(report.contains("| pci-10.2 | 10.2.1.4 |") && !report.contains("soc2"), "{report}");
+    let rules: Value = serde_json::from_str(&read("rules.json")).unwrap();
+    let governed =
+        fs::read_to_string(arena.data().join("journal/00000000000000000000.jsonl")).unwrap();
+    assert!(
+        governed.contains(rules["version"].as_str().unwrap()),
+        "the rules are not those in force"
+    );
+    assert!(!read("settings.json").contains("PRIVATE"));
+
+    let alone = arena.directory().join("elsewhere");
+    let copied = Command::new("cp").arg("-r").args([&pack, &alone]).status().unwrap();
+    assert!(copied.success());
+    let key = key(&arena);
+    let arguments = ["--evidence", alone.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let (code, text) = verify(&arguments);
+    assert!(code == Some(0) && text.contains("all there are of the log between"), "{text}");
+    let harmed = entries.replacen("within", "without", 1);
+    fs::write(alone.join("entries.jsonl"), harmed).unwrap();
+    let (code, text) = verify(&arguments);
+    assert!(code == Some(1) && text.contains("edited") && text.contains("entries.jsonl"), "{text}");
+    // Never over what is there.
+    let again = arena.portcullis(&["evidence", "--from", &from, "--to", &to, "-o", place]).unwrap();
+    assert!(said(&again).contains("does not exist yet"), "{}", said(&again));
+}

@@ -17,6 +17,7 @@ mod completions;
 mod credential;
 mod doctor;
 mod documents;
+mod evidence;
 mod explain;
 mod grants;
 mod kept;

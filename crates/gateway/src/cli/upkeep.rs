@@ -1,6 +1,6 @@
 //! What whoever looks after a gateway does to it, past its API.
 
-use super::{backup, doctor, passkeys, retention, secret};
+use super::{backup, doctor, evidence, passkeys, retention, secret};
 use crate::config::Config;
 use clap::Subcommand;
 use std::path::Path;
@@ -19,6 +19,10 @@ pub(super) enum Upkeep {
     Restore(backup::Restore),
     /// Passkeys of people, past the gateway's API.
     Passkeys(passkeys::Passkeys),
+    /// Write a signed evidence pack for an auditor: a part of the record with what proves it, and a report.
+    ///
+    /// Reads the journal's files, while a gateway runs or not. `portcullis-verify --evidence` checks it, anywhere.
+    Evidence(evidence::Evidence),
     /// For how long what is recorded is kept.
     Retention(retention::Retention),
 }
@@ -27,6 +31,7 @@ pub(super) async fn run(command: Upkeep, config: &Path, json: bool) -> anyhow::R
     match command {
         Upkeep::Secret(command) => secret::run(command, &Config::load(config)?, json).await,
         Upkeep::Passkeys(command) => passkeys::run(command, &Config::load(config)?, json).await,
+        Upkeep::Evidence(wanted) => evidence::run(wanted, &Config::load(config)?, json).await,
         Upkeep::Retention(command) => retention::run(command, &Config::load(config)?, json).await,
         Upkeep::Doctor => doctor::run(config, json).await,
         Upkeep::Backup(options) => backup::back_up(options, &Config::load(config)?, json).await,
